@@ -1,0 +1,137 @@
+"""Names to models: `arch.tag`, as timm names them."""
+
+from __future__ import annotations
+
+import difflib
+import fnmatch
+import re
+from types import MappingProxyType
+
+from . import heads
+from .backbone import HighResolutionNet
+from .config import ARCHITECTURES, Architecture, HRNetConfig, standard
+from .ocr import OCRHRNet
+
+MODEL_CLASSES = MappingProxyType({
+    "pose": heads.PoseHRNet,
+    "pose_v1h": heads.PoseV1hHRNet,
+    "segmentation": heads.SegmentationHRNet,
+    "ocr": OCRHRNet,
+    "landmark": heads.LandmarkHRNet,
+    "classification": heads.ClassificationHRNet,
+    "classification_ci": heads.ClassificationCiHRNet,
+    "classification_cii": heads.ClassificationCiiHRNet,
+    "detection": heads.DetectionHRNet,
+    "features": heads.FeatureHRNet,
+})  # fmt: skip
+
+_BILINEAR = dict(upsample="bilinear", align_corners=False)
+_OCR = dict(head="ocr", upsample="bilinear", align_corners=True)
+_FACE = dict(head="landmark", input_size=(256, 256), bn_momentum=0.01, **_BILINEAR)
+_CLASSES = dict(head="classification", num_outputs=1000)
+
+# What a tag fixes: outputs, evaluation size and the options of that dataset's official config (`experiments/**.yaml`).
+TAGS = MappingProxyType({
+    "cls_in1k": _CLASSES,
+    "cls_bottleneck_in1k": _CLASSES,
+    "cls_ci_in1k": dict(_CLASSES, head="classification_ci"),
+    "cls_cii_in1k": dict(_CLASSES, head="classification_cii"),
+    "pose_coco_256x192": dict(head="pose", num_outputs=17, input_size=(256, 192)),
+    "pose_coco_384x288": dict(head="pose", num_outputs=17, input_size=(384, 288)),
+    "pose_mpii_256x256": dict(head="pose", num_outputs=16, input_size=(256, 256)),
+    "pose_v1h_coco_256x192": dict(head="pose_v1h", num_outputs=17, input_size=(256, 192)),
+    "seg_cityscapes": dict(head="segmentation", num_outputs=19, input_size=(1024, 2048), **_BILINEAR),
+    "seg_lip": dict(head="segmentation", num_outputs=20, input_size=(473, 473), **_BILINEAR),
+    "seg_pascal_context59": dict(head="segmentation", num_outputs=59, input_size=(520, 520), **_BILINEAR),
+    "seg_pascal_context60": dict(head="segmentation", num_outputs=60, input_size=(520, 520), **_BILINEAR),
+    "seg_ocr_cityscapes": dict(_OCR, num_outputs=19, input_size=(1024, 2048)),
+    "seg_ocr_lip": dict(_OCR, num_outputs=20, input_size=(473, 473)),
+    "seg_ocr_pascal_context59": dict(_OCR, num_outputs=59, input_size=(520, 520)),
+    "seg_ocr_pascal_context60": dict(_OCR, num_outputs=60, input_size=(520, 520)),
+    "landmark_wflw": dict(_FACE, num_outputs=98),
+    "landmark_300w": dict(_FACE, num_outputs=68),
+    "landmark_cofw": dict(_FACE, num_outputs=29),
+    "landmark_aflw": dict(_FACE, num_outputs=19),
+    "det_coco": dict(head="detection", input_size=(800, 1344)),
+    "features": dict(head="features"),
+})  # fmt: skip
+
+# Classifiers that only the paper has (tables 20 and 21), with the widths that it gives them.
+_PAPER_CLASSIFIERS = MappingProxyType({
+    "cls_bottleneck_in1k": (44, 76, 96),
+    "cls_ci_in1k": (27, 36, 45),
+    "cls_cii_in1k": (25, 34, 43),
+})  # fmt: skip
+
+_DEFAULT_TAG = MappingProxyType({
+    "pose": "pose_coco_256x192", "pose_v1h": "pose_v1h_coco_256x192", "segmentation": "seg_cityscapes",
+    "ocr": "seg_ocr_cityscapes", "landmark": "landmark_wflw", "classification": "cls_in1k",
+    "classification_ci": "cls_ci_in1k", "classification_cii": "cls_cii_in1k", "detection": "det_coco",
+    "features": "features",
+})  # fmt: skip
+
+
+def list_models(pattern: str = "*") -> list[str]:
+    """Names that `create_model` knows, filtered by a shell wildcard: `list_models("*pose*")`.
+
+    Any other width works too: `create_model("hrnet_w24.features")`.
+    """
+    names = [f"{arch}.{tag}" for arch in ARCHITECTURES for tag in TAGS if tag not in _PAPER_CLASSIFIERS]
+    names += [f"hrnet_w{width}.{tag}" for tag, widths in _PAPER_CLASSIFIERS.items() for width in widths]
+    return fnmatch.filter(names, pattern)
+
+
+def model_config(name: str, **changes) -> HRNetConfig:
+    """The frozen config behind a name: `arch.tag`, or `arch` with at least `head=` given.
+
+    changes: fields of HRNetConfig. Raises KeyError for an unknown name, with the closest ones.
+    """
+    arch, _, tag = name.partition(".")
+    if not tag:
+        if "head" not in changes:
+            raise _unknown(name, "a model name is `arch.tag`, or `arch` with head=...")
+        if changes["head"] not in _DEFAULT_TAG:
+            raise ValueError(f"head={changes['head']!r} is not known; choose one of {', '.join(_DEFAULT_TAG)}")
+        tag = _DEFAULT_TAG[changes["head"]]
+        name = f"{arch}.{tag}" if "num_outputs" not in changes else f"{arch}.{changes['head']}"
+    architecture = _architecture(arch, "bottleneck" if tag == "cls_bottleneck_in1k" else "basic")
+    if architecture is None or tag not in TAGS:
+        raise _unknown(name, "no such model")
+    fields = {**TAGS[tag], **changes}
+    known = HRNetConfig.__dataclass_fields__.keys() - {"name", "architecture"}
+    if unknown := sorted(fields.keys() - known):
+        raise TypeError(f"create_model has no option {unknown[0]!r}; the options are {', '.join(sorted(known))}")
+    return HRNetConfig(name, architecture, **fields)
+
+
+def create_model(name: str, **changes) -> HighResolutionNet:
+    """A plain, trainable nn.Module with the official keys, randomly initialised.
+
+    name: `arch.tag` (see `list_models`), or `arch` with `head=` and usually `num_outputs=`:
+        create_model("hrnet_w40", head="segmentation", num_outputs=19)
+    changes: any field of `HRNetConfig` (upsample, align_corners, bn_momentum, final_kernel, fusion, ...).
+    Errors: KeyError for an unknown name, with the closest ones; ValueError or TypeError for an unknown option.
+    """
+    config = model_config(name, **changes)
+    return MODEL_CLASSES[config.head](config)
+
+
+def _architecture(name: str, block: str) -> Architecture | None:
+    if block == "basic" and name in ARCHITECTURES:
+        return ARCHITECTURES[name]
+    match = re.fullmatch(r"hrnet_w(\d+)", name)
+    width = int(match[1]) if match else 0
+    return standard(width, block) if width > 0 and (block == "basic" or width % 4 == 0) else None
+
+
+class UnknownModelError(KeyError):
+    """No model of that name; the message suggests the closest ones."""
+
+    def __str__(self) -> str:
+        return self.args[0]
+
+
+def _unknown(name: str, why: str) -> UnknownModelError:
+    close = difflib.get_close_matches(name, list_models(), n=3, cutoff=0.3)
+    suggestion = f"did you mean {' or '.join(map(repr, close))}?" if close else "see hrnet_fast.list_models()"
+    return UnknownModelError(f"unknown model {name!r}: {why}; {suggestion}")
