@@ -1,0 +1,174 @@
+"""Which tensor of a checkpoint goes where in a model, or the sentence that says why it cannot."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from torch import Tensor
+
+from .anatomy import Anatomy, anatomy_of, constructor, foreign_words, is_backbone
+from .convert import translate
+from .errors import CheckpointError
+from .layouts import Layout, detect_layout, stranger_reason
+
+COUNTER = "num_batches_tracked"
+
+
+@dataclass
+class Match:
+    """pairs: model key -> checkpoint tensor; origin: model key -> checkpoint key; the rest as in LoadReport."""
+
+    layout: Layout
+    pairs: dict[str, Tensor]
+    origin: dict[str, str]
+    dropped: dict[str, str] = field(default_factory=dict)
+    missing: tuple[str, ...] = ()
+    notes: list[str] = field(default_factory=list)
+
+    def drop(self, key: str, reason: str) -> None:
+        del self.pairs[key]
+        if key in self.origin:
+            self.dropped[self.origin.pop(key)] = reason
+
+
+def match_weights(
+    own: Mapping[str, Tensor], state: Mapping[str, Tensor], name: str, source: str, strict: bool
+) -> Match:
+    """Pairs a checkpoint's tensors with a model's keys.
+
+    own: the model's state dict, official keys; state: the checkpoint's, keys as read; name, source: for messages.
+    Errors: CheckpointError, one sentence, as `load_weights` says.
+    """
+    layout = detect_layout(state)
+    official, origin = translate(state, layout)
+    mine = anatomy_of(_shapes(own))
+    if mine is None:
+        raise TypeError("load_weights needs a model with the official HRNet keys, such as create_model returns")
+    theirs = anatomy_of(_shapes(official))
+    if theirs is None:
+        raise CheckpointError(_not_an_hrnet(state, official, source))
+    match = Match(layout, official, origin)
+    used = set(origin.values())
+    match.dropped = {key: stranger_reason(key) for key in state if key not in used}
+    if differences := theirs.body_differences(mine):
+        if strict or _backbone_misfits(own, official):
+            raise CheckpointError(_other_body(theirs, mine, name, source, differences))
+        match.notes.append(f"another body ({'; '.join(differences)}): only what has the same key and shape was loaded")
+
+    _match_backbone(match, own, theirs, mine, source, strict)
+    if theirs.head.kind == mine.head.kind:
+        _match_head(match, own, theirs, mine, source, strict)
+    else:
+        _transfer_head(match, own, theirs, mine)
+    match.missing = tuple(key for key in own if key not in match.pairs)
+    if layout.name == "official_seg" and not any(key.endswith(COUNTER) for key in official):
+        match.notes.append(
+            "no num_batches_tracked: if the PyTorch 0.4 branch (InPlace-ABN) wrote this, its norms scale by "
+            "|weight| + eps, which these keys do not tell"
+        )
+    return match
+
+
+def _match_backbone(
+    match: Match, own: Mapping[str, Tensor], theirs: Anatomy, mine: Anatomy, source: str, strict: bool
+) -> None:
+    unused_outputs = f"stage4.{mine.modules[-1] - 1}.fuse_layers."
+    for key in [key for key in match.pairs if is_backbone(key) and key not in own]:
+        if mine.single_output and not theirs.single_output and key.startswith(unused_outputs):
+            match.drop(key, "the last module fuses only its finest map in this model")
+        elif strict:
+            raise CheckpointError(
+                f"{source} has the backbone key {match.origin[key]!r}, which the model lacks: it was made with other "
+                "fusion or transition options; strict=False drops such keys"
+            )
+        else:
+            match.drop(key, "the model has no such key")
+    misfits = _backbone_misfits(own, match.pairs)
+    if misfits:
+        raise CheckpointError(f"{source} does not fit: {_misfit(match, misfits[0], own)}")
+    lacking = [key for key in own if is_backbone(key) and key not in match.pairs and not key.endswith(COUNTER)]
+    if not lacking or not strict:
+        return
+    if theirs.single_output and not mine.single_output and all(key.startswith(unused_outputs) for key in lacking):
+        raise CheckpointError(
+            f"{source} is of a {theirs.words} network, whose last module fuses only its finest map, so {len(lacking)} "
+            f"weights of the model are not in it ({lacking[0]!r} and others); strict=False leaves them as they are"
+        )
+    raise CheckpointError(
+        f"{source} is incomplete: {len(lacking)} backbone weights are not in it ({lacking[0]!r} first); "
+        "strict=False loads the others"
+    )
+
+
+def _match_head(
+    match: Match, own: Mapping[str, Tensor], theirs: Anatomy, mine: Anatomy, source: str, strict: bool
+) -> None:
+    """The same task: every weight of the head has to be there and fit."""
+    if theirs.outputs != mine.outputs and strict:
+        raise CheckpointError(
+            f"{source} is {theirs.words}, the model has {mine.outputs} outputs; create the model with "
+            f"num_outputs={theirs.outputs}, or keep its own last layer with strict=False"
+        )
+    for key in [key for key in match.pairs if not is_backbone(key)]:
+        if key not in own:
+            match.drop(key, "the model's head has no such key")
+        elif match.pairs[key].shape != own[key].shape:
+            if strict:
+                raise CheckpointError(f"{source} does not fit: {_misfit(match, key, own)}")
+            match.drop(key, f"shape {_size(match.pairs[key])}, the model's is {_size(own[key])}")
+    lacking = [key for key in own if not is_backbone(key) and key not in match.pairs and not key.endswith(COUNTER)]
+    if lacking and strict:
+        raise CheckpointError(
+            f"{source} is incomplete: {len(lacking)} weights of its {theirs.head.words} head are not in it "
+            f"({lacking[0]!r} first); strict=False loads the others"
+        )
+
+
+def _transfer_head(match: Match, own: Mapping[str, Tensor], theirs: Anatomy, mine: Anatomy) -> None:
+    """Another task: its head is left out, but OCR starts its auxiliary head from a segmentation head, as officially."""
+    transfers = theirs.head.kind == "segmentation" and mine.head.kind == "ocr"
+    for key in [key for key in match.pairs if not is_backbone(key)]:
+        target = key.replace("last_layer.", "aux_head.", 1)
+        if transfers and target in own and own[target].shape == match.pairs[key].shape:
+            match.pairs[target] = match.pairs.pop(key)
+            match.origin[target] = match.origin.pop(key, key)
+        else:
+            match.drop(key, f"{theirs.head.words} head; the model's is {mine.head.words}")
+    if transfers and any(key.startswith("aux_head.") for key in match.pairs):
+        match.notes.append("last_layer was loaded into aux_head, as the official OCR code does")
+
+
+def _backbone_misfits(own: Mapping[str, Tensor], official: Mapping[str, Tensor]) -> list[str]:
+    return [k for k, value in official.items() if is_backbone(k) and k in own and value.shape != own[k].shape]
+
+
+def _not_an_hrnet(state: Mapping[str, Tensor], official: Mapping[str, Tensor], source: str) -> str:
+    lacking = [f"stage{stage}" for stage in (2, 3, 4) if f"stage{stage}.0.branches.0.0.conv1.weight" not in official]
+    if len(lacking) < 3:
+        return f"{source} is an incomplete HRNet: it has no weights for {' and '.join(lacking)}"
+    return f"{source} is not an HRNet: it looks like {foreign_words(state)}"
+
+
+def _other_body(theirs: Anatomy, mine: Anatomy, name: str, source: str, differences: list[str]) -> str:
+    remedy = f"it differs in {'; '.join(differences)}"
+    if theirs.architecture and theirs.architecture != mine.architecture:
+        same_task = theirs.head.kind == mine.head.kind
+        remedy = "use " + constructor(
+            theirs.architecture, theirs.block, mine.head.kind, (theirs if same_task else mine).outputs, name
+        )
+    return f"{source} looks like {theirs.words}, the model is {name}; {remedy}"
+
+
+def _misfit(match: Match, key: str, own: Mapping[str, Tensor]) -> str:
+    theirs = match.origin.get(key, key)
+    alias = "" if theirs == key else f" (for {key!r})"
+    return f"{theirs!r}{alias} has shape {_size(match.pairs[key])}, the model's {_size(own[key])}"
+
+
+def _shapes(state: Mapping[str, Tensor]) -> dict[str, tuple[int, ...]]:
+    return {key: tuple(value.shape) for key, value in state.items()}
+
+
+def _size(value: Tensor) -> str:
+    return "x".join(map(str, value.shape)) or "scalar"
