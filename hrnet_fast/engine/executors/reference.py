@@ -1,0 +1,117 @@
+"""The reference executor: the Plan played with plain torch operations, so a plan's faults and a kernel's are told apart."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ...plan import PREVIOUS, PURE_FUNCTIONS, Concat, Conv, Function, Item, Param, Plan, Ref, Sum, Term
+from ...plan.fold import fold
+
+
+class ReferenceExecutor:
+    """Plays any plan in any floating dtype on any device, one torch operation at a time.
+
+    tensors: the module's parameters and buffers by key. Folded weights are made at first use of an item and kept.
+    """
+
+    name = "reference"
+
+    def __init__(self, tensors: Mapping[str, Tensor], dtype: torch.dtype, device: torch.device | str = "cpu"):
+        self.tensors, self.dtype, self.device = tensors, dtype, torch.device(device)
+        self._folded: dict[tuple, tuple[Tensor, Tensor | None]] = {}
+
+    def run(
+        self, plan: Plan, inputs: Sequence[Tensor], watch: Callable[[Item, Tensor], None] | None = None,
+        arena: Tensor | None = None,
+    ) -> list[Tensor]:  # fmt: skip
+        """Results of the plan, in its order, for inputs in its order.
+
+        watch: called with each item and its result. arena: a flat tensor of at least `plan.arena` elements; every value
+        then lives at its planned place there, which proves the places.
+        """
+        values: dict[int, Tensor] = {v: x.to(self.device, self.dtype) for v, x in zip(plan.inputs, inputs)}
+        for level in plan.levels:
+            results = [(item, self._play(item, values)) for item in level.items]
+            for item, result in results:
+                if arena is not None:
+                    result = _store(arena, plan, item.out, result)
+                values[item.out] = result
+                if watch is not None:
+                    watch(item, result)
+        return [values[v] for v in plan.outputs]
+
+    def _play(self, item: Item, values: Mapping[int, Tensor]) -> Tensor:
+        if isinstance(item, Conv):
+            return self._conv(item, values)
+        if isinstance(item, Sum):
+            return total(item.terms, values, item.relu)
+        if isinstance(item, Concat):
+            return torch.cat([resized(part, values) for part in item.parts], dim=1)
+        return call(item, values, self._tensor)
+
+    def _conv(self, item: Conv, values: Mapping[int, Tensor]) -> Tensor:
+        key = (item.conv, item.norm)
+        if key not in self._folded:
+            weight, bias = fold(item, self.tensors)
+            self._folded[key] = tuple(None if t is None else t.to(self.device, self.dtype) for t in (weight, bias))
+        weight, bias = self._folded[key]
+        x = total(item.sources, values, item.source_relu)
+        conv = item.conv
+        y = F.conv2d(x, weight, bias, conv.stride, conv.padding, conv.dilation, conv.groups)
+        if item.relu == "first":
+            y = y.relu_()
+        for term in item.terms:
+            y = y + resized(term, values)
+        return y.relu_() if item.relu == "last" else y
+
+    def _tensor(self, name: str) -> Tensor:
+        return self.tensors[name].detach().to(self.device, self.dtype)
+
+
+def resized(term: Term, values: Mapping[int, Tensor]) -> Tensor:
+    """A term's value, interpolated if the term says so."""
+    x = values[term.value]
+    if term.resize is None:
+        return x
+    align = term.resize.align_corners if term.resize.mode == "bilinear" else None
+    return F.interpolate(x, term.resize.size, mode=term.resize.mode, align_corners=align)
+
+
+def total(terms: Sequence[Term], values: Mapping[int, Tensor], relu: bool) -> Tensor:
+    """The terms' sum, left to right, after a ReLU if asked."""
+    y = resized(terms[0], values)
+    for term in terms[1:]:
+        y = y + resized(term, values)
+    return y.relu() if relu else y
+
+
+def call(item: Function, values: Mapping[int, Tensor], tensor: Callable[[str], Tensor]) -> Tensor:
+    """Any other planned function, with the views that follow it."""
+    result: Tensor | None = None
+
+    def decode(value):
+        if isinstance(value, Ref):
+            return result if value.value == PREVIOUS else values[value.value]
+        if isinstance(value, Param):
+            return tensor(value.name)
+        return type(value)(decode(v) for v in value) if isinstance(value, (tuple, list)) else value
+
+    for step in item.calls:
+        args = decode(step.args)
+        function = torch.cat if step.function == "torch.cat" else PURE_FUNCTIONS[step.function]
+        result = function(*args, **{key: decode(value) for key, value in step.kwargs})
+    return result
+
+
+def _store(arena: Tensor, plan: Plan, value: int, result: Tensor) -> Tensor:
+    """The result copied to its place; maps lie there channels-last, as engines keep them."""
+    place = plan.values[value]
+    if tuple(result.shape) != place.shape:
+        raise AssertionError(f"value {value} has shape {tuple(result.shape)}, but the plan says {place.shape}")
+    flat = arena[place.offset : place.offset + result.numel()]
+    view = flat.view(result.permute(0, 2, 3, 1).shape).permute(0, 3, 1, 2) if result.dim() == 4 else flat.view(result.shape)
+    return view.copy_(result)

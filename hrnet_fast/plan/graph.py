@@ -1,0 +1,92 @@
+"""The traced network, one node an operation: what the module computes, before anything is merged."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Ref:
+    """A value of the graph inside a call's arguments."""
+
+    value: int
+
+
+@dataclass(frozen=True)
+class Param:
+    """A parameter or buffer of the module, by its key, inside a call's arguments."""
+
+    name: str
+
+
+@dataclass(frozen=True)
+class Norm:
+    """Batch normalisation by running statistics: keys of its tensors (None where it has no such tensor), and epsilon."""
+
+    weight: str | None
+    bias: str | None
+    mean: str
+    var: str
+    eps: float
+
+
+@dataclass(frozen=True)
+class Resize:
+    """Interpolation to `size` (height, width); `align_corners` matters to "bilinear" alone."""
+
+    size: tuple[int, int]
+    mode: str
+    align_corners: bool = False
+
+
+@dataclass(frozen=True)
+class Convolution:
+    """A convolution's weights by key, and its geometry.
+
+    channels: where one convolution over concatenated maps was split into one a map, the range of input channels that
+    this part covers; only the part that begins at 0 adds the bias.
+    """
+
+    weight: str
+    bias: str | None
+    kernel: tuple[int, int]
+    stride: tuple[int, int]
+    padding: tuple[int, int]
+    dilation: tuple[int, int]
+    groups: int
+    channels: tuple[int, int] | None = None
+
+    @property
+    def pointwise(self) -> bool:
+        return (*self.kernel, *self.stride, *self.padding, self.groups) == (1, 1, 1, 1, 0, 0, 1)
+
+
+@dataclass(frozen=True)
+class Call:
+    """Any other pure torch function, kept as it was called; tensors stand as Ref or Param."""
+
+    function: str
+    args: tuple[Any, ...]
+    kwargs: tuple[tuple[str, Any], ...] = ()
+
+
+@dataclass(frozen=True)
+class Node:
+    """One operation; its index in the graph is its value. `op`: input, conv, norm, relu, add, resize, concat, call."""
+
+    op: str
+    inputs: tuple[int, ...]
+    shape: tuple[int, ...]
+    detail: Norm | Resize | Convolution | Call | None = None
+
+
+@dataclass(frozen=True)
+class Graph:
+    """Nodes in the order of execution, which of them are the results, and how inputs and results are nested."""
+
+    nodes: tuple[Node, ...]
+    inputs: tuple[int, ...]
+    outputs: tuple[int, ...]
+    input_tree: Any
+    output_tree: Any

@@ -1,0 +1,138 @@
+"""The Plan: what every executor plays. Plain frozen data, without tensors and without a device."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from .graph import Call, Convolution, Norm, Resize
+
+
+@dataclass(frozen=True)
+class Value:
+    """A map, or any other tensor, that flows between items.
+
+    shape: logical, (N, C, H, W) for maps. offset, size: its place in the arena, in elements; None for what lives outside
+    (the caller's inputs).
+    """
+
+    shape: tuple[int, ...]
+    offset: int | None = None
+    size: int = 0
+
+
+@dataclass(frozen=True)
+class Term:
+    """A summand or part: a value, interpolated on the way if `resize` is given."""
+
+    value: int
+    resize: Resize | None = None
+
+
+@dataclass(frozen=True)
+class Conv:
+    """One convolution with its prologue and its whole epilogue.
+
+    sources: what it convolves: one value, or the sum of several (interpolated) terms, after a ReLU if `source_relu`,
+    formed while it is read.
+    relu "last": out = relu(conv + bias + terms); "first": out = relu(conv + bias) + terms; "none": no ReLU.
+    """
+
+    name: str
+    out: int
+    sources: tuple[Term, ...]
+    conv: Convolution
+    norm: Norm | None = None
+    source_relu: bool = False
+    terms: tuple[Term, ...] = ()
+    relu: Literal["none", "last", "first"] = "none"
+
+    @property
+    def reads(self) -> tuple[int, ...]:
+        return tuple(term.value for term in (*self.sources, *self.terms))
+
+    @property
+    def has_prologue(self) -> bool:
+        return len(self.sources) > 1 or self.source_relu or self.sources[0].resize is not None
+
+
+@dataclass(frozen=True)
+class Sum:
+    """out = sum of the (interpolated) terms, left to right, with an optional ReLU; one term alone is a resize or a ReLU."""
+
+    name: str
+    out: int
+    terms: tuple[Term, ...]
+    relu: bool = False
+
+    @property
+    def reads(self) -> tuple[int, ...]:
+        return tuple(term.value for term in self.terms)
+
+
+@dataclass(frozen=True)
+class Concat:
+    """out = the (interpolated) parts beside each other along the channels."""
+
+    name: str
+    out: int
+    parts: tuple[Term, ...]
+
+    @property
+    def reads(self) -> tuple[int, ...]:
+        return tuple(part.value for part in self.parts)
+
+
+@dataclass(frozen=True)
+class Function:
+    """Any other torch function, followed by functions that only view its result.
+
+    Arguments name values of the plan; in a view, `Ref(PREVIOUS)` is the result before it.
+    """
+
+    name: str
+    out: int
+    calls: tuple[Call, ...]
+    reads: tuple[int, ...]
+
+
+PREVIOUS = -1
+
+Item = Conv | Sum | Concat | Function
+
+
+@dataclass(frozen=True)
+class Level:
+    """Items without a dependency among them: one launch. `executor` and `reason` are filled by who will play it."""
+
+    items: tuple[Item, ...]
+    executor: str = ""
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Levels in the order of execution.
+
+    values: by index; inputs, outputs: indices into it. arena: elements that all placed values need together.
+    input_tree, output_tree: how the caller nests inputs and results.
+    """
+
+    name: str
+    values: tuple[Value, ...]
+    inputs: tuple[int, ...]
+    outputs: tuple[int, ...]
+    levels: tuple[Level, ...]
+    arena: int
+    input_tree: Any
+    output_tree: Any
+
+    def items(self) -> Iterator[Item]:
+        for level in self.levels:
+            yield from level.items
+
+    def __str__(self) -> str:
+        from .describe import format_plan
+
+        return format_plan(self)

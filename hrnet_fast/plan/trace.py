@@ -1,0 +1,286 @@
+"""Lowering: a live module, written by anyone, to a graph.
+
+The module's own forward runs once on tensors without data, under a mode that sees every torch function. So control flow,
+lists of maps and helper functions of any origin resolve by themselves, and only the tensor operations remain.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode, resolve_name
+from torch.utils import _pytree as pytree
+
+from .errors import PlanError
+from .graph import Call, Convolution, Graph, Node, Norm, Param, Ref, Resize
+
+# Pure functions that are kept as they are; anything unlisted is refused by name.
+PURE_FUNCTIONS = {
+    name: function
+    for name, function in (
+        *((f"Tensor.{name}", getattr(Tensor, name)) for name in (
+            "view", "reshape", "permute", "transpose", "flatten", "unsqueeze", "squeeze", "contiguous", "mean", "matmul",
+            "mul", "div", "softmax", "sum", "sigmoid", "expand", "__getitem__", "sub", "__rmul__",
+        )),
+        *((f"torch.{name}", getattr(torch, name)) for name in (
+            "flatten", "reshape", "permute", "transpose", "unsqueeze", "squeeze", "mean", "matmul", "bmm", "mul", "div",
+            "softmax", "sum", "sigmoid", "sub", "stack",
+        )),
+        *((f"functional.{name}", getattr(F, name)) for name in (
+            "linear", "avg_pool2d", "adaptive_avg_pool2d", "max_pool2d", "softmax", "pad", "sigmoid", "batch_norm",
+        )),
+    )
+}  # fmt: skip
+# Python operators reach torch as other objects than the named methods.
+_NAMES = {function: name for name, function in PURE_FUNCTIONS.items()} | {
+    Tensor.__mul__: "Tensor.mul", Tensor.__truediv__: "Tensor.div", Tensor.__matmul__: "Tensor.matmul",
+    Tensor.__sub__: "Tensor.sub", torch.max_pool2d: "functional.max_pool2d",
+}  # fmt: skip
+
+_ADD = {torch.add, Tensor.add, Tensor.__add__, Tensor.__radd__, Tensor.add_, Tensor.__iadd__}
+_RELU = {F.relu, F.relu_, torch.relu, torch.relu_, Tensor.relu, Tensor.relu_}
+_IN_PLACE = {Tensor.add_, Tensor.__iadd__, F.relu_, torch.relu_, Tensor.relu_}
+_CONCAT = {torch.cat, torch.concat, torch.concatenate}
+_DROPOUT = {F.dropout, F.dropout1d, F.dropout2d, F.dropout3d, F.alpha_dropout, F.feature_alpha_dropout}
+_INTERPOLATE = {F.interpolate, F.upsample}
+
+
+def trace(module: nn.Module, *inputs: Any) -> Graph:
+    """Lower `module`, called on `inputs`, in evaluation mode.
+
+    inputs: tensors, or lists and tuples of them; only shapes are read. The module is neither changed nor run on data.
+    Raises PlanError, in one sentence, where the module does something that a plan cannot express.
+    """
+    module = inference_view(unwrap(module))
+    leaves, input_tree = pytree.tree_flatten(inputs)
+    for leaf in leaves:
+        if not isinstance(leaf, Tensor):
+            raise PlanError(f"an input of type {type(leaf).__name__} cannot be planned: inputs must be tensors or lists of them")
+    dtype = next((p.dtype for p in module.parameters() if p.is_floating_point()), torch.float32)
+    recorder = _Recorder(module)
+    data_free = [recorder.add_input(tuple(leaf.shape), dtype) for leaf in leaves]
+    with torch.no_grad(), recorder:
+        try:
+            result = module(*pytree.tree_unflatten(data_free, input_tree))
+        except (PlanError, ValueError):
+            raise
+        except Exception as error:
+            raise PlanError(f"{type(module).__name__}.forward cannot be planned: {_first_line(error)}") from error
+    outputs, output_tree = pytree.tree_flatten(result)
+    return Graph(
+        tuple(recorder.nodes),
+        tuple(range(len(leaves))),
+        tuple(recorder.value_of(out, "a result") for out in outputs),
+        input_tree,
+        output_tree,
+    )
+
+
+def unwrap(module: nn.Module) -> nn.Module:
+    """The module inside DataParallel, DistributedDataParallel or torch.compile."""
+    if isinstance(module, (nn.DataParallel, nn.parallel.DistributedDataParallel)):
+        return unwrap(module.module)
+    return unwrap(module._orig_mod) if hasattr(module, "_orig_mod") else module
+
+
+def inference_view(module: nn.Module) -> nn.Module:
+    """The module itself if it is in evaluation mode, else a copy that shares every tensor and is."""
+    if not any(m.training for m in module.modules()):
+        return module
+    tensors = {id(t): t for t in (*module.parameters(), *module.buffers())}
+    return copy.deepcopy(module, memo=tensors).eval()
+
+
+def named_tensors(module: nn.Module) -> dict[str, Tensor]:
+    """Parameters and buffers by key."""
+    module = unwrap(module)
+    return {**dict(module.named_parameters()), **dict(module.named_buffers())}
+
+
+class _Recorder(TorchFunctionMode):
+    """Answers every torch function with a tensor of the right shape and no data, and writes the node down."""
+
+    def __init__(self, module: nn.Module):
+        super().__init__()
+        self.nodes: list[Node] = []
+        self._names = {id(t): name for name, t in named_tensors(module).items()}
+        self._values: dict[int, int] = {}
+        self._alive: list[Tensor] = []  # an id is a name only while its tensor lives
+
+    def add_input(self, shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
+        return self._record("input", (), torch.empty(shape, dtype=dtype, device="meta"))
+
+    def value_of(self, tensor: Any, what: str) -> int:
+        if isinstance(tensor, Tensor) and id(tensor) in self._values:
+            return self._values[id(tensor)]
+        kind = "a tensor made outside the network" if isinstance(tensor, Tensor) else f"a {type(tensor).__name__}"
+        raise PlanError(f"{what} is {kind}, which a plan cannot express")
+
+    def _record(self, op: str, inputs: tuple[int, ...], result: Tensor, detail=None) -> Tensor:
+        self._values[id(result)] = len(self.nodes)
+        self._alive.append(result)
+        self.nodes.append(Node(op, inputs, tuple(result.shape), detail))
+        return result
+
+    def _key(self, tensor: Tensor | None, what: str) -> str | None:
+        if tensor is None:
+            return None
+        if id(tensor) not in self._names:
+            raise PlanError(f"{what} is not a parameter or buffer of the module, so it cannot be planned")
+        return self._names[id(tensor)]
+
+    def __torch_function__(self, function: Callable, types, args=(), kwargs=None):
+        kwargs = kwargs or {}
+        if not any(id(leaf) in self._values for leaf in pytree.tree_leaves((args, kwargs))):
+            return function(*args, **kwargs)
+        if function is torch.conv2d:
+            return self._conv(*args, **kwargs)
+        if function in (F.batch_norm, torch.batch_norm):
+            return self._norm(*args, **kwargs)
+        if function in _RELU:
+            result = self._unary("relu", args[0])
+            return self._overwrite(args[0], result, function in _IN_PLACE or kwargs.get("inplace", args[1:2] == (True,)))
+        if function in _ADD and self._is_plain_add(args, kwargs):
+            return self._overwrite(args[0], self._add(*args[:2]), function in _IN_PLACE)
+        if function in _INTERPOLATE:
+            return self._interpolate(*args, **kwargs)
+        if function in _CONCAT and self._concat_axis(args, kwargs) in (1, -3):
+            return self._concat(args[0] if args else kwargs["tensors"])
+        if function in _DROPOUT:
+            return args[0]
+        if function in _NAMES:
+            return self._call(function, args, kwargs)
+        return self._metadata(function, args, kwargs)
+
+    def _unary(self, op: str, x: Tensor, detail=None, shape=None) -> Tensor:
+        result = x.new_empty(tuple(x.shape) if shape is None else shape)
+        return self._record(op, (self.value_of(x, f"the input of {op}"),), result, detail)
+
+    def _overwrite(self, target: Tensor, result: Tensor, in_place: bool) -> Tensor:
+        """After an in-place operation the tensor itself stands for the new value."""
+        if not in_place:
+            return result
+        self._values[id(target)] = self._values[id(result)]
+        return target
+
+    def _conv(self, input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1) -> Tensor:
+        name = self._key(weight, "a convolution's weight")
+        if isinstance(padding, str):
+            if padding != "valid":
+                raise PlanError(f"{name}: padding={padding!r} cannot be planned; use a number")
+            padding = 0
+        stride, padding, dilation = (_pair(v) for v in (stride, padding, dilation))
+        kernel = tuple(weight.shape[2:])
+        if input.dim() != 4 or input.shape[1] != weight.shape[1] * groups:
+            raise PlanError(
+                f"{name} expects maps of shape (N, {weight.shape[1] * groups}, H, W), but gets {tuple(input.shape)}"
+            )
+        size = [
+            (side + 2 * p - d * (k - 1) - 1) // s + 1
+            for side, k, s, p, d in zip(input.shape[2:], kernel, stride, padding, dilation)
+        ]
+        if min(size) < 1:
+            raise PlanError(f"{name} gets a map of {tuple(input.shape[2:])}, smaller than its kernel: the input is too small")
+        detail = Convolution(name, self._key(bias, f"{name}'s bias"), kernel, stride, padding, dilation, groups)
+        return self._unary("conv", input, detail, (input.shape[0], weight.shape[0], *size))
+
+    def _norm(self, input, running_mean, running_var, weight=None, bias=None, training=False, momentum=0.1, eps=1e-5, *_):
+        if running_mean is None:
+            raise PlanError("a batch norm without running statistics cannot be planned")
+        keys = (self._key(t, "a batch norm's tensor") for t in (weight, bias, running_mean, running_var))
+        return self._unary("norm", input, Norm(*keys, eps))
+
+    @staticmethod
+    def _is_plain_add(args, kwargs) -> bool:
+        """A sum of two maps of one shape; what broadcasts or scales is kept as a call, or refused."""
+        if kwargs.get("alpha", 1) != 1 or kwargs.get("out") is not None or len(args) != 2:
+            return False
+        return all(isinstance(a, Tensor) for a in args)
+
+    def _add(self, a: Tensor, b: Tensor) -> Tensor:
+        values = tuple(self.value_of(t, "a summand") for t in (a, b))
+        if a.shape != b.shape:
+            raise PlanError(
+                f"two maps to be added have sizes {tuple(a.shape)} and {tuple(b.shape)}: "
+                "a network that fuses by fixed up-sampling factors needs an input of a suitable multiple, usually 32"
+            )
+        return self._record("add", values, torch.empty_like(a))
+
+    def _interpolate(
+        self, input, size=None, scale_factor=None, mode="nearest", align_corners=None, recompute_scale_factor=None,
+        antialias=False,
+    ) -> Tensor:  # fmt: skip
+        if mode not in ("nearest", "bilinear") or antialias:
+            raise PlanError(f"interpolation with mode={mode!r}, antialias={antialias} cannot be planned")
+        if size is None:
+            factors = _pair(scale_factor)
+            size = [int(side * factor) for side, factor in zip(input.shape[2:], factors)]
+            if any(side * factor != new for side, factor, new in zip(input.shape[2:], factors, size)):
+                raise PlanError(f"interpolation of {tuple(input.shape[2:])} by {factors} does not give a whole size")
+        detail = Resize(_pair(size), mode, bool(align_corners))
+        return self._unary("resize", input, detail, (*input.shape[:2], *detail.size))
+
+    @staticmethod
+    def _concat_axis(args, kwargs) -> int:
+        return args[1] if len(args) > 1 else kwargs.get("dim", kwargs.get("axis", 0))
+
+    def _concat(self, tensors) -> Tensor:
+        if any(t.dim() != 4 for t in tensors):
+            return self._call(torch.cat, (tuple(tensors), 1), {})
+        values = tuple(self.value_of(t, "a part of a concatenation") for t in tensors)
+        n, _, h, w = tensors[0].shape
+        if any((t.shape[0], *t.shape[2:]) != (n, h, w) for t in tensors):
+            raise PlanError(f"maps of shapes {[tuple(t.shape) for t in tensors]} cannot be concatenated")
+        return self._record("concat", values, tensors[0].new_empty((n, sum(t.shape[1] for t in tensors), h, w)))
+
+    def _call(self, function: Callable, args, kwargs) -> Tensor:
+        name = _NAMES.get(function, "torch.cat")
+        inputs: list[int] = []
+
+        def encode(leaf):
+            if not isinstance(leaf, Tensor):
+                return leaf
+            if id(leaf) in self._names:
+                return Param(self._names[id(leaf)])
+            inputs.append(self.value_of(leaf, f"an argument of {name}"))
+            return Ref(inputs[-1])
+
+        def data_free(leaf):
+            return torch.empty_like(leaf, device="meta") if isinstance(leaf, Tensor) else leaf
+
+        is_leaf = None
+        detail = Call(
+            name,
+            _freeze(pytree.tree_map(encode, list(args), is_leaf=is_leaf)),
+            tuple(sorted((key, _freeze(pytree.tree_map(encode, value))) for key, value in kwargs.items())),
+        )
+        result = function(*pytree.tree_map(data_free, args), **pytree.tree_map(data_free, kwargs))
+        if not isinstance(result, Tensor):
+            raise PlanError(f"{name} returns several tensors, which a plan cannot express")
+        return self._record("call", tuple(inputs), result, detail)
+
+    def _metadata(self, function: Callable, args, kwargs):
+        """Questions about shape, dtype and device are answered; any other operation on a map is refused."""
+        result = function(*args, **kwargs)
+        if any(isinstance(leaf, Tensor) for leaf in pytree.tree_leaves(result)):
+            name = resolve_name(function) or getattr(function, "__name__", repr(function))
+            raise PlanError(f"the operation {name} is not understood by the planner")
+        return result
+
+
+def _pair(value) -> tuple:
+    return tuple(value) if isinstance(value, (tuple, list)) else (value, value)
+
+
+def _freeze(value):
+    """Lists to tuples, so that a call can be compared and hashed."""
+    return tuple(_freeze(v) for v in value) if isinstance(value, (list, tuple)) else value
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
