@@ -1,0 +1,62 @@
+// Eight floats or four doubles in a register (AVX2, FMA, F16C).
+#pragma once
+
+#include <immintrin.h>
+
+#include "dtype.h"
+
+#define HRNET_FAST_ISA __attribute__((target("avx2,fma,f16c"))) static inline
+#define MEMBER __attribute__((target("avx2,fma,f16c"))) inline
+
+namespace hrnet_fast {
+namespace {
+
+template <class A>
+struct Vec;
+
+template <>
+struct Vec<float> {
+  static constexpr int kWidth = 8;
+  __m256 v;
+  MEMBER static Vec load(const float* s) { return {_mm256_loadu_ps(s)}; }
+  MEMBER static Vec load(const bf16_t* s) {
+    const __m256i wide = _mm256_cvtepu16_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(s)));
+    return {_mm256_castsi256_ps(_mm256_slli_epi32(wide, 16))};
+  }
+  MEMBER static Vec load(const f16_t* s) { return {_mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(s)))}; }
+  MEMBER void store(float* t) const { _mm256_storeu_ps(t, v); }
+  MEMBER void store(bf16_t* t) const {
+    const __m256i bits = _mm256_castps_si256(v);
+    const __m256i odd = _mm256_and_si256(_mm256_srli_epi32(bits, 16), _mm256_set1_epi32(1));
+    const __m256i round = _mm256_add_epi32(odd, _mm256_set1_epi32(0x7fff));
+    const __m256i nearest = _mm256_srli_epi32(_mm256_add_epi32(bits, round), 16);
+    const __m256i nan = _mm256_castps_si256(_mm256_cmp_ps(v, v, _CMP_UNORD_Q));
+    const __m256i words = _mm256_blendv_epi8(nearest, _mm256_set1_epi32(0x7fc0), nan);
+    const __m128i packed = _mm_packus_epi32(_mm256_castsi256_si128(words), _mm256_extracti128_si256(words, 1));
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(t), packed);
+  }
+  MEMBER void store(f16_t* t) const {
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(t), _mm256_cvtps_ph(v, _MM_FROUND_TO_NEAREST_INT));
+  }
+  MEMBER static Vec fill(float value) { return {_mm256_set1_ps(value)}; }
+  MEMBER Vec operator+(Vec o) const { return {_mm256_add_ps(v, o.v)}; }
+  MEMBER Vec operator*(Vec o) const { return {_mm256_mul_ps(v, o.v)}; }
+  MEMBER Vec relu() const { return {_mm256_max_ps(_mm256_setzero_ps(), v)}; }  // in this order a NaN stays a NaN
+};
+
+template <>
+struct Vec<double> {
+  static constexpr int kWidth = 4;
+  __m256d v;
+  MEMBER static Vec load(const double* s) { return {_mm256_loadu_pd(s)}; }
+  MEMBER void store(double* t) const { _mm256_storeu_pd(t, v); }
+  MEMBER static Vec fill(double value) { return {_mm256_set1_pd(value)}; }
+  MEMBER Vec operator+(Vec o) const { return {_mm256_add_pd(v, o.v)}; }
+  MEMBER Vec operator*(Vec o) const { return {_mm256_mul_pd(v, o.v)}; }
+  MEMBER Vec relu() const { return {_mm256_max_pd(_mm256_setzero_pd(), v)}; }
+};
+
+}  // namespace
+}  // namespace hrnet_fast
+
+#undef MEMBER

@@ -1,0 +1,63 @@
+// Sixteen floats or eight doubles in a register (AVX-512 F, BW, DQ, VL).
+#pragma once
+
+#include <immintrin.h>
+
+#include "dtype.h"
+
+#define HRNET_FAST_ISA __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,fma"))) static inline
+#define MEMBER __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,fma"))) inline
+
+namespace hrnet_fast {
+namespace {
+
+template <class A>
+struct Vec;
+
+template <>
+struct Vec<float> {
+  static constexpr int kWidth = 16;
+  __m512 v;
+  MEMBER static Vec load(const float* s) { return {_mm512_loadu_ps(s)}; }
+  MEMBER static Vec load(const bf16_t* s) {
+    const __m512i wide = _mm512_cvtepu16_epi32(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(s)));
+    return {_mm512_castsi512_ps(_mm512_slli_epi32(wide, 16))};
+  }
+  MEMBER static Vec load(const f16_t* s) {
+    return {_mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(s)))};
+  }
+  MEMBER void store(float* t) const { _mm512_storeu_ps(t, v); }
+  MEMBER void store(bf16_t* t) const {
+    const __m512i bits = _mm512_castps_si512(v);
+    const __m512i odd = _mm512_and_si512(_mm512_srli_epi32(bits, 16), _mm512_set1_epi32(1));
+    const __m512i round = _mm512_add_epi32(odd, _mm512_set1_epi32(0x7fff));
+    const __m512i nearest = _mm512_srli_epi32(_mm512_add_epi32(bits, round), 16);
+    const __mmask16 nan = _mm512_cmp_ps_mask(v, v, _CMP_UNORD_Q);
+    const __m512i words = _mm512_mask_blend_epi32(nan, nearest, _mm512_set1_epi32(0x7fc0));
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(t), _mm512_cvtepi32_epi16(words));
+  }
+  MEMBER void store(f16_t* t) const {
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(t), _mm512_cvtps_ph(v, _MM_FROUND_TO_NEAREST_INT));
+  }
+  MEMBER static Vec fill(float value) { return {_mm512_set1_ps(value)}; }
+  MEMBER Vec operator+(Vec o) const { return {_mm512_add_ps(v, o.v)}; }
+  MEMBER Vec operator*(Vec o) const { return {_mm512_mul_ps(v, o.v)}; }
+  MEMBER Vec relu() const { return {_mm512_max_ps(_mm512_setzero_ps(), v)}; }  // in this order a NaN stays a NaN
+};
+
+template <>
+struct Vec<double> {
+  static constexpr int kWidth = 8;
+  __m512d v;
+  MEMBER static Vec load(const double* s) { return {_mm512_loadu_pd(s)}; }
+  MEMBER void store(double* t) const { _mm512_storeu_pd(t, v); }
+  MEMBER static Vec fill(double value) { return {_mm512_set1_pd(value)}; }
+  MEMBER Vec operator+(Vec o) const { return {_mm512_add_pd(v, o.v)}; }
+  MEMBER Vec operator*(Vec o) const { return {_mm512_mul_pd(v, o.v)}; }
+  MEMBER Vec relu() const { return {_mm512_max_pd(_mm512_setzero_pd(), v)}; }
+};
+
+}  // namespace
+}  // namespace hrnet_fast
+
+#undef MEMBER

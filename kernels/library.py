@@ -1,0 +1,49 @@
+"""The library `torch.ops.hrnet_fast`: schemas come from Python, implementations from C++, or from torch where C++ lacks."""
+
+from collections.abc import Callable
+
+import torch
+
+from .extension import extension
+
+library = torch.library.Library("hrnet_fast", "DEF")
+DEVICES = ("cpu", "cuda")
+_torch_devices: dict[str, set[str]] = {}  # op -> the devices where it runs on its reference
+
+
+def define(schema: str, *, reference: Callable, fake: Callable) -> None:
+    """Defines the op `schema`; `reference` becomes its implementation on every device that the extension lacks."""
+    name = schema.partition("(")[0]
+    library.define(schema)
+    torch.library.register_fake(f"hrnet_fast::{name}", fake, lib=library)
+    extension()  # opening it registers its implementations
+    missing = {device for device in DEVICES if not _is_compiled(name, device)}
+    for device in missing:
+        library.impl(name, reference, device.upper())
+    _torch_devices[name] = missing
+
+
+def implementations() -> dict[str, dict]:
+    """Who computes each op: {"fuse_sum": {"cpu": "c++", "cuda": "torch", "reasons": {"cuda": "..."}}, ...}.
+
+    "c++" and "cuda" are compiled; "torch" is the op's `*_ref`, and `reasons` says why.
+    """
+    compiled = {"cpu": "c++", "cuda": "cuda"}
+    return {
+        name: {device: "torch" if device in missing else compiled[device] for device in DEVICES}
+        | {"reasons": {device: _reason(device) for device in sorted(missing)}}
+        for name, missing in _torch_devices.items()
+    }
+
+
+def _is_compiled(name: str, device: str) -> bool:
+    return torch._C._dispatch_has_kernel_for_dispatch_key(f"hrnet_fast::{name}", device.upper())
+
+
+def _reason(device: str) -> str:
+    loaded = extension()
+    if loaded.kind == "none":
+        return loaded.reason
+    if device == "cuda" and loaded.kind == "cpu":
+        return loaded.reason or "the extension was built without CUDA (HRNET_FAST_BUILD=cpu)"
+    return "the extension was built from other sources and lacks this op: build it again"

@@ -1,0 +1,74 @@
+"""What fuse_sum and resize_concat share: the resize itself in plain torch, and the checks of their arguments."""
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+MODES = ("nearest", "bilinear")
+DTYPES = (torch.float32, torch.float64, torch.bfloat16, torch.float16)
+MAX_TERMS = 8
+
+
+def resize_ref(
+    x: Tensor,  # [N, C, h, w]
+    size: Sequence[int],
+    mode: str,
+    align_corners: bool,
+) -> Tensor:  # [N, C, H, W] channels_last
+    """Equivalent to `F.interpolate(x, size, mode=mode, align_corners=align_corners)`."""
+    # torch's float64 kernels for the two layouts round some nearest indices differently; channels_last decides
+    x = x.contiguous(memory_format=torch.channels_last)
+    if tuple(x.shape[2:]) == tuple(size):
+        return x
+    if mode == "nearest":
+        return F.interpolate(x, size=tuple(size), mode="nearest")
+    return F.interpolate(x, size=tuple(size), mode="bilinear", align_corners=align_corners)
+
+
+def check_resize(
+    op: str, kind: str, maps: Sequence[Tensor], size: Sequence[int], mode: str, align_corners: bool
+) -> None:
+    """Raises, with one sentence, if `maps` cannot be resized to one size; `kind` is what the op calls a map."""
+    if not isinstance(maps, list | tuple) or not all(isinstance(x, Tensor) for x in maps):
+        raise TypeError(f"{op}: {kind}s must be a list of tensors")
+    if not 1 <= len(maps) <= MAX_TERMS:
+        raise ValueError(f"{op}: got {len(maps)} {kind}s; give 1 to {MAX_TERMS}")
+    if mode not in MODES:
+        raise ValueError(f"{op}: mode {mode!r} is not known; use one of {', '.join(MODES)}")
+    if align_corners and mode == "nearest":
+        raise ValueError(f"{op}: align_corners=True has no meaning with mode='nearest'; leave it out or use 'bilinear'")
+    if len(size) != 2 or any(n < 1 for n in size):
+        raise ValueError(f"{op}: size {tuple(size)} is not (height, width) with both at least 1")
+    first = maps[0]
+    for k, x in enumerate(maps):
+        if x.dim() != 4:
+            raise ValueError(f"{op}: {kind} {k} has shape {tuple(x.shape)}; (N, C, height, width) is needed")
+        if any(n < 1 for n in x.shape[1:]):
+            raise ValueError(
+                f"{op}: {kind} {k} has shape {tuple(x.shape)}; channels, height and width must be at least 1"
+            )
+        if x.dtype not in DTYPES:
+            names = ", ".join(str(dtype).removeprefix("torch.") for dtype in DTYPES)
+            raise TypeError(f"{op}: {kind} {k} is {x.dtype}; use one of {names}")
+        if x.dtype != first.dtype:
+            raise TypeError(f"{op}: {kind} 0 is {first.dtype} and {kind} {k} is {x.dtype}; cast them to one dtype")
+        if x.device != first.device:
+            raise ValueError(
+                f"{op}: {kind} 0 is on {first.device} and {kind} {k} on {x.device}; move them to one device"
+            )
+        if x.shape[0] != first.shape[0]:
+            raise ValueError(
+                f"{op}: {kind} 0 has batch {first.shape[0]} and {kind} {k} has {x.shape[0]}; they must agree"
+            )
+        if x.requires_grad and torch.is_grad_enabled():
+            raise RuntimeError(
+                f"{op}: {kind} {k} requires a gradient, which this op has not; use {op}_ref, or torch.no_grad()"
+            )
+
+
+def empty_channels_last(like: Tensor, channels: int, size: Sequence[int]) -> Tensor:
+    """What both ops return, without values: (N, channels, *size), dtype and device of `like`, channels_last."""
+    shape = (like.shape[0], channels, *size)
+    return torch.empty(shape, dtype=like.dtype, device=like.device, memory_format=torch.channels_last)

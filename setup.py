@@ -1,0 +1,176 @@
+"""Builds hrnet_fast.kernels._C from csrc/, offline, with the torch that is installed (pip install --no-build-isolation).
+
+HRNET_FAST_BUILD says what to build:
+    auto  (the default) CUDA if torch and a toolkit have it, else C++ alone, else nothing; the install always succeeds
+    cuda  the C++ and the CUDA ops, or an error
+    cpu   the C++ ops, or an error
+    none  nothing: the ops run on plain torch
+What was built, and why no more than that, is kept in _build.json beside the extension.
+"""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import sysconfig
+from pathlib import Path
+
+from setuptools import Extension, find_packages, setup
+from setuptools.command.build_ext import build_ext
+
+ROOT = Path(__file__).resolve().parent
+NAME = "hrnet_fast.kernels._C"
+VERSION = re.search(r'^__version__ = "(.+)"', (ROOT / "hrnet_fast/__init__.py").read_text(), re.MULTILINE)[1]
+ATTEMPTS = {"auto": ("cuda", "cpu", "none"), "cuda": ("cuda",), "cpu": ("cpu",), "none": ("none",)}
+DEFAULT_ARCHES = "8.0;8.6;8.9;9.0+PTX"
+# GCC 12 warns about its own AVX-512 headers (GCC bug 105593)
+FLAGS = {"cxx": ["-O3", "-fvisibility=hidden", "-Wno-maybe-uninitialized"], "nvcc": ["-O3"]}
+
+
+def output_of(*command: str) -> str:
+    try:
+        return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, errors="replace").stdout
+    except OSError:
+        return ""
+
+
+def find_cuda_home() -> str | None:
+    """The folder with bin/nvcc and lib64/libcudart.so; nvcc is asked, since that on the PATH may be a wrapper script."""
+    named = os.environ.get("CUDA_HOME") or os.environ.get("CUDA_PATH")
+    candidates = [named] if named else ["/usr/local/cuda"]
+    if not named and shutil.which("nvcc"):
+        dry_run = subprocess.run(
+            ["nvcc", "--dryrun", "-x", "cu", os.devnull], capture_output=True, text=True, check=False
+        )
+        candidates[:0] = [os.path.realpath(top) for top in re.findall(r"^#\$ TOP=(.+)$", dry_run.stderr, re.MULTILINE)]
+    for home in map(Path, candidates):
+        if (home / "bin/nvcc").exists() and any((home / lib / "libcudart.so").exists() for lib in ("lib64", "lib")):
+            return str(home)
+    return None
+
+
+def refusal(kind: str) -> str | None:
+    """One sentence on why `kind` cannot be built here, or None if it can be tried."""
+    if kind == "none":
+        return None
+    try:
+        import torch
+    except ImportError:
+        return "torch was not importable during the build; install torch first and use pip's --no-build-isolation"
+    compiler = os.environ.get("CXX", "c++").split()[0]
+    if shutil.which(compiler) is None:
+        return f"no C++ compiler was found (looked for `{compiler}`); install g++ or clang++, or set CXX"
+    header = Path(sysconfig.get_path("include"), "Python.h")
+    if not header.exists():
+        return f"{header} is missing; install Python's development headers (python3-dev)"
+    if kind == "cpu":
+        return None
+    if torch.version.cuda is None:
+        return f"torch {torch.__version__} was built without CUDA"
+    home = find_cuda_home()
+    if home is None:
+        return "no CUDA toolkit with bin/nvcc and libcudart was found; install one or set CUDA_HOME"
+    release = re.search(r"release (\d+)\.", output_of(f"{home}/bin/nvcc", "--version"))
+    if release is None or release[1] != torch.version.cuda.split(".")[0]:
+        found = f"release {release[1]}" if release else "of no known release"
+        return f"the CUDA toolkit in {home} is {found}, but torch was built for CUDA {torch.version.cuda}"
+    return None
+
+
+def make_extension(kind: str) -> Extension:
+    from torch.utils import cpp_extension
+
+    files = [path.relative_to(ROOT) for path in (ROOT / "csrc").rglob("*.c*")]
+    suffixes, skipped = ((".cpp", ".cu"), ()) if kind == "cuda" else ((".cpp",), ("cuda",))
+    sources = [str(path) for path in files if path.suffix in suffixes and path.parts[1] not in skipped]
+    options = {
+        "sources": sorted(sources),
+        "include_dirs": [str(ROOT / "csrc")],
+        "extra_compile_args": FLAGS,
+    }
+    if kind == "cpu":
+        return cpp_extension.CppExtension(NAME, **options)
+    os.environ.setdefault("TORCH_CUDA_ARCH_LIST", DEFAULT_ARCHES)
+    cpp_extension.CUDA_HOME = os.environ["CUDA_HOME"] = find_cuda_home()
+    return cpp_extension.CUDAExtension(NAME, **options, define_macros=[("HRNET_FAST_WITH_CUDA", None)])
+
+
+class BuildKernels(build_ext):
+    """Tries each kind that the request allows, richest first, and writes _build.json."""
+
+    def run(self) -> None:
+        request = os.environ.get("HRNET_FAST_BUILD", "auto")
+        if request not in ATTEMPTS:
+            sys.exit(f"HRNET_FAST_BUILD={request} is not one of {', '.join(ATTEMPTS)}")
+        reasons = {}
+        for kind in ATTEMPTS[request]:
+            reason = refusal(kind) or self.compile(kind)
+            if reason is None:
+                break
+            reasons[kind] = reason
+            print(f"hrnet_fast: {kind} kernels not built: {reason}", file=sys.stderr)
+        else:
+            sys.exit(f"HRNET_FAST_BUILD={request} cannot be done: {reasons[request]}")
+        self.write_record(request, kind, reasons)
+
+    def compile(self, kind: str) -> str | None:
+        for path in self.places("_C*.so"):
+            path.unlink()
+        if kind == "none":
+            return None
+        from torch.utils.cpp_extension import BuildExtension
+
+        self.distribution.ext_modules = [make_extension(kind)]
+        command = BuildExtension(self.distribution)
+        for option in ("build_lib", "build_temp", "inplace", "editable_mode", "force", "debug"):
+            setattr(command, option, getattr(self, option))
+        command.ensure_finalized()
+        try:
+            command.run()
+        except Exception as error:
+            return f"the compiler failed ({str(error).splitlines()[0]}); its messages are printed by pip install -v"
+        return None
+
+    def write_record(self, request: str, kind: str, reasons: dict[str, str]) -> None:
+        record = {"request": request, "kind": kind, "reasons": reasons, "python": sysconfig.get_python_version()}
+        if request == "none":
+            record["reasons"] = {"cpu": "HRNET_FAST_BUILD=none was asked for"}
+        if kind != "none":
+            import torch
+
+            record |= {
+                "torch": torch.__version__,
+                "cuda": torch.version.cuda if kind == "cuda" else None,
+                "compiler": output_of(*os.environ.get("CXX", "c++").split(), "--version").partition("\n")[0],
+                "flags": FLAGS,
+                "arches": os.environ["TORCH_CUDA_ARCH_LIST"] if kind == "cuda" else None,
+            }
+        for folder in self.folders():
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / "_build.json").write_text(json.dumps(record, indent=2) + "\n")
+
+    def folders(self) -> list[Path]:
+        """Where the extension goes: the build folder, and the source folder too when building in place."""
+        built = Path(self.build_lib, *NAME.split(".")[:-1])
+        return [built, Path(self.get_ext_fullpath(NAME)).parent] if self.inplace else [built]
+
+    def places(self, pattern: str) -> list[Path]:
+        return [path for folder in self.folders() for path in sorted(folder.glob(pattern))]
+
+    def get_outputs(self) -> list[str]:
+        return [str(path) for pattern in ("_C*.so", "_build.json") for path in self.folders()[0].glob(pattern)]
+
+    def get_output_mapping(self) -> dict[str, str]:
+        return {path: str(self.folders()[1] / Path(path).name) for path in self.get_outputs()} if self.inplace else {}
+
+
+setup(
+    version=VERSION,
+    packages=find_packages(include=["hrnet_fast*"]) + [f"hrnet_fast.{p}" for p in find_packages(include=["kernels*"])],
+    package_dir={"hrnet_fast": "hrnet_fast", "hrnet_fast.kernels": "kernels"},
+    package_data={"hrnet_fast": ["py.typed"]},
+    ext_modules=[Extension(NAME, sources=[])],
+    cmdclass={"build_ext": BuildKernels},
+)
