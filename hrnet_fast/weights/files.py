@@ -125,7 +125,10 @@ def _state_dict(found: Any, where: str) -> dict[str, Tensor]:
         found = found[wrapper]
     if not isinstance(found, Mapping):
         raise CheckpointError(f"{where} holds a {type(found).__name__}, not a state dict; save model.state_dict()")
-    state = {_bare(key): _tensor(value) for key, value in found.items() if _is_tensor(value)}
+    written = {key: value for key, value in found.items() if _is_tensor(value)}
+    state = {_bare(key): _tensor(value) for key, value in written.items()}
+    if len(state) < len(written):
+        raise CheckpointError(f"{where} has keys that differ only by a prefix such as 'module.'; give one of the sets")
     if not state:
         keys = ", ".join(repr(key) for key in list(found)[:4]) or "nothing"
         raise CheckpointError(f"{where} holds no weights (found {keys}); save model.state_dict()")

@@ -103,7 +103,7 @@ LAYOUTS = (
         ("landmark",),
         ("head.conv_layers.0.{rest}", "head.final_layer.{rest}"),
         "backbone.",
-        (("head.conv_layers.{i}.{rest}", "head.{i}.{rest}"), ("head.final_layer.{rest}", "head.3.{rest}")),
+        (("head.final_layer.{rest}", "head.3.{rest}"), ("head.conv_layers.{i}.{rest}", "head.{i}.{rest}")),
     ),
     Layout(
         "mmpose",
