@@ -6,8 +6,10 @@ tables under test, and their forward passes tell whether a weight landed in the 
 
 from __future__ import annotations
 
+import copy
 import os
 from collections.abc import Callable
+from functools import cache
 from itertools import pairwise
 
 import pytest
@@ -32,7 +34,7 @@ def few_threads():
 
 
 def randomize(module: nn.Module, seed: int = 0) -> nn.Module:
-    """Every tensor, norm statistics included, gets values of its own; eval mode. Takes a model on the meta device too."""
+    """Every tensor, norm statistics included, gets values of its own; eval mode. A model on the meta device will do."""
     generator = torch.Generator().manual_seed(seed)
     module.to_empty(device="cpu")
     with torch.no_grad():
@@ -321,9 +323,14 @@ ORIGINS: dict[tuple[str, str], Callable[[], tuple[nn.Module, HighResolutionNet]]
 @pytest.fixture(params=list(ORIGINS), ids="-".join)
 def origin(request) -> tuple[str, str, nn.Module, HighResolutionNet]:
     """(layout, head, a random model of that code base, ours with other random weights)."""
-    with torch.device("meta"):
-        theirs, ours = ORIGINS[request.param]()
+    theirs, ours = copy.deepcopy(blank_origin(request.param))
     return *request.param, randomize(theirs, 1), randomize(ours, 2)
+
+
+@cache
+def blank_origin(key: tuple[str, str]) -> tuple[nn.Module, HighResolutionNet]:
+    with torch.device("meta"):
+        return ORIGINS[key]()
 
 
 @pytest.fixture
@@ -342,11 +349,15 @@ def make():
     """make("hrnet_w18_small.pose_coco_256x192", seed): a model of ours with random weights and statistics."""
 
     def create(name: str, seed: int = 0, **options) -> HighResolutionNet:
-        with torch.device("meta"):
-            model = models.create_model(name, **options)
-        return randomize(model, seed)
+        return randomize(copy.deepcopy(blank_model(name, tuple(options.items()))), seed)
 
     return create
+
+
+@cache
+def blank_model(name: str, options: tuple[tuple[str, object], ...]) -> HighResolutionNet:
+    with torch.device("meta"):
+        return models.create_model(name, **dict(options))
 
 
 @pytest.fixture
