@@ -1,4 +1,4 @@
-"""Builds hrnet_fast.kernels._C from csrc/, offline, with the torch that is installed (pip install --no-build-isolation).
+"""Builds hrnet_fast.kernels._C from csrc/, offline, with the torch that is installed (--no-build-isolation).
 
 HRNET_FAST_BUILD says what to build:
     auto  (the default) CUDA if torch and a toolkit have it, else C++ alone, else nothing; the install always succeeds
@@ -37,7 +37,7 @@ def output_of(*command: str) -> str:
 
 
 def find_cuda_home() -> str | None:
-    """The folder with bin/nvcc and lib64/libcudart.so; nvcc is asked, since that on the PATH may be a wrapper script."""
+    """The folder with bin/nvcc and lib64/libcudart.so; nvcc is asked, since one on the PATH may be a wrapper."""
     named = os.environ.get("CUDA_HOME") or os.environ.get("CUDA_PATH")
     candidates = [named] if named else ["/usr/local/cuda"]
     if not named and shutil.which("nvcc"):
@@ -88,7 +88,7 @@ def make_extension(kind: str) -> Extension:
     options = {
         "sources": sorted(sources),
         "include_dirs": [str(ROOT / "csrc")],
-        "extra_compile_args": FLAGS,
+        "extra_compile_args": {compiler: list(flags) for compiler, flags in FLAGS.items()},
     }
     if kind == "cpu":
         return cpp_extension.CppExtension(NAME, **options)

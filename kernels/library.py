@@ -1,4 +1,4 @@
-"""The library `torch.ops.hrnet_fast`: schemas come from Python, implementations from C++, or from torch where C++ lacks."""
+"""The library `torch.ops.hrnet_fast`: schemas in Python, implementations in C++, or in torch where that lacks."""
 
 from collections.abc import Callable
 

@@ -27,11 +27,9 @@ def resize_ref(
     return F.interpolate(x, size=tuple(size), mode="bilinear", align_corners=align_corners)
 
 
-def check_resize(
-    op: str, kind: str, maps: Sequence[Tensor], size: Sequence[int], mode: str, align_corners: bool
-) -> None:
+def check_resize(op: str, kind: str, maps: list[Tensor], size: Sequence[int], mode: str, align_corners: bool) -> None:
     """Raises, with one sentence, if `maps` cannot be resized to one size; `kind` is what the op calls a map."""
-    if not isinstance(maps, list | tuple) or not all(isinstance(x, Tensor) for x in maps):
+    if not isinstance(maps, list) or not all(isinstance(x, Tensor) for x in maps):
         raise TypeError(f"{op}: {kind}s must be a list of tensors")
     if not 1 <= len(maps) <= MAX_TERMS:
         raise ValueError(f"{op}: got {len(maps)} {kind}s; give 1 to {MAX_TERMS}")
@@ -39,33 +37,32 @@ def check_resize(
         raise ValueError(f"{op}: mode {mode!r} is not known; use one of {', '.join(MODES)}")
     if align_corners and mode == "nearest":
         raise ValueError(f"{op}: align_corners=True has no meaning with mode='nearest'; leave it out or use 'bilinear'")
-    if len(size) != 2 or any(n < 1 for n in size):
+    if len(size) != 2 or size[0] < 1 or size[1] < 1:
         raise ValueError(f"{op}: size {tuple(size)} is not (height, width) with both at least 1")
-    first = maps[0]
+    grad = torch.is_grad_enabled()
     for k, x in enumerate(maps):
-        if x.dim() != 4:
-            raise ValueError(f"{op}: {kind} {k} has shape {tuple(x.shape)}; (N, C, height, width) is needed")
-        if any(n < 1 for n in x.shape[1:]):
-            raise ValueError(
-                f"{op}: {kind} {k} has shape {tuple(x.shape)}; channels, height and width must be at least 1"
-            )
-        if x.dtype not in DTYPES:
-            names = ", ".join(str(dtype).removeprefix("torch.") for dtype in DTYPES)
-            raise TypeError(f"{op}: {kind} {k} is {x.dtype}; use one of {names}")
-        if x.dtype != first.dtype:
-            raise TypeError(f"{op}: {kind} 0 is {first.dtype} and {kind} {k} is {x.dtype}; cast them to one dtype")
-        if x.device != first.device:
-            raise ValueError(
-                f"{op}: {kind} 0 is on {first.device} and {kind} {k} on {x.device}; move them to one device"
-            )
-        if x.shape[0] != first.shape[0]:
-            raise ValueError(
-                f"{op}: {kind} 0 has batch {first.shape[0]} and {kind} {k} has {x.shape[0]}; they must agree"
-            )
-        if x.requires_grad and torch.is_grad_enabled():
-            raise RuntimeError(
-                f"{op}: {kind} {k} requires a gradient, which this op has not; use {op}_ref, or torch.no_grad()"
-            )
+        fault = _fault(op, kind, x, maps[0], grad)
+        if fault:
+            raise fault[0](f"{op}: {kind} {k} {fault[1]}")
+
+
+def _fault(op: str, kind: str, x: Tensor, first: Tensor, grad: bool) -> tuple[type[Exception], str] | None:
+    shape = x.shape
+    if len(shape) != 4:
+        return ValueError, f"has shape {tuple(shape)}; (N, C, height, width) is needed"
+    if 0 in shape[1:]:
+        return ValueError, f"has shape {tuple(shape)}; channels, height and width must be at least 1"
+    if x.dtype not in DTYPES:
+        return TypeError, f"is {x.dtype}; use one of {', '.join(str(d).removeprefix('torch.') for d in DTYPES)}"
+    if x.dtype != first.dtype:
+        return TypeError, f"is {x.dtype} and {kind} 0 is {first.dtype}; cast them to one dtype"
+    if x.device != first.device:
+        return ValueError, f"is on {x.device} and {kind} 0 on {first.device}; move them to one device"
+    if shape[0] != first.shape[0]:
+        return ValueError, f"has batch {shape[0]} and {kind} 0 has {first.shape[0]}; they must agree"
+    if grad and x.requires_grad:
+        return RuntimeError, f"requires a gradient, which this op has not; use {op}_ref, or torch.no_grad()"
+    return None
 
 
 def empty_channels_last(like: Tensor, channels: int, size: Sequence[int]) -> Tensor:

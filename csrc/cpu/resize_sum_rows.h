@@ -1,5 +1,5 @@
-// The rows of a ResizeSum, written once for every instruction set. Include after cpu/isa/vec_<isa>.h, in one file per instruction set.
-// A strip of pixels is summed in a buffer that stays in the L1 cache, term by term, then stored once.
+// The rows of a ResizeSum, written once for every instruction set: include after cpu/isa/vec_<isa>.h, in one file for each.
+// A pixel is a weighted sum of at most four source pixels a term; its channels are summed in registers and stored once.
 #pragma once
 
 #include "cpu/rows.h"
@@ -7,126 +7,99 @@
 namespace hrnet_fast {
 namespace {
 
-constexpr int64_t kStrip = 4096;  // accumulators: 16 KiB of float32
-
-// sum (+)= source, n dense values
-template <class T, class A>
-HRNET_FAST_ISA void add_span(A* sum, const T* source, int64_t n, bool first) {
-  using V = Vec<A>;
-  int64_t i = 0;
-  if (first) {
-    for (; i + V::kWidth <= n; i += V::kWidth) V::load(source + i).store(sum + i);
-    for (; i < n; ++i) sum[i] = load(source + i);
-    return;
-  }
-  for (; i + V::kWidth <= n; i += V::kWidth) (V::load(sum + i) + V::load(source + i)).store(sum + i);
-  for (; i < n; ++i) sum[i] += load(source + i);
-}
-
-// sum (+)= w00 * s00 + w01 * s01 + w10 * s10 + w11 * s11, n dense values each
-template <class T, class A>
-HRNET_FAST_ISA void add_blend(A* sum, const T* const (&s)[4], const A (&w)[4], int64_t n, bool first) {
-  using V = Vec<A>;
-  const V w0 = V::fill(w[0]), w1 = V::fill(w[1]), w2 = V::fill(w[2]), w3 = V::fill(w[3]);
-  int64_t i = 0;
-  for (; i + V::kWidth <= n; i += V::kWidth) {
-    const V upper = V::load(s[0] + i) * w0 + V::load(s[1] + i) * w1;
-    const V value = upper + (V::load(s[2] + i) * w2 + V::load(s[3] + i) * w3);
-    (first ? value : V::load(sum + i) + value).store(sum + i);
-  }
-  for (; i < n; ++i) {
-    const A value = (load(s[0] + i) * w[0] + load(s[1] + i) * w[1]) + (load(s[2] + i) * w[2] + load(s[3] + i) * w[3]);
-    sum[i] = first ? value : sum[i] + value;
-  }
-}
-
-template <class T, class A>
-HRNET_FAST_ISA void store_span(T* target, A* sum, int64_t n, bool relu) {
-  using V = Vec<A>;
-  int64_t i = 0;
-  if (relu) {
-    for (; i + V::kWidth <= n; i += V::kWidth) V::load(sum + i).relu().store(target + i);
-    for (; i < n; ++i) store(target + i, sum[i] < A(0) ? A(0) : sum[i]);
-    return;
-  }
-  for (; i + V::kWidth <= n; i += V::kWidth) V::load(sum + i).store(target + i);
-  for (; i < n; ++i) store(target + i, sum[i]);
-}
-
-// A strip: pixels [x, x + pixels) of one row, channels [c, c + channels).
-struct Strip {
-  int64_t n, y, x, pixels, c, channels;
+template <class T>
+struct Source {
+  const T* data;  // [channels]
+  int64_t stride;
+  acc_t<T> weight;
 };
 
-// sum: [pixels, channels]
-template <class T, class A>
-HRNET_FAST_ISA void add_term(A* sum, const Term& t, const Tap<double>* rows, const Tap<double>* cols, const Strip& s, bool first) {
-  const Tap<double> row = rows ? rows[s.y] : Tap<double>{s.y, s.y, 0};
-  const T* base = static_cast<const T*>(t.data) + s.n * t.stride_n + s.c * t.stride_c;
-  const T* lo = base + row.lo * t.stride_h;
-  const T* hi = base + row.hi * t.stride_h;
-  const bool dense = t.stride_c == 1;
-  if (dense && !cols && row.lo == row.hi && t.stride_w == s.channels) {
-    add_span(sum, lo + s.x * t.stride_w, s.pixels * s.channels, first);
-    return;
+template <class T>
+struct Pixel {
+  Source<T> sources[4 * kMaxTerms];
+  int count = 0;
+
+  void add(const T* data, int64_t stride, acc_t<T> weight) { sources[count++] = {data, stride, weight}; }
+};
+
+// target[i] = relu(sum_k weight_k * source_k[i]) for kVectors * kWidth channels
+template <int kVectors, class T>
+HRNET_FAST_ISA void sum_channels(T* target, const Pixel<T>& pixel, int64_t c, bool relu) {
+  using V = Vec<acc_t<T>>;
+  V sums[kVectors];
+  for (int i = 0; i < kVectors; ++i) sums[i] = V::fill(0);
+  for (int k = 0; k < pixel.count; ++k) {
+    const V weight = V::fill(pixel.sources[k].weight);
+    for (int i = 0; i < kVectors; ++i) sums[i] = sums[i].plus(weight, V::load(pixel.sources[k].data + c + i * V::kWidth));
   }
-  if (dense) {
-    for (int64_t i = 0; i < s.pixels; ++i) {
-      const int64_t x = s.x + i;
-      const Tap<double> col = cols ? cols[x] : Tap<double>{x, x, 0};
-      if (row.lo == row.hi && col.lo == col.hi) {
-        add_span(sum + i * s.channels, lo + col.lo * t.stride_w, s.channels, first);
-        continue;
-      }
-      const A down = A(row.weight), right = A(col.weight);
-      const A w[4] = {(1 - down) * (1 - right), (1 - down) * right, down * (1 - right), down * right};
-      const int64_t left = col.lo * t.stride_w, next = col.hi * t.stride_w;
-      const T* const sources[4] = {lo + left, lo + next, hi + left, hi + next};
-      add_blend(sum + i * s.channels, sources, w, s.channels, first);
-    }
-    return;
-  }
-  for (int64_t c = 0; c < s.channels; ++c) {  // the channels are apart: walk along the row, where neighbours are near
-    const T* above = lo + c * t.stride_c;
-    const T* below = hi + c * t.stride_c;
-    for (int64_t i = 0; i < s.pixels; ++i) {
-      const int64_t x = s.x + i;
-      const Tap<double> col = cols ? cols[x] : Tap<double>{x, x, 0};
-      const int64_t left = col.lo * t.stride_w, next = col.hi * t.stride_w;
-      A value = load(above + left);
-      if (row.lo != row.hi || col.lo != col.hi) {
-        const A down = A(row.weight), right = A(col.weight);
-        const A upper = (1 - right) * value + right * load(above + next);
-        value = (1 - down) * upper + down * ((1 - right) * load(below + left) + right * load(below + next));
-      }
-      A& target = sum[i * s.channels + c];
-      target = first ? value : target + value;
-    }
-  }
+  for (int i = 0; i < kVectors; ++i) (relu ? sums[i].relu() : sums[i]).store(target + c + i * V::kWidth);
 }
 
 template <class T>
-HRNET_FAST_ISA void rows_of(const ResizeSum& p, const TapTables& taps, int64_t begin, int64_t end) {
+HRNET_FAST_ISA void sum_pixel(T* target, const Pixel<T>& pixel, int64_t channels, bool relu) {
+  constexpr int64_t kWidth = Vec<acc_t<T>>::kWidth;
+  int64_t c = 0;
+  for (; c + 4 * kWidth <= channels; c += 4 * kWidth) sum_channels<4>(target, pixel, c, relu);
+  for (; c + kWidth <= channels; c += kWidth) sum_channels<1>(target, pixel, c, relu);
+  if (c < channels) sum_channels<1>(target, pixel, channels - kWidth, relu);  // the last vector overlaps the one before
+}
+
+// For channels that are not side by side, or fewer than a vector.
+template <class T>
+HRNET_FAST_ISA void sum_pixel_by_channel(T* target, const Pixel<T>& pixel, int64_t channels, bool relu) {
   using A = acc_t<T>;
-  alignas(64) A sum[kStrip];
-  const int64_t channels = p.channels < kStrip ? p.channels : kStrip, pixels = kStrip / channels;
+  for (int64_t c = 0; c < channels; ++c) {
+    A sum = 0;
+    for (int k = 0; k < pixel.count; ++k) {
+      const Source<T>& source = pixel.sources[k];
+      sum += source.weight * load(source.data + c * source.stride);
+    }
+    store(target + c, relu && sum < A(0) ? A(0) : sum);
+  }
+}
+
+// One term along one output row.
+template <class T>
+struct TermRow {
+  const T *lo, *hi;  // [width, channels]: the two source rows, the same if one is enough
+  acc_t<T> weight;
+  const Tap<double>* cols;
+  int64_t stride_c, stride_w;
+
+  void add_to(Pixel<T>& pixel, int64_t x) const {
+    using A = acc_t<T>;
+    if (!cols && lo == hi) return pixel.add(lo + x * stride_w, stride_c, A(1));
+    const Tap<double> col = cols ? cols[x] : Tap<double>{x, x, 0};
+    const int64_t left = col.lo * stride_w, right = col.hi * stride_w;
+    if (lo == hi && left == right) return pixel.add(lo + left, stride_c, A(1));
+    const A right_weight = A(col.weight);
+    pixel.add(lo + left, stride_c, (1 - weight) * (1 - right_weight));
+    pixel.add(lo + right, stride_c, (1 - weight) * right_weight);
+    pixel.add(hi + left, stride_c, weight * (1 - right_weight));
+    pixel.add(hi + right, stride_c, weight * right_weight);
+  }
+};
+
+template <class T>
+HRNET_FAST_ISA void rows_of(const ResizeSum& p, const TapTables& taps, int64_t begin, int64_t end) {
+  TermRow<T> terms[kMaxTerms];
+  bool dense = p.channels >= Vec<acc_t<T>>::kWidth;
+  for (int k = 0; k < p.count; ++k) dense = dense && p.terms[k].stride_c == 1;
   for (int64_t r = begin; r < end; ++r) {
-    Strip s = {r / p.height, r % p.height, 0, 0, 0, 0};
-    T* row = static_cast<T*>(p.out) + s.n * p.out_stride_n + s.y * p.out_stride_h;
-    for (s.c = 0; s.c < p.channels; s.c += channels) {
-      s.channels = p.channels - s.c < channels ? p.channels - s.c : channels;
-      for (s.x = 0; s.x < p.width; s.x += pixels) {
-        s.pixels = p.width - s.x < pixels ? p.width - s.x : pixels;
-        for (int k = 0; k < p.count; ++k) add_term<T>(sum, p.terms[k], taps.rows[k], taps.cols[k], s, k == 0);
-        T* target = row + s.x * p.out_stride_w + s.c;
-        if (p.out_stride_w == s.channels) {
-          store_span(target, sum, s.pixels * s.channels, p.relu);
-          continue;
-        }
-        for (int64_t i = 0; i < s.pixels; ++i) {
-          store_span(target + i * p.out_stride_w, sum + i * s.channels, s.channels, p.relu);
-        }
-      }
+    const int64_t n = r / p.height, y = r % p.height;
+    for (int k = 0; k < p.count; ++k) {
+      const Term& t = p.terms[k];
+      const Tap<double> row = taps.rows[k] ? taps.rows[k][y] : Tap<double>{y, y, 0};
+      const T* image = static_cast<const T*>(t.data) + n * t.stride_n;
+      const T* lo = image + row.lo * t.stride_h;
+      const T* hi = image + row.hi * t.stride_h;
+      terms[k] = {lo, hi, acc_t<T>(row.weight), taps.cols[k], t.stride_c, t.stride_w};
+    }
+    T* target = static_cast<T*>(p.out) + n * p.out_stride_n + y * p.out_stride_h;
+    for (int64_t x = 0; x < p.width; ++x, target += p.out_stride_w) {
+      Pixel<T> pixel;
+      for (int k = 0; k < p.count; ++k) terms[k].add_to(pixel, x);
+      dense ? sum_pixel(target, pixel, p.channels, p.relu) : sum_pixel_by_channel(target, pixel, p.channels, p.relu);
     }
   }
 }

@@ -39,8 +39,7 @@ struct Vec<float> {
     _mm_storeu_si128(reinterpret_cast<__m128i*>(t), _mm256_cvtps_ph(v, _MM_FROUND_TO_NEAREST_INT));
   }
   MEMBER static Vec fill(float value) { return {_mm256_set1_ps(value)}; }
-  MEMBER Vec operator+(Vec o) const { return {_mm256_add_ps(v, o.v)}; }
-  MEMBER Vec operator*(Vec o) const { return {_mm256_mul_ps(v, o.v)}; }
+  MEMBER Vec plus(Vec a, Vec b) const { return {_mm256_fmadd_ps(a.v, b.v, v)}; }
   MEMBER Vec relu() const { return {_mm256_max_ps(_mm256_setzero_ps(), v)}; }  // in this order a NaN stays a NaN
 };
 
@@ -51,8 +50,7 @@ struct Vec<double> {
   MEMBER static Vec load(const double* s) { return {_mm256_loadu_pd(s)}; }
   MEMBER void store(double* t) const { _mm256_storeu_pd(t, v); }
   MEMBER static Vec fill(double value) { return {_mm256_set1_pd(value)}; }
-  MEMBER Vec operator+(Vec o) const { return {_mm256_add_pd(v, o.v)}; }
-  MEMBER Vec operator*(Vec o) const { return {_mm256_mul_pd(v, o.v)}; }
+  MEMBER Vec plus(Vec a, Vec b) const { return {_mm256_fmadd_pd(a.v, b.v, v)}; }
   MEMBER Vec relu() const { return {_mm256_max_pd(_mm256_setzero_pd(), v)}; }
 };
 

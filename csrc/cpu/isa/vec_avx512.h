@@ -40,8 +40,7 @@ struct Vec<float> {
     _mm256_storeu_si256(reinterpret_cast<__m256i*>(t), _mm512_cvtps_ph(v, _MM_FROUND_TO_NEAREST_INT));
   }
   MEMBER static Vec fill(float value) { return {_mm512_set1_ps(value)}; }
-  MEMBER Vec operator+(Vec o) const { return {_mm512_add_ps(v, o.v)}; }
-  MEMBER Vec operator*(Vec o) const { return {_mm512_mul_ps(v, o.v)}; }
+  MEMBER Vec plus(Vec a, Vec b) const { return {_mm512_fmadd_ps(a.v, b.v, v)}; }
   MEMBER Vec relu() const { return {_mm512_max_ps(_mm512_setzero_ps(), v)}; }  // in this order a NaN stays a NaN
 };
 
@@ -52,8 +51,7 @@ struct Vec<double> {
   MEMBER static Vec load(const double* s) { return {_mm512_loadu_pd(s)}; }
   MEMBER void store(double* t) const { _mm512_storeu_pd(t, v); }
   MEMBER static Vec fill(double value) { return {_mm512_set1_pd(value)}; }
-  MEMBER Vec operator+(Vec o) const { return {_mm512_add_pd(v, o.v)}; }
-  MEMBER Vec operator*(Vec o) const { return {_mm512_mul_pd(v, o.v)}; }
+  MEMBER Vec plus(Vec a, Vec b) const { return {_mm512_fmadd_pd(a.v, b.v, v)}; }
   MEMBER Vec relu() const { return {_mm512_max_pd(_mm512_setzero_pd(), v)}; }
 };
 

@@ -1,4 +1,4 @@
-// One value at a time: the compiler vectorises for the baseline instruction set, on any machine.
+// Sixteen bytes in the vector type of GCC and Clang, which becomes SSE2, NEON or whatever the machine's baseline has.
 #pragma once
 
 #include "dtype.h"
@@ -10,16 +10,40 @@ namespace {
 
 template <class A>
 struct Vec {
-  static constexpr int kWidth = 1;
-  A v;
-  template <class T>
-  static Vec load(const T* source) { return {hrnet_fast::load(source)}; }
-  template <class T>
-  void store(T* target) const { hrnet_fast::store(target, v); }
-  static Vec fill(A value) { return {value}; }
-  Vec operator+(Vec o) const { return {v + o.v}; }
-  Vec operator*(Vec o) const { return {v * o.v}; }
-  Vec relu() const { return {v < A(0) ? A(0) : v}; }
+  static constexpr int kWidth = 16 / sizeof(A);
+  typedef A Lanes __attribute__((vector_size(16)));
+  typedef uint32_t Words __attribute__((vector_size(16)));
+  typedef uint16_t Halves __attribute__((vector_size(8)));
+  Lanes v;
+
+  static Vec load(const A* source) {
+    Vec out;
+    memcpy(&out.v, source, sizeof out.v);
+    return out;
+  }
+  static Vec load(const bf16_t* source) {
+    Halves halves;
+    memcpy(&halves, source, sizeof halves);
+    return {(Lanes)(__builtin_convertvector(halves, Words) << 16)};
+  }
+  static Vec load(const f16_t* source) {
+    Vec out;
+    for (int i = 0; i < kWidth; ++i) out.v[i] = hrnet_fast::load(source + i);
+    return out;
+  }
+  void store(A* target) const { memcpy(target, &v, sizeof v); }
+  void store(bf16_t* target) const {
+    const Words bits = (Words)v, nan = (Words)(v != v);
+    const Words nearest = (bits + 0x7fff + (bits >> 16 & 1)) >> 16;
+    const Halves halves = __builtin_convertvector((nearest & ~nan) | (nan & 0x7fc0), Halves);
+    memcpy(target, &halves, sizeof halves);
+  }
+  void store(f16_t* target) const {
+    for (int i = 0; i < kWidth; ++i) hrnet_fast::store(target + i, v[i]);
+  }
+  static Vec fill(A value) { return {Lanes{} + value}; }
+  Vec plus(Vec a, Vec b) const { return {v + a.v * b.v}; }
+  Vec relu() const { return {v < Lanes{} ? Lanes{} : v}; }
 };
 
 }  // namespace
