@@ -4,7 +4,8 @@
 #include <cstdint>
 #include <cstring>
 
-// Internal linkage on the host: each instruction set's file keeps its own copy, so the linker cannot hand AVX-512 code to an old CPU.
+// Internal linkage on the host: each instruction set's file keeps its own copy, so the linker cannot hand AVX-512 code
+// to an old CPU.
 #ifdef __CUDACC__
 #include <cuda_fp16.h>
 #define HRNET_FAST_HD static __host__ __device__ __forceinline__
@@ -53,7 +54,8 @@ HRNET_FAST_HD float load(const f16_t* source) {
 #ifdef __CUDA_ARCH__
   return __half2float(*reinterpret_cast<const __half*>(source));
 #else
-  const uint32_t sign = uint32_t(source->bits & 0x8000) << 16, exponent = source->bits >> 10 & 31, mantissa = source->bits & 0x3ff;
+  const uint32_t sign = uint32_t(source->bits & 0x8000) << 16, exponent = source->bits >> 10 & 31,
+                 mantissa = source->bits & 0x3ff;
   if (exponent == 31) return float_of_bits(sign | 0x7f800000 | mantissa << 13);
   if (exponent == 0) return float_of_bits(sign | bits_of_float(float(mantissa) * 0x1p-24f));
   return float_of_bits(sign | (exponent + 112) << 23 | mantissa << 13);

@@ -21,14 +21,17 @@ inline Dtype dtype_of(const at::Tensor& tensor, const char* op) {
   TORCH_CHECK_TYPE(false, op, ": dtype ", tensor.scalar_type(), " is not one of float32, float64, bfloat16, float16");
 }
 
-// The Python page checks first and says more; these keep a direct call through the dispatcher from reading out of bounds.
+// The Python page checks first and says more; these keep a direct call of the op from reading out of bounds.
 inline void check_terms(const char* op, at::TensorList terms, at::IntArrayRef size, std::string_view mode) {
-  TORCH_CHECK_VALUE(terms.size() >= 1 && terms.size() <= size_t(kMaxTerms), op, ": got ", terms.size(), " tensors; 1 to ", kMaxTerms, " are taken");
-  TORCH_CHECK_VALUE(size.size() == 2 && size[0] > 0 && size[1] > 0, op, ": size ", size, " is not two positive numbers");
+  TORCH_CHECK_VALUE(terms.size() >= 1 && terms.size() <= size_t(kMaxTerms), op, ": got ", terms.size(),
+                    " tensors; 1 to ", kMaxTerms, " are taken");
+  TORCH_CHECK_VALUE(size.size() == 2 && size[0] > 0 && size[1] > 0, op, ": size ", size,
+                    " is not two positive numbers");
   TORCH_CHECK_VALUE(mode == "nearest" || mode == "bilinear", op, ": mode is neither nearest nor bilinear");
   for (const at::Tensor& t : terms) {
     TORCH_CHECK_VALUE(t.dim() == 4, op, ": shape ", t.sizes(), " is not (N, C, h, w)");
-    TORCH_CHECK_VALUE(t.size(0) == terms[0].size(0) && t.size(1) > 0 && t.size(2) > 0 && t.size(3) > 0, op, ": shapes ", terms[0].sizes(), " and ", t.sizes(), " do not go together");
+    TORCH_CHECK_VALUE(t.size(0) == terms[0].size(0) && t.size(1) > 0 && t.size(2) > 0 && t.size(3) > 0, op, ": shapes ",
+                      terms[0].sizes(), " and ", t.sizes(), " do not go together");
     TORCH_CHECK_TYPE(t.scalar_type() == terms[0].scalar_type(), op, ": the tensors differ in dtype");
     TORCH_CHECK_VALUE(t.device() == terms[0].device(), op, ": the tensors are on different devices");
   }
@@ -36,11 +39,13 @@ inline void check_terms(const char* op, at::TensorList terms, at::IntArrayRef si
 
 // (N, channels, H, W), channels_last, uninitialised
 inline at::Tensor empty_output(const at::Tensor& like, int64_t channels, at::IntArrayRef size) {
-  return at::empty({like.size(0), channels, size[0], size[1]}, like.options().memory_format(at::MemoryFormat::ChannelsLast));
+  return at::empty({like.size(0), channels, size[0], size[1]},
+                   like.options().memory_format(at::MemoryFormat::ChannelsLast));
 }
 
 // `out` is channels_last, or a slice of the channels of such a tensor.
-inline ResizeSum describe(const char* op, at::TensorList terms, const at::Tensor& out, std::string_view mode, bool align_corners, bool relu) {
+inline ResizeSum describe(const char* op, at::TensorList terms, const at::Tensor& out, std::string_view mode,
+                          bool align_corners, bool relu) {
   ResizeSum p = {};
   for (const at::Tensor& t : terms) {
     Term& term = p.terms[p.count++];
@@ -58,16 +63,19 @@ inline ResizeSum describe(const char* op, at::TensorList terms, const at::Tensor
 
 // What both ops are: `run` computes a ResizeSum on the tensors' device.
 template <class Run>
-at::Tensor fuse_sum(at::TensorList terms, at::IntArrayRef size, std::string_view mode, bool align_corners, bool relu, Run run) {
+at::Tensor fuse_sum(at::TensorList terms, at::IntArrayRef size, std::string_view mode, bool align_corners, bool relu,
+                    Run run) {
   check_terms("fuse_sum", terms, size, mode);
-  for (const at::Tensor& t : terms) TORCH_CHECK_VALUE(t.size(1) == terms[0].size(1), "fuse_sum: the terms differ in channels");
+  for (const at::Tensor& t : terms)
+    TORCH_CHECK_VALUE(t.size(1) == terms[0].size(1), "fuse_sum: the terms differ in channels");
   const at::Tensor out = empty_output(terms[0], terms[0].size(1), size);
   if (out.numel() > 0) run(describe("fuse_sum", terms, out, mode, align_corners, relu));
   return out;
 }
 
 template <class Run>
-at::Tensor resize_concat(at::TensorList maps, at::IntArrayRef size, std::string_view mode, bool align_corners, Run run) {
+at::Tensor resize_concat(at::TensorList maps, at::IntArrayRef size, std::string_view mode, bool align_corners,
+                         Run run) {
   check_terms("resize_concat", maps, size, mode);
   int64_t channels = 0;
   for (const at::Tensor& map : maps) channels += map.size(1);

@@ -1,4 +1,5 @@
-// The Python module _C. Importing it loads the ops, which register themselves in their own files; what is bound here is not an op.
+// The Python module _C. Importing it loads the ops, which register themselves in their own files; what is bound here is
+// not an op.
 #include <pybind11/pybind11.h>
 #include <torch/headeronly/version.h>
 
@@ -40,5 +41,6 @@ PYBIND11_MODULE(TORCH_EXTENSION_NAME, m) {
         return features;
       },
       "What this CPU and its operating system can run.");
-  m.def("cpu_isa", &hrnet_fast::cpu_isa, "The instruction set of the CPU kernels on this machine: avx512, avx2 or portable.");
+  m.def("cpu_isa", &hrnet_fast::cpu_isa,
+        "The instruction set of the CPU kernels on this machine: avx512, avx2 or portable.");
 }

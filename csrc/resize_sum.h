@@ -1,4 +1,5 @@
-// What fuse_sum and resize_concat ask of a kernel: out = relu(sum_k resize(term_k)), one NHWC destination. No torch header.
+// What fuse_sum and resize_concat ask of a kernel: out = relu(sum_k resize(term_k)), one NHWC destination. No torch
+// header.
 #pragma once
 
 #include "taps.h"

@@ -1,5 +1,5 @@
-// Which source rows (or columns) an output row reads, and their weights, as torch.nn.functional.interpolate(size=...) defines them.
-// Host and device. No torch header.
+// Which source rows (or columns) an output row reads, and their weights, as torch.nn.functional.interpolate(size=...)
+// defines them. Host and device. No torch header.
 #pragma once
 
 #include "dtype.h"

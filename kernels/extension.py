@@ -63,7 +63,8 @@ def load(record: Path = RECORD) -> Extension:
         module = importlib.import_module(f"{__package__}._C")
     except ImportError as error:
         return Extension(None, "none", f"the C++ extension could not be opened ({error}): {REBUILD}", build)
-    return Extension(module, build["kind"], build["reasons"].get("cuda"), build)
+    asked = "the extension was built without CUDA, as HRNET_FAST_BUILD=cpu asks" if build["kind"] == "cpu" else None
+    return Extension(module, build["kind"], build["reasons"].get("cuda", asked), build)
 
 
 @cache

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import torch
 
-from .extension import extension
+from .extension import REBUILD, extension
 
 library = torch.library.Library("hrnet_fast", "DEF")
 DEVICES = ("cpu", "cuda")
@@ -42,8 +42,5 @@ def _is_compiled(name: str, device: str) -> bool:
 
 def _reason(device: str) -> str:
     loaded = extension()
-    if loaded.kind == "none":
-        return loaded.reason
-    if device == "cuda" and loaded.kind == "cpu":
-        return loaded.reason or "the extension was built without CUDA (HRNET_FAST_BUILD=cpu)"
-    return "the extension was built from other sources and lacks this op: build it again"
+    expected = DEVICES[: ("none", "cpu", "cuda").index(loaded.kind)]
+    return f"the extension lacks this op, its sources are older: {REBUILD}" if device in expected else loaded.reason

@@ -8,7 +8,8 @@
 namespace hrnet_fast {
 namespace {
 
-at::Tensor fuse_sum_cpu(at::TensorList terms, at::IntArrayRef size, std::string_view mode, bool align_corners, bool relu) {
+at::Tensor fuse_sum_cpu(at::TensorList terms, at::IntArrayRef size, std::string_view mode, bool align_corners,
+                        bool relu) {
   static const ResizeSumRows rows = resize_sum_rows(cpu_isa());
   return fuse_sum(terms, size, mode, align_corners, relu, [](const ResizeSum& p) { resize_sum_cpu(p, rows); });
 }

@@ -1,5 +1,3 @@
-#include "cpu/rows.h"
-
 #include <ATen/Parallel.h>
 
 #include <algorithm>
@@ -7,13 +5,14 @@
 #include <vector>
 
 #include "cpu/features.h"
+#include "cpu/rows.h"
 
 namespace hrnet_fast {
 namespace {
 
 constexpr int64_t kGrain = 32768;  // values read by one task: fewer are done sooner than a thread is woken
 
-// The taps of one axis of one term, appended to `taps`; float32 arithmetic except for float64 tensors, as torch computes them.
+// Appends the taps of one axis of one term, in float32 arithmetic except for float64 tensors, as torch does.
 void append_taps(std::vector<Tap<double>>& taps, const ResizeSum& p, int64_t in, int64_t out) {
   for (int64_t i = 0; i < out; ++i) {
     if (p.dtype == Dtype::f64) {

@@ -1,5 +1,5 @@
-// The rows of a ResizeSum, written once for every instruction set: include after cpu/isa/vec_<isa>.h, in one file for each.
-// A pixel is a weighted sum of at most four source pixels a term; its channels are summed in registers and stored once.
+// The rows of a ResizeSum, once for every instruction set: include after cpu/isa/vec_<isa>.h, in one file for each.
+// A pixel sums at most four weighted source pixels a term; its channels are summed in registers and stored once.
 #pragma once
 
 #include "cpu/rows.h"
@@ -30,7 +30,8 @@ HRNET_FAST_ISA void sum_channels(T* target, const Pixel<T>& pixel, int64_t c, bo
   for (int i = 0; i < kVectors; ++i) sums[i] = V::fill(0);
   for (int k = 0; k < pixel.count; ++k) {
     const V weight = V::fill(pixel.sources[k].weight);
-    for (int i = 0; i < kVectors; ++i) sums[i] = sums[i].plus(weight, V::load(pixel.sources[k].data + c + i * V::kWidth));
+    for (int i = 0; i < kVectors; ++i)
+      sums[i] = sums[i].plus(weight, V::load(pixel.sources[k].data + c + i * V::kWidth));
   }
   for (int i = 0; i < kVectors; ++i) (relu ? sums[i].relu() : sums[i]).store(target + c + i * V::kWidth);
 }

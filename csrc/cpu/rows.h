@@ -1,11 +1,12 @@
-// The CPU side of a ResizeSum: taps computed once a call, rows computed by the widest instruction set of this machine. No torch header.
+// The CPU side of a ResizeSum: taps are computed once a call, rows by the widest instruction set of this machine.
+// No torch header.
 #pragma once
 
 #include "resize_sum.h"
 
 namespace hrnet_fast {
 
-// Per term, one tap for each output row and one for each output column; null where the term needs no resize along that axis.
+// Per term, one tap for each output row and each output column; null along an axis that needs no resize.
 struct TapTables {
   const Tap<double>* rows[kMaxTerms];
   const Tap<double>* cols[kMaxTerms];

@@ -8,8 +8,10 @@
 namespace hrnet_fast {
 namespace {
 
-at::Tensor fuse_sum_cuda(at::TensorList terms, at::IntArrayRef size, std::string_view mode, bool align_corners, bool relu) {
-  const c10::cuda::CUDAGuard guard(terms[0].device());  // a tensor on the device brought the call here: there is a first one
+at::Tensor fuse_sum_cuda(at::TensorList terms, at::IntArrayRef size, std::string_view mode, bool align_corners,
+                         bool relu) {
+  const c10::cuda::CUDAGuard guard(
+      terms[0].device());  // a tensor on the device brought the call here: there is a first one
   return fuse_sum(terms, size, mode, align_corners, relu, resize_sum_cuda);
 }
 

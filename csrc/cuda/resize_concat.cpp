@@ -9,7 +9,8 @@ namespace hrnet_fast {
 namespace {
 
 at::Tensor resize_concat_cuda(at::TensorList maps, at::IntArrayRef size, std::string_view mode, bool align_corners) {
-  const c10::cuda::CUDAGuard guard(maps[0].device());  // a tensor on the device brought the call here: there is a first one
+  const c10::cuda::CUDAGuard guard(
+      maps[0].device());  // a tensor on the device brought the call here: there is a first one
   return resize_concat(maps, size, mode, align_corners, resize_sum_cuda);
 }
 

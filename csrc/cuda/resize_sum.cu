@@ -12,16 +12,16 @@ namespace {
 
 template <class T, int kGroup>
 __global__ void resize_sum_kernel(ResizeSum p) {
-  resize_sum_thread<T, kGroup>(
-      p, blockIdx.y, gridDim.y, int(blockIdx.x * blockDim.x + threadIdx.x), int(gridDim.x * blockDim.x));
+  resize_sum_thread<T, kGroup>(p, blockIdx.y, gridDim.y, int(blockIdx.x * blockDim.x + threadIdx.x),
+                               int(gridDim.x * blockDim.x));
 }
 
 template <class T, int kGroup>
 void launch(const ResizeSum& p) {
   constexpr int kThreads = 128;
   const int64_t items = p.width * (p.channels / kGroup), rows = p.batch * p.height;
-  TORCH_CHECK_VALUE(items < std::numeric_limits<int>::max() / 2,
-                    "a row of ", p.width, " pixels with ", p.channels, " channels is too long for one launch");
+  TORCH_CHECK_VALUE(items < std::numeric_limits<int>::max() / 2, "a row of ", p.width, " pixels with ", p.channels,
+                    " channels is too long for one launch");
   const dim3 grid(unsigned((items + kThreads - 1) / kThreads), unsigned(std::min<int64_t>(rows, 65535)));
   resize_sum_kernel<T, kGroup><<<grid, kThreads, 0, c10::cuda::getCurrentCUDAStream()>>>(p);
   C10_CUDA_KERNEL_LAUNCH_CHECK();

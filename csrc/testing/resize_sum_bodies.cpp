@@ -1,4 +1,5 @@
-// Runs one named body of fuse_sum on CPU tensors: each instruction set's rows, and the code of one CUDA thread, thread after thread.
+// Runs one named body of fuse_sum on CPU tensors: each instruction set's rows, and the code of one CUDA thread, thread
+// after thread.
 #include <torch/library.h>
 
 #include <string>
@@ -23,7 +24,8 @@ template <class T>
 void run_cuda_body(const ResizeSum& p, bool grouped) {
   constexpr int kGroup = 16 / sizeof(T);
   if (!grouped) return run_threads<T, 1>(p);
-  TORCH_CHECK_VALUE(can_move_groups(p, kGroup, sizeof(T)), "fuse_sum_body: these tensors cannot be moved 16 bytes at a time");
+  TORCH_CHECK_VALUE(can_move_groups(p, kGroup, sizeof(T)),
+                    "fuse_sum_body: these tensors cannot be moved 16 bytes at a time");
   run_threads<T, kGroup>(p);
 }
 
@@ -36,7 +38,8 @@ void run_cuda_body(const ResizeSum& p, bool grouped) {
   }
 }
 
-at::Tensor fuse_sum_body(at::TensorList terms, at::IntArrayRef size, std::string_view mode, bool align_corners, bool relu, std::string_view body) {
+at::Tensor fuse_sum_body(at::TensorList terms, at::IntArrayRef size, std::string_view mode, bool align_corners,
+                         bool relu, std::string_view body) {
   return fuse_sum(terms, size, mode, align_corners, relu, [&](const ResizeSum& p) {
     if (body == "cuda" || body == "cuda_grouped") return run_cuda_body(p, body == "cuda_grouped");
     const ResizeSumRows rows = resize_sum_rows(std::string(body).c_str());

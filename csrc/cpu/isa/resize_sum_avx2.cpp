@@ -1,6 +1,5 @@
 #if defined(__x86_64__)
 #include "cpu/isa/vec_avx2.h"  // first: it says which instruction set the rows are written for
-
 #include "cpu/resize_sum_rows.h"
 
 namespace hrnet_fast {

@@ -1,5 +1,4 @@
 #include "cpu/isa/vec_portable.h"  // first: it says which instruction set the rows are written for
-
 #include "cpu/resize_sum_rows.h"
 
 namespace hrnet_fast {

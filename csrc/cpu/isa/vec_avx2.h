@@ -23,7 +23,9 @@ struct Vec<float> {
     const __m256i wide = _mm256_cvtepu16_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(s)));
     return {_mm256_castsi256_ps(_mm256_slli_epi32(wide, 16))};
   }
-  MEMBER static Vec load(const f16_t* s) { return {_mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(s)))}; }
+  MEMBER static Vec load(const f16_t* s) {
+    return {_mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(s)))};
+  }
   MEMBER void store(float* t) const { _mm256_storeu_ps(t, v); }
   MEMBER void store(bf16_t* t) const {
     const __m256i bits = _mm256_castps_si256(v);

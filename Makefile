@@ -1,0 +1,70 @@
+# Each target sets up what it needs: a virtual environment, torch and the compiled extension. Needs python3 and a
+# C++ compiler.
+#   make bench   the main job: W32 pose 256x192 against what else one could use
+#   make test    the tests
+#   make lint    ruff
+#   make docs    writes the speed table of README.md from the results in benchmarks/results
+#   make clean   removes what was built, but not .venv
+# PYTHON=python3.12 chooses the interpreter, TORCH="torch==2.11.0" the torch, HRNET_FAST_BUILD the extension (setup.py).
+
+PYTHON ?= python3
+TORCH ?= torch
+CXX ?= c++
+VENV := .venv
+PY := $(VENV)/bin/python
+SOURCES := setup.py pyproject.toml $(shell find csrc -type f)
+
+export HRNET_FAST_BUILD ?= auto
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: bench test lint docs clean
+
+bench: $(VENV)/.with-bench
+	$(PY) -m pytest benchmarks -q -s --profile=short
+
+test: $(VENV)/.with-test
+	$(PY) -m pytest tests -q
+
+lint: $(VENV)/.with-ruff
+	$(VENV)/bin/ruff check .
+
+docs: $(VENV)/.with-bench
+	$(PY) -m benchmarks.report --readme
+
+clean:
+	rm -rf build dist *.egg-info kernels/_C*.so kernels/_build.json .pytest_cache .ruff_cache .benchmarks
+	rm -f $(VENV)/.built
+
+OLD_PYTHON := hrnet_fast needs Python 3.10 or newer; '$(PYTHON)' is not: name another with make PYTHON=...
+NO_VENV := '$(PYTHON)' lacks venv or ensurepip: install python3-venv, or name another with make PYTHON=...
+NO_COMPILER := there is no C++ compiler '$(CXX)', so the ops will run on plain torch: install g++, then make clean
+
+$(VENV)/.created:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' 2>/dev/null || { echo "$(OLD_PYTHON)"; exit 1; }
+	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { echo "$(NO_VENV)"; exit 1; }
+	@test -x $(PY) || { echo "== creating $(VENV)"; $(PYTHON) -m venv $(VENV); }
+	@touch $@
+
+$(VENV)/.torch: | $(VENV)/.created
+	@echo "== installing $(TORCH) and the build tools (a few GB, once)"
+	$(PY) -m pip install --quiet "setuptools>=70" wheel ninja numpy "$(TORCH)"
+	@touch $@
+
+$(VENV)/.built: $(SOURCES) | $(VENV)/.torch
+	@command -v $(firstword $(CXX)) >/dev/null || echo "== $(NO_COMPILER)"
+	@echo "== building the extension (HRNET_FAST_BUILD=$(HRNET_FAST_BUILD); a minute or two)"
+	$(PY) -m pip install --quiet --no-build-isolation -e .
+	@touch $@
+
+$(VENV)/.with-ruff: | $(VENV)/.created
+	@echo "== installing ruff"
+	$(PY) -m pip install --quiet ruff
+	@touch $@
+
+# The extra's packages alone: asking pip for -e .[extra] would compile the extension again.
+$(VENV)/.with-%: pyproject.toml $(VENV)/.built
+	@echo "== installing the packages of the extra '$*'"
+	@$(PY) -c 'from importlib.metadata import requires; print(*(r.partition(";")[0] for r in requires("hrnet_fast") \
+	  if r.endswith("extra == \"$*\"")), sep="\n")' > $@.txt
+	$(PY) -m pip install --quiet -r $@.txt
+	@touch $@

@@ -1,0 +1,140 @@
+"""What this installation has and lacks: versions, machine, instruction sets, GPUs, and who computes each op and why."""
+
+from __future__ import annotations
+
+import os
+import platform
+from importlib import metadata, util
+
+# Distribution and module of each package that some part of the library uses when it is there.
+OPTIONAL = {
+    "triton": "triton",
+    "timm": "timm",
+    "safetensors": "safetensors",
+    "onnx": "onnx",
+    "onnxruntime": "onnxruntime",
+    "openvino": "openvino",
+    "torchvision": "torchvision",
+    "pillow": "PIL",
+    "opencv-python-headless": "cv2",
+    "pycocotools": "pycocotools",
+    "matplotlib": "matplotlib",
+    "pytest-benchmark": "pytest_benchmark",
+}
+WIDTH = 100
+
+
+def environment() -> dict:
+    """Everything that `hrnet-fast env` prints, as data that json.dumps takes.
+
+    versions: name -> version, None where there is none (CUDA in a CPU build of torch).
+    machine: os, cpu, cores, threads, features (name -> bool, empty if not read) and isa (None without the extension).
+    gpus: a list of name, memory_gib and capability.
+    extension: kind ("cuda", "cpu" or "none"), reason (why not more, or None) and build (what the build wrote down).
+    ops: as hrnet_fast.kernels.implementations. optional: package -> version, or None if absent.
+    """
+    import numpy
+    import torch
+
+    from . import __version__, kernels
+
+    extension = kernels.extension()
+    return {
+        "versions": {
+            "hrnet_fast": __version__,
+            "python": platform.python_version(),
+            "torch": torch.__version__,
+            "numpy": numpy.__version__,
+            "cuda": torch.version.cuda,
+            "cudnn": torch.backends.cudnn.version(),
+        },
+        "machine": {
+            "os": f"{platform.system()} {platform.machine()}",
+            "cpu": cpu_model(),
+            "cores": available_cores(),
+            "threads": torch.get_num_threads(),
+            "features": dict(extension.module.cpu_features()) if extension.module else {},
+            "isa": extension.module.cpu_isa() if extension.module else None,
+        },
+        "gpus": [
+            {
+                "name": properties.name,
+                "memory_gib": round(properties.total_memory / 2**30, 1),
+                "capability": f"{properties.major}.{properties.minor}",
+            }
+            for properties in map(torch.cuda.get_device_properties, range(torch.cuda.device_count()))
+        ],
+        "extension": {"kind": extension.kind, "reason": extension.reason, "build": extension.build},
+        "ops": kernels.implementations(),
+        "optional": {name: _version(name, module) for name, module in OPTIONAL.items()},
+    }
+
+
+def format_environment(report: dict) -> str:
+    """The report of `environment` as lines of at most 100 columns."""
+    machine, extension = report["machine"], report["extension"]
+    present = {name: version for name, version in report["versions"].items() if version is not None}
+    features = [name for name, has in machine["features"].items() if has]
+    rows = [
+        ("versions", ", ".join(f"{name} {version}" for name, version in present.items())),
+        (
+            "machine",
+            f"{machine['cpu']}, {machine['cores']} cores, {machine['threads']} threads in torch, {machine['os']}",
+        ),
+        (
+            "CPU features",
+            ", ".join(features) or "not read" if machine["isa"] is None else ", ".join(features) or "none",
+        ),
+        ("CPU kernels", f"{machine['isa']} instructions" if machine["isa"] else "plain torch"),
+    ]
+    rows += [
+        ("GPU", f"{g['name']}, {g['memory_gib']} GiB, sm_{g['capability'].replace('.', '')}") for g in report["gpus"]
+    ]
+    if not report["gpus"]:
+        rows.append(("GPU", "none visible to torch"))
+    kind = {"cuda": "C++ and CUDA ops", "cpu": "C++ ops", "none": "not built: the ops run on plain torch"}
+    build = extension["build"]
+    rows.append(("extension", kind[extension["kind"]]))
+    if extension["kind"] != "none":
+        cuda = f", CUDA {build['cuda']} for {build['arches']}" if build["cuda"] else ""
+        rows.append(("", f"built for torch {build['torch']}{cuda} by {build['compiler']}"))
+    if extension["reason"]:
+        rows.append(("", extension["reason"]))
+    for name, op in report["ops"].items():
+        rows.append((f"op {name}", f"cpu: {op['cpu']}, cuda: {op['cuda']}"))
+    optional = report["optional"]
+    rows.append(("present", ", ".join(f"{name} {v}" for name, v in optional.items() if v) or "no optional package"))
+    rows.append(("absent", ", ".join(name for name, version in optional.items() if not version) or "nothing"))
+    return "\n".join(line for title, text in rows for line in _wrap(title, text))
+
+
+def cpu_model() -> str:
+    """The processor's name as the operating system gives it, or the architecture."""
+    try:
+        with open("/proc/cpuinfo") as lines:
+            for line in lines:
+                if line.startswith("model name"):
+                    return line.partition(":")[2].strip()
+    except OSError:
+        pass
+    return platform.processor() or platform.machine()
+
+
+def available_cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _version(distribution: str, module: str) -> str | None:
+    try:
+        return metadata.version(distribution)
+    except metadata.PackageNotFoundError:
+        return "of unknown version" if util.find_spec(module) else None
+
+
+def _wrap(title: str, text: str) -> list[str]:
+    import textwrap
+
+    indent = 18
+    lines = textwrap.wrap(text, WIDTH - indent, break_long_words=True, break_on_hyphens=False)
+    return [f"{title if k == 0 else '':<{indent}}{line}" for k, line in enumerate(lines)]
