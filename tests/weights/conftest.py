@@ -7,7 +7,6 @@ tables under test, and their forward passes tell whether a weight landed in the 
 from __future__ import annotations
 
 import copy
-import os
 from collections.abc import Callable
 from functools import cache
 from itertools import pairwise
@@ -19,6 +18,7 @@ from torch import Tensor, nn
 
 import hrnet_fast.models as models
 from hrnet_fast.models import HighResolutionNet
+from hrnet_fast.weights import CheckpointError, load_weights
 
 SMALL = "hrnet_w18_small"
 WIDTHS = (16, 32, 64, 128)
@@ -345,6 +345,20 @@ def randomize_fixture() -> Callable[[nn.Module, int], nn.Module]:
 
 
 @pytest.fixture
+def refused():
+    return check_refused
+
+
+def check_refused(model: nn.Module, source, words: str, **options) -> None:
+    """Loading raises one sentence that matches `words` and leaves every bit of the model alone."""
+    before = {key: value.clone() for key, value in model.state_dict().items()}
+    with pytest.raises(CheckpointError, match=words) as error:
+        load_weights(model, source, **options)
+    assert "\n" not in str(error.value)
+    assert all(torch.equal(value, before[key]) for key, value in model.state_dict().items())
+
+
+@pytest.fixture
 def make():
     """make("hrnet_w18_small.pose_coco_256x192", seed): a model of ours with random weights and statistics."""
 
@@ -372,18 +386,3 @@ def same_bits():
             assert torch.equal(mine, other), key
 
     return check
-
-
-class Evil:
-    """A pickle that makes a file when it is loaded carelessly."""
-
-    def __init__(self, victim: os.PathLike):
-        self.victim = str(victim)
-
-    def __reduce__(self):
-        return os.mkdir, (self.victim,)
-
-
-@pytest.fixture
-def evil() -> type[Evil]:
-    return Evil

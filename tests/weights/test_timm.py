@@ -1,0 +1,60 @@
+"""Real timm models, both ways."""
+
+import pytest
+import torch
+from torch import nn
+
+from hrnet_fast.weights import load_weights, save_weights
+
+timm = pytest.importorskip("timm")
+
+CLS = "hrnet_w18_small.cls_in1k"
+
+
+def outputs(model: nn.Module, x: torch.Tensor) -> list[torch.Tensor]:
+    with torch.no_grad():
+        y = model(x)
+    return [y] if isinstance(y, torch.Tensor) else list(y)
+
+
+@pytest.mark.parametrize("options", [{}, {"head_conv_bias": False}], ids=["ms", "ssld"])
+def test_timm_classifier(options, make, randomize):
+    theirs = randomize(timm.create_model("hrnet_w18_small", **options), 1).double()
+    ours = make(CLS, seed=2).double()
+    report = load_weights(ours, theirs.state_dict())
+    assert set(report.matched) == set(ours.state_dict()) and not report.dropped
+    assert report.layout == ("timm" if options else "official")
+    assert any("biases that the timm layout does not have" in note for note in report.notes) == bool(options)
+    x = torch.randn(1, 3, 64, 64, dtype=torch.double)
+    torch.testing.assert_close(outputs(ours, x)[0], outputs(theirs, x)[0], rtol=1e-11, atol=1e-11)
+
+
+def test_timm_takes_what_we_write(make, tmp_path):
+    model = make(CLS)
+    save_weights(model, tmp_path / "hrnet.safetensors", layout="timm")
+    theirs = timm.create_model("hrnet_w18_small", checkpoint_path=str(tmp_path / "hrnet.safetensors")).eval()
+    x = torch.randn(1, 3, 64, 64)
+    torch.testing.assert_close(outputs(theirs, x)[0], outputs(model, x)[0], rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("location", ["incre", ""])
+def test_timm_features_only(location, make, randomize):
+    theirs = timm.create_model(
+        "hrnet_w18_small", features_only=True, feature_location=location, out_indices=(1, 2, 3, 4)
+    )
+    randomize(theirs, 1).double()
+    ours = make("hrnet_w18_small.features", seed=2).double()
+    report = load_weights(ours, theirs.state_dict())
+    assert set(report.matched) == set(ours.state_dict())
+    assert report.layout == ("timm" if location else "official")
+    assert {key.split(".")[0] for key in report.dropped} == ({"incre_modules"} if location else set())
+    if not location:
+        x = torch.randn(1, 3, 64, 64, dtype=torch.double)
+        for got, want in zip(outputs(ours, x), outputs(theirs, x), strict=True):
+            torch.testing.assert_close(got, want, rtol=1e-11, atol=1e-11)
+
+
+def test_our_weights_fit_a_timm_model(make, same_bits):
+    theirs, source = timm.create_model("hrnet_w18_small"), make(CLS)
+    assert load_weights(theirs, source.state_dict()).model == "HighResolutionNet"
+    same_bits(dict(theirs.state_dict()), dict(source.state_dict()))
