@@ -130,8 +130,8 @@ class ClassificationCiHRNet(HighResolutionNet):
 
 
 class ClassificationCiiHRNet(HighResolutionNet):
-    """HRNet-Wx-Cii: strided bottlenecks, each doubling the width, bring every map to the coarsest size and 512 channels;
-    the mean of the 2048 is classified (paper table 21)."""
+    """HRNet-Wx-Cii: strided bottlenecks, each doubling the width, bring every map to the coarsest size and to 512
+    channels; the means of all 2048 are classified (paper table 21)."""
 
     def __init__(self, config: HRNetConfig):
         super().__init__(config)

@@ -5,10 +5,10 @@ from .check import check
 from .errors import PlanError
 from .graph import Call, Convolution, Norm, Param, Ref, Resize
 from .ir import PREVIOUS, Concat, Conv, Function, Item, Level, Plan, Sum, Term, Value
-from .trace import PURE_FUNCTIONS, named_tensors, trace, unwrap
+from .trace import PURE_FUNCTIONS, inference_view, named_tensors, trace, unwrap
 
 __all__ = [
-    "PREVIOUS", "PURE_FUNCTIONS", "Call", "Concat", "Conv", "Convolution", "Function", "Item", "Level", "Norm", "Param", "Plan",
-    "PlanError", "Ref", "Resize", "Sum", "Term", "Value", "check", "make_plan", "named_tensors", "plan_graph", "trace",
-    "unwrap",
+    "PREVIOUS", "PURE_FUNCTIONS", "Call", "Concat", "Conv", "Convolution", "Function", "Item", "Level", "Norm", "Param",
+    "Plan", "PlanError", "Ref", "Resize", "Sum", "Term", "Value", "check", "inference_view", "make_plan",
+    "named_tensors", "plan_graph", "trace", "unwrap",
 ]  # fmt: skip

@@ -11,7 +11,7 @@ GRANULE = 64  # elements; every value starts at a multiple, so vector and bulk c
 
 
 def lifetimes(levels: Sequence[Level], inputs: Sequence[int], outputs: Sequence[int]) -> dict[int, tuple[int, int]]:
-    """Value -> (level that writes it, last level that reads it); results live to the end, inputs from before level 0."""
+    """Value -> (level that writes it, last level that reads it); results live to the end, inputs from the start."""
     born = {item.out: index for index, level in enumerate(levels) for item in level.items}
     born.update(dict.fromkeys(inputs, -1))
     last = dict(born)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 import torch
@@ -11,11 +12,23 @@ from .ir import Conv
 
 
 def fold(item: Conv, tensors: Mapping[str, Tensor], dtype: torch.dtype = torch.float64) -> tuple[Tensor, Tensor | None]:
-    """(weight [Cout, Cin / groups, kh, kw], bias [Cout] or None) of a planned convolution, computed in float64, cast once.
+    """A planned convolution's weight [Cout, Cin / groups, kh, kw] and bias [Cout] or None, in float64 and cast once.
 
     tensors: the module's parameters and buffers by key. With gamma, beta, mean, var of the norm:
     weight * gamma / sqrt(var + eps), and (bias - mean) * gamma / sqrt(var + eps) + beta.
+    Raises ValueError, naming the key, where a tensor holds NaN or Inf.
     """
+    weight, bias = _fold(item, tensors)
+    if not math.isfinite(float(weight.sum()) + (0.0 if bias is None else float(bias.sum()))):
+        raise ValueError(_what_is_not_finite(item, tensors))
+    if item.conv.channels is not None:
+        begin, end = item.conv.channels
+        weight = weight[:, begin:end]
+        bias = bias if begin == 0 else None
+    return weight.to(dtype), None if bias is None else bias.to(dtype)
+
+
+def _fold(item: Conv, tensors: Mapping[str, Tensor]) -> tuple[Tensor, Tensor | None]:
     conv, norm = item.conv, item.norm
     weight = tensors[conv.weight].detach().double()
     bias = None if conv.bias is None else tensors[conv.bias].detach().double()
@@ -28,8 +41,13 @@ def fold(item: Conv, tensors: Mapping[str, Tensor], dtype: torch.dtype = torch.f
         bias = (-mean if bias is None else bias - mean) * scale
         if norm.bias is not None:
             bias = bias + tensors[norm.bias].detach().double()
-    if conv.channels is not None:
-        begin, end = conv.channels
-        weight = weight[:, begin:end]
-        bias = bias if begin == 0 else None
-    return weight.to(dtype), None if bias is None else bias.to(dtype)
+    return weight, bias
+
+
+def _what_is_not_finite(item: Conv, tensors: Mapping[str, Tensor]) -> str:
+    norm = item.norm
+    keys = (item.conv.weight, item.conv.bias, *((norm.weight, norm.bias, norm.mean, norm.var) if norm else ()))
+    for key in keys:
+        if key is not None and not torch.isfinite(tensors[key]).all():
+            return f"{key!r} holds NaN or Inf: the checkpoint is damaged, or its training diverged"
+    return f"{norm.var!r} holds a negative variance: the checkpoint is damaged"

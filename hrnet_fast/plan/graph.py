@@ -22,7 +22,7 @@ class Param:
 
 @dataclass(frozen=True)
 class Norm:
-    """Batch normalisation by running statistics: keys of its tensors (None where it has no such tensor), and epsilon."""
+    """Batch normalisation by running statistics: keys of its tensors (None for one that it lacks), and epsilon."""
 
     weight: str | None
     bias: str | None

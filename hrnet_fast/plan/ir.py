@@ -13,8 +13,8 @@ from .graph import Call, Convolution, Norm, Resize
 class Value:
     """A map, or any other tensor, that flows between items.
 
-    shape: logical, (N, C, H, W) for maps. offset, size: its place in the arena, in elements; None for what lives outside
-    (the caller's inputs).
+    shape: logical, (N, C, H, W) for maps. offset, size: its place in the arena, in elements; offset None for what lives
+    outside it (the caller's inputs).
     """
 
     shape: tuple[int, ...]
@@ -36,7 +36,7 @@ class Conv:
 
     sources: what it convolves: one value, or the sum of several (interpolated) terms, after a ReLU if `source_relu`,
     formed while it is read.
-    relu "last": out = relu(conv + bias + terms); "first": out = relu(conv + bias) + terms; "none": no ReLU.
+    relu: "last" for relu(conv + bias + terms), "first" for relu(conv + bias) + terms, or "none".
     """
 
     name: str
@@ -59,7 +59,7 @@ class Conv:
 
 @dataclass(frozen=True)
 class Sum:
-    """out = sum of the (interpolated) terms, left to right, with an optional ReLU; one term alone is a resize or a ReLU."""
+    """out = sum of the (interpolated) terms, left to right, with an optional ReLU; of one term: a resize or a ReLU."""
 
     name: str
     out: int
@@ -104,9 +104,16 @@ Item = Conv | Sum | Concat | Function
 
 @dataclass(frozen=True)
 class Level:
-    """Items without a dependency among them: one launch. `executor` and `reason` are filled by who will play it."""
+    """Items without a dependency among them: one launch.
+
+    Filled by `annotate`: flops (two a multiply-add) and bytes (weights, reads and writes, each once), the time that the
+    machine's roofline allows them in microseconds, which executor plays the level, and why that one.
+    """
 
     items: tuple[Item, ...]
+    flops: int = 0
+    bytes: int = 0
+    roofline_us: float = 0.0
     executor: str = ""
     reason: str = ""
 
@@ -116,7 +123,8 @@ class Plan:
     """Levels in the order of execution.
 
     values: by index; inputs, outputs: indices into it. arena: elements that all placed values need together.
-    input_tree, output_tree: how the caller nests inputs and results.
+    input_tree, output_tree: how the caller nests inputs and results. dtype, machine: what the levels' bytes and times
+    were reckoned for.
     """
 
     name: str
@@ -127,6 +135,8 @@ class Plan:
     arena: int
     input_tree: Any
     output_tree: Any
+    dtype: str = ""
+    machine: str = ""
 
     def items(self) -> Iterator[Item]:
         for level in self.levels:

@@ -1,8 +1,8 @@
-"""From the graph to items: batch norm into its convolution; sums, interpolation and ReLU into epilogues and prologues."""
+"""From the graph to items: batch norm into convolutions; sums, interpolation and ReLU into epilogues and prologues."""
 
 from __future__ import annotations
 
-import os
+import itertools
 from collections import Counter
 from dataclasses import dataclass, field, replace
 
@@ -122,7 +122,7 @@ class _Merger:
             self.drafts[value] = _Draft("call", value, calls=(node.detail,), reads=node.inputs)
 
     def split_pointwise_over_concat(self) -> None:
-        """conv1x1(concat(resize(x_j))) = sum of resize(conv1x1_j(x_j)): interpolation and pointwise convolution commute.
+        """conv1x1(concat(resize(x_j))) = sum of resize(conv1x1_j(x_j)), as interpolation and conv1x1 commute.
 
         So the head of HRNetV2 works on each map at its own size: an eighth of the multiplications, and the 15C-wide
         concatenation is not written unless something else reads it.
@@ -184,7 +184,11 @@ class _Merger:
 
     def _ordered(self) -> list[_Draft]:
         """Drafts in the order of execution; the parts of a split convolution come right before their sum."""
-        parts = {t.value: (value, index) for value in self.split_sums for index, t in enumerate(self.drafts[value].terms)}
+        parts = {
+            term.value: (value, index)
+            for value in self.split_sums
+            for index, term in enumerate(self.drafts[value].terms)
+        }
         last = (len(self.shapes),)
         return sorted(self.drafts.values(), key=lambda draft: parts.get(draft.out, (draft.out, *last)))
 
@@ -226,5 +230,7 @@ def _sum_name(terms: list[Term], items: dict[int, Item]) -> str:
     """The part of the network that the terms share, e.g. `stage3.0.fuse_layers.0`."""
     resized = [term for term in terms if term.resize] or terms
     names = [items[term.value].name.split(".") for term in resized if term.value in items]
-    common = ".".join(os.path.commonprefix(names)) if len(names) > 1 else ".".join(names[0][:-2]) if names else ""
-    return common or "sum"
+    if len(names) == 1:
+        names.append(names[0][:-2])
+    shared = itertools.takewhile(lambda parts: len(set(parts)) == 1, zip(*names))
+    return ".".join(parts[0] for parts in shared) or "sum"

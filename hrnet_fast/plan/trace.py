@@ -1,7 +1,7 @@
 """Lowering: a live module, written by anyone, to a graph.
 
-The module's own forward runs once on tensors without data, under a mode that sees every torch function. So control flow,
-lists of maps and helper functions of any origin resolve by themselves, and only the tensor operations remain.
+The module's own forward runs once on tensors without data, under a mode that sees every torch function. So control
+flow, lists of maps and helper functions of any origin resolve by themselves, and only the tensor operations remain.
 """
 
 from __future__ import annotations
@@ -20,22 +20,15 @@ from .errors import PlanError
 from .graph import Call, Convolution, Graph, Node, Norm, Param, Ref, Resize
 
 # Pure functions that are kept as they are; anything unlisted is refused by name.
-PURE_FUNCTIONS = {
-    name: function
-    for name, function in (
-        *((f"Tensor.{name}", getattr(Tensor, name)) for name in (
-            "view", "reshape", "permute", "transpose", "flatten", "unsqueeze", "squeeze", "contiguous", "mean", "matmul",
-            "mul", "div", "softmax", "sum", "sigmoid", "expand", "__getitem__", "sub", "__rmul__",
-        )),
-        *((f"torch.{name}", getattr(torch, name)) for name in (
-            "flatten", "reshape", "permute", "transpose", "unsqueeze", "squeeze", "mean", "matmul", "bmm", "mul", "div",
-            "softmax", "sum", "sigmoid", "sub", "stack",
-        )),
-        *((f"functional.{name}", getattr(F, name)) for name in (
-            "linear", "avg_pool2d", "adaptive_avg_pool2d", "max_pool2d", "softmax", "pad", "sigmoid", "batch_norm",
-        )),
-    )
-}  # fmt: skip
+_PURE = (
+    (Tensor, "Tensor", "view reshape permute transpose flatten unsqueeze squeeze contiguous mean matmul mul div softmax "
+     "sum sigmoid expand sub __rmul__ __getitem__"),
+    (torch, "torch", "flatten reshape permute transpose unsqueeze squeeze mean matmul bmm mul div softmax sum sigmoid sub "
+     "stack"),
+    (F, "functional", "linear avg_pool2d adaptive_avg_pool2d max_pool2d softmax pad sigmoid batch_norm"),
+)  # fmt: skip
+PURE_FUNCTIONS = {f"{prefix}.{name}": getattr(owner, name) for owner, prefix, names in _PURE for name in names.split()}
+PURE_FUNCTIONS["torch.cat"] = torch.cat
 # Python operators reach torch as other objects than the named methods.
 _NAMES = {function: name for name, function in PURE_FUNCTIONS.items()} | {
     Tensor.__mul__: "Tensor.mul", Tensor.__truediv__: "Tensor.div", Tensor.__matmul__: "Tensor.matmul",
@@ -60,7 +53,7 @@ def trace(module: nn.Module, *inputs: Any) -> Graph:
     leaves, input_tree = pytree.tree_flatten(inputs)
     for leaf in leaves:
         if not isinstance(leaf, Tensor):
-            raise PlanError(f"an input of type {type(leaf).__name__} cannot be planned: inputs must be tensors or lists of them")
+            raise PlanError(f"inputs must be tensors or lists of them, not {type(leaf).__name__}")
     dtype = next((p.dtype for p in module.parameters() if p.is_floating_point()), torch.float32)
     recorder = _Recorder(module)
     data_free = [recorder.add_input(tuple(leaf.shape), dtype) for leaf in leaves]
@@ -89,11 +82,19 @@ def unwrap(module: nn.Module) -> nn.Module:
 
 
 def inference_view(module: nn.Module) -> nn.Module:
-    """The module itself if it is in evaluation mode, else a copy that shares every tensor and is."""
+    """The module itself if it is in evaluation mode, else a twin in evaluation mode that shares every tensor."""
     if not any(m.training for m in module.modules()):
         return module
-    tensors = {id(t): t for t in (*module.parameters(), *module.buffers())}
-    return copy.deepcopy(module, memo=tensors).eval()
+    twins: dict[int, nn.Module] = {}
+
+    def twin(m: nn.Module) -> nn.Module:
+        if id(m) not in twins:
+            twins[id(m)] = new = copy.copy(m)
+            children = {name: None if child is None else twin(child) for name, child in m._modules.items()}
+            new.__dict__.update(_modules=children, training=False)
+        return twins[id(m)]
+
+    return twin(module)
 
 
 def named_tensors(module: nn.Module) -> dict[str, Tensor]:
@@ -144,13 +145,14 @@ class _Recorder(TorchFunctionMode):
             return self._norm(*args, **kwargs)
         if function in _RELU:
             result = self._unary("relu", args[0])
-            return self._overwrite(args[0], result, function in _IN_PLACE or kwargs.get("inplace", args[1:2] == (True,)))
+            in_place = function in _IN_PLACE or kwargs.get("inplace", args[1:2] == (True,))
+            return self._overwrite(args[0], result, in_place)
         if function in _ADD and self._is_plain_add(args, kwargs):
             return self._overwrite(args[0], self._add(*args[:2]), function in _IN_PLACE)
         if function in _INTERPOLATE:
             return self._interpolate(*args, **kwargs)
-        if function in _CONCAT and self._concat_axis(args, kwargs) in (1, -3):
-            return self._concat(args[0] if args else kwargs["tensors"])
+        if function in _CONCAT:
+            return self._concat(*args, **kwargs)
         if function in _DROPOUT:
             return args[0]
         if function in _NAMES:
@@ -185,11 +187,13 @@ class _Recorder(TorchFunctionMode):
             for side, k, s, p, d in zip(input.shape[2:], kernel, stride, padding, dilation)
         ]
         if min(size) < 1:
-            raise PlanError(f"{name} gets a map of {tuple(input.shape[2:])}, smaller than its kernel: the input is too small")
+            raise PlanError(f"{name} gets a map of {tuple(input.shape[2:])}: the input is too small for this network")
         detail = Convolution(name, self._key(bias, f"{name}'s bias"), kernel, stride, padding, dilation, groups)
         return self._unary("conv", input, detail, (input.shape[0], weight.shape[0], *size))
 
-    def _norm(self, input, running_mean, running_var, weight=None, bias=None, training=False, momentum=0.1, eps=1e-5, *_):
+    def _norm(
+        self, input, running_mean, running_var, weight=None, bias=None, training=False, momentum=0.1, eps=1e-5, *_
+    ) -> Tensor:
         if running_mean is None:
             raise PlanError("a batch norm without running statistics cannot be planned")
         keys = (self._key(t, "a batch norm's tensor") for t in (weight, bias, running_mean, running_var))
@@ -225,13 +229,9 @@ class _Recorder(TorchFunctionMode):
         detail = Resize(_pair(size), mode, bool(align_corners))
         return self._unary("resize", input, detail, (*input.shape[:2], *detail.size))
 
-    @staticmethod
-    def _concat_axis(args, kwargs) -> int:
-        return args[1] if len(args) > 1 else kwargs.get("dim", kwargs.get("axis", 0))
-
-    def _concat(self, tensors) -> Tensor:
-        if any(t.dim() != 4 for t in tensors):
-            return self._call(torch.cat, (tuple(tensors), 1), {})
+    def _concat(self, tensors, dim=0) -> Tensor:
+        if any(t.dim() != 4 for t in tensors) or dim not in (1, -3):
+            return self._call(torch.cat, (tuple(tensors), dim), {})
         values = tuple(self.value_of(t, "a part of a concatenation") for t in tensors)
         n, _, h, w = tensors[0].shape
         if any((t.shape[0], *t.shape[2:]) != (n, h, w) for t in tensors):
@@ -239,7 +239,7 @@ class _Recorder(TorchFunctionMode):
         return self._record("concat", values, tensors[0].new_empty((n, sum(t.shape[1] for t in tensors), h, w)))
 
     def _call(self, function: Callable, args, kwargs) -> Tensor:
-        name = _NAMES.get(function, "torch.cat")
+        name = _NAMES[function]
         inputs: list[int] = []
 
         def encode(leaf):
@@ -253,10 +253,9 @@ class _Recorder(TorchFunctionMode):
         def data_free(leaf):
             return torch.empty_like(leaf, device="meta") if isinstance(leaf, Tensor) else leaf
 
-        is_leaf = None
         detail = Call(
             name,
-            _freeze(pytree.tree_map(encode, list(args), is_leaf=is_leaf)),
+            _freeze(pytree.tree_map(encode, list(args))),
             tuple(sorted((key, _freeze(pytree.tree_map(encode, value))) for key, value in kwargs.items())),
         )
         result = function(*pytree.tree_map(data_free, args), **pytree.tree_map(data_free, kwargs))

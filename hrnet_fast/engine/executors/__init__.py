@@ -1,0 +1,1 @@
+"""Executors: each plays any Plan, and knows nothing of HRNet."""

@@ -1,4 +1,4 @@
-"""The reference executor: the Plan played with plain torch operations, so a plan's faults and a kernel's are told apart."""
+"""The reference executor: plays the Plan with plain torch operations, to tell a plan's faults from a kernel's."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ...plan import PREVIOUS, PURE_FUNCTIONS, Concat, Conv, Function, Item, Param, Plan, Ref, Sum, Term
+from ...plan import PREVIOUS, PURE_FUNCTIONS, Concat, Conv, Function, Item, Level, Param, Plan, Ref, Sum, Term
 from ...plan.fold import fold
 
 
@@ -20,9 +20,20 @@ class ReferenceExecutor:
 
     name = "reference"
 
-    def __init__(self, tensors: Mapping[str, Tensor], dtype: torch.dtype, device: torch.device | str = "cpu"):
-        self.tensors, self.dtype, self.device = tensors, dtype, torch.device(device)
+    def __init__(
+        self, tensors: Mapping[str, Tensor], dtype: torch.dtype, device: torch.device | str = "cpu",
+        reason: str = "as asked",
+    ):  # fmt: skip
+        self.tensors, self.dtype, self.device, self.reason = tensors, dtype, torch.device(device), reason
         self._folded: dict[tuple, tuple[Tensor, Tensor | None]] = {}
+
+    def explain(self, level: Level) -> tuple[str, str]:
+        """(executor, reason) of a level."""
+        return self.name, self.reason
+
+    def prepare(self, plan: Plan) -> Callable[[Sequence[Tensor]], list[Tensor]]:
+        """A function from inputs to results, in the plan's order."""
+        return lambda inputs: self.run(plan, inputs)
 
     def run(
         self, plan: Plan, inputs: Sequence[Tensor], watch: Callable[[Item, Tensor], None] | None = None,
@@ -102,8 +113,7 @@ def call(item: Function, values: Mapping[int, Tensor], tensor: Callable[[str], T
 
     for step in item.calls:
         args = decode(step.args)
-        function = torch.cat if step.function == "torch.cat" else PURE_FUNCTIONS[step.function]
-        result = function(*args, **{key: decode(value) for key, value in step.kwargs})
+        result = PURE_FUNCTIONS[step.function](*args, **{key: decode(value) for key, value in step.kwargs})
     return result
 
 
@@ -113,5 +123,7 @@ def _store(arena: Tensor, plan: Plan, value: int, result: Tensor) -> Tensor:
     if tuple(result.shape) != place.shape:
         raise AssertionError(f"value {value} has shape {tuple(result.shape)}, but the plan says {place.shape}")
     flat = arena[place.offset : place.offset + result.numel()]
-    view = flat.view(result.permute(0, 2, 3, 1).shape).permute(0, 3, 1, 2) if result.dim() == 4 else flat.view(result.shape)
-    return view.copy_(result)
+    if result.dim() != 4:
+        return flat.view(result.shape).copy_(result)
+    n, c, h, w = result.shape
+    return flat.view(n, h, w, c).permute(0, 3, 1, 2).copy_(result)

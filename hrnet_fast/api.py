@@ -1,0 +1,76 @@
+"""The verbs: optimize, explain, verify."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import nn
+
+from .engine.machine import machine
+from .engine.module import OptimizedModule
+from .engine.verify import VerifyReport
+from .engine.verify import verify as _verify
+from .plan import Plan, unwrap
+from .plan.cost import annotate
+
+
+def optimize(
+    model: nn.Module, *, dtype: torch.dtype | None = None, executor: str = "auto", example: Any = None
+) -> OptimizedModule:
+    """A module with the same forward as `model`, run by the fastest executor that this machine has.
+
+    model: any HRNet (ours, the official repositories', timm's, OpenMMLab's, simple-HRNet), or one HighResolutionModule.
+        It is read in evaluation mode and not changed.
+    dtype: what to compute in; None for the dtype of the weights. float32, bfloat16, float16 or float64.
+    executor: "auto", "cpu" or "reference".
+    example: an input (or a tuple of them) of the shape to plan first; None for a size that suits the model.
+    Raises PlanError, naming what was not understood, for a module that cannot be planned; ValueError for weights that
+    hold NaN or Inf, naming the first key, and for an unknown executor.
+    """
+    if not isinstance(model, nn.Module):
+        raise TypeError(f"optimize takes an nn.Module, not {type(model).__name__}")
+    if isinstance(model, OptimizedModule):
+        model = model.original
+    fast = OptimizedModule(model, dtype, executor)
+    fast.plan_for(*_example(model, example))
+    return fast
+
+
+def explain(model: nn.Module, *inputs: Any, dtype: torch.dtype | None = None, executor: str = "auto") -> Plan:
+    """The Plan, with each level's cost, roofline time, executor and the reason for it. `print` it for the table.
+
+    model: an optimized module, or any module that `optimize` takes.
+    inputs: tensors, or shapes such as (1, 3, 256, 192); none for the size that `optimize` plans first.
+    """
+    fast = model if isinstance(model, OptimizedModule) else OptimizedModule(model, dtype, executor)
+    given = tuple(torch.empty(x, device="meta") if _is_shape(x) else x for x in inputs) or _example(fast.original, None)
+    plan = fast.plan_for(*given)
+    dtype = fast.executor.dtype
+    return annotate(plan, dtype, machine(fast.device, dtype), fast.executor.explain)
+
+
+def verify(model: nn.Module, fast: OptimizedModule, *inputs: Any, levels: bool = False) -> VerifyReport:
+    """Errors of `fast` against `model` in float64, beside those of the plain module in the same dtype.
+
+    inputs: what the model takes, e.g. images (N, 3, H, W). levels: also report every item of the plan.
+    """
+    if not isinstance(fast, OptimizedModule):
+        raise TypeError(f"verify compares a module with optimize(module); the second one is a {type(fast).__name__}")
+    return _verify(model, fast, *inputs, levels=levels)
+
+
+def _is_shape(x: Any) -> bool:
+    return isinstance(x, (tuple, list, torch.Size)) and all(isinstance(side, int) for side in x)
+
+
+def _example(model: nn.Module, example: Any) -> tuple[Any, ...]:
+    """Inputs to plan for: those given; the config's size; for one module, maps of its branches; else an image."""
+    if example is not None:
+        return example if isinstance(example, tuple) else (example,)
+    model = unwrap(model)
+    if hasattr(model, "branches") and hasattr(model, "fuse_layers"):
+        widths = [next(p.shape[1] for p in branch.parameters() if p.dim() == 4) for branch in model.branches]
+        return ([torch.empty(1, c, 64 >> b, 64 >> b, device="meta") for b, c in enumerate(widths)],)
+    size = getattr(getattr(model, "config", None), "input_size", (256, 256))
+    return (torch.empty(1, 3, *size, device="meta"),)

@@ -1,0 +1,175 @@
+"""The CPU executor: folded, prepacked oneDNN convolutions in channels-last, with sums and ReLU in their epilogues."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+
+import torch
+from torch import Tensor
+
+from hrnet_fast import kernels
+
+from ...plan import Concat, Conv, Function, Item, Level, Param, Plan, Sum, Term
+from ...plan.fold import fold
+from .reference import call, total
+
+Step = Callable[[list], Tensor]
+
+
+def unsupported(dtype: torch.dtype) -> str | None:
+    """Why this executor cannot play in `dtype` on this machine, or None."""
+    if not torch.backends.mkldnn.is_available():
+        return "this build of torch has no oneDNN"
+    if dtype not in (torch.float32, torch.bfloat16, torch.float16):
+        return f"oneDNN has no {_name(dtype)} convolutions"
+    return None
+
+
+def compute_dtype(dtype: torch.dtype) -> tuple[torch.dtype, str]:
+    """The dtype in which convolutions run for a requested one, and why."""
+    if dtype == torch.float32:
+        return dtype, "oneDNN float32, weights packed once"
+    if dtype == torch.bfloat16 and torch.cpu._is_amx_tile_supported():
+        return dtype, "oneDNN bfloat16 on AMX tiles, weights packed once"
+    return torch.float32, f"oneDNN float32: without AMX its {_name(dtype)} convolutions are slower and less exact"
+
+
+class CpuExecutor:
+    """Plays a plan one item after another, each on all threads.
+
+    tensors: the module's parameters and buffers by key.
+    dtype: float32, bfloat16 or float16; the latter two are computed in float32 where that is faster (`compute_dtype`).
+    compute: overrides that choice.
+    Safe to call from several threads.
+    """
+
+    name = "cpu"
+
+    def __init__(self, tensors: Mapping[str, Tensor], dtype: torch.dtype, compute: torch.dtype | None = None):
+        self.tensors = tensors
+        self.dtype, self.reason = (compute, "as asked") if compute else compute_dtype(dtype)
+        self._packed: dict[tuple, tuple[Tensor, Tensor | None]] = {}
+        self._params: dict[str, Tensor] = {}
+        self._lock = threading.Lock()
+
+    def explain(self, level: Level) -> tuple[str, str]:
+        """(executor, reason) of a level."""
+        return self.name, self.reason
+
+    def prepare(self, plan: Plan) -> Callable[[Sequence[Tensor]], list[Tensor]]:
+        """A function from inputs to results, in the plan's order. Weights are folded and packed once for all plans."""
+        with self._lock:
+            steps = [(item.out, self._step(item, plan)) for item in plan.items()]
+        dead = _dead_after(plan)
+        inputs, outputs, count, dtype = plan.inputs, plan.outputs, len(plan.values), self.dtype
+
+        def run(given: Sequence[Tensor]) -> list[Tensor]:
+            values: list[Tensor | None] = [None] * count
+            for value, x in zip(inputs, given):
+                layout = torch.channels_last if x.dim() == 4 else torch.contiguous_format
+                values[value] = x.to(dtype).contiguous(memory_format=layout)
+            for (out, step), unused in zip(steps, dead):
+                values[out] = step(values)
+                for value in unused:
+                    values[value] = None
+            return [values[v] for v in outputs]
+
+        return run
+
+    def _step(self, item: Item, plan: Plan) -> Step:
+        if isinstance(item, Conv):
+            return self._conv(item)
+        if isinstance(item, Sum):
+            return _sum(item.terms, item.relu, len(plan.values[item.out].shape))
+        if isinstance(item, Concat):
+            return _concat(item)
+        assert isinstance(item, Function)
+        for step in item.calls:
+            for arg in step.args:
+                if isinstance(arg, Param):
+                    self._params[arg.name] = self.tensors[arg.name].detach().to(self.dtype)
+        return lambda values: call(item, values, self._params.__getitem__)
+
+    def _conv(self, item: Conv) -> Step:
+        conv = item.conv
+        weight, bias = self._weights(item)
+        geometry = (list(conv.padding), list(conv.stride), list(conv.dilation), conv.groups)
+        read = _sum(item.sources, item.source_relu) if item.has_prologue else _get(item.sources[0].value)
+        plain = [term.value for term in item.terms if term.resize is None]
+        if not item.terms:
+            relu = "none" if item.relu == "none" else "relu"
+            unary = torch.ops.mkldnn._convolution_pointwise.default
+            return lambda values: unary(read(values), weight, bias, *geometry, relu, [], "")
+        if len(plain) == len(item.terms) == 1 and item.relu != "first":
+            relu = "relu" if item.relu == "last" else None
+            binary = torch.ops.mkldnn._convolution_pointwise.binary
+            other = plain[0]
+            return lambda values: binary(read(values), values[other], weight, bias, *geometry, "add", 1.0, relu, [], "")
+        early = "relu" if item.relu == "first" else "none"
+        unary = torch.ops.mkldnn._convolution_pointwise.default
+        finish = _sum((Term(item.out), *item.terms), item.relu == "last")
+
+        def step(values):
+            values[item.out] = unary(read(values), weight, bias, *geometry, early, [], "")
+            return finish(values)
+
+        return step
+
+    def _weights(self, item: Conv) -> tuple[Tensor, Tensor | None]:
+        key = (item.conv, item.norm)
+        if key not in self._packed:
+            conv = item.conv
+            weight, bias = fold(item, self.tensors, self.dtype)
+            packed = torch.ops.mkldnn._reorder_convolution_weight(
+                weight, list(conv.padding), list(conv.stride), list(conv.dilation), conv.groups, None
+            )
+            self._packed[key] = packed, bias
+        return self._packed[key]
+
+
+def _get(value: int) -> Step:
+    return lambda values: values[value]
+
+
+def _sum(terms: Sequence[Term], relu: bool, rank: int = 4) -> Step:
+    """The terms' sum by the fused kernel: each is read once, where it lies, interpolated on the way."""
+    order = [term.value for term in terms]
+    how = {(term.resize.mode, term.resize.align_corners): term.resize for term in terms if term.resize}
+    if len(how) > 1 or rank != 4:  # the kernel interpolates maps, all in one way
+        return lambda values: total(terms, values, relu)
+    size = next((resize.size for resize in how.values()), None)
+    mode, align = next(iter(how), ("nearest", False))
+
+    def step(values):
+        maps = [values[value] for value in order]
+        return kernels.fuse_sum(maps, size or maps[0].shape[2:], mode, align, relu)
+
+    return step
+
+
+def _concat(item: Concat) -> Step:
+    order = [part.value for part in item.parts]
+    how = next((part.resize for part in item.parts if part.resize), None)
+    if how is None:
+        return lambda values: torch.cat([values[value] for value in order], dim=1)
+    layout = (how.size, how.mode, how.align_corners)
+    return lambda values: kernels.resize_concat([values[value] for value in order], *layout)
+
+
+def _dead_after(plan: Plan) -> list[tuple[int, ...]]:
+    """For each item in order, the values that nothing reads any more once it has run."""
+    items = list(plan.items())
+    last: dict[int, int] = {}
+    for position, item in enumerate(items):
+        for value in (*item.reads, item.out):
+            last[value] = position
+    dead: list[list[int]] = [[] for _ in items]
+    for value, position in last.items():
+        if value not in plan.outputs:
+            dead[position].append(value)
+    return [tuple(values) for values in dead]
+
+
+def _name(dtype: torch.dtype) -> str:
+    return str(dtype).split(".")[1]

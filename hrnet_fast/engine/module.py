@@ -1,0 +1,160 @@
+"""The module a user holds: the original's tensors, keys and attributes, with a forward that plays plans."""
+
+from __future__ import annotations
+
+import threading
+import warnings
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils import _pytree as pytree
+
+from ..plan import Plan, inference_view, make_plan, named_tensors, unwrap
+from .choose import make_executor
+
+MAX_PLANS = 64  # shapes whose plans are kept; the least recently used one goes first
+FLOATING = (torch.float64, torch.float32, torch.bfloat16, torch.float16)
+
+
+@dataclass(frozen=True)
+class _Program:
+    plan: Plan
+    run: Any
+
+
+class OptimizedModule(nn.Module):
+    """A drop-in for `original`: the same forward, the same `state_dict`, the same attributes.
+
+    It shares the original's parameters and submodules, and folds and packs a copy of the weights for its executor.
+    Inputs may have any memory format and any floating dtype; results come back in the input's dtype and memory format.
+    A new input shape is planned at first sight and remembered. Inference only: where an input requires a gradient, the
+    original runs instead, and a warning says so once.
+    """
+
+    def __init__(self, original: nn.Module, dtype: torch.dtype | None, executor: str):
+        super().__init__()
+        original = unwrap(original)
+        object.__setattr__(self, "original", original)
+        # The very dictionaries of the original: keys, `parameters()`, `.to()` and attribute access are its own.
+        for shared in ("_parameters", "_buffers", "_modules"):
+            object.__setattr__(self, shared, getattr(original, shared))
+        self.training = original.training
+        self.requested_dtype, self.requested_executor = dtype, executor
+        self._prepare()
+
+    def _prepare(self) -> None:
+        self._lock = threading.Lock()
+        self._programs: OrderedDict[tuple, _Program] = OrderedDict()
+        self._view = inference_view(self.original)
+        tensors = named_tensors(self.original)
+        self._tensors = tuple(tensors.values())
+        self._seen = self._versions()
+        sample = next((t for t in self._tensors if t.is_floating_point()), torch.empty(0))
+        self.dtype = self.requested_dtype or sample.dtype
+        self.device = sample.device
+        self.executor, self.executor_reason = make_executor(self.requested_executor, tensors, self.dtype, self.device)
+
+    def refresh(self) -> None:
+        """Fold and pack the weights anew, after they were changed in place."""
+        self._prepare()
+
+    def _versions(self) -> tuple[int, ...]:
+        return tuple(0 if t.is_inference() else t._version for t in self._tensors)
+
+    def plan_for(self, *inputs: Any) -> Plan:
+        """The Plan for inputs of these shapes (tensors, or lists of them; their data is not read)."""
+        leaves, tree = pytree.tree_flatten(inputs)
+        return self._program(inputs, leaves, tree).plan
+
+    def _program(self, inputs: Sequence[Any], leaves: Sequence[Tensor], tree: Any) -> _Program:
+        key = (tree, tuple(tuple(x.shape) for x in leaves))
+        with self._lock:
+            program = self._programs.get(key)
+            if program is None:
+                plan = make_plan(self._view, *inputs)
+                program = self._programs[key] = _Program(plan, self.executor.prepare(plan))
+                if len(self._programs) > MAX_PLANS:
+                    self._programs.popitem(last=False)
+            else:
+                self._programs.move_to_end(key)
+        return program
+
+    def forward(self, *inputs: Any) -> Any:
+        leaves, tree = pytree.tree_flatten(inputs)
+        self._check_inputs(leaves)
+        if torch.is_grad_enabled() and any(x.requires_grad for x in leaves):
+            _warn_gradient()
+            return self.original(*inputs)
+        if self._versions() != self._seen:
+            raise RuntimeError(
+                "the weights were changed after optimize(), so this module would compute with the old ones: "
+                "call its refresh() to take the new ones"
+            )
+        program = self._program(inputs, leaves, tree)
+        with torch.inference_mode():
+            results = program.run(leaves)
+        first = leaves[0]
+        # Outside inference mode: what the caller gets may be used in later autograd work.
+        return pytree.tree_unflatten([_deliver(y, first) for y in results], program.plan.output_tree)
+
+    def _check_inputs(self, leaves: Sequence[Any]) -> None:
+        if not leaves:
+            raise TypeError("the network was called without an input")
+        for x in leaves:
+            if not isinstance(x, Tensor):
+                raise TypeError(f"inputs must be tensors, or lists of them, not {type(x).__name__}")
+            if x.dtype not in FLOATING:
+                raise TypeError(f"the input is {x.dtype}, but must be floating point: convert it, e.g. x.float() / 255")
+            if x.device != self.device:
+                raise ValueError(f"the input is on {x.device}, but the network is on {self.device}: move one of them")
+            if x.dim() == 0 or x.shape[0] == 0:
+                raise ValueError(f"the input has shape {tuple(x.shape)}: a batch needs at least one image")
+
+    def _apply(self, fn, recurse=True):
+        """`.to()`, `.float()` and the like act on the original's tensors; what was packed is made anew."""
+        super()._apply(fn, recurse)
+        self._prepare()
+        return self
+
+    def load_state_dict(self, *args, **kwargs):
+        """Load into the original, then fold and pack the new weights."""
+        result = super().load_state_dict(*args, **kwargs)
+        self._prepare()
+        return result
+
+    def __getstate__(self) -> dict:
+        """Only what rebuilds the module: locks, plans and packed weights are made anew by the reader."""
+        return {"original": self.original, "dtype": self.requested_dtype, "executor": self.requested_executor}
+
+    def __setstate__(self, state: dict) -> None:
+        self.__init__(state["original"], state["dtype"], state["executor"])
+
+    def extra_repr(self) -> str:
+        return f"optimized {type(self.original).__name__}, dtype={self.dtype}, executor={self.executor.name}"
+
+
+def _deliver(result: Tensor, like: Tensor) -> Tensor:
+    """A result in the dtype and memory format of the input, as an ordinary tensor that the caller owns."""
+    layout = torch.contiguous_format
+    if like.dim() == result.dim() == 4 and not like.is_contiguous():
+        if like.is_contiguous(memory_format=torch.channels_last):
+            layout = torch.channels_last
+    return torch.empty(result.shape, dtype=like.dtype, device=like.device, memory_format=layout).copy_(result)
+
+
+_warned = False
+
+
+def _warn_gradient() -> None:
+    global _warned
+    if not _warned:
+        _warned = True
+        warnings.warn(
+            "an input of an optimized HRNet requires a gradient: the original module runs instead, at its own speed; "
+            "call it under torch.no_grad() to use the optimized one",
+            stacklevel=3,
+        )

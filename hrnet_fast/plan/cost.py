@@ -1,0 +1,66 @@
+"""What items cost: multiply-adds, bytes, and the time that a machine's roofline allows them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from math import prod
+
+import torch
+
+from .ir import Conv, Function, Item, Level, Plan
+
+
+@dataclass(frozen=True)
+class Machine:
+    """A roofline: what a machine computes and moves at best."""
+
+    name: str
+    flops: float  # a second
+    bandwidth: float  # bytes a second
+
+
+def multiply_adds(item: Item, plan: Plan) -> int:
+    """Of convolutions, linear layers and matrix products; what else there is counts as moving bytes."""
+    out = plan.values[item.out].shape
+    if isinstance(item, Conv):
+        return prod(out) * weights_of(item, plan) // out[1]
+    if isinstance(item, Function):
+        # The inner extent of a product: what its operands hold beyond the result's own extents.
+        shapes = [plan.values[v].shape for v in item.reads]
+        if item.name in ("Tensor.matmul", "torch.matmul", "torch.bmm"):
+            return prod(shapes[0]) * shapes[1][-1]
+        if item.name == "functional.linear":
+            return prod(shapes[0]) * out[-1]
+    return 0
+
+
+def weights_of(item: Item, plan: Plan) -> int:
+    """Elements of a convolution's weights; of a linear layer's."""
+    out = plan.values[item.out].shape
+    if isinstance(item, Conv):
+        inputs = plan.values[item.sources[0].value].shape[1]
+        return out[1] * inputs // item.conv.groups * prod(item.conv.kernel)
+    if isinstance(item, Function) and item.name == "functional.linear":
+        return plan.values[item.reads[0]].shape[-1] * out[-1]
+    return 0
+
+
+def traffic(item: Item, plan: Plan) -> int:
+    """Elements moved if every operand were read once and the result written once."""
+    return weights_of(item, plan) + sum(prod(plan.values[v].shape) for v in (*item.reads, item.out))
+
+
+def annotate(plan: Plan, dtype: torch.dtype, machine: Machine, choice: Callable[[Level], tuple[str, str]]) -> Plan:
+    """The plan with every level's cost in `dtype`, roofline time, executor and reason filled in."""
+
+    def cost(level: Level) -> Level:
+        flops = 2 * sum(multiply_adds(item, plan) for item in level.items)
+        moved = dtype.itemsize * sum(traffic(item, plan) for item in level.items)
+        time = max(flops / machine.flops, moved / machine.bandwidth) * 1e6
+        executor, reason = choice(level)
+        return replace(level, flops=flops, bytes=moved, roofline_us=time, executor=executor, reason=reason)
+
+    return replace(
+        plan, levels=tuple(map(cost, plan.levels)), dtype=str(dtype).removeprefix("torch."), machine=machine.name
+    )

@@ -1,0 +1,93 @@
+"""The Plan as a table that fits a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from .cost import multiply_adds
+from .ir import Concat, Conv, Function, Item, Level, Plan, Sum, Term
+
+WIDTH = 100
+
+
+def format_plan(plan: Plan) -> str:
+    """Level by level: items, what they do, result shapes, costs, executor; reasons as notes at the foot."""
+    reasons = list(dict.fromkeys(level.reason for level in plan.levels if level.reason))
+    titles = ("level", "item", "operation", "result", "MFLOP", "kB", "roof us", "by")
+    lines = [*_head(plan), "", _row(*titles), "-" * WIDTH]
+    for index, level in enumerate(plan.levels):
+        lines += _level(index, level, plan, reasons)
+    lines.append("-" * WIDTH)
+    total = Level((), *(sum(getattr(v, cost) for v in plan.levels) for cost in ("flops", "bytes", "roofline_us")))
+    lines.append(_row("all", f"{len(plan.levels)} levels", "", "", *_cost(total), ""))
+    lines += [f"[{number}] {reason}" for number, reason in enumerate(reasons, 1)]
+    return "\n".join(lines)
+
+
+def summary(plan: Plan) -> str:
+    """One line: how many levels, items and multiply-adds."""
+    items = list(plan.items())
+    convs = sum(isinstance(item, Conv) for item in items)
+    gmac = sum(multiply_adds(item, plan) for item in items) / 1e9
+    return f"{len(plan.levels)} levels, {len(items)} items ({convs} convolutions), {gmac:.2f} G multiply-adds"
+
+
+def _head(plan: Plan) -> Iterator[str]:
+    ins = ", ".join(_shape(plan.values[v].shape) for v in plan.inputs)
+    outs = ", ".join(_shape(plan.values[v].shape) for v in plan.outputs)
+    yield f"{plan.name}: {ins} -> {outs}"
+    yield f"{summary(plan)}; one arena of {plan.arena / 1e6:.2f} M elements"
+    if plan.machine:
+        yield f"kB in {plan.dtype}; roof: the time that {plan.machine} needs at best"
+
+
+def _level(index: int, level: Level, plan: Plan, reasons: list[str]) -> Iterator[str]:
+    by = level.executor + (f" [{reasons.index(level.reason) + 1}]" if level.reason else "")
+    for position, item in enumerate(level.items):
+        last = position == len(level.items) - 1
+        yield _row(
+            str(index) if position == 0 else "",
+            item.name,
+            operation(item, plan),
+            _shape(plan.values[item.out].shape[1:]),
+            *(_cost(level) if last else ("", "", "")),
+            by if last else "",
+        )
+
+
+def _cost(level: Level) -> tuple[str, str, str]:
+    return f"{level.flops / 1e6:.1f}", f"{level.bytes / 1e3:.0f}", f"{level.roofline_us:.1f}"
+
+
+def _row(level: str, item: str, what: str, result: str, flops: str, size: str, time: str, by: str) -> str:
+    name = item if len(item) <= 31 else "…" + item[-30:]
+    what = what if len(what) <= 21 else what[:20] + "…"
+    return f"{level:>5} {name:<31} {what:<21} {result:<12}{flops:>8} {size:>7} {time:>8} {by}".rstrip()
+
+
+def _shape(shape: tuple[int, ...]) -> str:
+    return "x".join(map(str, shape))
+
+
+def operation(item: Item, plan: Plan) -> str:
+    """What an item does, in a few signs: `3x3/2 32>64 +2 relu`: a strided convolution, two summands and a ReLU."""
+    if isinstance(item, Conv):
+        kernel = "x".join(map(str, item.conv.kernel)) + (f"/{item.conv.stride[0]}" if item.conv.stride[0] > 1 else "")
+        channels = f"{plan.values[item.sources[0].value].shape[1]}>{plan.values[item.out].shape[1]}"
+        inner = f"({_terms(item.sources)}{' relu' if item.source_relu else ''}) " if item.has_prologue else ""
+        relu = {"none": "", "last": " relu", "first": ""}[item.relu]
+        early = "relu " if item.relu == "first" else ""
+        return f"{kernel} {inner}{channels} {early}{_terms(item.terms)}".rstrip() + relu
+    if isinstance(item, Sum):
+        return f"sum {_terms(item.terms)}{' relu' if item.relu else ''}"
+    if isinstance(item, Concat):
+        return f"concat {_terms(item.parts)}"
+    assert isinstance(item, Function)
+    return " ".join(call.function.split(".")[-1] for call in item.calls)
+
+
+def _terms(terms: tuple[Term, ...]) -> str:
+    """`+2^1`: two summands as they are, one interpolated."""
+    plain = sum(term.resize is None for term in terms)
+    resized = len(terms) - plain
+    return (f"+{plain}" if plain else "") + (f"^{resized}" if resized else "")
