@@ -48,9 +48,10 @@ inline ResizeSum describe(const char* op, at::TensorList terms, const at::Tensor
                           bool align_corners, bool relu) {
   ResizeSum p = {};
   for (const at::Tensor& t : terms) {
-    Term& term = p.terms[p.count++];
-    term = {t.const_data_ptr(), t.size(2), t.size(3), t.stride(0), t.stride(1), t.stride(2), t.stride(3)};
-    if (t.size(1) == 1) term.stride_c = 1;  // the stride of a single channel means nothing
+    const auto stride = [&](int dim, int64_t alone) { return t.size(dim) == 1 ? alone : t.stride(dim); };
+    // the stride of a dimension of one element means nothing, and need not be a multiple of anything
+    p.terms[p.count++] = {t.const_data_ptr(), t.size(2),    t.size(3),   stride(0, 0),
+                          stride(1, 1),       stride(2, 0), stride(3, 0)};
   }
   p.out = out.mutable_data_ptr();
   p.out_stride_n = out.stride(0), p.out_stride_h = out.stride(2), p.out_stride_w = out.stride(3);

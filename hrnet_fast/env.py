@@ -81,10 +81,7 @@ def format_environment(report: dict) -> str:
             "machine",
             f"{machine['cpu']}, {machine['cores']} cores, {machine['threads']} threads in torch, {machine['os']}",
         ),
-        (
-            "CPU features",
-            ", ".join(features) or "not read" if machine["isa"] is None else ", ".join(features) or "none",
-        ),
+        ("CPU features", ", ".join(features) or ("none" if machine["isa"] else "read by the extension alone")),
         ("CPU kernels", f"{machine['isa']} instructions" if machine["isa"] else "plain torch"),
     ]
     rows += [

@@ -1,0 +1,59 @@
+"""Shapes, layouts and dtypes that every op of the exchange is tried on: HRNet's own, and ugly ones."""
+
+from dataclasses import dataclass
+
+import pytest
+import torch
+
+
+@dataclass(frozen=True)
+class Case:
+    """Maps of `sizes` with `channels` each, brought to `size`."""
+
+    name: str
+    channels: int
+    size: tuple[int, int]
+    sizes: tuple[tuple[int, int], ...]
+
+
+CASES = [
+    Case("w32", 32, (16, 12), ((16, 12), (8, 6), (4, 3), (2, 2))),
+    Case("w18-odd", 18, (17, 13), ((17, 13), (9, 7), (5, 4), (1, 1))),
+    Case("w36-down", 36, (5, 7), ((40, 9), (5, 7), (3, 29))),
+    Case("w40-one", 40, (6, 5), ((3, 5),)),
+    Case("w44-height-only", 44, (9, 4), ((9, 4), (2, 4))),
+    Case("w72-width-only", 72, (3, 11), ((3, 11), (3, 2))),
+    Case("three-channels", 3, (7, 7), ((7, 7), (2, 3))),
+    Case("one-pixel", 1, (1, 1), ((1, 1), (3, 2), (1, 1))),
+    Case("eight", 8, (4, 6), ((4, 6), (2, 3)) * 4),
+]
+MODES = [("nearest", False), ("bilinear", False), ("bilinear", True)]
+DTYPES = [torch.float32, torch.bfloat16, torch.float16, torch.float64]
+LAYOUTS = ["channels_last", "contiguous", "slice", "slice_of_contiguous", "mixed"]
+
+by_case = pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+by_mode = pytest.mark.parametrize(("mode", "align_corners"), MODES, ids=["nearest", "bilinear", "bilinear-aligned"])
+by_dtype = pytest.mark.parametrize("dtype", DTYPES, ids=lambda dtype: str(dtype).removeprefix("torch."))
+by_layout = pytest.mark.parametrize("layout", LAYOUTS)
+
+
+def make_maps(case: Case, dtype: torch.dtype, layout: str = "channels_last", batch: int = 2) -> list[torch.Tensor]:
+    """Normal values in the layout asked for; a slice is cut out of a larger tensor along every dimension."""
+    return [
+        in_layout(torch.randn(batch, case.channels, h, w, dtype=torch.float64).to(dtype), layout, k)
+        for k, (h, w) in enumerate(case.sizes)
+    ]
+
+
+def in_layout(x: torch.Tensor, layout: str, k: int = 0) -> torch.Tensor:
+    if layout == "mixed":
+        layout = LAYOUTS[k % 4]
+    if layout == "channels_last":
+        return x.contiguous(memory_format=torch.channels_last)
+    if layout == "contiguous":
+        return x.contiguous()
+    n, c, h, w = x.shape
+    memory_format = torch.channels_last if layout == "slice" else torch.contiguous_format
+    larger = torch.full((n + 1, c + 3, h + 2, w + 1), torch.nan, dtype=x.dtype).contiguous(memory_format=memory_format)
+    larger[1:, 1 : c + 1, 1 : h + 1, :w] = x
+    return larger[1:, 1 : c + 1, 1 : h + 1, :w]
