@@ -35,7 +35,10 @@ def refusal(build: dict) -> str | None:
     if not build:
         return f"the C++ extension was not built: {REBUILD}"
     if build["kind"] == "none":
-        reasons = "; ".join(f"{kind}: {reason}" for kind, reason in build["reasons"].items())
+        kinds: dict[str, list[str]] = {}
+        for kind, reason in build["reasons"].items():
+            kinds.setdefault(reason, []).append(kind)
+        reasons = "; ".join(f"{', '.join(names)}: {reason}" for reason, names in kinds.items())
         return f"the C++ extension was not built ({reasons})"
     here = {
         "torch": ".".join(torch.__version__.split(".")[:2]),
