@@ -140,9 +140,9 @@ class OptimizedModule(nn.Module):
 def _deliver(result: Tensor, like: Tensor) -> Tensor:
     """A result in the dtype and memory format of the input, as an ordinary tensor that the caller owns."""
     layout = torch.contiguous_format
-    if like.dim() == result.dim() == 4 and not like.is_contiguous():
-        if like.is_contiguous(memory_format=torch.channels_last):
-            layout = torch.channels_last
+    both_maps = like.dim() == result.dim() == 4
+    if both_maps and not like.is_contiguous() and like.is_contiguous(memory_format=torch.channels_last):
+        layout = torch.channels_last
     return torch.empty(result.shape, dtype=like.dtype, device=like.device, memory_format=layout).copy_(result)
 
 

@@ -20,15 +20,15 @@ from .errors import PlanError
 from .graph import Call, Convolution, Graph, Node, Norm, Param, Ref, Resize
 
 # Pure functions that are kept as they are; anything unlisted is refused by name.
-_PURE = (
-    (Tensor, "Tensor", "view reshape permute transpose flatten unsqueeze squeeze contiguous mean matmul mul div softmax "
-     "sum sigmoid expand sub __rmul__ __getitem__"),
-    (torch, "torch", "flatten reshape permute transpose unsqueeze squeeze mean matmul bmm mul div softmax sum sigmoid sub "
-     "stack"),
-    (F, "functional", "linear avg_pool2d adaptive_avg_pool2d max_pool2d softmax pad sigmoid batch_norm"),
-)  # fmt: skip
-PURE_FUNCTIONS = {f"{prefix}.{name}": getattr(owner, name) for owner, prefix, names in _PURE for name in names.split()}
-PURE_FUNCTIONS["torch.cat"] = torch.cat
+_TENSOR = """view reshape permute transpose flatten unsqueeze squeeze contiguous expand mean sum matmul mul div sub
+    softmax sigmoid __rmul__ __getitem__"""
+_TORCH = "reshape permute transpose flatten unsqueeze squeeze mean sum matmul bmm mul div sub softmax sigmoid stack cat"
+_FUNCTIONAL = "linear avg_pool2d adaptive_avg_pool2d max_pool2d softmax pad sigmoid batch_norm"
+PURE_FUNCTIONS = {
+    f"{prefix}.{name}": getattr(owner, name)
+    for owner, prefix, names in ((Tensor, "Tensor", _TENSOR), (torch, "torch", _TORCH), (F, "functional", _FUNCTIONAL))
+    for name in names.split()
+}
 # Python operators reach torch as other objects than the named methods.
 _NAMES = {function: name for name, function in PURE_FUNCTIONS.items()} | {
     Tensor.__mul__: "Tensor.mul", Tensor.__truediv__: "Tensor.div", Tensor.__matmul__: "Tensor.matmul",
