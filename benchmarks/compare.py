@@ -1,0 +1,162 @@
+"""One case: check every runner against float64, then time in turns those that passed."""
+
+from __future__ import annotations
+
+import copy
+import math
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import torch
+from torch import Tensor, nn
+
+import hrnet_fast
+from benchmarks.cases import Case
+from benchmarks.machine import OtherWork
+from benchmarks.photo import photo
+from benchmarks.progress import Progress
+from benchmarks.results import Row, row_of
+from benchmarks.runners import Call, Runner
+from benchmarks.weights import fill_weights
+from hrnet_fast import testing
+
+GROSS = 10.0  # times torch's own error: beyond that, numbers are wrong in any precision
+
+
+@dataclass(frozen=True)
+class Question:
+    """What all runners of a case are asked.
+
+    model: float32, eval mode; x: [N, 3, H, W] in the case's dtype; want: float64 outputs of the plain module for the
+    same values; error_torch: relative L2 of the plain module in that dtype.
+    """
+
+    model: nn.Module
+    x: Tensor
+    want: list[Tensor]
+    error_torch: float
+
+
+@dataclass(frozen=True)
+class Built:
+    """A runner after its build and check; call: only if it may be timed."""
+
+    row: Row
+    call: Call | None = None
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """rows: ours first; our_call: None unless it passed its check; other_load: cores that other programs kept busy."""
+
+    rows: list[Row]
+    our_call: Call | None
+    other_load: float | None
+
+
+@torch.inference_mode()
+def ask(case: Case, device: torch.device) -> Question:
+    """The model with its weights, the photograph, and the float64 answer."""
+    with torch.inference_mode(False):
+        model = fill_weights(hrnet_fast.create_model(case.model)).to(device)
+    x = photo(case.height, case.width, case.batch).to(device, case.torch_dtype)
+    want = testing.flatten_outputs(copy.deepcopy(model).double()(x.double()))
+    plain = copy.deepcopy(model).to(case.torch_dtype)(x)
+    return Question(model, x, want, testing.relative_l2(plain, want))
+
+
+def judge(outputs: object, question: Question, dtype: str, is_ours: bool) -> tuple[str, str | None, float | None]:
+    """Status, reason and error of a runner's outputs.
+
+    All are held to the same bound, twice torch's own error. A rival in reduced precision that misses it, but not
+    grossly, is still timed, with the mark "outside tolerance"; anything else that misses it is "wrong" and not timed.
+    """
+    try:
+        report = testing.compare_outputs(outputs, question.want)
+    except (ValueError, TypeError) as error:
+        return "wrong", str(error), None
+    error, limit = report.error, testing.TOLERANCE_FACTOR * question.error_torch
+    if testing.within_tolerance(error, question.error_torch):
+        return "ok", None, error
+    reason = f"{report}; at most {limit:.2e} is allowed"
+    mild = math.isfinite(error) and error <= GROSS * question.error_torch
+    if mild and dtype != "float32" and not is_ours:
+        return "outside tolerance", reason, error
+    return "wrong", reason, error if math.isfinite(error) else None
+
+
+def build(runner: Runner, question: Question, case: Case, is_ours: bool) -> Built:
+    """Builds and checks one runner; errors of a rival become a row, ours are raised."""
+    device = question.x.device
+    memory = testing.PeakMemory(device)
+    start = time.perf_counter()
+    try:
+        call = runner.build(question.model, question.x, case.torch_dtype)
+        synchronized(call, device)
+        build_s = time.perf_counter() - start
+        memory.building_done()
+        outputs = synchronized(call, device)
+        peak_bytes = memory.bytes()
+    except Exception as error:  # a rival may fail in any way; the table says how
+        if is_ours:
+            raise
+        message = next((line for line in str(error).splitlines() if line.strip()), "no message")
+        return Built(row_of(case, runner.name, "failed", reason=f"{type(error).__name__}: {message}"))
+    status, reason, error = judge(outputs, question, case.dtype, is_ours)
+    measured = {"build_s": build_s, "peak_bytes": peak_bytes, "error": error, "error_torch": question.error_torch}
+    row = row_of(case, runner.name, status, reason=reason, **measured)
+    return Built(row, call if row.timed else None)
+
+
+@torch.inference_mode()
+def compare(
+    case: Case,
+    ours: Runner,
+    rivals: Sequence[Runner],
+    *,
+    device: torch.device,
+    seconds: float,
+    left_out: Mapping[str, str],
+    progress: Progress,
+) -> Comparison:
+    """Checks and times ours and the rivals in one case.
+
+    seconds: timing budget; left_out: name of a rival -> why it is not run.
+    Errors of ours are raised as they are.
+    """
+    progress.line(f"\n{case}")
+    with progress.step("float64 answer"):
+        question = ask(case, device)
+    built: list[Built] = []
+    for runner in (ours, *rivals):
+        reason = left_out.get(runner.name) or runner.refusal(case.torch_dtype, device)
+        if reason is not None:
+            built.append(Built(row_of(case, runner.name, "not run", reason=reason)))
+            continue
+        with progress.step(f"build and check {runner.name}{' (takes a minute)' if runner.slow_build else ''}"):
+            built.append(build(runner, question, case, runner is ours))
+    other_work = OtherWork()
+    calls = {one.row.executor: partial(synchronized, one.call, device) for one in built if one.call is not None}
+    with progress.bar(f"time {len(calls)} runners in turns") as update:
+        timings = testing.interleave(calls, budget_s=seconds, progress=update)
+    other_load = other_work.cores()
+    torch.compiler.reset()
+    rows = [_with_times(one.row, timings.get(one.row.executor)) for one in built]
+    return Comparison(rows, built[0].call, other_load)
+
+
+def _with_times(row: Row, timing: testing.Timing | None) -> Row:
+    if timing is None:
+        return row
+    percentiles = {f"p{q}_us": round(timing.microseconds(q), 1) for q in (10, 50, 90, 99)}
+    return Row(**{**vars(row), **percentiles, "samples": len(timing.samples)})
+
+
+def synchronized(call: Call, device: torch.device) -> object:
+    """The outputs of `call`, once the device is done with them."""
+    outputs = call()
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    return outputs

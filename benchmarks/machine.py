@@ -1,0 +1,105 @@
+"""What the numbers were measured on, in words that fit any machine and name none."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import platform
+import subprocess
+from pathlib import Path
+
+import torch
+
+PACKAGES = ("hrnet_fast", "torch", "triton", "onnxruntime", "openvino", "timm", "numpy")
+_NOTABLE_ISA = ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "avx512_fp16", "amx_bf16", "asimd", "sve", "bf16")
+
+
+def describe_machine() -> dict[str, object]:
+    """CPU model, usable cores, the instruction sets that matter, memory in GiB and the operating system."""
+    info = _cpuinfo()
+    pages = os.sysconf("SC_PHYS_PAGES") if hasattr(os, "sysconf") else 0
+    flags = set(info.get("flags", info.get("Features", "")).split())
+    return {
+        "cpu": info.get("model name") or platform.processor() or platform.machine(),
+        "cores": usable_cores(),
+        "isa": [name for name in _NOTABLE_ISA if name in flags] or [torch.backends.cpu.get_cpu_capability()],
+        "memory_gib": round(pages * os.sysconf("SC_PAGE_SIZE") / 2**30) if pages else None,
+        "system": f"{platform.system()} {platform.machine()}",
+    }
+
+
+def describe_device(device: torch.device) -> str:
+    return "cpu" if device.type == "cpu" else torch.cuda.get_device_name(device)
+
+
+def usable_cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def versions() -> dict[str, str]:
+    """Package -> version, of what is installed; and Python's."""
+    found = {"python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            found[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    if "hrnet_fast" not in found:
+        import hrnet_fast
+
+        found["hrnet_fast"] = hrnet_fast.__version__
+    if torch.version.cuda and torch.cuda.is_available():
+        found["cuda"] = torch.version.cuda
+    return found
+
+
+def commit() -> str:
+    """Short hash of the checkout, "+dirty" if tracked files differ from it; "unknown" outside a git checkout."""
+    root = Path(__file__).resolve().parent.parent
+
+    def git(*arguments: str) -> str:
+        done = subprocess.run(["git", *arguments], cwd=root, capture_output=True, text=True, timeout=30, check=True)
+        return done.stdout.strip()
+
+    try:
+        dirty = "+dirty" if git("status", "--porcelain", "--untracked-files=no") else ""
+        return git("rev-parse", "--short=10", "HEAD") + dirty
+    except (OSError, subprocess.SubprocessError):
+        return "unknown"
+
+
+class OtherWork:
+    """How many of the cores that this process may use were busy with other programs since this was made (Linux)."""
+
+    def __init__(self) -> None:
+        self._busy, self._own, self._wall = self._read()
+
+    def cores(self) -> float | None:
+        """Mean number of busy cores; None where the system does not say."""
+        busy, own, wall = self._read()
+        if busy is None or self._busy is None or wall == self._wall:
+            return None
+        return max(0.0, (busy - self._busy) - (own - self._own)) / (wall - self._wall)
+
+    @staticmethod
+    def _read() -> tuple[float | None, float, float]:
+        """Seconds: of our cores busy with anything, of this process and its finished children, and on the wall."""
+        times = os.times()
+        try:
+            lines = Path("/proc/stat").read_text().splitlines()
+            ours = {f"cpu{core}" for core in os.sched_getaffinity(0)}
+        except (OSError, AttributeError):
+            return None, sum(times[:4]), times.elapsed
+        ticks = [list(map(int, line.split()[1:9])) for line in lines if line.split()[0] in ours]
+        idle = sum(core[3] + core[4] for core in ticks)  # idle and waiting for a disk (proc(5))
+        return (sum(map(sum, ticks)) - idle) / os.sysconf("SC_CLK_TCK"), sum(times[:4]), times.elapsed
+
+
+def _cpuinfo() -> dict[str, str]:
+    """The first processor's lines of /proc/cpuinfo, empty where there is none."""
+    try:
+        first = Path("/proc/cpuinfo").read_text().split("\n\n")[0]
+    except OSError:
+        return {}
+    pairs = (line.partition(":") for line in first.splitlines())
+    return {key.strip(): value.strip() for key, _, value in pairs}

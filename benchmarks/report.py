@@ -1,0 +1,70 @@
+"""Prints and draws results, and writes the README's table: `python -m benchmarks.report [FILE...] [--readme]`."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from benchmarks.plot import draw
+from benchmarks.results import RESULTS, Run, read_run
+from benchmarks.tables import readme_block, replace_block, terminal_table
+
+README = RESULTS.parent.parent / "README.md"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.report",
+        description="Prints the tables of benchmark results and draws a PNG beside each file.",
+        epilog="example: python -m benchmarks.report benchmarks/results/*.json --readme",
+    )
+    parser.add_argument("files", nargs="*", type=Path, metavar="FILE", help="default: benchmarks/results/*.json")
+    parser.add_argument(
+        "--readme", nargs="?", type=Path, const=README, metavar="PATH",
+        help="write the block between the speed marks of this file (default README.md)",
+    )  # fmt: skip
+    options = parser.parse_args(arguments)
+    try:
+        report(options.files or sorted(RESULTS.glob("*.json")), options.readme)
+    except (ValueError, OSError) as error:
+        print(f"{parser.prog}: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def report(files: Sequence[Path], readme: Path | None) -> None:
+    """Prints each run, draws it, and rewrites the README's block if asked.
+
+    Errors: ValueError for a file that is not a benchmark run, or a README without the marks; OSError from the system.
+    """
+    if not files:
+        folder = _shown(RESULTS)
+        raise ValueError(f"there are no results in {folder}; make some with: pytest benchmarks --out {folder}")
+    runs = [read_run(path) for path in files]
+    plots = [draw_beside(run, path) for run, path in zip(runs, files, strict=True)]
+    for run, plot in zip(runs, plots, strict=True):
+        print(terminal_table(run))
+        print(f"\nplot: {_shown(plot)}\n" if plot else "\nnothing was timed, so there is no plot\n")
+    if readme is not None:
+        if not readme.exists():
+            raise ValueError(f"{_shown(readme)} does not exist; it must hold the two speed marks")
+        links = [None if plot is None else os.path.relpath(plot, readme.resolve().parent) for plot in plots]
+        readme.write_text(replace_block(readme.read_text(), readme_block(runs, links)))
+        print(f"wrote the speed table of {_shown(readme)}")
+
+
+def draw_beside(run: Run, json_path: Path) -> Path | None:
+    """The plot of a run, in a PNG beside its JSON."""
+    return draw(run, json_path.resolve().with_suffix(".png"))
+
+
+def _shown(path: Path) -> str:
+    """Relative to the working folder where that is shorter."""
+    return min(str(path), os.path.relpath(path), key=len)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

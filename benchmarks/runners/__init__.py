@@ -1,0 +1,38 @@
+"""Every way to run a model that is compared: ours first, then the rivals."""
+
+from __future__ import annotations
+
+import fnmatch
+from collections.abc import Sequence
+
+from .base import Call, Runner
+from .compiled import Compile, CompileFreezing, CompileMaxAutotune
+from .eager import GraphedEager, Plain, PlainChannelsLast
+from .onnx_runtime import OnnxRuntime
+from .open_vino import OpenVino
+from .ours import OURS, HrnetFast
+
+RIVALS: tuple[Runner, ...] = (
+    Plain(), PlainChannelsLast(), CompileFreezing(), Compile(), OnnxRuntime(), OpenVino(), GraphedEager(),
+    CompileMaxAutotune(),
+)  # fmt: skip
+
+__all__ = ["OURS", "RIVALS", "Call", "HrnetFast", "Runner", "choose_rivals"]
+
+
+def choose_rivals(patterns: Sequence[str]) -> list[Runner]:
+    """The rivals whose name matches one of the shell wildcards, upper or lower case; "all" is everyone, "none" no one.
+
+    Errors: ValueError if a pattern matches no rival.
+    """
+    if list(patterns) == ["none"]:
+        return []
+    chosen = []
+    for pattern in patterns:
+        wanted = "*" if pattern == "all" else pattern.lower()
+        found = [rival for rival in RIVALS if fnmatch.fnmatch(rival.name.lower(), wanted)]
+        if not found:
+            names = ", ".join(f"'{rival.name}'" for rival in RIVALS)
+            raise ValueError(f"no rival matches {pattern!r}; the rivals are {names}")
+        chosen += [rival for rival in found if rival not in chosen]
+    return chosen

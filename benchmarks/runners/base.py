@@ -1,0 +1,42 @@
+"""What a runner is: one way to run a model, with its best correct settings."""
+
+from __future__ import annotations
+
+import importlib.util
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+Call = Callable[[], object]
+
+
+class Runner(ABC):
+    """One way to run a model. All runners use `torch.get_num_threads()` threads.
+
+    name: as the table shows it; settings: what a reader needs to know of how it is run; slow_build: over half a minute.
+    """
+
+    name: str
+    settings: str
+    devices: tuple[str, ...] = ("cpu", "cuda")
+    needs: tuple[str, ...] = ()
+    slow_build = False
+
+    def refusal(self, dtype: torch.dtype, device: torch.device) -> str | None:
+        """Why this runner cannot run here, in one sentence; None if it can."""
+        if device.type not in self.devices:
+            return f"runs on {' and '.join(self.devices)} only"
+        missing = [module for module in self.needs if importlib.util.find_spec(module) is None]
+        if missing:
+            return f"not installed (pip install {' '.join(missing)})"
+        return None
+
+    @abstractmethod
+    def build(self, model: nn.Module, x: Tensor, dtype: torch.dtype) -> Call:
+        """A call without arguments that runs the model once on `x` and returns its outputs.
+
+        model: float32, eval mode, on the device, never changed; x: [N, 3, H, W] in `dtype`, values kept, NCHW strides.
+        What can be done once (export, compilation, the layout and type of the input) is done here, not in the call.
+        """

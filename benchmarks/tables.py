@@ -1,0 +1,148 @@
+"""Results as text: the table of a terminal, and the block of the README."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Sequence
+
+from benchmarks.results import Row, Run
+from benchmarks.runners.ours import OURS
+
+WIDTH = 100
+BEGIN, END = "<!-- speed:begin -->", "<!-- speed:end -->"
+_COLUMNS = (("", 28), ("p50 ms", 8), ("p90 ms", 8), ("hrnet_fast is", 15), ("memory", 9), ("build", 9), ("error", 9))
+_COLUMNS += (("vs torch", 10),)
+_BUSY = 0.5  # cores that other programs may keep busy before a reader is warned
+
+
+def terminal_table(run: Run) -> str:
+    """One block a case: timed runners by their median, fastest first, then the others with the reason; 100 columns."""
+    lines = wrapped(identity(run))
+    for rows in run.groups():
+        lines += ["", _case_name(rows[0]), _columns([name for name, _ in _COLUMNS])]
+        ours = our_row(rows)
+        lines += [_line(row, ours) for row in by_speed(rows)]
+        for row in rows:
+            if row.status != "ok":
+                lines += wrapped(f"{row.executor}: {explain_status(row)}", "  ", "      ")
+    return "\n".join(lines)
+
+
+def readme_block(runs: Sequence[Run], plots: Sequence[str | None]) -> str:
+    """The Markdown between the two marks: for each run its machine, its table, its plot and its command."""
+    parts = [part for run, plot in zip(runs, plots, strict=True) for part in _markdown(run, plot)]
+    return "\n\n".join([BEGIN, *parts, END])
+
+
+def replace_block(text: str, block: str) -> str:
+    """`text` with all from the begin mark to the end mark replaced. Errors: ValueError if a mark is not there once."""
+    for mark in (BEGIN, END):
+        if text.count(mark) != 1:
+            raise ValueError(f"the file must hold the line {mark} exactly once, not {text.count(mark)} times")
+    head, _, rest = text.partition(BEGIN)
+    if END not in rest:
+        raise ValueError(f"the line {END} must come after {BEGIN}")
+    return head + block + rest.partition(END)[2]
+
+
+def identity(run: Run) -> str:
+    """Machine, device, threads, versions and commit in one sentence, with a warning if the machine was busy."""
+    isa = ", ".join(run.machine["isa"][-3:])
+    device = f"{run.machine['cpu']} ({run.machine['cores']} cores; {isa})"
+    if run.device != "cpu":
+        device = f"{run.device}, {device}"
+    shown = [f"{name} {version}" for name, version in run.versions.items() if name in _SHOWN]
+    text = f"{device}, {run.threads} threads; {', '.join(shown)}; commit {run.commit}; {run.weights}."
+    if run.other_load is not None and run.other_load > _BUSY:
+        text += f" Other programs kept {run.other_load:.1f} cores busy meanwhile: do not rely on the times."
+    return text
+
+
+_SHOWN = ("hrnet_fast", "python", "torch", "onnxruntime", "openvino", "cuda")
+
+
+def our_row(rows: Sequence[Row]) -> Row | None:
+    """Our timed row of a case."""
+    return next((row for row in rows if row.executor == OURS and row.timed), None)
+
+
+def by_speed(rows: Sequence[Row]) -> list[Row]:
+    return sorted((row for row in rows if row.timed), key=lambda row: row.p50_us)
+
+
+def explain_status(row: Row) -> str:
+    """'not run: not installed', 'wrong: ...'."""
+    return f"{row.status}: {row.reason}" if row.reason else row.status
+
+
+def speed_of_ours(row: Row, ours: Row | None) -> str:
+    """How much faster ours is than `row`: '1.61x faster', '1.10x slower', '' for our own row."""
+    if ours is None or row.executor == OURS:
+        return ""
+    ratio = row.p50_us / ours.p50_us
+    return f"{ratio:.2f}x faster" if ratio >= 1 else f"{1 / ratio:.2f}x slower"
+
+
+def wrapped(text: str, first: str = "", later: str = "") -> list[str]:
+    return textwrap.wrap(text, WIDTH, initial_indent=first, subsequent_indent=later)
+
+
+def milliseconds(us: float) -> str:
+    """Three or four digits that count: 0.482, 67.1, 1204."""
+    ms = us / 1e3
+    return f"{ms:.{3 if ms < 1 else 2 if ms < 10 else 1 if ms < 1000 else 0}f}"
+
+
+def _case_name(row: Row) -> str:
+    return f"{row.case['model']}, {row.case['size']}, batch {row.batch}, {row.dtype}"
+
+
+def _line(row: Row, ours: Row | None) -> str:
+    memory = f"{row.peak_bytes / 1e6:.0f} MB" if row.peak_bytes is not None else "?"
+    mark = "" if row.status == "ok" else " !"
+    relative = f"{row.error / row.error_torch:.2f}x" if row.error_torch else ""
+    return _columns([
+        row.executor + mark, milliseconds(row.p50_us), milliseconds(row.p90_us), speed_of_ours(row, ours), memory,
+        f"{row.build_s:.1f} s", f"{row.error:.1e}", relative,
+    ])  # fmt: skip
+
+
+def _columns(cells: Sequence[str]) -> str:
+    (name, *numbers), ((_, first), *others) = cells, _COLUMNS
+    line = f"  {name:<{first}}" + "".join(f"{text:>{width}}" for text, (_, width) in zip(numbers, others, strict=True))
+    return line.rstrip()
+
+
+def _markdown(run: Run, plot: str | None) -> list[str]:
+    groups = run.groups()
+    timed = {row.executor for row in run.rows if row.timed}
+    executors = [OURS, *(row.executor for row in groups[0] if row.executor != OURS)]
+    columns = [name for name in dict.fromkeys(executors) if name in timed]
+    head = ["median ms (hrnet_fast is … times as fast)", *columns, "error: hrnet_fast / plain torch"]
+    table = ["| " + " | ".join(head) + " |", "|---" + "|---:" * (len(head) - 1) + "|"]
+    for rows in groups:
+        ours = our_row(rows)
+        by_name = {row.executor: row for row in rows}
+        cells = [_cell(by_name.get(column), ours) for column in columns]
+        error = f"{ours.error:.1e} / {ours.error_torch:.1e}" if ours else "–"  # noqa: RUF001
+        table.append(f"| {' | '.join([_case_name(rows[0]), *cells, error])} |")
+    parts = [identity(run), "\n".join(table)]
+    if plot is not None:
+        parts.append(f"![median time of each runner in each case]({plot})")
+    notes = {}
+    for row in run.rows:
+        if row.status != "ok":
+            notes.setdefault(f"{row.executor}, {row.dtype}: {explain_status(row)}.", None)
+    if notes:
+        parts.append("\n".join(f"- {note}" for note in notes))
+    return [*parts, f"Each number is checked against float64 before it is timed. Command: `{run.command}`"]
+
+
+def _cell(row: Row | None, ours: Row | None) -> str:
+    if row is None or not row.timed:
+        return "–"  # noqa: RUF001
+    text = milliseconds(row.p50_us)
+    if row.executor == OURS:
+        return f"**{text}**"
+    mark = "" if row.status == "ok" else " (!)"
+    return f"{text} ({row.p50_us / ours.p50_us:.2f}x){mark}" if ours else text + mark

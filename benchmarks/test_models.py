@@ -1,0 +1,28 @@
+"""Whole models: ours is checked, then timed in turns with every rival."""
+
+from __future__ import annotations
+
+import torch
+
+from benchmarks.compare import compare, synchronized
+
+_ROUNDS = 5
+
+
+def test_model(case, plan, ours, progress, benchmark):
+    """Ours keeps the tolerance; the comparison goes to the report, a few more rounds of ours to pytest-benchmark."""
+    done = compare(
+        case,
+        ours,
+        plan.rivals,
+        device=plan.device,
+        seconds=plan.seconds,
+        left_out=plan.left_out,
+        progress=progress,
+    )
+    plan.add(done)
+    ours_row = done.rows[0]
+    assert ours_row.status == "ok", f"{ours.name} is {ours_row.status}: {ours_row.reason}"
+    benchmark.extra_info |= {f"{row.executor} p50_us": row.p50_us for row in done.rows if row.timed}
+    with torch.inference_mode():
+        benchmark.pedantic(lambda: synchronized(done.our_call, plan.device), rounds=_ROUNDS, warmup_rounds=1)
