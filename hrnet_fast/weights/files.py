@@ -135,11 +135,11 @@ def _state_dict(found: Any, where: str) -> dict[str, Tensor]:
     return state
 
 
-def _holds_tensors(found: Mapping, wrapper: str) -> bool:
+def _holds_tensors(found: Mapping, wrapper: str, depth: int = 3) -> bool:
     inner = found.get(wrapper)
-    if not isinstance(inner, Mapping):
+    if not isinstance(inner, Mapping) or not depth:  # a pickle can hold a dict that holds itself
         return False
-    return any(map(_is_tensor, inner.values())) or any(_holds_tensors(inner, deeper) for deeper in WRAPPERS)
+    return any(map(_is_tensor, inner.values())) or any(_holds_tensors(inner, w, depth - 1) for w in WRAPPERS)
 
 
 def _bare(key: Any) -> str:

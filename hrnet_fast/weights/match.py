@@ -132,7 +132,8 @@ def _transfer_head(match: Match, own: Mapping[str, Tensor], theirs: Anatomy, min
         target = key.replace("last_layer.", "aux_head.", 1)
         if transfers and target in own and own[target].shape == match.pairs[key].shape:
             match.pairs[target] = match.pairs.pop(key)
-            match.origin[target] = match.origin.pop(key, key)
+            if key in match.origin:
+                match.origin[target] = match.origin.pop(key)
         else:
             match.drop(key, f"{theirs.head.words} head; the model's is {mine.head.words}")
     if transfers and any(key.startswith("aux_head.") for key in match.pairs):

@@ -6,9 +6,7 @@ tables under test, and their forward passes tell whether a weight landed in the 
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable
-from functools import cache
 from itertools import pairwise
 
 import pytest
@@ -34,9 +32,8 @@ def few_threads():
 
 
 def randomize(module: nn.Module, seed: int = 0) -> nn.Module:
-    """Every tensor, norm statistics included, gets values of its own; eval mode. A model on the meta device will do."""
+    """Every tensor, norm statistics included, gets values of its own; eval mode."""
     generator = torch.Generator().manual_seed(seed)
-    module.to_empty(device="cpu")
     with torch.no_grad():
         for name, value in module.state_dict().items():
             if name.endswith("num_batches_tracked"):
@@ -44,7 +41,8 @@ def randomize(module: nn.Module, seed: int = 0) -> nn.Module:
             elif name.endswith("running_var"):
                 value.uniform_(0.5, 1.5, generator=generator)
             elif value.dim() > 1:
-                value.normal_(0, (2 / value[0].numel()) ** 0.5, generator=generator)
+                bound = (6 / value[0].numel()) ** 0.5
+                value.uniform_(-bound, bound, generator=generator)
             else:
                 value.normal_(0.5 if name.endswith("weight") else 0, 0.1, generator=generator)
     return module.eval()
@@ -323,20 +321,13 @@ ORIGINS: dict[tuple[str, str], Callable[[], tuple[nn.Module, HighResolutionNet]]
 @pytest.fixture(params=list(ORIGINS), ids="-".join)
 def origin(request) -> tuple[str, str, nn.Module, HighResolutionNet]:
     """(layout, head, a random model of that code base, ours with other random weights)."""
-    theirs, ours = copy.deepcopy(blank_origin(request.param))
+    theirs, ours = ORIGINS[request.param]()
     return *request.param, randomize(theirs, 1), randomize(ours, 2)
-
-
-@cache
-def blank_origin(key: tuple[str, str]) -> tuple[nn.Module, HighResolutionNet]:
-    with torch.device("meta"):
-        return ORIGINS[key]()
 
 
 @pytest.fixture
 def higher_hrnet() -> nn.Module:
-    with torch.device("meta"):
-        return randomize(HigherHRNet())
+    return randomize(HigherHRNet())
 
 
 @pytest.fixture(name="randomize")
@@ -361,17 +352,7 @@ def check_refused(model: nn.Module, source, words: str, **options) -> None:
 @pytest.fixture
 def make():
     """make("hrnet_w18_small.pose_coco_256x192", seed): a model of ours with random weights and statistics."""
-
-    def create(name: str, seed: int = 0, **options) -> HighResolutionNet:
-        return randomize(copy.deepcopy(blank_model(name, tuple(options.items()))), seed)
-
-    return create
-
-
-@cache
-def blank_model(name: str, options: tuple[tuple[str, object], ...]) -> HighResolutionNet:
-    with torch.device("meta"):
-        return models.create_model(name, **dict(options))
+    return lambda name, seed=0, **options: randomize(models.create_model(name, **options), seed)
 
 
 @pytest.fixture

@@ -105,6 +105,13 @@ def test_nested_wrappers_and_parameters(state, same_bits):
     assert not any(value.requires_grad for value in found.values())
 
 
+def test_dict_that_holds_itself(state, tmp_path, same_bits):
+    found = {"state_dict": {"epoch": 3}, "model": state}
+    found["state_dict"]["state_dict"] = found["state_dict"]
+    torch.save(found, tmp_path / "a.pth")
+    same_bits(state, read_checkpoint(tmp_path / "a.pth"))
+
+
 def test_numpy_arrays_count_as_weights(tmp_path):
     torch.save({"conv1.weight": np.arange(6.0).reshape(2, 3), "classes": np.array(["a"])}, tmp_path / "a.pth")
     found = read_checkpoint(tmp_path / "a.pth")

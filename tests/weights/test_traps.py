@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from hrnet_fast.weights import load_weights
+from hrnet_fast.weights import load_weights, to_layout
 
 POSE = "hrnet_w18_small.pose_coco_256x192"
 CLS = "hrnet_w18_small.cls_in1k"
@@ -56,7 +56,8 @@ def test_checkpoint_without_num_batches_tracked(tag, make, same_bits):
     old = {key: value for key, value in source.state_dict().items() if "num_batches_tracked" not in key}
     report = load_weights(model, old)
     assert all(key.endswith("num_batches_tracked") for key in report.missing) and report.missing
-    same_bits({key: model.state_dict()[key] for key in old}, old)
+    state = model.state_dict()
+    same_bits({key: state[key] for key in old}, old)
 
 
 def test_classification_weights_start_any_backbone(make, same_bits):
@@ -111,6 +112,16 @@ def test_ocr_starts_its_auxiliary_head_from_segmentation(classes, make, same_bit
     assert set(untouched) == set(report.missing)
     assert "last_layer was loaded into aux_head" in str(report)
     assert len(report.dropped) == (0 if classes == 19 else 2)
+
+
+def test_ocr_starts_from_a_segmentation_layout_without_biases(make):
+    source, model = make(SEG), make(OCR, seed=1)
+    report = load_weights(model, to_layout(source.state_dict(), "mmseg", source.config))
+    assert not model.aux_head[0].bias.any()
+    torch.testing.assert_close(
+        model.aux_head[1].running_mean, source.last_layer[1].running_mean - source.last_layer[0].bias
+    )
+    assert "1 biases that the mmseg layout does not have were set to zero" in str(report)
 
 
 def test_segmentation_without_counters_may_be_inplace_abn(make):
