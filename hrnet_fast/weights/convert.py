@@ -66,10 +66,11 @@ def _pairs(official: Mapping[str, Tensor], row: Layout) -> list[tuple[str, str]]
     """(convolution, norm) names in `official` whose convolution has no bias in the layout."""
     found = []
     for conv, norm in row.biasless:
+        weight = f"{conv}.weight"
         for key in official:
-            name = fill_pattern(conv, f"{conv}.weight", key)
-            if name is not None and f"{(bn := fill_pattern(norm, f'{conv}.weight', key))}.running_mean" in official:
-                found.append((name, bn))
+            names = fill_pattern(conv, weight, key), fill_pattern(norm, weight, key)
+            if None not in names and f"{names[1]}.running_mean" in official:
+                found.append(names)
     return found
 
 

@@ -110,7 +110,20 @@ def test_another_network(keys, words, make, refused):
     refused(make(POSE), dict.fromkeys(keys, torch.ones(1)), words)
 
 
-def test_bottleneck_ablation_of_fusion_is_not_the_plain_network(make, refused):
+def test_not_strict_takes_what_fits_of_a_deeper_body(make, same_bits):
+    source, model = make("hrnet_w18.features").state_dict(), make("hrnet_w18_small_v2.features", seed=1)
+    report = load_weights(model, source, strict=False)
+    same_bits(dict(model.state_dict()), {key: source[key] for key in model.state_dict()})
+    assert "another body (blocks and planes of layer1 4/64 against 2/64; modules" in report.notes[0]
+    assert set(report.dropped.values()) == {"the model has no such key"}
+    assert len(report.matched) + len(report.dropped) == len(source)
+
+
+def test_not_strict_still_refuses_another_width(make, refused):
+    refused(make(POSE), make("hrnet_w18_small_v2.features").state_dict(), "looks like hrnet_w18_small_v2", strict=False)
+
+
+def test_ablation_of_fusion_is_not_the_plain_network(make, refused):
     source = make("hrnet_w18_small.features", fuse_where="final").state_dict()
     refused(make("hrnet_w18_small.features"), source, "incomplete|lacks")
     refused(
