@@ -93,7 +93,7 @@ def build(runner: Runner, question: Question, case: Case, is_ours: bool) -> Buil
     memory = testing.PeakMemory(device)
     start = time.perf_counter()
     try:
-        call = runner.build(question.model, question.x, case.torch_dtype)
+        call = runner.build(copy.deepcopy(question.model), question.x, case.torch_dtype)
         synchronized(call, device)
         build_s = time.perf_counter() - start
         memory.building_done()

@@ -4,49 +4,21 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import torch
 
-from benchmarks import machine
-from benchmarks.cases import PROFILES, Case, make_cases, parse_size
-from benchmarks.compare import Comparison
+from benchmarks.cases import PROFILES
+from benchmarks.plan import Plan, make_plan
 from benchmarks.progress import Progress
 from benchmarks.report import draw_beside
-from benchmarks.results import LOCAL, Row, Run, write_run
-from benchmarks.runners import HrnetFast, Runner, choose_rivals
+from benchmarks.results import write_run
+from benchmarks.runners import HrnetFast, Runner
 from benchmarks.tables import terminal_table
-from benchmarks.weights import NOTE
-
-
-@dataclass
-class Plan:
-    """What the options ask for, and the rows so far."""
-
-    profile_name: str
-    cases: list[Case]
-    rivals: list[Runner]
-    left_out: dict[str, str]
-    threads: int
-    device: torch.device
-    out: Path
-    command: str
-    seconds: float
-    other_load: float | None = None
-    rows: list[Row] = field(default_factory=list)
-    results: Path | None = None
-    plot: Path | None = None
-
-    def add(self, done: Comparison) -> None:
-        self.rows += done.rows
-        self.other_load = max((load for load in (self.other_load, done.other_load) if load is not None), default=None)
-
 
 _PLAN = pytest.StashKey[Plan]()
-_RUN = pytest.StashKey[Run]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -65,68 +37,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     try:
-        config.stash[_PLAN] = _make_plan(config.getoption)
-    except (ValueError, OSError) as error:
+        config.stash[_PLAN] = make_plan(config.getoption)
+    except ValueError as error:
         raise pytest.UsageError(str(error)) from None
-
-
-def _make_plan(option: Callable[[str], object]) -> Plan:
-    name = option("profile")
-    profile = PROFILES[name]
-    cases = make_cases(
-        name,
-        models=_words(option("models")),
-        batches=[_positive("--batch", word) for word in _words(option("batch"))],
-        dtypes=_words(option("dtype")),
-        size=parse_size(option("size")) if option("size") else None,
-    )
-    threads = machine.usable_cores() if option("threads") is None else _positive("--threads", option("threads"))
-    seconds = profile.seconds if option("seconds") is None else option("seconds")
-    if not seconds > 0:
-        raise ValueError(f"--seconds must be positive, not {seconds:g}")
-    out = option("out") or LOCAL
-    out.mkdir(parents=True, exist_ok=True)
-    if not os.access(out, os.W_OK):
-        raise ValueError(f"--out {out} is not writable")
-    keys = ("models", "size", "batch", "dtype", "rivals", "seconds", "device")
-    words = [f"--{key} {option(key)}" for key in keys if option(key) not in (None, "cpu")]
-    return Plan(
-        profile_name=name,
-        cases=cases,
-        rivals=choose_rivals(_words(option("rivals")) or ["all"]),
-        left_out={} if option("rivals") else dict(profile.left_out),
-        threads=threads,
-        device=_device(option("device")),
-        out=out,
-        command=" ".join([f"pytest benchmarks --profile {name}", *words, f"--threads {threads}"]),
-        seconds=seconds,
-    )
-
-
-def _words(text: str | None) -> list[str]:
-    return [word.strip() for word in text.split(",") if word.strip()] if text else []
-
-
-def _positive(option: str, text: object) -> int:
-    try:
-        number = int(text)
-    except ValueError:
-        number = 0
-    if number < 1:
-        raise ValueError(f"{option} takes whole numbers from 1, not {text!r}")
-    return number
-
-
-def _device(name: str) -> torch.device:
-    try:
-        device = torch.device(name)
-    except RuntimeError:
-        device = None
-    if device is None or device.type not in ("cpu", "cuda"):
-        raise ValueError(f"--device is cpu or cuda, not {name!r}")
-    if device.type == "cuda" and not torch.cuda.is_available():
-        raise ValueError("--device cuda: torch sees no CUDA device here")
-    return device
+    # pytest-benchmark's own table sees ours alone and is wider than a terminal: it is shown with -v
+    config.option.benchmark_quiet = True
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -151,7 +66,7 @@ def progress(pytestconfig: pytest.Config) -> Progress:
 
 
 @pytest.fixture(autouse=True)
-def same_threads(plan: Plan):
+def same_threads(plan: Plan) -> Iterator[None]:
     """Every runner gets the same number of threads; warnings of rivals' exporters are not about the user's code."""
     before = torch.get_num_threads()
     torch.set_num_threads(plan.threads)
@@ -161,38 +76,16 @@ def same_threads(plan: Plan):
     torch.set_num_threads(before)
 
 
-def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Writes what was measured, also after an interruption or a failure."""
-    plan = session.config.stash[_PLAN]
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Writes and prints what was measured, also after an interruption or a failure."""
+    plan = config.stash[_PLAN]
     if not plan.rows:
         return
-    rivals = (HrnetFast(), *plan.rivals)
-    run = Run(
-        profile=plan.profile_name,
-        command=plan.command,
-        machine=machine.describe_machine(),
-        device=machine.describe_device(plan.device),
-        versions=machine.versions(),
-        commit=machine.commit(),
-        threads=plan.threads,
-        other_load=plan.other_load,
-        weights=NOTE,
-        settings={runner.name: runner.settings for runner in rivals},
-        rows=tuple(plan.rows),
-    )
-    plan.results = write_run(run, plan.out)
-    plan.plot = draw_beside(run, plan.results)
-    session.config.stash[_RUN] = run
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    run = config.stash.get(_RUN, None)
-    if run is None:
-        return
-    plan = config.stash[_PLAN]
+    run = plan.run()
+    results = write_run(run, plan.out)
+    plot = draw_beside(run, results)
     terminalreporter.section("hrnet_fast and its rivals")
     terminalreporter.write_line(terminal_table(run))
-    terminalreporter.write_line("")
-    for label, path in (("results", plan.results), ("plot", plan.plot)):
-        if path is not None:
-            terminalreporter.write_line(f"{label}: {os.path.relpath(path)}")
+    terminalreporter.write_line(f"\nresults: {os.path.relpath(results)}")
+    if plot is not None:
+        terminalreporter.write_line(f"plot: {os.path.relpath(plot)}")

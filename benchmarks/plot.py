@@ -29,6 +29,7 @@ def draw(run: Run, path: Path) -> Path | None:
     panels = figure.subplots(lines, columns, squeeze=False).flatten()
     for panel, rows in zip(panels, groups, strict=False):
         _panel(panel, rows)
+        panel.set_ylim(tallest - 0.4, -0.6)
     for panel in panels[len(groups) :]:
         panel.axis("off")
     figure.text(0.012, 0.1 / height, identity(run), fontsize=6.5, color=FAINT, va="bottom", ha="left", wrap=True)
@@ -48,18 +49,17 @@ def _panel(panel: Axes, rows: list[Row]) -> None:
     panel.errorbar(medians, places, xerr=whiskers, fmt="none", ecolor=INK, elinewidth=0.8, capsize=2)
     reach = max(row.p90_us for row in timed) / 1e3
     for place, row in zip(places, timed, strict=True):
-        ratio = f"  {row.p50_us / ours.p50_us:.2f}x" if ours and row.executor != OURS else ""
+        ratio = f"  {row.p50_us / ours.p50_us:.2f}x" if ours and row is not ours else ""
         end = max(row.p90_us, row.p50_us) / 1e3 + 0.015 * reach
         weight = "bold" if row.executor == OURS else "normal"
         panel.text(end, place, milliseconds(row.p50_us) + ratio, va="center", fontsize=8, color=INK, weight=weight)
     panel.set_yticks(places, [row.executor + ("" if row.status == "ok" else " (!)") for row in timed])
     for label, row in zip(panel.get_yticklabels(), timed, strict=True):
         label.set_weight("bold" if row.executor == OURS else "normal")
-    panel.invert_yaxis()
     panel.set_xlim(0, 1.22 * reach)
     panel.tick_params(axis="y", length=0, labelsize=8.5, labelcolor=INK)
     panel.tick_params(axis="x", labelsize=7.5, color=FAINT, labelcolor=FAINT)
-    panel.set_xlabel("median ms a call, lower is better", fontsize=7.5, color=FAINT)
+    panel.set_xlabel("median ms a call, from p10 to p90; 2x: twice as long as hrnet_fast", fontsize=7.5, color=FAINT)
     panel.spines[["top", "right", "left"]].set_visible(False)
     panel.spines["bottom"].set_color(FAINT)
     first = rows[0]

@@ -100,10 +100,11 @@ class Run:
 
 def write_run(run: Run, folder: Path) -> Path:
     """Writes the JSON in one step, so that no reader sees half of it. Errors: OSError if the folder is unwritable."""
+    text = json.dumps(asdict(run), indent=1, allow_nan=False) + "\n"
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / run.file_name
     with tempfile.NamedTemporaryFile("w", dir=folder, suffix=".json.part", delete=False) as file:
-        file.write(json.dumps(asdict(run), indent=1, allow_nan=False) + "\n")
+        file.write(text)
     os.chmod(file.name, 0o644)
     os.replace(file.name, path)
     return path

@@ -52,7 +52,8 @@ def identity(run: Run) -> str:
     if run.device != "cpu":
         device = f"{run.device}, {device}"
     shown = [f"{name} {version}" for name, version in run.versions.items() if name in _SHOWN]
-    text = f"{device}, {run.threads} threads; {', '.join(shown)}; commit {run.commit}; {run.weights}."
+    threads = f"{run.threads} thread{'s' if run.threads > 1 else ''}"
+    text = f"{device}, {threads}; {', '.join(shown)}; commit {run.commit}; {run.weights}."
     if run.other_load is not None and run.other_load > _BUSY:
         text += f" Other programs kept {run.other_load:.1f} cores busy meanwhile: do not rely on the times."
     return text

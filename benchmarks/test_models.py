@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 
 from benchmarks.compare import compare, synchronized
+from hrnet_fast.models import SizeError
 
 _ROUNDS = 5
 
 
 def test_model(case, plan, ours, progress, benchmark):
     """Ours keeps the tolerance; the comparison goes to the report, a few more rounds of ours to pytest-benchmark."""
-    done = compare(
-        case,
-        ours,
-        plan.rivals,
-        device=plan.device,
-        seconds=plan.seconds,
-        left_out=plan.left_out,
-        progress=progress,
-    )
+    options = {"device": plan.device, "seconds": plan.seconds, "left_out": plan.left_out, "progress": progress}
+    try:
+        done = compare(case, ours, plan.rivals, **options)
+    except SizeError as error:
+        pytest.fail(str(error), pytrace=False)
     plan.add(done)
     ours_row = done.rows[0]
     assert ours_row.status == "ok", f"{ours.name} is {ours_row.status}: {ours_row.reason}"

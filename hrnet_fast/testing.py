@@ -172,8 +172,10 @@ def interleave(
                 call()
                 timings[name].samples.append(time.perf_counter() - before)
             by_rounds = (rounds + (turn + 1) / len(order)) / min_rounds
-            progress(min(1.0, by_rounds, (time.perf_counter() - start) / budget_s))
+            by_time = (time.perf_counter() - start) / budget_s if budget_s > 0 else 1.0
+            progress(min(1.0, by_rounds, by_time))
         rounds += 1
+    progress(1.0)
     return timings
 
 

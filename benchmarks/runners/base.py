@@ -37,6 +37,6 @@ class Runner(ABC):
     def build(self, model: nn.Module, x: Tensor, dtype: torch.dtype) -> Call:
         """A call without arguments that runs the model once on `x` and returns its outputs.
 
-        model: float32, eval mode, on the device, never changed; x: [N, 3, H, W] in `dtype`, values kept, NCHW strides.
+        model: float32, eval mode, on the device, this runner's own copy; x: [N, 3, H, W] in `dtype`, contiguous.
         What can be done once (export, compilation, the layout and type of the input) is done here, not in the call.
         """

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-import copy
+import logging
 
 import torch
 from torch import Tensor, nn
 from torch._inductor.utils import fresh_cache
 
 from .base import Call, Runner
+
+# its workers warn of a CUDA toolkit without a GPU, which has no bearing on a build for the CPU
+logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)
 
 
 class Compile(Runner):
@@ -19,7 +22,7 @@ class Compile(Runner):
     mode: str | None = None
 
     def build(self, model: nn.Module, x: Tensor, dtype: torch.dtype) -> Call:
-        module = copy.deepcopy(model).to(dtype).to(memory_format=torch.channels_last).requires_grad_(False)
+        module = model.to(dtype).to(memory_format=torch.channels_last).requires_grad_(False)
         x = x.contiguous(memory_format=torch.channels_last)
         compiled = torch.compile(module, fullgraph=True, dynamic=False, options=self.options, mode=self.mode)
         with fresh_cache():  # a build is timed as on a machine that never saw this model

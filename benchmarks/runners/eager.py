@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import copy
-
 import torch
 from torch import Tensor, nn
 
@@ -16,7 +14,7 @@ class Plain(Runner):
     memory_format = torch.contiguous_format
 
     def build(self, model: nn.Module, x: Tensor, dtype: torch.dtype) -> Call:
-        module = copy.deepcopy(model).to(dtype).to(memory_format=self.memory_format)
+        module = model.to(dtype).to(memory_format=self.memory_format)
         x = x.contiguous(memory_format=self.memory_format)
         return lambda: module(x)
 

@@ -1,0 +1,123 @@
+"""What a run of `pytest benchmarks/` is asked to do, from its options."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+
+from benchmarks import machine
+from benchmarks.cases import PROFILES, Case, make_cases, parse_size
+from benchmarks.compare import Comparison
+from benchmarks.results import LOCAL, Row, Run
+from benchmarks.runners import HrnetFast, Runner, choose_rivals
+from benchmarks.weights import NOTE
+
+
+@dataclass
+class Plan:
+    """What is asked for, and what was measured so far.
+
+    left_out: name of a rival -> why it is not run; seconds: timing budget of a case; out: folder of the results.
+    """
+
+    profile: str
+    cases: list[Case]
+    rivals: list[Runner]
+    left_out: dict[str, str]
+    threads: int
+    device: torch.device
+    seconds: float
+    out: Path
+    command: str
+    other_load: float | None = None
+    rows: list[Row] = field(default_factory=list)
+
+    def add(self, done: Comparison) -> None:
+        self.rows += done.rows
+        self.other_load = max((load for load in (self.other_load, done.other_load) if load is not None), default=None)
+
+    def run(self) -> Run:
+        """All that was measured, with where and on what."""
+        return Run(
+            profile=self.profile,
+            command=self.command,
+            machine=machine.describe_machine(),
+            device=machine.describe_device(self.device),
+            versions=machine.versions(),
+            commit=machine.commit(),
+            threads=self.threads,
+            other_load=None if self.other_load is None else round(self.other_load, 2),
+            weights=NOTE,
+            settings={runner.name: runner.settings for runner in (HrnetFast(), *self.rivals)},
+            rows=tuple(self.rows),
+        )
+
+
+def make_plan(option: Callable[[str], object]) -> Plan:
+    """Reads and checks the options before anything runs. Errors: ValueError that names the option and what it takes."""
+    name = option("profile")
+    profile = PROFILES[name]
+    cases = make_cases(
+        name,
+        models=_words(option("models")),
+        batches=[_positive("--batch", word) for word in _words(option("batch"))],
+        dtypes=_words(option("dtype")),
+        size=parse_size(option("size")) if option("size") else None,
+    )
+    threads = machine.usable_cores() if option("threads") is None else _positive("--threads", option("threads"))
+    seconds = profile.seconds if option("seconds") is None else option("seconds")
+    if not seconds > 0:
+        raise ValueError(f"--seconds must be positive, not {seconds:g}")
+    keys = ("models", "size", "batch", "dtype", "rivals", "seconds", "device")
+    words = [f"--{key} {option(key)}" for key in keys if option(key) not in (None, "cpu")]
+    return Plan(
+        profile=name,
+        cases=cases,
+        rivals=choose_rivals(_words(option("rivals")) or ["all"]),
+        left_out={} if option("rivals") else dict(profile.left_out),
+        threads=threads,
+        device=_device(option("device")),
+        seconds=seconds,
+        out=_folder(option("out") or LOCAL),
+        command=" ".join(["pytest benchmarks --profile", name, *words, f"--threads {threads}"]),
+    )
+
+
+def _words(text: str | None) -> list[str]:
+    return [word.strip() for word in text.split(",") if word.strip()] if text else []
+
+
+def _positive(option: str, text: object) -> int:
+    try:
+        number = int(text)
+    except ValueError:
+        number = 0
+    if number < 1:
+        raise ValueError(f"{option} takes whole numbers from 1, not {text!r}")
+    return number
+
+
+def _device(name: str) -> torch.device:
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        device = None
+    if device is None or device.type not in ("cpu", "cuda"):
+        raise ValueError(f"--device is cpu or cuda, not {name!r}")
+    if device.type == "cuda" and not torch.cuda.is_available():
+        raise ValueError("--device cuda: torch sees no CUDA device here")
+    return device
+
+
+def _folder(path: Path) -> Path:
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ValueError(f"--out {path} cannot be made: {error.strerror}") from None
+    if not os.access(path, os.W_OK):
+        raise ValueError(f"--out {path} is not writable")
+    return path

@@ -1,0 +1,138 @@
+"""Cases are data: profiles, options, photograph, weights and rivals."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+import hrnet_fast
+from benchmarks.cases import PROFILES, Case, make_cases, parse_size
+from benchmarks.photo import photo
+from benchmarks.plan import make_plan
+from benchmarks.runners import RIVALS, choose_rivals
+from benchmarks.weights import fill_weights
+from hrnet_fast.models import ARCHITECTURES
+
+NO_OPTIONS = dict.fromkeys(("models", "size", "batch", "dtype", "rivals", "seconds", "threads", "out"))
+
+
+def plan_for(tmp_path, **options):
+    return make_plan({**NO_OPTIONS, "profile": "short", "device": "cpu", "out": tmp_path, **options}.__getitem__)
+
+
+def test_short_profile_is_the_main_job():
+    assert make_cases("short") == [
+        Case("hrnet_w32.pose_coco_256x192", 256, 192, 1, "float32"),
+        Case("hrnet_w32.pose_coco_256x192", 256, 192, 1, "bfloat16"),
+    ]
+
+
+def test_full_profile_runs_segmentation_at_batch_one_only():
+    cases = make_cases("full")
+    assert {case.batch for case in cases if "seg" in case.model} == {1}
+    assert {case.batch for case in cases if "pose" in case.model} == {1, 16}
+    assert len(cases) == 2 * (3 * 2 + 1)
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_profiles_name_models_that_exist_once_each(profile):
+    cases = make_cases(profile)
+    assert {case.model for case in cases} <= set(hrnet_fast.list_models())
+    assert len(set(map(str, cases))) == len(cases)
+
+
+def test_all_profile_covers_every_architecture_and_task():
+    names = {case.model for case in make_cases("all")}
+    assert {name.partition(".")[0] for name in names} == set(ARCHITECTURES)
+    assert {"pose", "seg", "cls", "landmark", "det", "features"} <= {name.split(".")[1].split("_")[0] for name in names}
+
+
+def test_options_replace_what_the_profile_says():
+    (case,) = make_cases("full", models=["hrnet_w18.landmark_w*"], batches=[2], dtypes=["float16"], size=(64, 96))
+    assert case == Case("hrnet_w18.landmark_wflw", 64, 96, 2, "float16")
+
+
+def test_a_model_outside_the_profile_runs_at_its_own_size():
+    assert {case.size for case in make_cases("short", models=["hrnet_w18.seg_lip"])} == {"473x473"}
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"models": "hrnet_w32.pose_coco_256"}, "did you mean hrnet_w32.pose_coco_256x192"),
+        ({"models": "hrnet_w32.features,resnet*"}, "no model matches 'resnet\\*'"),
+        ({"batch": "0"}, "--batch takes whole numbers from 1, not '0'"),
+        ({"batch": "1,two"}, "--batch takes whole numbers from 1, not 'two'"),
+        ({"dtype": "int8"}, "dtype 'int8' is not one of float32"),
+        ({"size": "256"}, "size '256' is not HEIGHTxWIDTH"),
+        ({"size": "0x64"}, "must be positive, not 0"),
+        ({"rivals": "tensorrt"}, "no rival matches 'tensorrt'; the rivals are 'plain'"),
+        ({"threads": 0}, "--threads takes whole numbers from 1, not 0"),
+        ({"seconds": 0.0}, "--seconds must be positive"),
+        ({"seconds": float("nan")}, "--seconds must be positive"),
+        ({"device": "tpu"}, "--device is cpu or cuda, not 'tpu'"),
+    ],
+    ids=lambda value: "-".join(f"{k}={v}" for k, v in value.items()) if isinstance(value, dict) else "",
+)
+def test_bad_options_are_refused_in_one_sentence(tmp_path, options, message):
+    with pytest.raises(ValueError, match=message) as caught:
+        plan_for(tmp_path, **options)
+    assert "\n" not in str(caught.value)
+
+
+def test_results_folder_that_is_a_file_is_refused(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(ValueError, match=r"--out .*file cannot be made"):
+        plan_for(tmp_path, out=tmp_path / "file")
+
+
+def test_command_repeats_what_was_asked(tmp_path):
+    plan = plan_for(tmp_path, batch="1,4", rivals="plain*", threads=3)
+    assert plan.command == "pytest benchmarks --profile short --batch 1,4 --rivals plain* --threads 3"
+
+
+def test_short_profile_leaves_a_slow_build_out_unless_asked(tmp_path):
+    assert set(plan_for(tmp_path).left_out) == {"torch.compile"}
+    assert plan_for(tmp_path, rivals="all").left_out == {}
+
+
+@pytest.mark.parametrize(
+    ("patterns", "names"),
+    [
+        (["all"], [rival.name for rival in RIVALS]),
+        (["none"], []),
+        (["onnx*", "openvino"], ["ONNX Runtime", "OpenVINO"]),
+        (["plain", "plain*"], ["plain", "plain channels_last"]),
+    ],
+    ids=["all", "none", "case", "repeated"],
+)
+def test_rivals_are_chosen_by_wildcards(patterns, names):
+    assert [rival.name for rival in choose_rivals(patterns)] == names
+
+
+def test_size_is_height_then_width():
+    assert parse_size("256x192") == (256, 192)
+
+
+def test_photo_is_a_batch_of_different_normalised_images():
+    images = photo(64, 48, batch=3)
+    assert images.shape == (3, 3, 64, 48) and images.dtype == torch.float32
+    assert not images[0].equal(images[1]) and not images[1].equal(images[2])
+    assert -2.2 < images.min() < images.max() < 2.7 and images.std() > 0.5
+
+
+@pytest.mark.parametrize("size", [(64, 64), (32, 256), (97, 31)], ids=str)
+def test_photo_fits_any_aspect(size):
+    assert photo(*size).shape == (1, 3, *size)
+
+
+def test_weights_depend_on_the_key_alone_and_keep_activations_sane():
+    with torch.random.fork_rng():
+        torch.manual_seed(1)
+        first = fill_weights(hrnet_fast.create_model("hrnet_w18_small.pose_coco_256x192"))
+        torch.manual_seed(2)
+        second = fill_weights(hrnet_fast.create_model("hrnet_w18_small.pose_coco_256x192"))
+    assert all(a.equal(b) for a, b in zip(first.state_dict().values(), second.state_dict().values(), strict=True))
+    assert not first.training
+    with torch.inference_mode():
+        assert 0.1 < first(photo(64, 64)).std() < 10

@@ -1,0 +1,110 @@
+"""What a reader sees: the terminal's table, the README's block and the plot."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+
+from benchmarks.report import main
+from benchmarks.results import write_run
+from benchmarks.tables import BEGIN, END, readme_block, replace_block, speed_of_ours, terminal_table
+
+
+def test_table_fits_a_terminal_and_sorts_by_speed(run):
+    lines = terminal_table(run).splitlines()
+    assert max(map(len, lines)) <= 100
+    timed = [line.split()[0] for line in lines if line.endswith("x")]
+    assert timed == ["OpenVINO", "hrnet_fast", "plain", "OpenVINO", "hrnet_fast"]
+
+
+def test_table_tells_ratio_error_and_what_did_not_run(run):
+    text = terminal_table(run)
+    (plain,) = (line for line in text.splitlines() if line.startswith("  plain  "))
+    assert plain.split() == ["plain", "26.2", "27.3", "2.50x", "faster", "123", "MB", "1.2", "s", "2.0e-07", "1.33x"]
+    assert "1.25x slower" in text
+    assert "torch.compile: not run: left out of the short profile" in text
+    assert "plain: wrong: the worst element is [0]" in text
+    assert "OpenVINO !" in text and "OpenVINO: outside tolerance: relative L2 error 1e-01" in text
+
+
+def test_table_names_machine_versions_and_commit(run):
+    text = terminal_table(run)
+    assert "Intel(R) Xeon(R) Processor (2 cores; avx2), 2 threads" in text
+    assert "torch 2.15.0+cpu" in text and "commit 0123456789" in text
+
+
+@pytest.mark.parametrize(("other_load", "warns"), [(None, False), (0.2, False), (1.4, True)])
+def test_table_warns_of_a_busy_machine(run, other_load, warns):
+    text = terminal_table(dataclasses.replace(run, other_load=other_load))
+    assert ("do not rely" in text) is warns
+
+
+def test_without_our_time_there_is_no_ratio(make_row, make_run):
+    run = make_run(make_row("hrnet_fast", "wrong", reason="bad", error=1.0), make_row("plain"))
+    assert "faster" not in terminal_table(run)
+    assert speed_of_ours(run.rows[1], None) == ""
+
+
+def test_readme_block_has_one_line_a_case(run):
+    block = readme_block([run], ["benchmarks/results/run.png"])
+    table = [line for line in block.splitlines() if line.startswith("|")]
+    assert len(table) == 4 and len({line.count("|") for line in table}) == 1
+    assert "| **10.5** |" in table[2] and "| 26.2 (2.50x) |" in table[2] and table[2].endswith("| 2.0e-07 / 1.5e-07 |")
+    assert "(0.50x) (!)" in table[3]
+    assert "](benchmarks/results/run.png)" in block
+    assert "`pytest benchmarks --profile short --threads 2`" in block and "commit 0123456789" in block
+    assert "torch.compile" not in table[0] and "- torch.compile, float32: not run: left out" in block
+
+
+def test_block_replaces_only_what_is_between_the_marks():
+    text = f"# Title\n{BEGIN}\nold\n{END}\nrest\n"
+    once = replace_block(text, f"{BEGIN}\nnew\n{END}")
+    assert once == f"# Title\n{BEGIN}\nnew\n{END}\nrest\n"
+    assert replace_block(once, f"{BEGIN}\nnew\n{END}") == once
+
+
+@pytest.mark.parametrize(
+    "text", ["", BEGIN, f"{END}\n{BEGIN}", f"{BEGIN}{END}{BEGIN}{END}"], ids=["none", "no-end", "swapped", "twice"]
+)
+def test_missing_marks_are_refused(text):
+    with pytest.raises(ValueError, match="speed:"):
+        replace_block(text, "new")
+
+
+def test_command_prints_draws_and_rewrites(run, tmp_path, capsys):
+    path = write_run(run, tmp_path)
+    readme = tmp_path / "README.md"
+    readme.write_text(f"above\n{BEGIN}\n{END}\nbelow\n")
+    assert main([str(path), "--readme", str(readme)]) == 0
+    assert "hrnet_w32.pose_coco_256x192, 256x192, batch 1, bfloat16" in capsys.readouterr().out
+    assert path.with_suffix(".png").read_bytes().startswith(b"\x89PNG")
+    text = readme.read_text()
+    assert text.startswith("above\n") and text.endswith("below\n") and f"]({path.stem}.png)" in text
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [(None, "does not exist"), ("no marks", "exactly once, not 0 times")],
+    ids=["absent", "unmarked"],
+)
+def test_readme_that_cannot_be_rewritten_is_left_alone(run, tmp_path, capsys, content, message):
+    path, readme = write_run(run, tmp_path), tmp_path / "README.md"
+    if content is not None:
+        readme.write_text(content)
+    assert main([str(path), "--readme", str(readme)]) == 1
+    assert message in capsys.readouterr().err
+    assert content is None or readme.read_text() == content
+
+
+def test_run_in_which_nothing_was_timed_has_no_plot(make_row, make_run, tmp_path, capsys):
+    path = write_run(make_run(make_row("hrnet_fast", "wrong", reason="bad")), tmp_path)
+    assert main([str(path)]) == 0
+    assert "nothing was timed" in capsys.readouterr().out
+    assert not path.with_suffix(".png").exists()
+
+
+def test_file_that_is_no_result_ends_with_one_sentence(tmp_path, capsys):
+    (tmp_path / "bad.json").write_text("{")
+    assert main([str(tmp_path / "bad.json")]) == 1
+    assert capsys.readouterr().err.count("\n") == 1

@@ -1,0 +1,101 @@
+"""The JSON of a run: written whole, named by what matters, and checked when read."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+
+import pytest
+
+from benchmarks import machine
+from benchmarks.results import read_run, write_run
+
+
+def test_round_trip(run, tmp_path):
+    path = write_run(run, tmp_path / "new" / "folder")
+    assert read_run(path) == run
+    assert [entry.name for entry in path.parent.iterdir()] == [path.name]
+
+
+def test_schema_is_the_contract(run, tmp_path):
+    data = json.loads(write_run(run, tmp_path).read_text())
+    assert {"machine", "device", "versions", "commit", "threads", "rows"} <= data.keys()
+    assert data["rows"][0]["case"] == {"model": "hrnet_w32.pose_coco_256x192", "size": "256x192"}
+    keys = "batch dtype executor p50_us p90_us p99_us peak_bytes build_s error error_torch status reason"
+    assert all(set(keys.split()) <= row.keys() for row in data["rows"])
+
+
+@pytest.mark.parametrize(
+    ("changes", "name"),
+    [
+        ({}, "short-cpu-intel-xeon-processor-t2-torch2.15.json"),
+        ({"device": "NVIDIA H200", "profile": "full"}, "full-cuda-nvidia-h200-t2-torch2.15.json"),
+        ({"threads": 16, "versions": {"torch": "2.11.1a0"}}, "short-cpu-intel-xeon-processor-t16-torch2.11.json"),
+    ],
+    ids=["cpu", "cuda", "threads"],
+)
+def test_file_name_says_what_matters(run, changes, name):
+    assert dataclasses.replace(run, **changes).file_name == name
+
+
+def test_unwritable_value_leaves_the_old_file(run, make_row, make_run, tmp_path):
+    path = write_run(run, tmp_path)
+    before = path.read_text()
+    with pytest.raises(ValueError, match="JSON compliant"):
+        write_run(make_run(make_row("hrnet_fast", error=float("nan"))), tmp_path)
+    assert path.read_text() == before
+    assert [entry.name for entry in tmp_path.iterdir()] == [path.name]
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (lambda data: data.pop("commit"), "the run lacks commit"),
+        (lambda data: data.update(speed=1), "the run has the unknown key speed"),
+        (lambda data: data.update(rows=[]), "has no rows"),
+        (lambda data: data["rows"][1].pop("p50_us"), "row 1 lacks p50_us"),
+        (lambda data: data["rows"][1].update(p50_us=None), "row 1: plain is 'ok' but has no p50_us"),
+        (lambda data: data["rows"][0].update(status="fine"), "row 0: status 'fine' is not one of ok"),
+    ],
+    ids=["no-commit", "unknown-key", "no-rows", "row-key", "timed-without-time", "status"],
+)
+def test_spoiled_files_are_refused_by_name(run, tmp_path, spoil, message):
+    path = write_run(run, tmp_path)
+    data = json.loads(path.read_text())
+    spoil(data)
+    path.write_text(json.dumps(data))
+    with pytest.raises(ValueError, match=message) as caught:
+        read_run(path)
+    assert str(path) in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [("{", "is not JSON"), ("[]", "holds a list"), (None, "cannot be read: No such file")],
+    ids=["truncated", "list", "absent"],
+)
+def test_what_is_no_result_is_refused(tmp_path, text, message):
+    path = tmp_path / "run.json"
+    if text is not None:
+        path.write_text(text)
+    with pytest.raises(ValueError, match=message):
+        read_run(path)
+
+
+def test_machine_is_described_without_naming_it():
+    import platform
+
+    described = machine.describe_machine()
+    assert described["cores"] >= 1 and described["cpu"] and described["isa"]
+    assert platform.node() not in json.dumps(described).split('"')
+
+
+def test_versions_hold_torch_and_us():
+    assert {"python", "torch", "hrnet_fast"} <= machine.versions().keys()
+
+
+def test_other_work_is_not_our_own():
+    meter = machine.OtherWork()
+    sum(range(3_000_000))
+    cores = meter.cores()
+    assert cores is None or 0 <= cores <= machine.usable_cores() + 0.5
