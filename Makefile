@@ -9,10 +9,14 @@
 
 PYTHON ?= python3
 TORCH ?= torch
-CXX ?= c++
 VENV := .venv
 PY := $(VENV)/bin/python
 SOURCES := setup.py pyproject.toml $(shell find csrc -type f)
+
+# make's own default is g++; c++ is what setup.py asks for
+ifeq ($(origin CXX),default)
+CXX := c++
+endif
 
 export HRNET_FAST_BUILD ?= auto
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
@@ -61,10 +65,10 @@ $(VENV)/.with-ruff: | $(VENV)/.created
 	$(PY) -m pip install --quiet ruff
 	@touch $@
 
-# The extra's packages alone: asking pip for -e .[extra] would compile the extension again.
+# The extra's packages alone, since -e .[extra] would compile the extension again; and the torch that it was compiled for.
 $(VENV)/.with-%: pyproject.toml $(VENV)/.built
 	@echo "== installing the packages of the extra '$*'"
-	@$(PY) -c 'from importlib.metadata import requires; print(*(r.partition(";")[0] for r in requires("hrnet_fast") \
-	  if r.endswith("extra == \"$*\"")), sep="\n")' > $@.txt
+	@$(PY) -c 'from importlib.metadata import requires, version; print("torch==" + version("torch").partition("+")[0], \
+	  *(r.partition(";")[0] for r in requires("hrnet_fast") if r.endswith("extra == \"$*\"")), sep="\n")' > $@.txt
 	$(PY) -m pip install --quiet -r $@.txt
 	@touch $@
