@@ -132,6 +132,18 @@ class UnknownModelError(KeyError):
 
 
 def _unknown(name: str, why: str) -> UnknownModelError:
-    close = difflib.get_close_matches(name, list_models(), n=3, cutoff=0.3)
+    close = _closest(name.lower())
     suggestion = f"did you mean {' or '.join(map(repr, close))}?" if close else "see hrnet_fast.list_models()"
     return UnknownModelError(f"unknown model {name!r}: {why}; {suggestion}")
+
+
+def _closest(name: str) -> list[str]:
+    """Up to three names: tags that begin as asked, or nearly so, of the architecture asked for or the nearest one;
+    failing that, names that hold the given one or resemble it."""
+    known = list_models()
+    arch, _, tag = name.partition(".")
+    any_width = re.fullmatch(r"hrnet_w[1-9]\d*", arch)
+    nearest = [arch] if any_width else difflib.get_close_matches(arch, ARCHITECTURES, n=1, cutoff=0.4)
+    tags = [t for t in TAGS if tag and t.startswith(tag)] or difflib.get_close_matches(tag, TAGS, n=len(TAGS))
+    names = [f"{a}.{t}" for a in nearest for t in tags if t not in _PAPER_CLASSIFIERS or f"{a}.{t}" in known]
+    return (names or [n for n in known if name in n] or difflib.get_close_matches(name, known))[:3]
