@@ -1,0 +1,89 @@
+"""Arguments that several commands share."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from typing import NoReturn
+
+DTYPES = ("float32", "bfloat16", "float16", "float64")
+
+
+class UsageError(ValueError):
+    """The command line itself is wrong; the message is one sentence."""
+
+
+class Parser(argparse.ArgumentParser):
+    """Reports a wrong command line as an exception, like any other bad input."""
+
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(f"{message} (see {self.prog} --help)")
+
+
+def add_common(parser: argparse.ArgumentParser, inherited: bool = False) -> None:
+    """--json, --threads and --debug; `inherited`: for a command, which keeps what was given before its name."""
+
+    def default(value):
+        return argparse.SUPPRESS if inherited else value
+
+    group = parser.add_argument_group("everywhere")
+    group.add_argument("--json", action="store_true", default=default(False), help="print one JSON object instead")
+    group.add_argument("--threads", type=positive, metavar="N", default=default(None), help="CPU threads to use")
+    group.add_argument("--debug", action="store_true", default=default(False), help="show the traceback of an error")
+
+
+def add_model(parser: argparse.ArgumentParser) -> None:
+    """MODEL or --model MODEL, and --outputs."""
+    parser.add_argument("model_first", nargs="?", metavar="MODEL", help="a name of `hrnet-fast list`")
+    add_model_option(parser, required=False)
+
+
+def add_model_option(parser: argparse.ArgumentParser, required: bool) -> None:
+    what = "a name of `hrnet-fast list`" if required else "the same, as an option"
+    parser.add_argument("--model", metavar="MODEL", required=required, help=what)
+    parser.add_argument(
+        "--outputs", type=positive, metavar="N", help="keypoints or classes, if not those of the name's data set"
+    )
+
+
+def add_input(parser: argparse.ArgumentParser) -> None:
+    """--size, --batch, --dtype."""
+    parser.add_argument("--size", type=size, metavar="HxW", help="height and width in pixels (default: the model's)")
+    parser.add_argument("--batch", type=positive, default=1, metavar="N", help="images at once (default: 1)")
+    parser.add_argument(
+        "--dtype", type=dtype, default="float32", metavar="DTYPE", help=f"{', '.join(DTYPES)} (default: float32)"
+    )
+
+
+def add_executor(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--executor", default="auto", metavar="NAME", help="auto, cpu or reference (default: auto)")
+
+
+def model_name(args: argparse.Namespace) -> str:
+    """The model that was named, first or by --model."""
+    first, option = getattr(args, "model_first", None), args.model
+    if first and option and first != option:
+        raise UsageError(f"two models were named, {first!r} and {option!r}: name one")
+    if not (first or option):
+        raise UsageError("no model was named: `hrnet-fast list` names them all")
+    return first or option
+
+
+def size(text: str) -> tuple[int, int]:
+    """'256x192' -> (256, 192), height first."""
+    match = re.fullmatch(r"([1-9]\d*)x([1-9]\d*)", text)
+    if match is None:
+        raise argparse.ArgumentTypeError(f"{text!r} is not HEIGHTxWIDTH in pixels, such as 256x192")
+    return int(match[1]), int(match[2])
+
+
+def positive(text: str) -> int:
+    if not re.fullmatch(r"[1-9]\d*", text):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 1")
+    return int(text)
+
+
+def dtype(text: str) -> str:
+    if text not in DTYPES:
+        raise argparse.ArgumentTypeError(f"{text!r} is not known; choose one of {', '.join(DTYPES)}")
+    return text

@@ -1,0 +1,45 @@
+"""Compares the optimized model with the plain one: the error of both against float64, on random images.
+Exits with 1 if ours is more than twice torch's own in the same dtype."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import asdict
+
+from ..arguments import add_executor, add_input, add_model
+from ..output import CHECK_FAILED, Result, note
+
+HELP = "check the numbers against float64"
+EXAMPLES = (
+    "hrnet-fast verify hrnet_w18.cls_in1k",
+    "hrnet-fast verify hrnet_w32.pose_coco_256x192 --weights pose_hrnet_w32_256x192.pth --dtype bfloat16",
+)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_model(parser)
+    parser.add_argument("--weights", metavar="FILE", help="a checkpoint of any HRNet code base (default: random)")
+    add_input(parser)
+    add_executor(parser)
+    parser.add_argument("--levels", action="store_true", help="also report every item of the plan")
+
+
+def run(args: argparse.Namespace) -> Result:
+    from hrnet_fast import optimize, verify
+
+    from ..models import RANDOM, images, torch_dtype, weighted_model
+
+    model, loaded = weighted_model(args)
+    x = images(args, model)
+    fast = optimize(model, dtype=torch_dtype(args), executor=args.executor, example=x)
+    note(f"computing {model.config.name} in float64 and {args.dtype} ...")
+    report = verify(model, fast, x, levels=args.levels)
+    data = {
+        "model": model.config.name,
+        "weights": asdict(loaded) if loaded else "random",
+        "input": list(x.shape),
+        **asdict(report),
+        "passed": report.passed,
+    }
+    text = f"{loaded or RANDOM}\n{report}"
+    return Result(data, text, 0 if report.passed else CHECK_FAILED)

@@ -1,0 +1,89 @@
+"""Models and images for the commands, made as cheaply as each command allows."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+
+from hrnet_fast import create_model, load_weights
+from hrnet_fast.weights import LoadReport
+
+from .arguments import model_name
+
+RANDOM = "random weights (He's initialisation), as no --weights FILE was given"
+
+
+class _SkipInit(TorchFunctionMode):
+    """Leaves new parameters as they were allocated: drawing them costs a second, and here others take their place."""
+
+    def __torch_function__(self, function, types, args=(), kwargs=None):
+        name = getattr(function, "__name__", "")
+        if name in ("normal_", "uniform_") or getattr(function, "__module__", "") == "torch.nn.init":
+            return args[0] if args else kwargs["tensor"]
+        return function(*args, **(kwargs or {}))
+
+
+def options(args: argparse.Namespace) -> dict[str, Any]:
+    """Changes of the config that the command line asks for."""
+    return {"num_outputs": args.outputs} if args.outputs else {}
+
+
+def shape_model(args: argparse.Namespace) -> nn.Module:
+    """The named model on the meta device: shapes without data, at once."""
+    with torch.device("meta"), _SkipInit():
+        return create_model(model_name(args), **options(args)).eval()
+
+
+def zero_model(args: argparse.Namespace) -> nn.Module:
+    """The named model with all tensors zero: enough to plan and pack, not to compare numbers."""
+    model = _uninitialised(args)
+    for tensor in model.state_dict().values():
+        tensor.zero_()
+    return model
+
+
+def random_model(args: argparse.Namespace) -> nn.Module:
+    """The named model with random weights under which activations keep their scale through all blocks.
+
+    He's normal initialisation; norms scale by less than one, so that sums of many residual blocks stay within the
+    range of the 16-bit types. The same numbers in every run.
+    """
+    model = _uninitialised(args)
+    generator = torch.Generator().manual_seed(0)
+    for key, tensor in model.state_dict().items():
+        if not tensor.is_floating_point():
+            tensor.zero_()
+        elif tensor.dim() > 1:
+            tensor.normal_(0.0, (2.0 / tensor[0].numel()) ** 0.5, generator=generator)
+        elif key.endswith("running_var"):
+            tensor.uniform_(0.5, 1.5, generator=generator)
+        elif key.endswith("weight"):
+            tensor.uniform_(0.3, 0.7, generator=generator)
+        else:
+            tensor.normal_(0.0, 0.1, generator=generator)
+    return model
+
+
+def weighted_model(args: argparse.Namespace) -> tuple[nn.Module, LoadReport | None]:
+    """The named model with the weights of --weights and the report of loading them, or with random ones."""
+    model = random_model(args)
+    return model, load_weights(model, args.weights) if args.weights else None
+
+
+def images(args: argparse.Namespace, model: nn.Module) -> Tensor:
+    """Random float32 images (N, 3, H, W) as normalised photographs are: mean 0, deviation 1."""
+    size = args.size or model.config.input_size
+    return torch.randn(args.batch, 3, *size, generator=torch.Generator().manual_seed(0))
+
+
+def torch_dtype(args: argparse.Namespace) -> torch.dtype:
+    return getattr(torch, args.dtype)
+
+
+def _uninitialised(args: argparse.Namespace) -> nn.Module:
+    with _SkipInit():
+        return create_model(model_name(args), **options(args)).eval()
