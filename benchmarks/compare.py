@@ -30,7 +30,7 @@ class Question:
     """What all runners of a case are asked.
 
     model: float32, eval mode; x: [N, 3, H, W] in the case's dtype; want: float64 outputs of the plain module for the
-    same values; error_torch: relative L2 of the plain module in that dtype.
+    same values; error_torch: relative L2 of the plain module in that dtype, of its two memory formats the larger one.
     """
 
     model: nn.Module
@@ -63,8 +63,12 @@ def ask(case: Case, device: torch.device) -> Question:
         model = fill_weights(hrnet_fast.create_model(case.model)).to(device)
     x = photo(case.height, case.width, case.batch).to(device, case.torch_dtype)
     want = testing.flatten_outputs(copy.deepcopy(model).double()(x.double()))
-    plain = copy.deepcopy(model).to(case.torch_dtype)(x)
-    return Question(model, x, want, testing.relative_l2(plain, want))
+    plain = copy.deepcopy(model).to(case.torch_dtype)
+    errors = [
+        testing.relative_l2(plain.to(memory_format=layout)(x.contiguous(memory_format=layout)), want)
+        for layout in (torch.contiguous_format, torch.channels_last)
+    ]
+    return Question(model, x, want, max(errors))
 
 
 def judge(outputs: object, question: Question, dtype: str, is_ours: bool) -> tuple[str, str | None, float | None]:

@@ -69,7 +69,7 @@ def run(ours, *rivals, case=CASE, left_out=None):
 def test_right_runners_are_timed():
     done = run(Stub("ours"), Stub("rival"))
     assert [(row.executor, row.status) for row in done.rows] == [("ours", "ok"), ("rival", "ok")]
-    assert all(row.p10_us <= row.p50_us <= row.p90_us <= row.p99_us and row.samples >= 15 for row in done.rows)
+    assert all(row.p10_us <= row.p50_us <= row.p90_us <= row.p99_us and row.samples >= 9 for row in done.rows)
     assert done.our_call is not None and done.rows[0].error == 0
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 
 import numpy as np
 import pytest
@@ -88,6 +89,13 @@ def test_interleave_plays_every_call_in_every_round_in_changing_order():
     assert all(turn in ("aaa", "bbb", "ccc") for turn in turns), "one untimed and two timed calls a turn"
     rounds = ["".join(turn[0] for turn in turns[start : start + 3]) for start in range(0, len(turns), 3)]
     assert all(sorted(order) == list("abc") for order in rounds) and len(set(rounds)) > 1
+
+
+def test_interleave_times_a_slow_call_once_a_turn():
+    calls = {"slow": lambda: time.sleep(0.02), "fast": lambda: None}
+    timings = testing.interleave(calls, budget_s=0, min_rounds=2, calls_per_turn=3, turn_s=0.01)
+    assert (len(timings["slow"].samples), len(timings["fast"].samples)) == (2, 6)
+    assert timings["slow"].microseconds(50) >= 20_000
 
 
 def test_interleave_reports_progress_up_to_the_end():
