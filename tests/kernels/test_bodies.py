@@ -63,6 +63,14 @@ def test_cuda_groups_need_dense_aligned_channels(layout):
         run("cuda_grouped", terms, CASES[0].size, "nearest", False)
 
 
+def test_cuda_groups_need_an_aligned_start():
+    wide = torch.randn(1, 36, 3, 2).contiguous(memory_format=torch.channels_last)
+    aligned, shifted = wide[:, 4:36], wide[:, 1:33]
+    assert run("cuda_grouped", [aligned], (3, 2), "nearest", False).shape == (1, 32, 3, 2)
+    with pytest.raises(ValueError, match="cannot be moved 16 bytes at a time"):
+        run("cuda_grouped", [shifted], (3, 2), "nearest", False)
+
+
 @pytest.mark.parametrize("body", BODIES)
 def test_every_16_bit_value_survives(body):
     every = torch.arange(-(2**15), 2**15, dtype=torch.int32).to(torch.int16)
