@@ -11,6 +11,7 @@ PYTHON ?= python3
 TORCH ?= torch
 VENV := .venv
 PY := $(VENV)/bin/python
+BUILT = $(VENV)/.built-$(HRNET_FAST_BUILD)
 SOURCES := setup.py pyproject.toml $(shell find csrc -type f)
 
 # make's own default is g++; c++ is what setup.py asks for
@@ -37,7 +38,7 @@ docs: $(VENV)/.with-bench
 
 clean:
 	rm -rf build dist *.egg-info kernels/_C*.so kernels/_build.json .pytest_cache .ruff_cache .benchmarks
-	rm -f $(VENV)/.built
+	rm -f $(VENV)/.built-*
 
 OLD_PYTHON := hrnet_fast needs Python 3.10 or newer; '$(PYTHON)' is not: name another with make PYTHON=...
 NO_VENV := '$(PYTHON)' lacks venv or ensurepip: install python3-venv, or name another with make PYTHON=...
@@ -54,9 +55,10 @@ $(VENV)/.torch: | $(VENV)/.created
 	$(PY) -m pip install --quiet "setuptools>=70" wheel ninja numpy "$(TORCH)"
 	@touch $@
 
-$(VENV)/.built: $(SOURCES) | $(VENV)/.torch
+$(BUILT): $(SOURCES) | $(VENV)/.torch
 	@command -v $(firstword $(CXX)) >/dev/null || echo "== $(NO_COMPILER)"
 	@echo "== building the extension (HRNET_FAST_BUILD=$(HRNET_FAST_BUILD); a minute or two)"
+	@rm -f $(VENV)/.built-*
 	$(PY) -m pip install --quiet --no-build-isolation -e .
 	@touch $@
 
@@ -66,7 +68,7 @@ $(VENV)/.with-ruff: | $(VENV)/.created
 	@touch $@
 
 # The extra's packages alone, since -e .[extra] would compile the extension again; and the torch that it was compiled for.
-$(VENV)/.with-%: pyproject.toml $(VENV)/.built
+$(VENV)/.with-%: pyproject.toml $(BUILT)
 	@echo "== installing the packages of the extra '$*'"
 	@$(PY) -c 'from importlib.metadata import requires, version; print("torch==" + version("torch").partition("+")[0], \
 	  *(r.partition(";")[0] for r in requires("hrnet_fast") if r.endswith("extra == \"$*\"")), sep="\n")' > $@.txt
