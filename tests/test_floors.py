@@ -14,7 +14,7 @@ FLOORS = {
     "models": (set(), {"torch"}),
     "plan": ({"models"}, {"torch"}),
     "weights": ({"models"}, {"torch", "numpy", "safetensors"}),
-    "engine": ({"models", "plan", "kernels"}, {"torch", "triton", "numpy"}),
+    "engine": ({"models", "plan", "kernels", "testing"}, {"torch", "triton", "numpy"}),
     "tasks": ({"kernels"}, {"torch", *IMAGES}),
     "testing": ({"models", "kernels"}, {"torch", "numpy"}),
     "env": ({"kernels"}, {"torch", "numpy"}),

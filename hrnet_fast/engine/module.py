@@ -49,7 +49,7 @@ class OptimizedModule(nn.Module):
     def _prepare(self) -> None:
         self._lock = threading.Lock()
         self._programs: OrderedDict[tuple, _Program] = OrderedDict()
-        self._view = inference_view(self.original)
+        object.__setattr__(self, "_view", inference_view(self.original))  # not a submodule
         tensors = named_tensors(self.original)
         self._tensors = tuple(tensors.values())
         self._seen = self._versions()

@@ -11,11 +11,11 @@ import torch
 from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
-from ..plan import Item, inference_view, make_plan, named_tensors
+from ..plan import Item, inference_view, named_tensors
+from ..testing import TOLERANCE_FACTOR, compare_outputs, relative_l2
 from .executors.reference import ReferenceExecutor
 from .module import OptimizedModule
 
-FACTOR = 2.0  # the fast module's error may be at most this many times torch's own
 FLOAT64 = 1e-12  # in float64 torch itself is the reference, so its own error cannot be measured
 
 
@@ -23,7 +23,8 @@ FLOAT64 = 1e-12  # in float64 torch itself is the reference, so its own error ca
 class OutputError:
     """One result's errors against float64.
 
-    error, error_torch: relative L2 norm of the difference, of the fast and of the plain module in the same dtype.
+    error, error_torch: relative L2 norm of the difference, of the fast and of the plain module in the same dtype; of
+    the plain module's two memory formats the larger one, as oneDNN's channels-last kernels round more than its others.
     allowed: what `error` may be.
     max_abs: the largest difference, at `worst_index`, where the fast module gave `worst_value` for `worst_expected`.
     """
@@ -63,7 +64,7 @@ class VerifyReport:
             errors = f"{found.error:>10.2e} {found.error_torch:>10.2e} {ratio:>6.2f}"
             rows.append(f"{found.name[-44:]:<44} {errors}  {where}")
         verdict = "passed" if self.passed else "FAILED"
-        rule = f"error against float64 at most {FACTOR:g}x torch's own in {self.dtype}"
+        rule = f"error against float64 at most {TOLERANCE_FACTOR:g}x torch's own in {self.dtype}"
         rows.append(f"{verdict}: {rule} (executor {self.executor})")
         return "\n".join(rows)
 
@@ -71,71 +72,71 @@ class VerifyReport:
 def verify(model: nn.Module, fast: OptimizedModule, *inputs: Any, levels: bool = False) -> VerifyReport:
     """Compare `fast` with `model` on these inputs; see `VerifyReport`.
 
-    levels: also play the plan in float64 and in the fast module's dtype with the reference executor, and report each
-    item; it tells a fault of the plan from one of a kernel.
+    levels: also compare every item of the plan, beside plain torch operations playing the same plan in the same dtype;
+    the first row that goes wrong names the item.
     """
     exact = _run_plain(model, torch.float64, inputs)
     plain = _run_plain(model, fast.dtype, inputs)
+    channels_last = _run_plain(model, fast.dtype, inputs, torch.channels_last)
     with torch.no_grad():
         given = pytree.tree_leaves(fast(*_cast(inputs, fast.dtype)))
     outputs = tuple(
-        compare(f"output {index}", y, e, p) for index, (y, e, p) in enumerate(zip(given, exact, plain, strict=True))
+        compare(f"output {index}", *results)
+        for index, results in enumerate(zip(given, exact, plain, channels_last, strict=True))
     )
-    found = _verify_levels(model, fast, inputs) if levels else ()
+    found = _verify_levels(fast, inputs) if levels else ()
     return VerifyReport(str(fast.dtype).split(".")[1], fast.executor.name, outputs, found)
 
 
-def _run_plain(model: nn.Module, dtype: torch.dtype, inputs: Sequence[Any]) -> list[Tensor]:
-    """The plain module's results in another dtype, on a copy."""
+def _run_plain(
+    model: nn.Module, dtype: torch.dtype, inputs: Sequence[Any], layout: torch.memory_format = torch.contiguous_format
+) -> list[Tensor]:
+    """The plain module's results in a dtype and memory format, on a copy."""
     original = model.original if isinstance(model, OptimizedModule) else model
     copied = copy.deepcopy(inference_view(original)).to(dtype)
+    if layout == torch.channels_last:
+        copied = copied.to(memory_format=layout)
     with torch.no_grad():
-        return pytree.tree_leaves(copied(*_cast(inputs, dtype)))
+        return pytree.tree_leaves(copied(*_cast(inputs, dtype, layout)))
 
 
-def _cast(inputs: Sequence[Any], dtype: torch.dtype) -> tuple[Any, ...]:
-    """Fresh copies in another dtype, so that no module can write to the caller's."""
-    return pytree.tree_map(lambda x: x.detach().clone().to(dtype), tuple(inputs))
+def _cast(
+    inputs: Sequence[Any], dtype: torch.dtype, layout: torch.memory_format = torch.contiguous_format
+) -> tuple[Any, ...]:
+    """Fresh copies in a dtype and memory format, so that no module can write to the caller's."""
+
+    def cast(x: Tensor) -> Tensor:
+        memory_format = layout if x.dim() == 4 else torch.contiguous_format
+        return x.detach().clone().to(dtype).contiguous(memory_format=memory_format)
+
+    return pytree.tree_map(cast, tuple(inputs))
 
 
-def compare(name: str, given: Tensor, exact: Tensor, plain: Tensor) -> OutputError:
-    """`given` and `plain` against `exact`, element by element in float64."""
-    difference = (given.double() - exact).abs()
-    flat = int(torch.nan_to_num(difference, nan=float("inf")).argmax())
-    index = tuple(int(i) for i in torch.unravel_index(torch.tensor(flat), exact.shape))
-    return OutputError(
-        name,
-        relative_l2(given, exact),
-        own := relative_l2(plain, exact),
-        FLOAT64 if plain.dtype == torch.float64 else FACTOR * own,
-        float(difference.flatten()[flat]),
-        index,
-        float(given[index]),
-        float(exact[index]),
+def compare(name: str, given: Tensor, exact: Tensor, *plain: Tensor) -> OutputError:
+    """`given` and plain torch's results against `exact`, element by element in float64."""
+    report = compare_outputs(given, exact)
+    own = max(relative_l2(result, exact) for result in plain)
+    allowed = FLOAT64 if plain[0].dtype == torch.float64 else TOLERANCE_FACTOR * own
+    return OutputError(name, report.error, own, allowed, report.max_abs, report.worst_index, report.got, report.want)
+
+
+def _verify_levels(fast: OptimizedModule, inputs: Sequence[Any]) -> tuple[OutputError, ...]:
+    """Each item of the plan as the fast executor computes it, in float64, and in plain torch operations."""
+    plan = fast.plan_for(*inputs)
+    leaves = pytree.tree_leaves(_cast(inputs, fast.dtype))
+    tensors = named_tensors(fast.original)
+    players = (
+        fast.executor,
+        ReferenceExecutor(tensors, torch.float64, fast.device),
+        ReferenceExecutor(tensors, fast.dtype, fast.device),
     )
-
-
-def relative_l2(given: Tensor, exact: Tensor) -> float:
-    """|given - exact| / |exact|, in float64; infinite where `given` is not finite."""
-    error = float((given.double() - exact.double()).norm() / exact.double().norm().clamp_min(1e-300))
-    return error if error == error else float("inf")
-
-
-def _verify_levels(model: nn.Module, fast: OptimizedModule, inputs: Sequence[Any]) -> tuple[OutputError, ...]:
-    """Each item of the plan, played in float64 and in the fast module's dtype by plain torch operations."""
-    plan = make_plan(fast.original, *inputs)
-    leaves = pytree.tree_leaves(inputs)
     level_of = {item.out: index for index, level in enumerate(plan.levels) for item in level.items}
-    watched: dict[int, list[Tensor]] = {}
+    watched: dict[int, list[Tensor]] = {item.out: [] for item in plan.items()}
 
     def watch(item: Item, result: Tensor) -> None:
-        watched.setdefault(item.out, []).append(result.detach().clone())
+        watched[item.out].append(result.clone())
 
     with torch.inference_mode():
-        for dtype in (torch.float64, fast.dtype):
-            ReferenceExecutor(named_tensors(fast.original), dtype, fast.device).run(plan, leaves, watch)
-    return tuple(
-        compare(f"{level_of[item.out]}: {item.name}", low, exact, low)
-        for item in plan.items()
-        for exact, low in [watched[item.out]]
-    )
+        for player in players:
+            player.prepare(plan, watch)(leaves)
+    return tuple(compare(f"level {level_of[item.out]}: {item.name}", *watched[item.out]) for item in plan.items())

@@ -38,25 +38,22 @@ def place(
     shapes: Sequence[tuple[int, ...]], levels: Sequence[Level], inputs: Sequence[int], outputs: Sequence[int],
     channel_multiple: int = 8,
 ) -> tuple[tuple[Value, ...], int]:  # fmt: skip
-    """Values with their offsets, and the arena's size: first fit over lifetimes, large values first within a level.
+    """Values with their offsets, and the arena's size: the largest first, each at the lowest place that is free.
 
-    A value may take a place only after the level that last read the previous owner: items of one level run together.
+    A place is free where no value already there lives at the same level. Writing and reading count as living, so an item
+    never writes what another item of its level reads.
     """
     life = lifetimes(levels, inputs, outputs)
     values = [Value(tuple(shape)) for shape in shapes]
-    placed: list[tuple[int, int, int]] = []  # offset, end, last level of those still alive
-    arena = 0
-    order = sorted((v for v in life if v not in set(inputs)), key=lambda v: (life[v][0], -prod(shapes[v]), v))
-    for value in order:
+    sizes = {v: padded_size(shapes[v], channel_multiple) for v in life if v not in set(inputs)}
+    placed: list[tuple[int, int, int, int]] = []  # first level, last level, offset, end
+    for value in sorted(sizes, key=lambda v: (-sizes[v], life[v])):
         birth, death = life[value]
-        placed = [p for p in placed if p[2] >= birth]
-        size = padded_size(shapes[value], channel_multiple)
         offset = 0
-        for start, end, _ in sorted(placed):
-            if start - offset >= size:
+        for start, end in sorted(p[2:] for p in placed if p[0] <= death and birth <= p[1]):
+            if start - offset >= sizes[value]:
                 break
             offset = max(offset, end)
-        placed.append((offset, offset + size, death))
-        values[value] = Value(tuple(shapes[value]), offset, size)
-        arena = max(arena, offset + size)
-    return tuple(values), arena
+        placed.append((birth, death, offset, offset + sizes[value]))
+        values[value] = Value(tuple(shapes[value]), offset, sizes[value])
+    return tuple(values), max((p[3] for p in placed), default=0)

@@ -19,7 +19,8 @@ def fold(item: Conv, tensors: Mapping[str, Tensor], dtype: torch.dtype = torch.f
     Raises ValueError, naming the key, where a tensor holds NaN or Inf.
     """
     weight, bias = _fold(item, tensors)
-    if not math.isfinite(float(weight.sum()) + (0.0 if bias is None else float(bias.sum()))):
+    suspects = [weight, bias, tensors[item.norm.var].double() if item.norm else None]  # an infinite variance folds to 0
+    if not math.isfinite(sum(float(t.sum()) for t in suspects if t is not None)):
         raise ValueError(_what_is_not_finite(item, tensors))
     if item.conv.channels is not None:
         begin, end = item.conv.channels

@@ -216,6 +216,8 @@ class _Merger:
     def _item(draft: _Draft, items: dict[int, Item]) -> Item:
         if draft.kind == "conv":
             name = draft.conv.weight.removesuffix(".weight")
+            if draft.conv.channels is not None:
+                name += "[{}:{}]".format(*draft.conv.channels)
             return Conv(name, draft.out, (Term(draft.source),), draft.conv, draft.norm, relu=draft.relu)
         if draft.kind == "call":
             return Function(draft.calls[0].function, draft.out, draft.calls, draft.reads)

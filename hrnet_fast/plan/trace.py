@@ -38,6 +38,7 @@ _NAMES = {function: name for name, function in PURE_FUNCTIONS.items()} | {
 _ADD = {torch.add, Tensor.add, Tensor.__add__, Tensor.__radd__, Tensor.add_, Tensor.__iadd__}
 _RELU = {F.relu, F.relu_, torch.relu, torch.relu_, Tensor.relu, Tensor.relu_}
 _IN_PLACE = {Tensor.add_, Tensor.__iadd__, F.relu_, torch.relu_, Tensor.relu_}
+_COPY = {Tensor.clone, torch.clone, Tensor.detach}
 _CONCAT = {torch.cat, torch.concat, torch.concatenate}
 _DROPOUT = {F.dropout, F.dropout1d, F.dropout2d, F.dropout3d, F.alpha_dropout, F.feature_alpha_dropout}
 _INTERPOLATE = {F.interpolate, F.upsample}
@@ -147,8 +148,10 @@ class _Recorder(TorchFunctionMode):
             result = self._unary("relu", args[0])
             in_place = function in _IN_PLACE or kwargs.get("inplace", args[1:2] == (True,))
             return self._overwrite(args[0], result, in_place)
-        if function in _ADD and self._is_plain_add(args, kwargs):
-            return self._overwrite(args[0], self._add(*args[:2]), function in _IN_PLACE)
+        if function in _ADD and kwargs.get("alpha", 1) == 1 and len(args) == 2:
+            return self._overwrite(args[0], self._add(*args), function in _IN_PLACE)
+        if function in _COPY:
+            return self._alias(args[0])
         if function in _INTERPOLATE:
             return self._interpolate(*args, **kwargs)
         if function in _CONCAT:
@@ -199,14 +202,9 @@ class _Recorder(TorchFunctionMode):
         keys = (self._key(t, "a batch norm's tensor") for t in (weight, bias, running_mean, running_var))
         return self._unary("norm", input, Norm(*keys, eps))
 
-    @staticmethod
-    def _is_plain_add(args, kwargs) -> bool:
-        """A sum of two maps of one shape; what broadcasts or scales is kept as a call, or refused."""
-        if kwargs.get("alpha", 1) != 1 or kwargs.get("out") is not None or len(args) != 2:
-            return False
-        return all(isinstance(a, Tensor) for a in args)
-
     def _add(self, a: Tensor, b: Tensor) -> Tensor:
+        if isinstance(b, (int, float)) and b == 0:  # `sum()` and `y = 0; y += x` begin so
+            return self._alias(a)
         values = tuple(self.value_of(t, "a summand") for t in (a, b))
         if a.shape != b.shape:
             raise PlanError(
@@ -214,6 +212,13 @@ class _Recorder(TorchFunctionMode):
                 "a network that fuses by fixed up-sampling factors needs an input of a suitable multiple, usually 32"
             )
         return self._record("add", values, torch.empty_like(a))
+
+    def _alias(self, x: Tensor) -> Tensor:
+        """Another tensor of the same value, which may go its own way later."""
+        copied = torch.empty_like(x)
+        self._values[id(copied)] = self.value_of(x, "a copy")
+        self._alive.append(copied)
+        return copied
 
     def _interpolate(
         self, input, size=None, scale_factor=None, mode="nearest", align_corners=None, recompute_scale_factor=None,

@@ -12,7 +12,7 @@ from hrnet_fast import kernels
 
 from ...plan import Concat, Conv, Function, Item, Level, Param, Plan, Sum, Term
 from ...plan.fold import fold
-from .reference import call, total
+from .reference import Watch, call, total
 
 Step = Callable[[list], Tensor]
 
@@ -57,10 +57,13 @@ class CpuExecutor:
         """(executor, reason) of a level."""
         return self.name, self.reason
 
-    def prepare(self, plan: Plan) -> Callable[[Sequence[Tensor]], list[Tensor]]:
-        """A function from inputs to results, in the plan's order. Weights are folded and packed once for all plans."""
+    def prepare(self, plan: Plan, watch: Watch | None = None) -> Callable[[Sequence[Tensor]], list[Tensor]]:
+        """A function from inputs to results, in the plan's order. Weights are folded and packed once for all plans.
+
+        watch: called with each item and its result.
+        """
         with self._lock:
-            steps = [(item.out, self._step(item, plan)) for item in plan.items()]
+            steps = [(item.out, _watched(item, self._step(item, plan), watch)) for item in plan.items()]
         dead = _dead_after(plan)
         inputs, outputs, count, dtype = plan.inputs, plan.outputs, len(plan.values), self.dtype
 
@@ -126,6 +129,18 @@ class CpuExecutor:
             )
             self._packed[key] = packed, bias
         return self._packed[key]
+
+
+def _watched(item: Item, step: Step, watch: Watch | None) -> Step:
+    if watch is None:
+        return step
+
+    def watched(values):
+        result = step(values)
+        watch(item, result)
+        return result
+
+    return watched
 
 
 def _get(value: int) -> Step:

@@ -11,6 +11,8 @@ from torch import Tensor
 from ...plan import PREVIOUS, PURE_FUNCTIONS, Concat, Conv, Function, Item, Level, Param, Plan, Ref, Sum, Term
 from ...plan.fold import fold
 
+Watch = Callable[[Item, Tensor], None]
+
 
 class ReferenceExecutor:
     """Plays any plan in any floating dtype on any device, one torch operation at a time.
@@ -31,12 +33,12 @@ class ReferenceExecutor:
         """(executor, reason) of a level."""
         return self.name, self.reason
 
-    def prepare(self, plan: Plan) -> Callable[[Sequence[Tensor]], list[Tensor]]:
-        """A function from inputs to results, in the plan's order."""
-        return lambda inputs: self.run(plan, inputs)
+    def prepare(self, plan: Plan, watch: Watch | None = None) -> Callable[[Sequence[Tensor]], list[Tensor]]:
+        """A function from inputs to results, in the plan's order. watch: called with each item and its result."""
+        return lambda inputs: self.run(plan, inputs, watch)
 
     def run(
-        self, plan: Plan, inputs: Sequence[Tensor], watch: Callable[[Item, Tensor], None] | None = None,
+        self, plan: Plan, inputs: Sequence[Tensor], watch: Watch | None = None,
         arena: Tensor | None = None,
     ) -> list[Tensor]:  # fmt: skip
         """Results of the plan, in its order, for inputs in its order.

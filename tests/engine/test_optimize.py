@@ -1,0 +1,369 @@
+"""optimize: a drop-in that computes what the plain module computes."""
+
+import copy
+import io
+import pickle
+import threading
+
+import pytest
+import timm
+import torch
+from torch import nn
+
+import hrnet_fast
+from hrnet_fast import create_model, optimize, verify
+from hrnet_fast.engine import module as engine_module
+from hrnet_fast.models import BasicBlock, HighResolutionModule
+from hrnet_fast.plan import PlanError
+from tests.golden import fill
+from tests.models.test_models import OPTIONS, SMALL
+from tests.plan.origins import ForeignModule
+
+DTYPES = [torch.float32, torch.bfloat16, torch.float16, torch.float64]
+HEADS = ["pose_coco_256x192", "pose_v1h_coco_256x192", "seg_cityscapes", "seg_ocr_lip", "landmark_wflw", "cls_in1k",
+         "det_coco", "features"]  # fmt: skip
+
+
+def small(tag="pose_coco_256x192", **options):
+    return fill(create_model(f"{SMALL}.{tag}", **options))
+
+
+@pytest.fixture(scope="module")
+def pose():
+    return small()
+
+
+@pytest.mark.parametrize("tag", HEADS)
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+def test_every_head_in_every_dtype(tag, dtype):
+    model = small(tag)
+    report = verify(model, optimize(model, dtype=dtype), torch.randn(1, 3, 64, 96))
+    assert report.passed, str(report)
+
+
+@pytest.mark.parametrize("width", [18, 30, 44])
+@pytest.mark.parametrize("batch", [1, 2, 5])
+def test_widths_that_fit_no_vector(width, batch):
+    model = fill(create_model(f"hrnet_w{width}.features"))
+    report = verify(model, optimize(model), torch.randn(batch, 3, 64, 32))
+    assert report.passed, str(report)
+
+
+@pytest.mark.parametrize("options", OPTIONS, ids=lambda o: "-".join(f"{k}={v}" for k, v in o.items()))
+def test_every_option(options):
+    model = small(**options)
+    report = verify(model, optimize(model), torch.randn(1, 3, 64, 64))
+    assert report.passed, str(report)
+
+
+@pytest.mark.parametrize("size", [(65, 97), (33, 35), (17, 64)])
+@pytest.mark.parametrize("align_corners", [False, True])
+def test_odd_sizes_of_bilinear_models(size, align_corners):
+    model = small("seg_lip", align_corners=align_corners)
+    report = verify(model, optimize(model), torch.randn(1, 3, *size))
+    assert report.passed, str(report)
+
+
+@pytest.mark.parametrize("compute", [torch.bfloat16, torch.float16], ids=str)
+def test_native_half_precision_convolutions(compute):
+    """What a machine with AMX runs: oneDNN in the dtype itself."""
+    model = small()
+    fast = optimize(model, dtype=compute)
+    fast.executor = type(fast.executor)(dict(fast.executor.tensors), compute, compute)
+    fast._programs.clear()
+    assert fast.executor.dtype == compute
+    report = verify(model, fast, torch.randn(2, 3, 64, 64))
+    assert report.passed, str(report)
+
+
+@pytest.mark.parametrize("executor", ["cpu", "reference"])
+def test_timm_goes_through_unchanged(executor):
+    model = fill(timm.create_model(SMALL))
+    report = verify(model, optimize(model, executor=executor), torch.randn(1, 3, 64, 64))
+    assert report.passed, str(report)
+
+
+@pytest.mark.parametrize("manner", ["pose", "segmentation", "openmmlab"])
+def test_one_module_of_another_code_base(manner):
+    module = fill(ForeignModule([6, 12, 24], manner))
+    fast = optimize(module)
+    maps = [torch.randn(1, 6 << b, 16 >> b, 24 >> b) for b in range(3)]
+    given = list(maps)
+    assert verify(module, fast, maps).passed
+    assert isinstance(fast(given), list)
+    assert all(a is b for a, b in zip(given, maps))
+
+
+def test_module_inside_a_users_model(pose):
+    class Mine(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.stage = HighResolutionModule(2, BasicBlock, [1, 1], [8, 16], [8, 16], "SUM")
+
+    mine = fill(Mine()).eval()
+    keys = list(mine.state_dict())
+    maps = [torch.randn(1, 8, 8, 8), torch.randn(1, 16, 4, 4)]
+    with torch.no_grad():
+        before = mine.stage(maps)
+        mine.stage = optimize(mine.stage)
+        after = mine.stage(maps)
+    assert list(mine.state_dict()) == keys
+    mine.load_state_dict(mine.state_dict())
+    assert all(torch.allclose(a, b, atol=1e-5) for a, b in zip(before, after))
+
+
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last], ids=str)
+def test_results_come_in_the_inputs_dtype_and_layout(pose, dtype, layout):
+    x = torch.randn(2, 3, 64, 96).to(dtype).contiguous(memory_format=layout)
+    y = optimize(pose)(x)
+    assert (y.dtype, y.shape) == (dtype, (2, 17, 16, 24))
+    assert y.is_contiguous(memory_format=layout)
+
+
+def test_any_strides_in(pose):
+    fast = optimize(pose)
+    big = torch.randn(4, 6, 70, 100)
+    sliced = big[1:3, ::2, 3:67, 2:98]
+    kept = big.clone()
+    assert torch.equal(fast(sliced), fast(sliced.contiguous()))
+    assert torch.equal(fast(sliced.expand(2, 3, 64, 96)), fast(sliced.contiguous()))
+    assert torch.equal(big, kept)
+
+
+def test_results_belong_to_the_caller(pose):
+    fast = optimize(pose)
+    x = torch.randn(1, 3, 64, 64)
+    first = fast(x)
+    kept = first.clone()
+    fast(torch.randn(1, 3, 64, 64))
+    assert torch.equal(first, kept)
+    first.add_(1)  # an ordinary tensor, not one of inference mode
+    assert torch.equal(fast(x), kept)
+
+
+def test_the_original_is_untouched(pose):
+    before = {key: (tensor.data_ptr(), tensor._version) for key, tensor in pose.state_dict().items()}
+    pose.train()
+    fast = optimize(pose, dtype=torch.bfloat16)
+    fast(torch.randn(1, 3, 64, 64))
+    assert pose.training and all(m.training for m in pose.modules())
+    assert {key: (tensor.data_ptr(), tensor._version) for key, tensor in pose.state_dict().items()} == before
+    assert not any(isinstance(m, hrnet_fast.OptimizedModule) for m in pose.modules())
+    assert len(list(pose.modules())) == len(list(create_model(f"{SMALL}.pose_coco_256x192").modules()))
+
+
+def test_keys_and_attributes_are_the_originals(pose):
+    fast = optimize(pose)
+    assert list(fast.state_dict()) == list(pose.state_dict())
+    assert fast.original is pose
+    assert fast.conv1 is pose.conv1
+    assert [name for name, _ in fast.named_parameters()] == [name for name, _ in pose.named_parameters()]
+    assert fast.state_dict()["conv1.weight"].data_ptr() == pose.conv1.weight.data_ptr()
+
+
+def test_optimizing_twice_is_optimizing_once(pose):
+    assert optimize(optimize(pose)).original is pose
+
+
+@pytest.mark.parametrize("wrap", [nn.DataParallel, torch.compile], ids=["DataParallel", "torch.compile"])
+def test_wrappers_are_looked_through(pose, wrap):
+    assert optimize(wrap(pose)).original is pose
+
+
+def test_a_new_shape_is_planned_once(pose, monkeypatch):
+    fast = optimize(pose)
+    calls = []
+    make_plan = engine_module.make_plan
+    monkeypatch.setattr(engine_module, "make_plan", lambda *a: calls.append(a) or make_plan(*a))
+    for size in (64, 96, 64, 96):
+        assert fast(torch.randn(1, 3, size, size)).shape[-1] == size // 4
+    assert len(calls) == 2
+
+
+def test_plans_are_bounded(pose, monkeypatch):
+    monkeypatch.setattr(engine_module, "MAX_PLANS", 2)
+    fast = optimize(pose)
+    for size in (32, 64, 96, 128):
+        fast(torch.randn(1, 3, size, size))
+    assert len(fast._programs) == 2
+
+
+def test_threads_share_one_module(pose):
+    fast = optimize(pose)
+    inputs = [torch.randn(1, 3, 32 * (1 + i % 3), 64) for i in range(12)]
+    expected = [fast(x) for x in inputs]
+    fresh = optimize(pose)
+    results = [None] * len(inputs)
+
+    def work(i):
+        results[i] = fresh(inputs[i])
+
+    threads = [threading.Thread(target=work, args=(i,)) for i in range(len(inputs))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert all(torch.equal(a, b) for a, b in zip(results, expected))
+
+
+@pytest.mark.parametrize("how", ["pickle", "deepcopy", "torch.save"])
+def test_copies_compute_the_same(pose, how):
+    fast = optimize(pose, dtype=torch.bfloat16)
+    x = torch.randn(1, 3, 64, 64)
+    expected = fast(x)
+    if how == "pickle":
+        copied = pickle.loads(pickle.dumps(fast))
+    elif how == "deepcopy":
+        copied = copy.deepcopy(fast)
+    else:
+        file = io.BytesIO()
+        torch.save(fast, file)
+        file.seek(0)
+        copied = torch.load(file, weights_only=False)
+    assert copied.original is not pose
+    assert torch.equal(copied(x), expected)
+    assert copied.dtype == torch.bfloat16
+
+
+def test_changed_weights_are_noticed_and_taken():
+    model = small()
+    fast = optimize(model)
+    x = torch.randn(1, 3, 64, 64)
+    before = fast(x)
+    with torch.no_grad():
+        model.final_layer.bias.add_(1.0)
+    with pytest.raises(RuntimeError, match=r"changed after optimize\(\).* refresh\(\)"):
+        fast(x)
+    fast.refresh()
+    assert torch.allclose(fast(x), before + 1, atol=1e-4)
+    state = {key: tensor.clone() for key, tensor in model.state_dict().items()}
+    state["final_layer.bias"] -= 1.0
+    fast.load_state_dict(state)
+    assert torch.allclose(fast(x), before, atol=1e-4)
+
+
+def test_conversion_moves_the_weights_along():
+    fast = optimize(small())
+    fast.double()
+    assert fast.dtype == torch.float64
+    assert verify(fast.original, fast, torch.randn(1, 3, 64, 64)).passed
+
+
+def test_gradients_take_the_original_and_say_so(pose, monkeypatch):
+    monkeypatch.setattr(engine_module, "_warned", False)
+    fast = optimize(pose.eval())
+    x = torch.randn(1, 3, 64, 64, requires_grad=True)
+    with pytest.warns(UserWarning, match="the original module runs instead"):
+        y = fast(x)
+    y.sum().backward()
+    assert x.grad.abs().sum() > 0
+    with torch.no_grad():
+        assert torch.allclose(fast(x), y, atol=1e-3)
+
+
+def test_inference_mode_works(pose):
+    with torch.inference_mode():
+        assert optimize(pose)(torch.randn(1, 3, 64, 64)).shape == (1, 17, 16, 16)
+
+
+def test_results_do_not_depend_on_the_run_or_the_batch(pose):
+    fast = optimize(pose)
+    x = torch.randn(3, 3, 64, 64)
+    assert torch.equal(fast(x), fast(x))
+    assert torch.allclose(fast(x)[1:2], fast(x[1:2]), atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("given", "error", "sentence"),
+    [
+        (torch.zeros(1, 3, 64, 64, dtype=torch.uint8), TypeError, r"must be floating point: convert it, e.g. x.float\(\)"),
+        (torch.zeros(0, 3, 64, 64), ValueError, r"\(0, 3, 64, 64\): a batch needs at least one image"),
+        (torch.zeros(3, 64, 64), ValueError, r"\(N, 3, H, W\), not \(3, 64, 64\)"),
+        (torch.zeros(1, 1, 64, 64), ValueError, r"\(N, 3, H, W\), not \(1, 1, 64, 64\)"),
+        (torch.zeros(1, 3, 100, 64), ValueError, "the next size up is 128x64"),
+        (torch.zeros(1, 3, 64, 64, device="meta"), ValueError, "the input is on meta, but the network is on cpu"),
+        ("image.jpg", TypeError, "inputs must be tensors, or lists of them, not str"),
+    ],
+    ids=["uint8", "empty-batch", "rank", "channels", "size", "device", "type"],
+)
+def test_inputs_that_are_refused(pose, given, error, sentence):
+    with pytest.raises(error, match=sentence):
+        optimize(pose)(given)
+
+
+def test_no_input_is_refused(pose):
+    with pytest.raises(TypeError, match="called without an input"):
+        optimize(pose)()
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+@pytest.mark.parametrize("key", ["stage3.0.fuse_layers.0.1.1.weight", "conv1.weight", "final_layer.bias", "bn1.running_var"])
+def test_weights_that_are_not_finite_are_named(key, value):
+    model = small()
+    model.state_dict()[key].view(-1)[0] = value
+    with pytest.raises(ValueError, match=f"{key!r} holds NaN or Inf"):
+        optimize(model)
+
+
+def test_negative_variance_is_named():
+    model = small()
+    model.bn2.running_var[3] = -1.0
+    with pytest.raises(ValueError, match="'bn2.running_var' holds a negative variance"):
+        optimize(model)
+
+
+def test_what_optimize_refuses(pose):
+    with pytest.raises(TypeError, match="optimize takes an nn.Module, not str"):
+        optimize("hrnet_w32")
+    with pytest.raises(ValueError, match="executor='gpu' is not known; choose one of 'auto', 'cpu', 'reference'"):
+        optimize(pose, executor="gpu")
+    with pytest.raises(RuntimeError, match="executor='cpu' cannot be used: oneDNN has no float64 convolutions"):
+        optimize(pose, executor="cpu", dtype=torch.float64)
+    with pytest.raises(PlanError, match="the operation torch.Tensor.gelu|gelu"):
+        optimize(nn.Sequential(nn.Conv2d(3, 4, 1), nn.GELU()))
+
+
+def test_float64_is_played_by_the_reference_and_says_why(pose):
+    fast = optimize(pose, dtype=torch.float64)
+    level = hrnet_fast.explain(fast).levels[0]
+    assert (level.executor, level.reason) == (
+        "reference", "the cpu executor was refused: oneDNN has no float64 convolutions"
+    )  # fmt: skip
+
+
+def test_explain_takes_models_shapes_and_tensors(pose):
+    plan = hrnet_fast.explain(pose, (2, 3, 64, 96))
+    assert plan == hrnet_fast.explain(optimize(pose), torch.empty(2, 3, 64, 96))
+    assert plan.values[plan.inputs[0]].shape == (2, 3, 64, 96)
+    assert all(level.executor == "cpu" and level.reason and level.roofline_us > 0 for level in plan.levels)
+    assert hrnet_fast.explain(pose).values[0].shape == (1, 3, 256, 192)
+
+
+def test_verify_reports_levels_and_the_worst_element(pose):
+    report = verify(pose, optimize(pose), torch.randn(1, 3, 64, 64), levels=True)
+    assert report.passed and len(report.levels) == len(list(optimize(pose).plan_for(torch.empty(1, 3, 64, 64)).items()))
+    assert all(level.error < 1e-5 for level in report.levels)
+    assert str(report).splitlines()[-1].startswith("passed: error against float64 at most 2x torch's own in float32")
+
+
+def test_verify_sees_a_wrong_number(pose):
+    fast = optimize(pose)
+    x = torch.randn(1, 3, 64, 64)
+    forward = fast.forward
+
+    def wrong(*inputs):
+        y = forward(*inputs)
+        y[0, 3, 2, 1] += 10.0
+        return y
+
+    fast.forward = wrong
+    report = verify(pose, fast, x)
+    assert not report.passed
+    assert report.outputs[0].worst_index == (0, 3, 2, 1)
+    assert "FAILED" in str(report)
+
+
+def test_verify_wants_an_optimized_module(pose):
+    with pytest.raises(TypeError, match=r"the second one is a PoseHRNet"):
+        verify(pose, pose, torch.randn(1, 3, 64, 64))
