@@ -57,12 +57,12 @@ class VerifyReport:
         return all(output.passed for output in self.outputs)
 
     def __str__(self) -> str:
-        rows = [f"{'value':<44} {'error':>10} {'torch':>10} {'ratio':>6}  worst element"]
+        rows = [f"{'value':<40} {'error':>8} {'torch':>8} {'ratio':>5}  worst element"]
         for found in (*self.levels, *self.outputs):
             ratio = found.error / found.error_torch if found.error_torch else float(found.error > 0)
-            where = f"{found.worst_value:.6g} for {found.worst_expected:.6g} at {list(found.worst_index)}"
-            errors = f"{found.error:>10.2e} {found.error_torch:>10.2e} {ratio:>6.2f}"
-            rows.append(f"{found.name[-44:]:<44} {errors}  {where}")
+            where = f"{found.worst_value:.4g} for {found.worst_expected:.4g} at {list(found.worst_index)}"
+            errors = f"{found.error:>8.1e} {found.error_torch:>8.1e} {ratio:>5.2f}"
+            rows.append(f"{found.name[-40:]:<40} {errors}  {where}"[:100])
         verdict = "passed" if self.passed else "FAILED"
         rule = f"error against float64 at most {TOLERANCE_FACTOR:g}x torch's own in {self.dtype}"
         rows.append(f"{verdict}: {rule} (executor {self.executor})")

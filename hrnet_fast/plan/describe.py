@@ -13,7 +13,7 @@ WIDTH = 100
 def format_plan(plan: Plan) -> str:
     """Level by level: items, what they do, result shapes, costs, executor; reasons as notes at the foot."""
     reasons = list(dict.fromkeys(level.reason for level in plan.levels if level.reason))
-    titles = ("level", "item", "operation", "result", "MFLOP", "kB", "roof us", "by")
+    titles = ("level", "item", "operation", "result", "FLOP", "bytes", "roof", "by")
     lines = [*_head(plan), "", _row(*titles), "-" * WIDTH]
     for index, level in enumerate(plan.levels):
         lines += _level(index, level, plan, reasons)
@@ -38,7 +38,7 @@ def _head(plan: Plan) -> Iterator[str]:
     yield f"{plan.name}: {ins} -> {outs}"
     yield f"{summary(plan)}; one arena of {plan.arena / 1e6:.2f} M elements"
     if plan.machine:
-        yield f"kB in {plan.dtype}; roof: the time that {plan.machine} needs at best"
+        yield f"bytes in {plan.dtype}; roof: best time of {plan.machine}"
 
 
 def _level(index: int, level: Level, plan: Plan, reasons: list[str]) -> Iterator[str]:
@@ -56,13 +56,22 @@ def _level(index: int, level: Level, plan: Plan, reasons: list[str]) -> Iterator
 
 
 def _cost(level: Level) -> tuple[str, str, str]:
-    return f"{level.flops / 1e6:.1f}", f"{level.bytes / 1e3:.0f}", f"{level.roofline_us:.1f}"
+    time = level.roofline_us * 1e-6
+    return f"{_scaled(level.flops)}", f"{_scaled(level.bytes)}", f"{_scaled(time)}s" if time else ""
+
+
+def _scaled(value: float) -> str:
+    """Three or four digits with an SI prefix: 42.5M, 873G, 8.08m."""
+    for factor, prefix in ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"), (1.0, ""), (1e-3, "m"), (1e-6, "u")):
+        if value >= factor:
+            return f"{value / factor:.{2 if value < 10 * factor else 1 if value < 100 * factor else 0}f}{prefix}"
+    return "0"
 
 
 def _row(level: str, item: str, what: str, result: str, flops: str, size: str, time: str, by: str) -> str:
     name = item if len(item) <= 31 else "…" + item[-30:]
     what = what if len(what) <= 21 else what[:20] + "…"
-    return f"{level:>5} {name:<31} {what:<21} {result:<12}{flops:>8} {size:>7} {time:>8} {by}".rstrip()
+    return f"{level:>5} {name:<31} {what:<21} {result:<12} {flops:>6} {size:>6} {time:>7} {by}".rstrip()
 
 
 def _shape(shape: tuple[int, ...]) -> str:

@@ -81,8 +81,12 @@ def test_head_of_v2_works_at_each_map_s_own_size():
 
 def test_items_of_a_level_are_independent_and_places_are_shared(pose):
     check(pose)
-    total = sum(value.size for value in pose.values)
-    assert pose.arena < total / 20
+    life = lifetimes(pose.levels, pose.inputs, pose.outputs)
+    alive = [
+        sum(pose.values[v].size for v, (first, last) in life.items() if first <= level <= last)
+        for level in range(len(pose.levels))
+    ]
+    assert pose.arena == max(alive)
 
 
 def test_places_are_aligned(pose):
