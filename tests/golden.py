@@ -1,7 +1,7 @@
 """Golden outputs of the official implementations, and the rule that fills the weights that gave them.
 
-Each file of tests/data/golden was made by running the official model code (named in its `source`, with commit and config) in
-float64. Its weights depend on key and shape alone, so none are stored; its input is `RandomState(0).standard_normal`.
+Each file of tests/data/golden was made by running the official model code (its `source`, with commit and config) in
+float64. The weights depend on key and shape alone, so none are stored; the input is `RandomState(0).standard_normal`.
 """
 
 from __future__ import annotations

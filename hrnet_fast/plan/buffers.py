@@ -40,8 +40,8 @@ def place(
 ) -> tuple[tuple[Value, ...], int]:  # fmt: skip
     """Values with their offsets, and the arena's size: the largest first, each at the lowest place that is free.
 
-    A place is free where no value already there lives at the same level. Writing and reading count as living, so an item
-    never writes what another item of its level reads.
+    A place is free where no value already there lives at the same level. Writing and reading count as living, so an
+    item never writes what another item of its level reads.
     """
     life = lifetimes(levels, inputs, outputs)
     values = [Value(tuple(shape)) for shape in shapes]

@@ -13,7 +13,7 @@ WIDTH = 100
 def format_plan(plan: Plan) -> str:
     """Level by level: items, what they do, result shapes, costs, executor; reasons as notes at the foot."""
     reasons = list(dict.fromkeys(level.reason for level in plan.levels if level.reason))
-    titles = ("level", "item", "operation", "result", "FLOP", "bytes", "roof", "by")
+    titles = ("", "item", "operation", "result", "FLOP", "bytes", "roof", "by")
     lines = [*_head(plan), "", _row(*titles), "-" * WIDTH]
     for index, level in enumerate(plan.levels):
         lines += _level(index, level, plan, reasons)
@@ -62,7 +62,7 @@ def _cost(level: Level) -> tuple[str, str, str]:
 
 def _scaled(value: float) -> str:
     """Three or four digits with an SI prefix: 42.5M, 873G, 8.08m."""
-    for factor, prefix in ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"), (1.0, ""), (1e-3, "m"), (1e-6, "u")):
+    for factor, prefix in ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"), (1.0, ""), (1e-3, "m"), (1e-6, "u"), (1e-9, "n")):
         if value >= factor:
             return f"{value / factor:.{2 if value < 10 * factor else 1 if value < 100 * factor else 0}f}{prefix}"
     return "0"
@@ -70,8 +70,8 @@ def _scaled(value: float) -> str:
 
 def _row(level: str, item: str, what: str, result: str, flops: str, size: str, time: str, by: str) -> str:
     name = item if len(item) <= 31 else "…" + item[-30:]
-    what = what if len(what) <= 21 else what[:20] + "…"
-    return f"{level:>5} {name:<31} {what:<21} {result:<12} {flops:>6} {size:>6} {time:>7} {by}".rstrip()
+    what = what if len(what) <= 20 else what[:19] + "…"
+    return f"{level:>4} {name:<31} {what:<20} {result:<12} {flops:>6} {size:>6} {time:>7} {by}".rstrip()
 
 
 def _shape(shape: tuple[int, ...]) -> str:

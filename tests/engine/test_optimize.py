@@ -277,7 +277,7 @@ def test_results_do_not_depend_on_the_run_or_the_batch(pose):
 @pytest.mark.parametrize(
     ("given", "error", "sentence"),
     [
-        (torch.zeros(1, 3, 64, 64, dtype=torch.uint8), TypeError, r"must be floating point: convert it, e.g. x.float\(\)"),
+        (torch.zeros(1, 3, 64, 64, dtype=torch.uint8), TypeError, r"must be floating point: convert it, e.g. x.float"),
         (torch.zeros(0, 3, 64, 64), ValueError, r"\(0, 3, 64, 64\): a batch needs at least one image"),
         (torch.zeros(3, 64, 64), ValueError, r"\(N, 3, H, W\), not \(3, 64, 64\)"),
         (torch.zeros(1, 1, 64, 64), ValueError, r"\(N, 3, H, W\), not \(1, 1, 64, 64\)"),
@@ -298,7 +298,9 @@ def test_no_input_is_refused(pose):
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
-@pytest.mark.parametrize("key", ["stage3.0.fuse_layers.0.1.1.weight", "conv1.weight", "final_layer.bias", "bn1.running_var"])
+@pytest.mark.parametrize(
+    "key", ["stage3.0.fuse_layers.0.1.1.weight", "conv1.weight", "final_layer.bias", "bn1.running_var"]
+)
 def test_weights_that_are_not_finite_are_named(key, value):
     model = small()
     model.state_dict()[key].view(-1)[0] = value

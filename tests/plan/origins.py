@@ -1,7 +1,8 @@
 """A HighResolutionModule in the manners of other code bases, to be planned as it stands.
 
-Written from their descriptions: the official pose code writes into the caller's list and up-samples inside `fuse_layers`; the
-official segmentation code up-samples by size in `forward`; OpenMMLab begins its sums with `y = 0` and adds in place.
+Written from their descriptions: the official pose code writes into the caller's list and up-samples inside
+`fuse_layers`; the official segmentation code up-samples by size in `forward`; OpenMMLab begins its sums with `y = 0`
+and adds in place.
 """
 
 from __future__ import annotations
