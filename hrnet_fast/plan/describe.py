@@ -62,9 +62,10 @@ def _cost(level: Level) -> tuple[str, str, str]:
 
 def _scaled(value: float) -> str:
     """Three or four digits with an SI prefix: 42.5M, 873G, 8.08m."""
-    for factor, prefix in ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"), (1.0, ""), (1e-3, "m"), (1e-6, "u"), (1e-9, "n")):
-        if value >= factor:
-            return f"{value / factor:.{2 if value < 10 * factor else 1 if value < 100 * factor else 0}f}{prefix}"
+    for power, prefix in zip(range(4, -4, -1), "TGMk mun"):
+        scaled = value / 1000.0**power
+        if scaled >= 1:
+            return f"{scaled:.{2 if scaled < 10 else 1 if scaled < 100 else 0}f}{prefix}".rstrip()
     return "0"
 
 
