@@ -68,6 +68,7 @@ def make_plan(option: Callable[[str], object]) -> Plan:
         dtypes=_words(option("dtype")),
         size=parse_size(option("size")) if option("size") else None,
     )
+    device = _device(option("device"))
     threads = machine.usable_cores() if option("threads") is None else _positive("--threads", option("threads"))
     seconds = profile.seconds if option("seconds") is None else option("seconds")
     if not seconds > 0:
@@ -77,10 +78,10 @@ def make_plan(option: Callable[[str], object]) -> Plan:
     return Plan(
         profile=name,
         cases=cases,
-        rivals=choose_rivals(_words(option("rivals")) or ["all"]),
+        rivals=choose_rivals(_words(option("rivals")) or ["all"], device.type),
         left_out={} if option("rivals") else dict(profile.left_out),
         threads=threads,
-        device=_device(option("device")),
+        device=device,
         seconds=seconds,
         out=_folder(option("out") or LOCAL),
         command=" ".join(["pytest benchmarks --profile", name, *words, f"--threads {threads}"]),

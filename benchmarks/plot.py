@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from pathlib import Path
 
 from matplotlib.axes import Axes
@@ -32,7 +33,8 @@ def draw(run: Run, path: Path) -> Path | None:
         panel.set_ylim(tallest - 0.4, -0.6)
     for panel in panels[len(groups) :]:
         panel.axis("off")
-    figure.text(0.012, 0.1 / height, identity(run), fontsize=6.5, color=FAINT, va="bottom", ha="left", wrap=True)
+    footer = textwrap.fill(identity(run), 112 * columns)
+    figure.text(0.012, 0.1 / height, footer, fontsize=6.5, color=FAINT, va="bottom", ha="left")
     figure.savefig(path, metadata={"Software": None})
     return path
 
@@ -56,7 +58,7 @@ def _panel(panel: Axes, rows: list[Row]) -> None:
     panel.set_yticks(places, [row.executor + ("" if row.status == "ok" else " (!)") for row in timed])
     for label, row in zip(panel.get_yticklabels(), timed, strict=True):
         label.set_weight("bold" if row.executor == OURS else "normal")
-    panel.set_xlim(0, 1.22 * reach)
+    panel.set_xlim(0, 1.28 * reach)
     panel.tick_params(axis="y", length=0, labelsize=8.5, labelcolor=INK)
     panel.tick_params(axis="x", labelsize=7.5, color=FAINT, labelcolor=FAINT)
     panel.set_xlabel("median ms a call, from p10 to p90; 2x: twice as long as hrnet_fast", fontsize=7.5, color=FAINT)

@@ -130,12 +130,12 @@ def _markdown(run: Run, plot: str | None) -> list[str]:
     parts = [identity(run), "\n".join(table)]
     if plot is not None:
         parts.append(f"![median time of each runner in each case]({plot})")
-    notes = {}
+    notes: dict[tuple[str, str], dict[str, None]] = {}
     for row in run.rows:
         if row.status != "ok":
-            notes.setdefault(f"{row.executor}, {row.dtype}: {explain_status(row)}.", None)
+            notes.setdefault((row.executor, explain_status(row)), {})[row.dtype] = None
     if notes:
-        parts.append("\n".join(f"- {note}" for note in notes))
+        parts.append("\n".join(f"- {name}, {' and '.join(dtypes)}: {why}." for (name, why), dtypes in notes.items()))
     return [*parts, f"Each number is checked against float64 before it is timed. Command: `{run.command}`"]
 
 

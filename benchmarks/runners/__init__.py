@@ -20,17 +20,20 @@ RIVALS: tuple[Runner, ...] = (
 __all__ = ["OURS", "RIVALS", "Call", "HrnetFast", "Runner", "choose_rivals"]
 
 
-def choose_rivals(patterns: Sequence[str]) -> list[Runner]:
-    """The rivals whose name matches one of the shell wildcards, upper or lower case; "all" is everyone, "none" no one.
+def choose_rivals(patterns: Sequence[str], device: str) -> list[Runner]:
+    """The rivals whose name matches one of the shell wildcards, upper or lower case.
 
-    Errors: ValueError if a pattern matches no rival.
+    "all" is every rival that runs on `device` ("cpu" or "cuda"), "none" is no one; a rival of the other device can be
+    named, and then says so in its row. Errors: ValueError if a pattern matches no rival.
     """
     if list(patterns) == ["none"]:
         return []
     chosen = []
     for pattern in patterns:
-        wanted = "*" if pattern == "all" else pattern.lower()
-        found = [rival for rival in RIVALS if fnmatch.fnmatch(rival.name.lower(), wanted)]
+        if pattern == "all":
+            found = [rival for rival in RIVALS if device in rival.devices]
+        else:
+            found = [rival for rival in RIVALS if fnmatch.fnmatch(rival.name.lower(), pattern.lower())]
         if not found:
             names = ", ".join(f"'{rival.name}'" for rival in RIVALS)
             raise ValueError(f"no rival matches {pattern!r}; the rivals are {names}")

@@ -99,15 +99,16 @@ def test_short_profile_leaves_a_slow_build_out_unless_asked(tmp_path):
 @pytest.mark.parametrize(
     ("patterns", "names"),
     [
-        (["all"], [rival.name for rival in RIVALS]),
+        (["all"], [rival.name for rival in RIVALS if "cuda" not in rival.name.lower() and "max" not in rival.name]),
+        (["cuda*"], ["CUDA-graphed eager"]),
         (["none"], []),
         (["onnx*", "openvino"], ["ONNX Runtime", "OpenVINO"]),
         (["plain", "plain*"], ["plain", "plain channels_last"]),
     ],
-    ids=["all", "none", "case", "repeated"],
+    ids=["all", "other-device", "none", "case", "repeated"],
 )
 def test_rivals_are_chosen_by_wildcards(patterns, names):
-    assert [rival.name for rival in choose_rivals(patterns)] == names
+    assert [rival.name for rival in choose_rivals(patterns, "cpu")] == names
 
 
 def test_size_is_height_then_width():
