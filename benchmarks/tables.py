@@ -10,8 +10,10 @@ from benchmarks.runners.ours import OURS
 
 WIDTH = 100
 BEGIN, END = "<!-- speed:begin -->", "<!-- speed:end -->"
-_COLUMNS = (("", 28), ("p50 ms", 8), ("p90 ms", 8), ("hrnet_fast is", 15), ("memory", 9), ("build", 9), ("error", 9))
-_COLUMNS += (("vs torch", 10),)
+_COLUMNS = (
+    ("", 28), ("p50 ms", 8), ("p90 ms", 8), ("hrnet_fast is", 15), ("memory", 9), ("build", 9), ("error", 9),
+    ("vs torch", 10),
+)  # fmt: skip
 _BUSY = 0.5  # cores that other programs may keep busy before a reader is warned
 
 
@@ -125,7 +127,7 @@ def _markdown(run: Run, plot: str | None) -> list[str]:
         ours = our_row(rows)
         by_name = {row.executor: row for row in rows}
         cells = [_cell(by_name.get(column), ours) for column in columns]
-        error = f"{ours.error:.1e} / {ours.error_torch:.1e}" if ours else "–"  # noqa: RUF001
+        error = f"{ours.error:.1e} / {ours.error_torch:.1e}" if ours else "-"
         table.append(f"| {' | '.join([_case_name(rows[0]), *cells, error])} |")
     parts = [identity(run), "\n".join(table)]
     if plot is not None:
@@ -141,7 +143,7 @@ def _markdown(run: Run, plot: str | None) -> list[str]:
 
 def _cell(row: Row | None, ours: Row | None) -> str:
     if row is None or not row.timed:
-        return "–"  # noqa: RUF001
+        return "-"
     text = milliseconds(row.p50_us)
     if row.executor == OURS:
         return f"**{text}**"
