@@ -14,7 +14,8 @@ class HighResolutionModule(nn.Module):
     """Branches of residual blocks, then every output as the fused sum of all branches.
 
     The positional arguments are those of the official class (`lib/models/pose_hrnet.py`), so it drops into an official
-    or forked model file by changing one import. The keyword arguments say what differs between the origins.
+    or forked model file by changing one import: this class for pose, classification and detection, which up-sample by
+    nearest; `BilinearHighResolutionModule` for segmentation and landmarks. The keyword arguments say what differs.
 
     forward: a list of maps (N, C_b, H / 2^b, W / 2^b), one a branch; returns the fused maps, or only the first one in
     a list where `multi_scale_output` is false. The caller's list is not changed.
@@ -101,3 +102,13 @@ class HighResolutionModule(nn.Module):
                 y = y * term if product else y + term
             fused.append(self.relu(y))
         return fused
+
+
+class BilinearHighResolutionModule(HighResolutionModule):
+    """The module of the segmentation and landmark repositories, which up-sample bilinearly and by size.
+
+    align_corners: their config's ALIGN_CORNERS, kept by each module instead of a global of the file.
+    """
+
+    def __init__(self, *args, align_corners: bool = False, **kwargs):
+        super().__init__(*args, upsample="bilinear", align_corners=align_corners, **kwargs)

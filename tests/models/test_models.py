@@ -5,8 +5,16 @@ import torch
 from torch import nn
 
 from hrnet_fast import create_model, list_models, model_config
-from hrnet_fast.models import ARCHITECTURES, BasicBlock, Bottleneck, HighResolutionModule, SizeError
+from hrnet_fast.models import (
+    ARCHITECTURES,
+    BasicBlock,
+    BilinearHighResolutionModule,
+    Bottleneck,
+    HighResolutionModule,
+    SizeError,
+)
 from tests.golden import fill
+from tests.plan.origins import ForeignModule
 
 SMALL = "hrnet_w18_small"
 OPTIONS = [
@@ -114,6 +122,25 @@ def test_module_takes_the_official_arguments_and_leaves_the_callers_list_alone(b
     fused = module(given)
     assert [m.shape for m in fused] == [m.shape for m in maps]
     assert all(a is b for a, b in zip(given, maps))
+
+
+@pytest.mark.parametrize(
+    ("ours", "manner", "options"),
+    [
+        (HighResolutionModule, "pose", {}),
+        (HighResolutionModule, "openmmlab", {}),
+        (BilinearHighResolutionModule, "segmentation", {"align_corners": True}),
+    ],
+)
+def test_module_has_the_keys_and_numbers_of_other_code_bases(ours, manner, options):
+    widths = [6, 12, 24]
+    theirs = fill(ForeignModule(widths, manner).double()).eval()
+    module = ours(3, BasicBlock, [2, 2, 2], widths, widths, "SUM", **options).double().eval()
+    module.load_state_dict(theirs.state_dict())
+    maps = [torch.randn(2, c, 16 >> b, 24 >> b, dtype=torch.float64) for b, c in enumerate(widths)]
+    with torch.no_grad():
+        for mine, other in zip(module(maps), theirs(list(maps))):
+            assert torch.allclose(mine, other, rtol=1e-12, atol=1e-12)
 
 
 def test_single_branch_and_single_output_modules():
