@@ -26,7 +26,7 @@ VERSION = re.search(r'^__version__ = "(.+)"', (ROOT / "hrnet_fast/__init__.py").
 ATTEMPTS = {"auto": ("cuda", "cpu", "none"), "cuda": ("cuda",), "cpu": ("cpu",), "none": ("none",)}
 DEFAULT_ARCHES = "8.0;8.6;8.9;9.0+PTX"
 # GCC 12 warns about its own AVX-512 headers (GCC bug 105593)
-FLAGS = {"cxx": ["-O3", "-g0", "-fvisibility=hidden", "-Wno-maybe-uninitialized"], "nvcc": ["-O3"]}
+FLAGS = {"cxx": ["-O3", "-g0", "-fopenmp", "-fvisibility=hidden", "-Wno-maybe-uninitialized"], "nvcc": ["-O3"]}
 
 
 def output_of(*command: str) -> str:
@@ -89,6 +89,7 @@ def make_extension(kind: str) -> Extension:
         "sources": sorted(sources),
         "include_dirs": [str(ROOT / "csrc")],
         "extra_compile_args": {compiler: list(flags) for compiler, flags in FLAGS.items()},
+        "extra_link_args": ["-fopenmp"],
     }
     if kind == "cpu":
         return cpp_extension.CppExtension(NAME, **options)

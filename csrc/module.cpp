@@ -11,6 +11,10 @@
 
 namespace py = pybind11;
 
+namespace hrnet_fast {
+void bind_program(py::module_& m);  // csrc/cpu/program_python.cpp
+}
+
 PYBIND11_MODULE(TORCH_EXTENSION_NAME, m) {
   m.def(
       "build_info",
@@ -43,4 +47,5 @@ PYBIND11_MODULE(TORCH_EXTENSION_NAME, m) {
       "What this CPU and its operating system can run.");
   m.def("cpu_isa", &hrnet_fast::cpu_isa,
         "The instruction set of the CPU kernels on this machine: avx512, avx2 or portable.");
+  hrnet_fast::bind_program(m);
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import torch
@@ -23,7 +24,7 @@ def optimize(
     model: any HRNet (ours, the official repositories', timm's, OpenMMLab's, simple-HRNet), or one HighResolutionModule.
         It is read in evaluation mode and not changed.
     dtype: what to compute in; None for the dtype of the weights. float32, bfloat16, float16 or float64.
-    executor: "auto", "cpu" or "reference".
+    executor: "auto", "native", "onednn" or "reference".
     example: an input (or a tuple of them) of the shape to plan first; None for a size that suits the model.
     Raises PlanError, naming what was not understood, for a module that cannot be planned; ValueError for weights that
     hold NaN or Inf, naming the first key, and for an unknown executor.
@@ -47,7 +48,7 @@ def explain(model: nn.Module, *inputs: Any, dtype: torch.dtype | None = None, ex
     given = tuple(torch.empty(x, device="meta") if _is_shape(x) else x for x in inputs) or _example(fast.original, None)
     plan = fast.plan_for(*given)
     dtype = fast.executor.dtype
-    return annotate(plan, dtype, machine(fast.device, dtype), fast.executor.explain)
+    return annotate(plan, dtype, machine(fast.device, dtype), partial(fast.executor.explain, plan))
 
 
 def verify(model: nn.Module, fast: OptimizedModule, *inputs: Any, levels: bool = False) -> VerifyReport:

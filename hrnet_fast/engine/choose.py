@@ -7,27 +7,36 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from .executors import cpu
-from .executors.cpu import CpuExecutor
+from .executors import native, onednn
+from .executors.native import NativeExecutor
+from .executors.onednn import OneDnnExecutor
 from .executors.reference import ReferenceExecutor
 
-EXECUTORS = ("auto", "cpu", "reference")
+EXECUTORS = ("auto", "native", "onednn", "reference")
+Executor = NativeExecutor | OneDnnExecutor | ReferenceExecutor
 
 
-def make_executor(
-    name: str, tensors: Mapping[str, Tensor], dtype: torch.dtype, device: torch.device
-) -> tuple[CpuExecutor | ReferenceExecutor, str]:
-    """The executor and why it was chosen.
+def make_executor(name: str, tensors: Mapping[str, Tensor], dtype: torch.dtype, device: torch.device) -> Executor:
+    """The executor asked for; "auto": native kernels, else oneDNN, else plain torch operations.
 
-    Raises ValueError for an unknown name, RuntimeError with every reason where the one asked for cannot play here.
+    Raises ValueError for an unknown name, RuntimeError with the reason where the one asked for cannot play here.
     """
     if name not in EXECUTORS:
         raise ValueError(f"executor={name!r} is not known; choose one of {', '.join(map(repr, EXECUTORS))}")
-    refusal = cpu.unsupported(dtype) if device.type == "cpu" else f"the cpu executor does not run on {device.type}"
-    if name == "cpu" and refusal:
-        raise RuntimeError(f"executor='cpu' cannot be used: {refusal}")
-    if name == "reference" or refusal:
-        reason = "as asked" if name == "reference" else f"the cpu executor was refused: {refusal}"
-        return ReferenceExecutor(tensors, dtype, device, reason), reason
-    executor = CpuExecutor(tensors, dtype)
-    return executor, executor.reason
+    if name == "reference":
+        return ReferenceExecutor(tensors, dtype, device)
+    on_cpu = None if device.type == "cpu" else f"the CPU executors do not run on {device.type}"
+    no_onednn = on_cpu or onednn.unsupported(dtype)
+    if no_onednn:
+        if name != "auto":
+            raise RuntimeError(f"executor={name!r} cannot be used: {no_onednn}")
+        return ReferenceExecutor(tensors, dtype, device, no_onednn)
+    compute, why = onednn.compute_dtype(dtype)
+    no_native = native.unsupported()
+    if no_native is None and compute != torch.float32:
+        no_native = f"this CPU convolves faster in {why}"
+    if name == "native" and no_native:
+        raise RuntimeError(f"executor='native' cannot be used: {no_native}")
+    if name == "onednn" or no_native:
+        return OneDnnExecutor(tensors, compute, f"{why}; {no_native or 'as asked'}")
+    return NativeExecutor(tensors, why)

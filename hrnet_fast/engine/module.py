@@ -56,7 +56,7 @@ class OptimizedModule(nn.Module):
         sample = next((t for t in self._tensors if t.is_floating_point()), torch.empty(0))
         self.dtype = self.requested_dtype or sample.dtype
         self.device = sample.device
-        self.executor, self.executor_reason = make_executor(self.requested_executor, tensors, self.dtype, self.device)
+        self.executor = make_executor(self.requested_executor, tensors, self.dtype, self.device)
 
     def refresh(self) -> None:
         """Fold and pack the weights anew, after they were changed in place."""

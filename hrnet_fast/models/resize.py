@@ -22,7 +22,7 @@ def resize(x: Tensor, size: tuple[int, int], mode: str, align_corners: bool = Fa
             f"a map of {h}x{w} cannot be enlarged to {height}x{width} by a whole factor: "
             "a network that fuses by nearest up-sampling needs an input whose height and width are multiples of 32"
         )
-    return F.interpolate(x, scale_factor=height // h, mode="nearest")
+    return F.interpolate(x, scale_factor=int(height // h), mode="nearest")
 
 
 def check_input(x: Tensor, multiple: int) -> None:

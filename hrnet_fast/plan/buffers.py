@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from math import prod
 
 from .ir import Level, Value
@@ -36,16 +36,18 @@ def padded_size(shape: Sequence[int], channel_multiple: int) -> int:
 
 def place(
     shapes: Sequence[tuple[int, ...]], levels: Sequence[Level], inputs: Sequence[int], outputs: Sequence[int],
-    channel_multiple: int = 8,
+    size_of: Callable[[Sequence[int]], int],
 ) -> tuple[tuple[Value, ...], int]:  # fmt: skip
-    """Values with their offsets, and the arena's size: the largest first, each at the lowest place that is free.
+    """Values with their offsets, and the arena's size in elements, of which a value takes `size_of` its shape.
+
+    The largest first, each at the lowest place that is free.
 
     A place is free where no value already there lives at the same level. Writing and reading count as living, so an
     item never writes what another item of its level reads.
     """
     life = lifetimes(levels, inputs, outputs)
     values = [Value(tuple(shape)) for shape in shapes]
-    sizes = {v: padded_size(shapes[v], channel_multiple) for v in life if v not in set(inputs)}
+    sizes = {v: size_of(shapes[v]) for v in life if v not in set(inputs)}
     placed: list[tuple[int, int, int, int]] = []  # first level, last level, offset, end
     for value in sorted(sizes, key=lambda v: (-sizes[v], life[v])):
         birth, death = life[value]

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from torch import nn
 
-from .buffers import place
+from .buffers import padded_size, place
 from .check import check
 from .graph import Call, Graph, Ref
 from .ir import PREVIOUS, Concat, Conv, Item, Level, Plan, Sum, Term
@@ -36,7 +37,8 @@ def plan_graph(graph: Graph, name: str, channel_multiple: int = 8) -> Plan:
     levels = tuple(Level(tuple(by_level[depth])) for depth in sorted(by_level))
     inputs = tuple(index[v] for v in graph.inputs)
     outputs = tuple(index[v] for v in graph.outputs)
-    values, arena = place([shapes[v] for v in kept], levels, inputs, outputs, channel_multiple)
+    size_of = partial(padded_size, channel_multiple=channel_multiple)
+    values, arena = place([shapes[v] for v in kept], levels, inputs, outputs, size_of)
     plan = Plan(name, values, inputs, outputs, levels, arena, graph.input_tree, graph.output_tree)
     check(plan)
     return plan

@@ -29,8 +29,8 @@ class ReferenceExecutor:
         self.tensors, self.dtype, self.device, self.reason = tensors, dtype, torch.device(device), reason
         self._folded: dict[tuple, tuple[Tensor, Tensor | None]] = {}
 
-    def explain(self, level: Level) -> tuple[str, str]:
-        """(executor, reason) of a level."""
+    def explain(self, plan: Plan, level: Level) -> tuple[str, str]:
+        """(executor, reason) of a plan's level."""
         return self.name, self.reason
 
     def prepare(self, plan: Plan, watch: Watch | None = None) -> Callable[[Sequence[Tensor]], list[Tensor]]:

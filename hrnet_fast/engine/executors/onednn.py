@@ -1,4 +1,4 @@
-"""The CPU executor: folded, prepacked oneDNN convolutions in channels-last, with sums and ReLU in their epilogues."""
+"""The oneDNN executor: folded, prepacked convolutions in channels-last, with sums and ReLU in their epilogues."""
 
 from __future__ import annotations
 
@@ -27,41 +27,37 @@ def unsupported(dtype: torch.dtype) -> str | None:
 
 
 def compute_dtype(dtype: torch.dtype) -> tuple[torch.dtype, str]:
-    """The dtype in which convolutions run for a requested one, and why."""
+    """The dtype in which a CPU convolves for a requested one, and why."""
     if dtype == torch.float32:
-        return dtype, "oneDNN float32, weights packed once"
+        return dtype, "float32"
     if dtype == torch.bfloat16 and torch.cpu._is_amx_tile_supported():
-        return dtype, "oneDNN bfloat16 on AMX tiles, weights packed once"
-    return torch.float32, f"oneDNN float32: without AMX its {_name(dtype)} convolutions are slower and less exact"
+        return dtype, "bfloat16 on AMX tiles"
+    return torch.float32, f"float32, as this CPU's {_name(dtype)} convolutions are slower and less exact"
 
 
-class CpuExecutor:
+class OneDnnExecutor:
     """Plays a plan one item after another, each on all threads.
 
-    tensors: the module's parameters and buffers by key.
-    dtype: float32, bfloat16 or float16; the latter two are computed in float32 where that is faster (`compute_dtype`).
-    compute: overrides that choice.
+    tensors: the module's parameters and buffers by key. dtype: what to convolve in: float32, bfloat16 or float16.
+    why: why this executor plays, for `explain`. Weights are packed for each input size, since oneDNN's choice of a
+    kernel depends on it: packed for another size, small maps take a path that is a hundred times slower.
     Safe to call from several threads.
     """
 
-    name = "cpu"
+    name = "onednn"
 
-    def __init__(self, tensors: Mapping[str, Tensor], dtype: torch.dtype, compute: torch.dtype | None = None):
-        self.tensors = tensors
-        self.dtype, self.reason = (compute, "as asked") if compute else compute_dtype(dtype)
-        self._packed: dict[tuple, tuple[Tensor, Tensor | None]] = {}
+    def __init__(self, tensors: Mapping[str, Tensor], dtype: torch.dtype, why: str = "as asked"):
+        self.tensors, self.dtype = tensors, dtype
+        self.reason = f"oneDNN convolutions in {_name(dtype)}: {why}"
         self._params: dict[str, Tensor] = {}
         self._lock = threading.Lock()
 
-    def explain(self, level: Level) -> tuple[str, str]:
-        """(executor, reason) of a level."""
+    def explain(self, plan: Plan, level: Level) -> tuple[str, str]:
+        """(executor, reason) of a plan's level."""
         return self.name, self.reason
 
     def prepare(self, plan: Plan, watch: Watch | None = None) -> Callable[[Sequence[Tensor]], list[Tensor]]:
-        """A function from inputs to results, in the plan's order. Weights are folded and packed once for all plans.
-
-        watch: called with each item and its result.
-        """
+        """A function from inputs to results, in the plan's order. watch: called with each item and its result."""
         with self._lock:
             steps = [(item.out, _watched(item, self._step(item, plan), watch)) for item in plan.items()]
         dead = _dead_after(plan)
@@ -82,7 +78,7 @@ class CpuExecutor:
 
     def _step(self, item: Item, plan: Plan) -> Step:
         if isinstance(item, Conv):
-            return self._conv(item)
+            return self._conv(item, plan)
         if isinstance(item, Sum):
             return _sum(item.terms, item.relu, len(plan.values[item.out].shape))
         if isinstance(item, Concat):
@@ -94,9 +90,9 @@ class CpuExecutor:
                     self._params[arg.name] = self.tensors[arg.name].detach().to(self.dtype)
         return lambda values: call(item, values, self._params.__getitem__)
 
-    def _conv(self, item: Conv) -> Step:
+    def _conv(self, item: Conv, plan: Plan) -> Step:
         conv = item.conv
-        weight, bias = self._weights(item)
+        weight, bias = self._weights(item, plan)
         geometry = (list(conv.padding), list(conv.stride), list(conv.dilation), conv.groups)
         read = _sum(item.sources, item.source_relu) if item.has_prologue else _get(item.sources[0].value)
         plain = [term.value for term in item.terms if term.resize is None]
@@ -119,16 +115,14 @@ class CpuExecutor:
 
         return step
 
-    def _weights(self, item: Conv) -> tuple[Tensor, Tensor | None]:
-        key = (item.conv, item.norm)
-        if key not in self._packed:
-            conv = item.conv
-            weight, bias = fold(item, self.tensors, self.dtype)
-            packed = torch.ops.mkldnn._reorder_convolution_weight(
-                weight, list(conv.padding), list(conv.stride), list(conv.dilation), conv.groups, None
-            )
-            self._packed[key] = packed, bias
-        return self._packed[key]
+    def _weights(self, item: Conv, plan: Plan) -> tuple[Tensor, Tensor | None]:
+        conv, source = item.conv, item.sources[0]
+        shape = plan.values[source.value].shape
+        if source.resize is not None:
+            shape = (*shape[:2], *source.resize.size)
+        weight, bias = fold(item, self.tensors, self.dtype)
+        geometry = (list(conv.padding), list(conv.stride), list(conv.dilation), conv.groups)
+        return torch.ops.mkldnn._reorder_convolution_weight(weight, *geometry, list(shape)), bias
 
 
 def _watched(item: Item, step: Step, watch: Watch | None) -> Step:

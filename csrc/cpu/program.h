@@ -1,0 +1,83 @@
+// A plan for the CPU as flat data: levels of items over float32 maps. No torch header.
+//
+// A map lies channels-last with a border of one zero pixel on each side, so that a 3x3 convolution has no border cases:
+// [n, height + 2, width + 2, channels]. Maps live in buffers that the caller owns and passes at each run.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "resize_sum.h"  // kMaxTerms
+
+namespace hrnet_fast {
+
+struct Map {
+  int buffer;
+  int64_t offset;  // of pixel (-1, -1) of image 0, in floats
+  int64_t batch, height, width, channels;
+
+  int64_t row() const { return (width + 2) * channels; }
+  int64_t image() const { return (height + 2) * row(); }
+  // Offset of pixel (y, x) of image n, both counted from the first pixel that is not border.
+  int64_t at(int64_t n, int64_t y, int64_t x) const { return offset + n * image() + (y + 1) * row() + (x + 1) * channels; }
+};
+
+// A summand: a map, interpolated to the size of the sum. Taps are empty along an axis of equal size.
+struct Summand {
+  int map;
+  std::vector<Tap<float>> rows, cols;
+};
+
+enum class Relu { none, last, first };
+
+// Convolution: out = relu(conv(in) + bias + summands); sum: the same without a convolution (in < 0).
+struct Item {
+  int out;
+  int64_t channel;    // first channel of `out` that is written
+  int64_t channels;   // how many
+  int in = -1;
+  const float* weights = nullptr;  // [blocks][taps][in channels][16 * vectors of the block], see block_vectors
+  const float* bias = nullptr;     // padded with zeros to whole vectors
+  int64_t stride_h = 1, stride_w = 1;
+  std::vector<int64_t> taps;  // offsets in floats from the input pixel at (y * stride_h - 1, x * stride_w - 1)
+  std::vector<Summand> summands;
+  Relu relu = Relu::none;
+  bool clears_border = true;  // the first writer of a map also zeroes its border
+
+  double cost(const std::vector<Map>& maps) const;  // in multiply-adds, roughly
+};
+
+// Output channels go in blocks of two vectors; an odd number of vectors ends in a block of three (or is one of one).
+inline int64_t block_vectors(int64_t vectors, int64_t first) {
+  const int64_t left = vectors - first;
+  return left == 3 || left == 1 ? left : 2;
+}
+
+// Computes units [begin, end) of an item. A unit is kUnit pixels of one block of output channels.
+constexpr int64_t kUnit = 24;
+int64_t units(const Item& item, const std::vector<Map>& maps);
+using ItemKernel = void (*)(const Item&, const std::vector<Map>&, float* const* buffers, int64_t begin, int64_t end);
+void run_item__avx512(const Item&, const std::vector<Map>&, float* const* buffers, int64_t begin, int64_t end);
+
+class Program {
+ public:
+  int add_map(const Map& map);
+  void add_level() { levels_.emplace_back(); }
+  void add_item(Item item) {
+    if (levels_.empty()) add_level();
+    levels_.back().push_back(std::move(item));
+  }
+  const std::vector<Map>& maps() const { return maps_; }
+
+  // Plays levels [begin, end) on as many threads as OpenMP gives, all in one parallel region. Results do not depend on
+  // their number.
+  void run(float* const* buffers, int64_t begin, int64_t end) const;
+
+ private:
+  void run_level(int64_t level, float* const* buffers, int thread, int threads) const;
+
+  std::vector<Map> maps_;
+  std::vector<std::vector<Item>> levels_;
+};
+
+}  // namespace hrnet_fast

@@ -1,0 +1,118 @@
+// The Python class _C.CpuProgram: built once from a plan, then run. Arguments are checked here, not where it computes.
+#include <pybind11/pybind11.h>
+#include <pybind11/stl.h>
+
+#include <stdexcept>
+#include <string>
+#include <tuple>
+
+#include "cpu/features.h"
+#include "cpu/program.h"
+
+namespace py = pybind11;
+
+namespace hrnet_fast {
+namespace {
+
+// (map, mode or "" for a map of equal size, align_corners)
+using SummandSpec = std::tuple<int, std::string, bool>;
+
+void require(bool good, const char* sentence) {
+  if (!good) throw std::invalid_argument(std::string("CpuProgram: ") + sentence);
+}
+
+const Map& map_at(const Program& program, int index) {
+  require(index >= 0 && index < int(program.maps().size()), "there is no map of that index");
+  return program.maps()[index];
+}
+
+std::vector<Tap<float>> taps(const std::string& mode, bool align_corners, int64_t in, int64_t out) {
+  std::vector<Tap<float>> all;
+  if (in == out) return all;
+  require(mode == "nearest" || mode == "bilinear", "a map of another size needs mode 'nearest' or 'bilinear'");
+  for (int64_t i = 0; i < out; ++i)
+    all.push_back(resize_tap<float>(mode == "nearest" ? Mode::nearest : Mode::bilinear, align_corners, i, in, out));
+  return all;
+}
+
+std::vector<Summand> summands(const Program& program, const Map& out, int64_t channels,
+                              const std::vector<SummandSpec>& specs) {
+  require(specs.size() <= kMaxTerms, "an item takes at most 8 summands");
+  std::vector<Summand> all;
+  for (const auto& [index, mode, align_corners] : specs) {
+    const Map& map = map_at(program, index);
+    require(map.batch == out.batch && map.channels == channels, "a summand has another batch or number of channels");
+    all.push_back({index, taps(mode, align_corners, map.height, out.height),
+                   taps(mode, align_corners, map.width, out.width)});
+  }
+  return all;
+}
+
+Relu relu_of(const std::string& name) {
+  require(name == "none" || name == "last" || name == "first", "relu must be 'none', 'last' or 'first'");
+  return name == "none" ? Relu::none : name == "last" ? Relu::last : Relu::first;
+}
+
+void add_sum(Program& program, int out, int64_t channel, int64_t channels, const std::vector<SummandSpec>& specs,
+             const std::string& relu) {
+  const Map& to = map_at(program, out);
+  require(channel >= 0 && channels > 0 && channel + channels <= to.channels, "the channels do not fit the result");
+  Item item;
+  item.out = out, item.channel = channel, item.channels = channels;
+  item.summands = summands(program, to, channels, specs);
+  item.relu = relu_of(relu);
+  item.clears_border = channel == 0;
+  program.add_item(std::move(item));
+}
+
+void add_conv(Program& program, int out, int in, uintptr_t weights, uintptr_t bias, std::pair<int64_t, int64_t> kernel,
+              std::pair<int64_t, int64_t> stride, std::pair<int64_t, int64_t> padding,
+              std::pair<int64_t, int64_t> dilation, const std::vector<SummandSpec>& specs, const std::string& relu) {
+  const Map &to = map_at(program, out), &from = map_at(program, in);
+  const auto fits = [](int64_t size, int64_t result, int64_t k, int64_t s, int64_t p, int64_t d) {
+    return p <= 1 && (size + 2 * p - d * (k - 1) - 1) / s + 1 == result;
+  };
+  require(fits(from.height, to.height, kernel.first, stride.first, padding.first, dilation.first) &&
+              fits(from.width, to.width, kernel.second, stride.second, padding.second, dilation.second) &&
+              from.batch == to.batch,
+          "the result's size is not that of the convolution, or it pads by more than one pixel");
+  Item item;
+  item.out = out, item.channel = 0, item.channels = to.channels, item.in = in;
+  item.weights = reinterpret_cast<const float*>(weights), item.bias = reinterpret_cast<const float*>(bias);
+  item.stride_h = stride.first, item.stride_w = stride.second;
+  for (int64_t y = 0; y < kernel.first; ++y)
+    for (int64_t x = 0; x < kernel.second; ++x)
+      item.taps.push_back((1 - padding.first + y * dilation.first) * from.row() +
+                          (1 - padding.second + x * dilation.second) * from.channels);
+  item.summands = summands(program, to, to.channels, specs);
+  item.relu = relu_of(relu);
+  program.add_item(std::move(item));
+}
+
+void run(const Program& program, const std::vector<uintptr_t>& buffers, int64_t begin, int64_t end) {
+  std::vector<float*> pointers;
+  for (const uintptr_t buffer : buffers) pointers.push_back(reinterpret_cast<float*>(buffer));
+  py::gil_scoped_release release;
+  program.run(pointers.data(), begin, end);
+}
+
+}  // namespace
+
+void bind_program(py::module_& m) {
+  m.def(
+      "cpu_program_isa",
+      [] { return cpu_features().avx512f && std::string(cpu_isa()) == "avx512" ? "avx512" : ""; },
+      "The instruction set that CpuProgram uses on this machine; empty where it has none.");
+  py::class_<Program>(m, "CpuProgram", "Levels of items over float32 maps; hrnet_fast/engine/executors/native.py builds it.")
+      .def(py::init<>())
+      .def("add_map",
+           [](Program& program, int buffer, int64_t offset, int64_t n, int64_t h, int64_t w, int64_t c) {
+             return program.add_map({buffer, offset, n, h, w, c});
+           })
+      .def("add_level", &Program::add_level)
+      .def("add_conv", &add_conv)
+      .def("add_sum", &add_sum)
+      .def("run", &run);
+}
+
+}  // namespace hrnet_fast
