@@ -19,8 +19,8 @@ from benchmarks.photo import photo
 from benchmarks.progress import Progress
 from benchmarks.results import Row, row_of
 from benchmarks.runners import Call, Runner
-from benchmarks.weights import fill_weights
 from hrnet_fast import testing
+from hrnet_fast.testing import fill_weights
 
 GROSS = 10.0  # times torch's own error: beyond that, numbers are wrong in any precision
 

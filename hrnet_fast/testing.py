@@ -6,12 +6,13 @@ import ctypes
 import gc
 import random
 import time
+import zlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 TOLERANCE_FACTOR = 2.0  # as flash-attention's tests: at most twice the error of plain PyTorch in the same dtype
 
@@ -101,6 +102,33 @@ def assert_close(got: object, want: object, error_torch: float) -> None:
     if not within_tolerance(report.error, error_torch):
         limit = TOLERANCE_FACTOR * error_torch
         raise AssertionError(f"{report}; at most {limit:.2e} is allowed, twice plain PyTorch's {error_torch:.2e}")
+
+
+def fill_weights(model: nn.Module) -> nn.Module:
+    """Fills every tensor of the state dict from its key and shape alone, in place, and returns the model in eval mode.
+
+    Convolutions get He's normal initialisation; norms get scales below one, so that sums of many residual blocks
+    neither overflow 16-bit types nor fade into denormals, which some CPUs compute slowly.
+    """
+    with torch.no_grad():
+        for key, tensor in model.state_dict().items():
+            tensor.copy_(_values(key, tensor))
+    return model.eval()
+
+
+def _values(key: str, like: Tensor) -> Tensor:
+    if not like.is_floating_point():
+        return torch.zeros_like(like)
+    generator = torch.Generator().manual_seed(zlib.crc32(key.encode()))
+    shape = tuple(like.shape)
+    if like.dim() >= 2:
+        fan_in = like[0].numel()
+        return torch.randn(shape, generator=generator) * (2.0 / fan_in) ** 0.5
+    if key.endswith("running_var"):
+        return torch.empty(shape).uniform_(0.5, 1.5, generator=generator)
+    if key.endswith("weight"):
+        return torch.empty(shape).uniform_(0.3, 0.7, generator=generator)
+    return torch.randn(shape, generator=generator) * 0.1
 
 
 @dataclass(frozen=True)

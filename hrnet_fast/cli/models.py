@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from hrnet_fast import create_model, load_weights
+from hrnet_fast.testing import fill_weights
 from hrnet_fast.weights import LoadReport
 
 from .arguments import model_name
@@ -47,25 +48,8 @@ def zero_model(args: argparse.Namespace) -> nn.Module:
 
 
 def random_model(args: argparse.Namespace) -> nn.Module:
-    """The named model with random weights under which activations keep their scale through all blocks.
-
-    He's normal initialisation; norms scale by less than one, so that sums of many residual blocks stay within the
-    range of the 16-bit types. The same numbers in every run.
-    """
-    model = _uninitialised(args)
-    generator = torch.Generator().manual_seed(0)
-    for key, tensor in model.state_dict().items():
-        if not tensor.is_floating_point():
-            tensor.zero_()
-        elif tensor.dim() > 1:
-            tensor.normal_(0.0, (2.0 / tensor[0].numel()) ** 0.5, generator=generator)
-        elif key.endswith("running_var"):
-            tensor.uniform_(0.5, 1.5, generator=generator)
-        elif key.endswith("weight"):
-            tensor.uniform_(0.3, 0.7, generator=generator)
-        else:
-            tensor.normal_(0.0, 0.1, generator=generator)
-    return model
+    """The named model with random weights, the same in every run."""
+    return fill_weights(_uninitialised(args))
 
 
 def weighted_model(args: argparse.Namespace) -> tuple[nn.Module, LoadReport | None]:

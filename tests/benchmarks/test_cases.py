@@ -10,8 +10,8 @@ from benchmarks.cases import PROFILES, Case, make_cases, parse_size
 from benchmarks.photo import photo
 from benchmarks.plan import make_plan
 from benchmarks.runners import RIVALS, choose_rivals
-from benchmarks.weights import fill_weights
 from hrnet_fast.models import ARCHITECTURES
+from hrnet_fast.testing import fill_weights
 
 NO_OPTIONS = dict.fromkeys(("models", "size", "batch", "dtype", "rivals", "seconds", "threads", "out"))
 
