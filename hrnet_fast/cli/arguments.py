@@ -56,7 +56,7 @@ def add_input(parser: argparse.ArgumentParser) -> None:
 
 
 def add_executor(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--executor", default="auto", metavar="NAME", help="auto, cpu or reference (default: auto)")
+    parser.add_argument("--executor", default="auto", metavar="NAME", help="auto, native, onednn or reference (default: auto)")
 
 
 def model_name(args: argparse.Namespace) -> str:
