@@ -56,7 +56,8 @@ def add_input(parser: argparse.ArgumentParser) -> None:
 
 
 def add_executor(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--executor", default="auto", metavar="NAME", help="auto, native, onednn or reference (default: auto)")
+    names = "auto, native, onednn or reference (default: auto)"
+    parser.add_argument("--executor", default="auto", metavar="NAME", help=names)
 
 
 def model_name(args: argparse.Namespace) -> str:
