@@ -27,9 +27,15 @@ PYBIND11_MODULE(TORCH_EXTENSION_NAME, m) {
 #else
         info["cuda"] = py::none();
 #endif
+#ifdef _OPENMP
+        info["openmp"] = true;
+#else
+        info["openmp"] = false;
+#endif
         return info;
       },
-      "What this file was compiled with: torch, compiler, and the CUDA toolkit or None.");
+      "What this file was compiled with: torch, compiler, the CUDA toolkit or None, and whether loops run in "
+      "parallel.");
   m.def(
       "cpu_features",
       [] {

@@ -138,6 +138,7 @@ def test_what_was_asked_for_is_what_runs():
         info = extension().module.build_info()
         assert info["torch"].split(".")[:2] == TORCH.split(".")
         assert (info["cuda"] is not None) == (extension().kind == "cuda")
+        assert info["openmp"], "without OpenMP at::parallel_for is a plain loop"
 
 
 @pytest.fixture(scope="module")
