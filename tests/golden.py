@@ -62,6 +62,6 @@ def fill(model: nn.Module) -> nn.Module:
 def golden_error(data: dict, index: int, output: torch.Tensor) -> float:
     """Relative L2 over the values that the file keeps of output `index`."""
     kept = data["outputs"][index]
-    want = np.array(kept["values"])
+    want = np.array(kept["value"])
     got = output.double().flatten()[torch.tensor(kept["index"])].numpy()
     return float(np.linalg.norm(got - want) / np.linalg.norm(want))

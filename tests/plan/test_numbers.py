@@ -55,7 +55,7 @@ def test_bottleneck_branches():
     assert_same(*play(create_model("hrnet_w12.cls_bottleneck_in1k"), torch.randn(1, 3, 64, 64, dtype=torch.float64)))
 
 
-@pytest.mark.parametrize("name", ["pose_w32_coco_256x192", "seg_w48_lip", "cls_w18_small_v1"])
+@pytest.mark.parametrize("name", ["cls_w18_small_v1", "landmark_w18_300w"])
 def test_golden_outputs_of_the_official_code(name):
     data = golden(name)
     results, _ = play(create_model(MODELS[name]), golden_input(data))
