@@ -16,7 +16,6 @@ from torch.utils import _pytree as pytree
 from ..plan import Plan, inference_view, make_plan, named_tensors, unwrap
 from .choose import make_executor
 
-MAX_PLANS = 64  # shapes whose plans are kept; the least recently used one goes first
 FLOATING = (torch.float64, torch.float32, torch.bfloat16, torch.float16)
 
 
@@ -77,7 +76,7 @@ class OptimizedModule(nn.Module):
             if program is None:
                 plan = make_plan(self._view, *inputs)
                 program = self._programs[key] = _Program(plan, self.executor.prepare(plan))
-                if len(self._programs) > MAX_PLANS:
+                if len(self._programs) > self.executor.max_plans:  # the least recently used one goes
                     self._programs.popitem(last=False)
             else:
                 self._programs.move_to_end(key)

@@ -189,8 +189,8 @@ def test_a_new_shape_is_planned_once(pose, monkeypatch):
 
 
 def test_plans_are_bounded(pose, monkeypatch):
-    monkeypatch.setattr(engine_module, "MAX_PLANS", 2)
     fast = optimize(pose)
+    monkeypatch.setattr(fast.executor, "max_plans", 2)
     for size in (32, 64, 96, 128):
         fast(torch.randn(1, 3, size, size))
     assert len(fast._programs) == 2

@@ -51,6 +51,7 @@ class NativeExecutor:
     """
 
     name = "native"
+    max_plans = 64  # shapes whose plans a module keeps
     dtype = torch.float32
 
     def __init__(self, tensors: Mapping[str, Tensor], why: str = "float32"):

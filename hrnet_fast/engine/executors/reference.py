@@ -21,6 +21,7 @@ class ReferenceExecutor:
     """
 
     name = "reference"
+    max_plans = 64  # shapes whose plans a module keeps
 
     def __init__(
         self, tensors: Mapping[str, Tensor], dtype: torch.dtype, device: torch.device | str = "cpu",
