@@ -85,7 +85,8 @@ ISA inline __m512 value(const Corner& s, int64_t c, __mmask16 mask) {
 
 ISA inline __m512 relu(__m512 v) { return _mm512_max_ps(_mm512_setzero_ps(), v); }  // in this order a NaN stays a NaN
 
-// Adds the summands to `vectors` vectors of channels from `c` on at one pixel, and stores them.
+// Adds bias and summands to `vectors` vectors of channels from `c` on at one pixel, and stores them. The bias comes last,
+// as in torch: first, a large one would round every product that follows.
 ISA inline void finish(const Work& work, const __m512* sums, int64_t vectors, const Pixel& p, int64_t c) {
   const Item& item = work.item;
   Corner corners[kMaxTerms];
@@ -98,7 +99,7 @@ ISA inline void finish(const Work& work, const __m512* sums, int64_t vectors, co
   for (int64_t v = 0; v < vectors; ++v) {
     const int64_t left = item.channels - c - 16 * v;
     const __mmask16 mask = left >= 16 ? __mmask16(0xffff) : __mmask16((1u << left) - 1u);
-    __m512 total = sums ? sums[v] : _mm512_setzero_ps();
+    __m512 total = sums ? _mm512_add_ps(sums[v], _mm512_loadu_ps(item.bias + c + 16 * v)) : _mm512_setzero_ps();
     if (item.relu == Relu::first) total = relu(total);
     for (int k = 0; k < count; ++k) total = _mm512_add_ps(total, value(corners[k], 16 * v, mask));
     if (item.relu == Relu::last) total = relu(total);
@@ -121,7 +122,7 @@ ISA void tile(const Work& work, Pixel& next, int count, int64_t c, const float* 
   }
   __m512 sums[P][V];
   for (int p = 0; p < P; ++p)
-    for (int v = 0; v < V; ++v) sums[p][v] = _mm512_loadu_ps(item.bias + c + 16 * v);
+    for (int v = 0; v < V; ++v) sums[p][v] = _mm512_setzero_ps();
   for (const int64_t tap : item.taps) {
     const float* x[P];
     for (int p = 0; p < P; ++p) x[p] = start[p] + tap;

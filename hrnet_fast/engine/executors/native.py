@@ -74,7 +74,7 @@ class NativeExecutor:
         if why := unsuited(plan):
             return self._onednn(why).prepare(plan, watch)
         with self._lock:
-            program = _Program(with_prologues_as_sums(plan), self._weights, self.tensors, watch)
+            program = _Program(with_prologues_as_sums(plan), self._weights, self.tensors, _only_of(plan, watch))
         return program.run
 
     def _onednn(self, why: str) -> OneDnnExecutor:
@@ -85,6 +85,12 @@ class NativeExecutor:
         if key not in self._packed:
             self._packed[key] = pack(*fold(item, self.tensors, torch.float32))
         return self._packed[key]
+
+
+def _only_of(plan: Plan, watch: Watch | None) -> Watch | None:
+    """Watches the plan's own items, not the sums that this executor writes out beside them."""
+    own = {item.out for item in plan.items()}
+    return None if watch is None else lambda item, result: watch(item, result) if item.out in own else None
 
 
 def pack(weight: Tensor, bias: Tensor | None) -> tuple[Tensor, Tensor]:
