@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 TOLERANCE_FACTOR = 2.0  # as flash-attention's tests: at most twice the error of plain PyTorch in the same dtype
 
@@ -114,6 +115,16 @@ def fill_weights(model: nn.Module) -> nn.Module:
         for key, tensor in model.state_dict().items():
             tensor.copy_(_values(key, tensor))
     return model.eval()
+
+
+class without_init(TorchFunctionMode):
+    """Leaves new parameters as they were allocated: drawing them costs a second, and `fill_weights` writes others."""
+
+    def __torch_function__(self, function, types, args=(), kwargs=None):
+        name = getattr(function, "__name__", "")
+        if name in ("normal_", "uniform_") or getattr(function, "__module__", "") == "torch.nn.init":
+            return args[0] if args else kwargs["tensor"]
+        return function(*args, **(kwargs or {}))
 
 
 def _values(key: str, like: Tensor) -> Tensor:

@@ -7,25 +7,14 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.overrides import TorchFunctionMode
 
 from hrnet_fast import create_model, load_weights
-from hrnet_fast.testing import fill_weights
+from hrnet_fast.testing import fill_weights, without_init
 from hrnet_fast.weights import LoadReport
 
 from .arguments import model_name
 
 RANDOM = "random weights (He's initialisation), as no --weights FILE was given"
-
-
-class _SkipInit(TorchFunctionMode):
-    """Leaves new parameters as they were allocated: drawing them costs a second, and here others take their place."""
-
-    def __torch_function__(self, function, types, args=(), kwargs=None):
-        name = getattr(function, "__name__", "")
-        if name in ("normal_", "uniform_") or getattr(function, "__module__", "") == "torch.nn.init":
-            return args[0] if args else kwargs["tensor"]
-        return function(*args, **(kwargs or {}))
 
 
 def options(args: argparse.Namespace) -> dict[str, Any]:
@@ -35,7 +24,7 @@ def options(args: argparse.Namespace) -> dict[str, Any]:
 
 def shape_model(args: argparse.Namespace) -> nn.Module:
     """The named model on the meta device: shapes without data, at once."""
-    with torch.device("meta"), _SkipInit():
+    with torch.device("meta"), without_init():
         return create_model(model_name(args), **options(args)).eval()
 
 
@@ -69,5 +58,5 @@ def torch_dtype(args: argparse.Namespace) -> torch.dtype:
 
 
 def _uninitialised(args: argparse.Namespace) -> nn.Module:
-    with _SkipInit():
+    with without_init():
         return create_model(model_name(args), **options(args)).eval()

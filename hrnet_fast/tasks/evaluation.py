@@ -1,0 +1,79 @@
+"""What an evaluation gives: the paper's row beside ours, and where the time went."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+WIDTH = 100
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """A model on a data set; `print(evaluation)` is a table of at most 100 columns.
+
+    task, dataset, model: names; dataset says the split too. images: how many were read.
+    metrics: metric -> value in the unit that the papers print (percent, NME in percent of the normaliser).
+    paper: the paper's row for this model and data set, metric -> value in the same unit; None if there is none.
+    seconds: stage -> seconds over all images. notes: sentences on what a reader must know to trust the row.
+    """
+
+    task: str
+    dataset: str
+    model: str
+    images: int
+    metrics: dict[str, float]
+    paper: dict[str, float] | None = None
+    seconds: dict[str, float] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    def __str__(self) -> str:
+        lines = textwrap.wrap(f"{self.model} on {self.dataset}: {self.images} images", WIDTH)
+        lines += ["", *_scores(self.metrics, self.paper or {})]
+        if self.seconds:
+            lines += ["", *_times(self.seconds, self.images)]
+        for note in self.notes:
+            lines += textwrap.wrap(f"note: {note}", WIDTH, subsequent_indent="      ")
+        return "\n".join(lines)
+
+
+def _scores(metrics: Mapping[str, float], paper: Mapping[str, float]) -> list[str]:
+    """Three rows (name, paper, ours), broken where a line is full; metrics of the paper that were not measured too."""
+    names = [*metrics, *(name for name in paper if name not in metrics)]
+    blocks, used = [[]], WIDTH
+    for name in names:
+        width = max(8, len(name) + 2)
+        if used + width > WIDTH:
+            blocks.append([])
+            used = len("paper")
+        used += width
+        blocks[-1].append((name, width))
+    lines = []
+    for block in filter(None, blocks):
+        lines.append(_row("", [(name, width) for name, width in block]))
+        if paper:
+            lines.append(_row("paper", [(_number(paper.get(name)), width) for name, width in block]))
+        lines.append(_row("ours", [(_number(metrics.get(name)), width) for name, width in block]))
+    return lines
+
+
+def _times(seconds: Mapping[str, float], images: int) -> list[str]:
+    total = sum(seconds.values())
+    lines = [f"{'stage':<16}{'ms/image':>10}{'share':>8}"]
+    for name, spent in seconds.items():
+        share = spent / total if total else 0.0
+        lines.append(f"{name:<16}{1e3 * spent / max(images, 1):>10.2f}{share:>8.1%}")
+    return [*lines, f"{'all':<16}{1e3 * total / max(images, 1):>10.2f}"]
+
+
+def _row(title: str, cells: list[tuple[str, int]]) -> str:
+    return (f"{title:<5}" + "".join(f"{text:>{width}}" for text, width in cells)).rstrip()
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.2f}"

@@ -1,0 +1,168 @@
+"""Pictures from wherever they are, as uint8 RGB."""
+
+from __future__ import annotations
+
+import io
+import os
+import struct
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+Source = Any  # a path, the bytes of a file, a PIL image, a uint8 array (H, W[, C]) or a uint8 tensor (C, H, W)
+
+_ORIENTATION = 0x0112  # the EXIF tag (CIPA DC-008, 4.6.4)
+
+
+class ImageError(ValueError):
+    """A picture cannot be read; the message is one sentence that names it."""
+
+
+def read_image(source: Source) -> Tensor:
+    """A picture as uint8 (H, W, 3) RGB, contiguous.
+
+    source: a path; the bytes of an image file; a PIL image; a uint8 array (H, W), (H, W, 1), (H, W, 3) RGB or
+        (H, W, 4) RGBA; or a uint8 tensor (1 or 3 or 4, H, W) as torchvision's, which stays on its device.
+    Grey is repeated, CMYK and palettes are converted, 16-bit grey keeps its high byte, alpha is dropped (as OpenCV's
+    and so the official loaders do). An EXIF orientation is applied. Of an animation it is the first frame.
+    An array or tensor that already fits is not copied.
+    Errors: FileNotFoundError; ImageError for files that are cut off, damaged or no pictures, and for shapes that do not
+    fit; TypeError for other types and dtypes.
+    """
+    if isinstance(source, Tensor):
+        return _from_tensor(source)
+    if isinstance(source, np.ndarray):
+        return _from_array(source)
+    if isinstance(source, (bytes, bytearray, memoryview)):
+        return _from_file(io.BytesIO(source), "the given bytes")
+    if isinstance(source, (str, os.PathLike)):
+        return _from_path(Path(source))
+    from PIL import Image  # read_image's other sources need no Pillow
+
+    if isinstance(source, Image.Image):
+        return _from_pil(source, "the given PIL image")
+    raise TypeError(
+        f"a picture must be a path, the bytes of a file, a PIL image, a uint8 array (H, W, 3) or a uint8 tensor "
+        f"(3, H, W), not {type(source).__name__}"
+    )
+
+
+def image_size(source: Source) -> tuple[int, int]:
+    """(height, width) of the picture that `read_image` would give; of a file only the header is read."""
+    if isinstance(source, (str, os.PathLike)):
+        with _open(Path(source), str(source)) as image:
+            width, height = image.size
+            return (width, height) if _orientation(image) >= 5 else (height, width)
+    return tuple(read_image(source).shape[:2])
+
+
+def _from_path(path: Path) -> Tensor:
+    with _open(path, str(path)) as image:
+        return _from_pil(image, str(path))
+
+
+def _from_file(file: io.BytesIO, name: str) -> Tensor:
+    with _open(file, name) as image:
+        return _from_pil(image, name)
+
+
+def _open(file: Path | io.BytesIO, name: str) -> Image.Image:
+    try:
+        from PIL import Image, UnidentifiedImageError
+    except ImportError:
+        raise RuntimeError('reading pictures needs Pillow: pip install "hrnet_fast[tasks]"') from None
+
+    try:
+        return Image.open(file)
+    except FileNotFoundError:
+        raise FileNotFoundError(f"there is no picture {name}") from None
+    except UnidentifiedImageError:
+        raise ImageError(f"{name} is not a picture that Pillow can read, or it is damaged at its beginning") from None
+    except Image.DecompressionBombError:
+        raise ImageError(f"{name} claims to have more pixels than Pillow's Image.MAX_IMAGE_PIXELS allows") from None
+    except (OSError, SyntaxError, ValueError) as error:
+        raise ImageError(f"{name} cannot be opened: {_reason(error)}") from None
+
+
+def _from_pil(image: Image.Image, name: str) -> Tensor:
+    try:
+        image.load()
+    except (OSError, SyntaxError, ValueError, EOFError) as error:
+        raise ImageError(f"{name} is cut off or damaged: {_reason(error)}") from None
+    if min(image.size) < 1:
+        raise ImageError(f"{name} has no pixels: its size is {image.width} x {image.height}")
+    return _upright(_pixels(image, name), _orientation(image))
+
+
+def _pixels(image: Image.Image, name: str) -> Tensor:
+    """The loaded picture, as stored: uint8 (H, W, 3)."""
+    if image.mode == "F":
+        raise ImageError(f"{name} holds floating-point pixels, whose range is not known: convert it to 8 bits first")
+    if image.mode.startswith("I"):
+        values = np.array(image)
+        if values.min() < 0 or values.max() > 0xFFFF:
+            raise ImageError(f"{name} holds 32-bit pixels, whose range is not known: convert it to 8 bits first")
+        return _grey((values >> 8).astype(np.uint8))
+    if image.mode != "RGB":
+        image = image.convert("RGB")
+    pixels = torch.empty(image.height, image.width, 3, dtype=torch.uint8)
+    pixels.numpy()[:] = image
+    return pixels
+
+
+def _orientation(image: Image.Image) -> int:
+    """1 (upright) to 8; damaged EXIF data say nothing, so the pixels are taken as they lie."""
+    try:
+        value = image.getexif().get(_ORIENTATION, 1)
+    except (OSError, SyntaxError, ValueError, KeyError, struct.error):
+        return 1
+    return value if isinstance(value, int) and 1 <= value <= 8 else 1
+
+
+def _upright(pixels: Tensor, orientation: int) -> Tensor:
+    """Pixels as they are to be seen: orientations 5 to 8 are transposed, then rows and columns are reversed."""
+    if orientation == 1:
+        return pixels
+    if orientation >= 5:
+        pixels = pixels.transpose(0, 1)
+    flips = {2: (1,), 3: (0, 1), 4: (0,), 5: (), 6: (1,), 7: (0, 1), 8: (0,)}[orientation]
+    return pixels.flip(flips).contiguous()
+
+
+def _from_array(array: np.ndarray) -> Tensor:
+    if array.dtype != np.uint8:
+        raise TypeError(f"an array of a picture must be uint8 (0 to 255), not {array.dtype}")
+    if array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] not in (1, 3, 4)) or 0 in array.shape:
+        raise ImageError(f"an array of a picture must be (H, W) or (H, W, 3), not {array.shape}")
+    if array.ndim == 2 or array.shape[2] == 1:
+        return _grey(array.reshape(array.shape[:2]))
+    array = array[..., :3]
+    return torch.from_numpy(np.require(array, requirements=["C", "W"]))
+
+
+def _from_tensor(tensor: Tensor) -> Tensor:
+    if tensor.dtype != torch.uint8:
+        raise TypeError(f"a tensor of a picture must be torch.uint8 (0 to 255), not {tensor.dtype}")
+    if tensor.dim() != 3 or tensor.shape[0] not in (1, 3, 4) or tensor.numel() == 0:
+        raise ImageError(
+            f"a tensor of a picture must be (3, H, W), as torchvision reads it, not {tuple(tensor.shape)}; "
+            "give (H, W, 3) as an array"
+        )
+    return tensor[:3].permute(1, 2, 0).expand(-1, -1, 3).contiguous()
+
+
+def _grey(values: np.ndarray) -> Tensor:
+    """(H, W) -> (H, W, 3)."""
+    return torch.from_numpy(np.repeat(values[..., None], 3, axis=2))
+
+
+def _reason(error: Exception) -> str:
+    """A library's message as a part of a sentence."""
+    text = getattr(error, "strerror", None) or str(error) or type(error).__name__
+    return text.splitlines()[0].rstrip(".")

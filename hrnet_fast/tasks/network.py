@@ -1,0 +1,206 @@
+"""The one door from pictures to networks: a name or a module in, an optimized network out."""
+
+from __future__ import annotations
+
+import copy
+import os
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ..api import OptimizedModule, optimize
+from ..models import HRNetConfig, create_model
+from ..testing import fill_weights, without_init
+from ..weights import CheckpointError, LoadReport, load_weights
+from .registry import HEADS, task_of
+
+# Pieces that a batch is split into: any size then needs the plans of five shapes only.
+PIECES = (16, 8, 4, 2, 1)
+# A piece of more than one image holds at most as many pixels as one picture of Cityscapes (1024 x 2048).
+MAX_PIXELS = 1 << 21
+
+# Height and width for a module that does not say its own: the sizes of the papers' tables.
+_INPUT_SIZES = {
+    "pose": (256, 192),
+    "segmentation": (1024, 2048),
+    "landmark": (256, 256),
+    "classification": (224, 224),
+}
+
+
+class Network:
+    """An optimized network that takes batches of any size.
+
+    module: the OptimizedModule. name: the model's. config: its HRNetConfig, None for a module of another code base.
+    task: what its outputs are read as. input_size: (height, width) of the images that it was made for. device: where
+    images must lie. num_outputs: keypoints, landmarks or classes. random_weights: True if no weights were given for a
+    name, so that results mean nothing. loaded: the report of loading the weights, None if they were not loaded here.
+    """
+
+    def __init__(
+        self,
+        module: nn.Module,
+        task: str,
+        name: str,
+        input_size: tuple[int, int],
+        *,
+        config: HRNetConfig | None = None,
+        random_weights: bool = False,
+        loaded: LoadReport | None = None,
+    ) -> None:
+        self.module, self.task, self.name, self.input_size = module, task, name, tuple(input_size)
+        self.config, self.random_weights, self.loaded = config, random_weights, loaded
+        self._shapes = _output_shapes(module, self.input_size)
+        _check_outputs(task, name, self._shapes)
+        self.num_outputs: int = self._shapes[-1][1]
+
+    @property
+    def device(self) -> torch.device:
+        return self.module.device
+
+    def __call__(self, images: Tensor) -> Tensor | list[Tensor]:
+        """The network's outputs.
+
+        images: (N, 3, H, W) float32, normalised, on `device`; N may be 0.
+        Returns (N, K, H/4, W/4) maps or (N, classes) logits in the images' dtype; of a network with several outputs
+        (OCR: the auxiliary one first, as official) a list of them.
+        """
+        if images.dim() != 4 or images.shape[1] != 3:
+            raise ValueError(f"a network takes images (N, 3, H, W), not {tuple(images.shape)}")
+        pieces = _pieces(len(images), images.shape[2] * images.shape[3])
+        if not pieces:
+            return self._empty(images)
+        results = [self.module(piece) for piece in images.split(pieces)]
+        if len(results) == 1:
+            return _as_list(results[0])
+        if isinstance(results[0], Tensor):
+            return torch.cat(results)
+        return [torch.cat(parts) for parts in zip(*results)]
+
+    def _empty(self, images: Tensor) -> Tensor | list[Tensor]:
+        shapes = _output_shapes(self.module, tuple(images.shape[2:]))
+        empties = [images.new_empty((0, *shape[1:])) for shape in shapes]
+        return empties[0] if len(empties) == 1 else empties
+
+    def __repr__(self) -> str:
+        weights = "random weights" if self.random_weights else self.loaded.source if self.loaded else "its own weights"
+        return f"Network({self.name}, {self.task}, {weights}, {self.module.executor.name} executor on {self.device})"
+
+
+def open_network(
+    model: str | nn.Module,
+    weights: str | os.PathLike | Mapping[str, Any] | None = None,
+    *,
+    task: str,
+    dtype: torch.dtype | None = None,
+    device: torch.device | str | None = None,
+    executor: str = "auto",
+    input_size: tuple[int, int] | None = None,
+) -> Network:
+    """The network of `model`, optimized, for a task.
+
+    model: a name of `hrnet_fast.list_models`, or any module that `hrnet_fast.optimize` takes; it is not changed.
+    weights: a checkpoint of any HRNet code base, or a state dict. A name without weights gets random ones, the same in
+        every process, and `random_weights` says so.
+    task: "pose", "segmentation", "landmark" or "classification".
+    dtype, executor: as `hrnet_fast.optimize`. device: None for where the module is, or the CPU.
+    input_size: (height, width); None for the model's own, or for a foreign module that of the paper's table.
+    Errors: KeyError for an unknown name; ValueError for a head that does not fit the task, for weights without the
+        head (CheckpointError), and for what `optimize` refuses; TypeError for another kind of model.
+    """
+    if task not in HEADS:
+        raise ValueError(f"task {task!r} is not known; choose one of {', '.join(HEADS)}")
+    if isinstance(model, str):
+        with without_init():
+            plain = create_model(model)
+        _check_head(task, plain.config)
+        fill_weights(plain)
+    elif isinstance(model, nn.Module):
+        plain = model
+        if isinstance(model, OptimizedModule):
+            plain, dtype = model.original, dtype or model.requested_dtype
+        if config := _config(plain):
+            _check_head(task, config)
+        if weights is not None or _moves(plain, device):
+            plain = copy.deepcopy(plain)
+    else:
+        raise TypeError(f"a model is a name of hrnet_fast.list_models() or an nn.Module, not {type(model).__name__}")
+    loaded = None if weights is None else _load(plain, weights)
+    if device is not None:
+        plain.to(device)
+    config = _config(plain)
+    size = input_size or (config.input_size if config else _INPUT_SIZES[task])
+    example = torch.empty(1, 3, *size, device="meta")
+    return Network(
+        optimize(plain, dtype=dtype, executor=executor, example=example),
+        task,
+        config.name if config else type(plain).__name__,
+        size,
+        config=config,
+        random_weights=isinstance(model, str) and weights is None,
+        loaded=loaded,
+    )
+
+
+def _config(module: nn.Module) -> HRNetConfig | None:
+    """Our config of a module; modules of other code bases may have other things of that name."""
+    config = getattr(module, "config", None)
+    return config if isinstance(config, HRNetConfig) else None
+
+
+def _load(plain: nn.Module, weights: str | os.PathLike | Mapping[str, Any]) -> LoadReport:
+    """Loads all of a network: one whose head stays random would give results that mean nothing."""
+    report = load_weights(plain, weights)
+    missing = [key for key in report.missing if not key.endswith("num_batches_tracked")]
+    if missing:
+        raise CheckpointError(
+            f"{report.source} has no weights for {len(missing)} tensors of {report.model} "
+            f"({missing[0]}, ...): it is a checkpoint of another task, so its results would mean nothing"
+        )
+    return report
+
+
+def _check_head(task: str, config: HRNetConfig) -> None:
+    if config.head not in HEADS[task]:
+        fits = f"which belongs to {task_of(config.head)}" if _has_task(config.head) else "which no task reads"
+        raise ValueError(
+            f"{config.name} has the head {config.head!r}, {fits}; {task} takes models with the head "
+            f"{' or '.join(map(repr, HEADS[task]))}"
+        )
+
+
+def _has_task(head: str) -> bool:
+    return any(head in heads for heads in HEADS.values())
+
+
+def _moves(module: nn.Module, device: torch.device | str | None) -> bool:
+    return device is not None and any(t.device != torch.device(device) for t in module.parameters())
+
+
+def _output_shapes(module: nn.Module, size: tuple[int, int]) -> list[tuple[int, ...]]:
+    plan = module.plan_for(torch.empty(1, 3, *size, device="meta"))
+    return [tuple(plan.values[output].shape) for output in plan.outputs]
+
+
+def _check_outputs(task: str, name: str, shapes: list[tuple[int, ...]]) -> None:
+    """What a module of another code base gives must be what the task reads: one map, of OCR two; or logits."""
+    dims, most = (2, 1) if task == "classification" else (4, 2 if task == "segmentation" else 1)
+    if len(shapes) > most or any(len(shape) != dims for shape in shapes):
+        wanted = "(N, classes) logits" if dims == 2 else "one (N, K, H, W) map"
+        raise ValueError(f"{name} gives outputs of the shapes {shapes}, but {task} reads {wanted}")
+
+
+def _pieces(images: int, pixels: int) -> list[int]:
+    """How a batch is split: `images` of `pixels` each."""
+    pieces = []
+    for size in PIECES:
+        if size == 1 or size * pixels <= MAX_PIXELS:
+            pieces += [size] * (images // size)
+            images %= size
+    return pieces
+
+
+def _as_list(result: Any) -> Tensor | list[Tensor]:
+    return result if isinstance(result, Tensor) else list(result)
