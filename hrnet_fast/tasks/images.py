@@ -53,15 +53,6 @@ def read_image(source: Source) -> Tensor:
     )
 
 
-def image_size(source: Source) -> tuple[int, int]:
-    """(height, width) of the picture that `read_image` would give; of a file only the header is read."""
-    if isinstance(source, (str, os.PathLike)):
-        with _open(Path(source), str(source)) as image:
-            width, height = image.size
-            return (width, height) if _orientation(image) >= 5 else (height, width)
-    return tuple(read_image(source).shape[:2])
-
-
 def _from_path(path: Path) -> Tensor:
     with _open(path, str(path)) as image:
         return _from_pil(image, str(path))

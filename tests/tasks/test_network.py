@@ -1,0 +1,130 @@
+"""The door to networks: names, modules, weights and batches of any size."""
+
+import copy
+
+import pytest
+import torch
+from torch import nn
+
+import hrnet_fast
+from hrnet_fast.tasks import network as door
+from hrnet_fast.tasks.network import open_network
+from hrnet_fast.testing import fill_weights
+
+POSE = "hrnet_w18_small.pose_coco_256x192"
+CLASSES = "hrnet_w18_small.cls_in1k"
+
+
+@pytest.fixture(scope="module")
+def pose():
+    return open_network(POSE, task="pose")
+
+
+def test_a_name_without_weights_gets_the_same_random_ones_everywhere(pose):
+    x = torch.randn(1, 3, 64, 32)
+    plain = fill_weights(hrnet_fast.create_model(POSE))
+    with torch.no_grad():
+        torch.testing.assert_close(pose(x), plain(x), rtol=1e-3, atol=1e-4)
+    assert pose.random_weights and pose.loaded is None and "random weights" in repr(pose)
+
+
+def test_what_it_says_about_itself(pose):
+    assert (pose.name, pose.task, pose.input_size, pose.num_outputs) == (POSE, "pose", (256, 192), 17)
+    assert pose.config.head == "pose" and pose.device == torch.device("cpu")
+
+
+@pytest.mark.parametrize("images", [1, 2, 5, 16, 19])
+def test_a_batch_is_computed_in_few_shapes(pose, images):
+    x = torch.randn(images, 3, 32, 64)
+    pose.module.refresh()
+    shapes = set()
+    pose.module.executor.prepare, prepare = lambda plan: shapes.add(plan.values[0].shape) or prepare(plan), (
+        pose.module.executor.prepare
+    )
+    got = pose(x)
+    assert shapes <= {(n, 3, 32, 64) for n in door.PIECES}
+    assert torch.equal(got, torch.cat([pose(one[None]) for one in x]))
+
+
+@pytest.mark.parametrize(
+    ("images", "pixels", "pieces"),
+    [
+        (0, 1, []),
+        (1, 1 << 30, [1]),
+        (31, 256 * 192, [16, 8, 4, 2, 1]),
+        (33, 384 * 288, [16, 16, 1]),
+        (5, 512 * 1024, [4, 1]),
+        (3, 1024 * 2048, [1, 1, 1]),
+    ],
+)
+def test_pieces_hold_at_most_a_cityscapes_picture(images, pixels, pieces):
+    assert door._pieces(images, pixels) == pieces
+
+
+def test_an_empty_batch_gives_empty_maps(pose):
+    assert pose(torch.empty(0, 3, 64, 96)).shape == (0, 17, 16, 24)
+
+
+def test_ocr_gives_both_outputs_for_any_batch():
+    ocr = open_network("hrnet_w18_small.seg_ocr_cityscapes", task="segmentation", input_size=(32, 64))
+    for images in (0, 1, 3):
+        assert [out.shape for out in ocr(torch.randn(images, 3, 32, 64))] == [(images, 19, 8, 16)] * 2
+    assert ocr.num_outputs == 19
+
+
+def test_weights_of_a_file_are_loaded(tmp_path):
+    model = hrnet_fast.create_model(POSE)
+    hrnet_fast.save_weights(model, tmp_path / "w.pth", layout="mmpose")
+    network = open_network(POSE, tmp_path / "w.pth", task="pose")
+    x = torch.randn(1, 3, 64, 64)
+    with torch.no_grad():
+        torch.testing.assert_close(network(x), model.eval()(x), rtol=1e-3, atol=1e-4)
+    assert not network.random_weights and network.loaded.layout == "mmpose" and "w.pth" in repr(network)
+
+
+def test_weights_without_the_head_are_refused():
+    backbone = hrnet_fast.create_model(CLASSES).state_dict()
+    with pytest.raises(ValueError, match=r"final_layer\.weight.* a checkpoint of another task"):
+        open_network(POSE, backbone, task="pose")
+
+
+def test_a_module_is_taken_as_it_is_and_not_changed():
+    timm = pytest.importorskip("timm")
+    model = timm.create_model("hrnet_w18_small")
+    before = copy.deepcopy(model.state_dict())
+    network = open_network(model, task="classification")
+    assert (network.input_size, network.num_outputs, network.config) == ((224, 224), 1000, None)
+    assert not network.random_weights and "its own weights" in repr(network)
+    other = {key: value * 2 for key, value in before.items()}
+    open_network(model, other, task="classification", input_size=(64, 64))
+    assert all(torch.equal(value, before[key]) for key, value in model.state_dict().items())
+
+
+def test_an_optimized_module_keeps_its_dtype():
+    fast = hrnet_fast.optimize(hrnet_fast.create_model(CLASSES), dtype=torch.float64, example=torch.empty(1, 3, 32, 32))
+    network = open_network(fast, task="classification", input_size=(32, 32))
+    assert network.module.dtype == torch.float64 and network.config == fast.original.config
+
+
+@pytest.mark.parametrize(
+    ("model", "task", "error", "part"),
+    [
+        (POSE, "segmentation", ValueError, "which belongs to pose; segmentation takes .* 'segmentation' or 'ocr'"),
+        ("hrnet_w18_small.features", "pose", ValueError, "'features', which no task reads"),
+        ("hrnet_w18_small.det_coco", "landmark", ValueError, "'detection', which no task reads"),
+        ("hrnet_w18_small.pose", "pose", KeyError, "did you mean"),
+        (POSE, "tracking", ValueError, "task 'tracking' is not known"),
+        (17, "pose", TypeError, "not int"),
+        (nn.Sequential(nn.Conv2d(3, 8, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten()), "pose", ValueError, "reads one"),
+    ],
+    ids=["other task", "features", "detection", "unknown name", "unknown task", "no model", "foreign module"],
+)
+def test_what_does_not_fit_is_refused(model, task, error, part):
+    with pytest.raises(error, match=part):
+        open_network(model, task=task)
+
+
+@pytest.mark.parametrize("shape", [(3, 64, 64), (1, 1, 64, 64), (1, 64, 64, 3)], ids=str)
+def test_images_of_another_shape_are_refused(pose, shape):
+    with pytest.raises(ValueError, match=r"images \(N, 3, H, W\), not"):
+        pose(torch.zeros(shape))
