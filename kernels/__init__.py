@@ -4,17 +4,27 @@ One page an op: formula, shapes, schema, checks, and `*_ref`, the same in plain 
 The C++ and CUDA files of an op bear its name in csrc/.
 """
 
+from .affine_crop import affine_crop, affine_crop_ref
 from .extension import Extension, extension
 from .fuse_sum import fuse_sum, fuse_sum_ref
+from .heatmap_decode import flip_average, heatmap_decode, heatmap_decode_ref
 from .library import implementations
 from .resize_concat import resize_concat, resize_concat_ref
+from .upsample_argmax import upsample_argmax, upsample_argmax_ref
 
 __all__ = [
     "Extension",
+    "affine_crop",
+    "affine_crop_ref",
     "extension",
+    "flip_average",
     "fuse_sum",
     "fuse_sum_ref",
+    "heatmap_decode",
+    "heatmap_decode_ref",
     "implementations",
     "resize_concat",
     "resize_concat_ref",
+    "upsample_argmax",
+    "upsample_argmax_ref",
 ]

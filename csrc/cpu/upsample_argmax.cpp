@@ -1,0 +1,92 @@
+// upsample_argmax on the CPU. The formula and the schema are in kernels/upsample_argmax.py.
+#include "cpu/upsample_argmax.h"
+
+#include <ATen/Parallel.h>
+#include <ATen/core/Tensor.h>
+#include <ATen/ops/empty.h>
+#include <torch/library.h>
+
+#include <algorithm>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "cpu/features.h"
+#include "host.h"
+
+namespace hrnet_fast {
+namespace {
+
+constexpr int64_t kGrain = 65536;  // values interpolated by one task: fewer are done sooner than a thread is woken
+
+UpsampleArgmaxRows rows_for(std::string_view isa) {
+#if defined(__x86_64__)
+  if (isa == "avx512") return cpu_features().avx512f ? upsample_argmax_rows__avx512 : nullptr;
+  if (isa == "avx2") return cpu_features().avx2 ? upsample_argmax_rows__avx2 : nullptr;
+#endif
+  return isa == "portable" ? upsample_argmax_rows__portable : nullptr;
+}
+
+void run(const UpsampleArgmax& p, bool align_corners, UpsampleArgmaxRows rows) {
+  std::vector<Tap<float>> taps;
+  taps.reserve(p.count * (p.height + p.width));  // the tables point into it: it must not move
+  const auto table = [&](int64_t in, int64_t out) {
+    const Tap<float>* first = taps.data() + taps.size();
+    for (int64_t i = 0; i < out; ++i) taps.push_back(resize_tap<float>(Mode::bilinear, align_corners, i, in, out));
+    return first;
+  };
+  ArgmaxTaps tables = {};
+  for (int k = 0; k < p.count; ++k) {
+    tables.rows[k] = table(p.maps[k].height, p.height);
+    tables.cols[k] = table(p.maps[k].width, p.width);
+  }
+  const int64_t grain = std::max<int64_t>(1, kGrain / (p.width * p.channels * p.count));
+  at::parallel_for(0, p.batch * p.height, grain, [&](int64_t begin, int64_t end) { rows(p, tables, begin, end); });
+}
+
+at::Tensor upsample_argmax(at::TensorList maps, at::ArrayRef<double> weights, at::IntArrayRef size, bool align_corners,
+                           UpsampleArgmaxRows rows) {
+  check_terms("upsample_argmax", maps, size, "bilinear");
+  TORCH_CHECK_VALUE(weights.size() == maps.size(), "upsample_argmax: ", maps.size(), " maps and ", weights.size(),
+                    " weights");
+  TORCH_CHECK_VALUE(maps[0].size(1) <= 256, "upsample_argmax: ", maps[0].size(1), " classes; labels have 8 bits");
+  UpsampleArgmax p = {};
+  p.dtype = dtype_of(maps[0], "upsample_argmax");
+  TORCH_CHECK_TYPE(p.dtype != Dtype::f64, "upsample_argmax: float64 is not taken");
+  for (const at::Tensor& t : maps) {
+    TORCH_CHECK_VALUE(t.size(1) == maps[0].size(1), "upsample_argmax: the maps differ in classes");
+    p.weights[p.count] = float(weights[p.count]);
+    p.maps[p.count++] = {t.const_data_ptr(), t.size(2),   t.size(3),  t.stride(0),
+                         t.stride(1),        t.stride(2), t.stride(3)};
+  }
+  const at::Tensor labels = at::empty({maps[0].size(0), size[0], size[1]}, maps[0].options().dtype(at::kByte));
+  p.labels = labels.mutable_data_ptr<uint8_t>();
+  p.batch = maps[0].size(0), p.channels = maps[0].size(1), p.height = size[0], p.width = size[1];
+  if (labels.numel() > 0) run(p, align_corners, rows);
+  return labels;
+}
+
+at::Tensor upsample_argmax_cpu(at::TensorList maps, at::ArrayRef<double> weights, at::IntArrayRef size,
+                               bool align_corners) {
+  static const UpsampleArgmaxRows rows = rows_for(cpu_isa());
+  return upsample_argmax(maps, weights, size, align_corners, rows);
+}
+
+// Runs the rows of one named instruction set, for the tests.
+at::Tensor upsample_argmax_body(at::TensorList maps, at::ArrayRef<double> weights, at::IntArrayRef size,
+                                bool align_corners, std::string_view body) {
+  const UpsampleArgmaxRows rows = rows_for(body);
+  TORCH_CHECK_VALUE(rows != nullptr, "upsample_argmax_body: this machine cannot run the body ", std::string(body));
+  return upsample_argmax(maps, weights, size, align_corners, rows);
+}
+
+}  // namespace
+
+TORCH_LIBRARY_IMPL(hrnet_fast, CPU, m) { m.impl("upsample_argmax", upsample_argmax_cpu); }
+
+TORCH_LIBRARY_FRAGMENT(hrnet_fast_testing, m) {
+  m.def("upsample_argmax_body(Tensor[] maps, float[] weights, int[2] size, bool align_corners, str body) -> Tensor");
+}
+TORCH_LIBRARY_IMPL(hrnet_fast_testing, CPU, m) { m.impl("upsample_argmax_body", upsample_argmax_body); }
+
+}  // namespace hrnet_fast
