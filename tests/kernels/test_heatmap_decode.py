@@ -1,0 +1,153 @@
+"""heatmap_decode against the official loops (lib/core/inference.py, lib/core/function.py), written out in NumPy."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from hrnet_fast.kernels import flip_average, heatmap_decode, heatmap_decode_ref
+from tests.kernels.cases import DTYPES, LAYOUTS, in_layout
+
+SWAP = [0, 2, 1, 4, 3]
+SIZES = [(64, 48), (17, 13), (4, 4), (3, 9), (1, 1), (2, 50)]
+by_size = pytest.mark.parametrize("size", SIZES, ids=lambda size: "x".join(map(str, size)))
+by_dtype = pytest.mark.parametrize("dtype", DTYPES, ids=lambda dtype: str(dtype).removeprefix("torch."))
+by_implementation = pytest.mark.parametrize("decode", [heatmap_decode, heatmap_decode_ref], ids=["op", "ref"])
+
+
+def official_flip_average(maps, flipped, swap, shift):
+    flipped = flipped[:, swap, :, ::-1].copy()
+    if shift:
+        flipped[:, :, :, 1:] = flipped.copy()[:, :, :, 0:-1]
+    return (maps + flipped) * 0.5
+
+
+def official_decode(maps, quarter=True):
+    out = np.zeros((*maps.shape[:2], 3), maps.dtype)
+    height, width = maps.shape[2:]
+    for n in range(maps.shape[0]):
+        for k in range(maps.shape[1]):
+            hm = maps[n, k]
+            index = int(np.argmax(hm))
+            x, y, score = index % width, index // width, hm.flat[index]
+            if not score > 0:
+                x = y = 0
+            out[n, k] = x, y, score
+            px, py = math.floor(x + 0.5), math.floor(y + 0.5)
+            if quarter and 1 < px < width - 1 and 1 < py < height - 1:
+                diff = np.array([hm[py, px + 1] - hm[py, px - 1], hm[py + 1, px] - hm[py - 1, px]])
+                out[n, k, :2] += np.sign(diff) * 0.25
+    return out
+
+
+def wide(maps):
+    """What the sums are kept in: float32, or float64 for float64."""
+    return maps.to(torch.promote_types(maps.dtype, torch.float32)).numpy()
+
+
+@by_implementation
+@by_size
+@by_dtype
+@pytest.mark.parametrize("quarter", [True, False], ids=["quarter", "whole"])
+def test_points_are_the_official_ones(decode, size, dtype, quarter):
+    maps = torch.randn(3, 5, *size).to(dtype)
+    got = decode(maps, quarter=quarter)
+    np.testing.assert_array_equal(got.numpy(), official_decode(wide(maps), quarter))
+    assert got.dtype == torch.promote_types(dtype, torch.float32)
+
+
+@by_implementation
+@by_size
+@by_dtype
+@pytest.mark.parametrize("shift", [True, False], ids=["shift", "still"])
+@pytest.mark.parametrize("swap", [SWAP, None], ids=["swap", "same"])
+def test_the_flip_test_is_the_official_one(decode, size, dtype, shift, swap):
+    maps, flipped = torch.randn(3, 5, *size).to(dtype), torch.randn(3, 5, *size).to(dtype)
+    order = list(range(5)) if swap is None else swap
+    mean = official_flip_average(wide(maps), wide(flipped), order, shift)
+    np.testing.assert_array_equal(flip_average(maps, flipped, swap, shift).numpy(), mean)
+    np.testing.assert_array_equal(decode(maps, flipped, swap, shift).numpy(), official_decode(mean))
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("flip", [False, True], ids=["plain", "flip"])
+def test_every_layout_is_read_where_it_lies(layout, flip):
+    maps, flipped = torch.randn(2, 5, 16, 12), torch.randn(2, 5, 16, 12)
+    arguments = (in_layout(maps, layout), in_layout(flipped, layout, 2), SWAP) if flip else (in_layout(maps, layout),)
+    want = heatmap_decode_ref(maps, flipped, SWAP) if flip else heatmap_decode_ref(maps)
+    assert torch.equal(heatmap_decode(*arguments), want)
+
+
+@by_implementation
+def test_the_first_of_equal_maxima_is_taken(decode):
+    maps = torch.zeros(1, 1, 8, 8)
+    maps[0, 0, 3, 5] = maps[0, 0, 3, 6] = maps[0, 0, 6, 0] = 2.0
+    assert decode(maps, quarter=False).tolist() == [[[5.0, 3.0, 2.0]]]
+
+
+@by_implementation
+def test_a_map_without_a_positive_value_gives_the_corner(decode):
+    maps = torch.full((1, 2, 8, 8), -3.0)
+    maps[0, 0, 4, 4] = -1.0
+    maps[0, 1] = 0.0
+    assert decode(maps).tolist() == [[[0.0, 0.0, -1.0], [0.0, 0.0, 0.0]]]
+
+
+@by_implementation
+@pytest.mark.parametrize("place", [(0, 0), (4, 4), (7, 6)], ids=["first", "middle", "last-column"])
+def test_nan_shows_in_the_score(decode, place):
+    maps = torch.rand(1, 2, 8, 7)
+    maps[0, 1][place] = torch.nan
+    found = decode(maps)
+    assert found[0, 0].isfinite().all()
+    assert found[0, 1, :2].tolist() == [0, 0] and found[0, 1, 2].isnan()
+
+
+def test_an_empty_batch_gives_an_empty_batch():
+    assert heatmap_decode(torch.rand(0, 17, 4, 4)).shape == (0, 17, 3)
+
+
+def test_opcheck():
+    maps = torch.rand(2, 3, 5, 6)
+    for arguments in ((maps, None, [0, 1, 2], True, True), (maps, maps.flip(0), [0, 2, 1], False, False)):
+        torch.library.opcheck(torch.ops.hrnet_fast.heatmap_decode.default, arguments)
+
+
+X = torch.rand(1, 2, 4, 4)
+BAD = {
+    "three-dimensions": (
+        (X[0],),
+        ValueError,
+        "heatmap_decode: heatmaps have shape (2, 4, 4); (N, K, height, width) is needed",
+    ),
+    "no-pixels": (
+        (X[..., :0],),
+        ValueError,
+        "heatmap_decode: heatmaps have shape (1, 2, 4, 0); (N, K, height, width) is needed",
+    ),
+    "integers": (
+        (X.int(),),
+        TypeError,
+        "heatmap_decode: heatmaps are torch.int32; use one of float32, float64, bfloat16, float16",
+    ),
+    "gradient": (
+        (X.clone().requires_grad_(),),
+        RuntimeError,
+        "heatmap_decode: heatmaps require a gradient, which this op has not; use torch.no_grad() around it",
+    ),
+    "flipped-shape": (
+        (X, X[..., :2]),
+        ValueError,
+        "heatmap_decode: heatmaps are (1, 2, 4, 4) torch.float32 on cpu and flipped (1, 2, 4, 2) torch.float32 on cpu; "
+        "they must agree",
+    ),
+    "swap": ((X, X, [0, 0]), ValueError, "heatmap_decode: swap [0, 0] is not an order of the 2 channels"),
+}
+
+
+@pytest.mark.parametrize(("arguments", "kind", "sentence"), BAD.values(), ids=BAD)
+def test_bad_input_gets_one_sentence(arguments, kind, sentence):
+    with pytest.raises(kind) as caught:
+        heatmap_decode(*arguments)
+    assert str(caught.value) == sentence
