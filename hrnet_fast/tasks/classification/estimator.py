@@ -1,0 +1,92 @@
+"""Classifier: pictures in, the likeliest classes out."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ..images import Source, read_image
+from ..network import open_network
+from ..stages import Stages, clock
+from .names import read_class_names
+from .results import Classification
+from .transforms import normalise, resize_crop
+
+
+class Classifier:
+    """Says what a picture shows, by the ImageNet protocol (tools/valid.py of HRNet-Image-Classification).
+
+        Classifier("hrnet_w18.cls_in1k", weights="hrnetv2_w18_imagenet_pretrained.pth")("dog.jpg")[0].label
+
+    model, weights, dtype, device, executor: as `open_network`.
+    names: what the classes are called: a file (one a line, or JSON), a list or a dict, as `read_class_names` reads.
+    Errors: ValueError if there are not as many names as classes; those of `open_network`.
+    """
+
+    def __init__(
+        self,
+        model: str | nn.Module,
+        weights: str | os.PathLike | Mapping[str, Any] | None = None,
+        *,
+        dtype: torch.dtype | None = None,
+        device: torch.device | str | None = None,
+        executor: str = "auto",
+        names: str | os.PathLike | Sequence[str] | Mapping | None = None,
+    ) -> None:
+        self.network = open_network(
+            model, weights, task="classification", dtype=dtype, device=device, executor=executor
+        )
+        self.names = None if names is None else read_class_names(names)
+        if self.names is not None and len(self.names) != self.network.num_outputs:
+            raise ValueError(
+                f"there are {len(self.names)} class names, but {self.network.name} has {self.network.num_outputs} "
+                "classes"
+            )
+
+    def __call__(self, image: Source, top: int = 5, *, stages: Stages | None = None) -> list[Classification]:
+        """The `top` likeliest classes of one picture (all of them if there are fewer), the likeliest first.
+
+        image: whatever `read_image` takes; its errors are those of that function.
+        """
+        return self.batch([image], top, stages=stages)[0]
+
+    def batch(
+        self, images: Sequence[Source], top: int = 5, *, stages: Stages | None = None
+    ) -> list[list[Classification]]:
+        """The same for many pictures of any sizes at once, which the network takes in batches."""
+        if top < 1:
+            raise ValueError(f"top={top} asks for no class; it must be at least 1")
+        probabilities = self.probabilities(images, stages=stages)
+        with clock(stages)("decode"):
+            values, indices = probabilities.topk(min(top, probabilities.shape[1]), dim=1)
+            rows = zip(values.tolist(), indices.tolist())
+            return [[self._classification(index, value) for value, index in zip(*row)] for row in rows]
+
+    def probabilities(
+        self, images: Sequence[Source], *, stages: Stages | None = None
+    ) -> Tensor:  # (N, classes) float32, on the network's device
+        """Softmax over all classes."""
+        stage = clock(stages)
+        network = self.network
+        crops = []
+        for image in images:
+            with stage("read"):
+                pixels = read_image(image).to(network.device)
+            with stage("crop"):
+                crops.append(resize_crop(pixels, network.input_size))
+        if not crops:
+            return torch.empty(0, network.num_outputs, device=network.device)
+        with stage("crop"):
+            batch = normalise(crops)
+        with stage("network"):
+            logits = network(batch)
+        with stage("decode"):
+            return logits.float().softmax(dim=1)
+
+    def _classification(self, index: int, probability: float) -> Classification:
+        known = self.names[index] if self.names else None
+        return Classification(index, probability, known.name if known else None, known.wnid if known else None)
