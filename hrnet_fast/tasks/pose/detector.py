@@ -1,0 +1,58 @@
+"""Person boxes from a torchvision detector."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+PERSON = 1  # COCO's category of people, which is also the label that torchvision's COCO detectors give them
+
+
+def torchvision_detector(
+    weights: str | os.PathLike | None = None,
+    *,
+    device: torch.device | str | None = None,
+    threshold: float = 0.5,
+) -> Callable[[Tensor], Tensor]:
+    """Faster R-CNN with a ResNet-50 pyramid: a function from a picture (H, W, 3) uint8 to people's boxes (N, 5).
+
+    weights: a file of torchvision's `fasterrcnn_resnet50_fpn`; None lets torchvision download its own to its cache.
+    threshold: boxes with a lower score are left out. Boxes are x, y, width, height in pixels, and the score.
+    Errors: RuntimeError if torchvision is missing, if the download fails, or if the file does not fit.
+    """
+    try:
+        from torchvision.models import detection
+    except ImportError:
+        raise RuntimeError('detector="torchvision" needs torchvision: pip install "hrnet_fast[tasks]"') from None
+    if weights is None:
+        kind = detection.FasterRCNN_ResNet50_FPN_Weights.DEFAULT
+        try:
+            model = detection.fasterrcnn_resnet50_fpn(weights=kind)
+        except OSError as error:
+            raise RuntimeError(
+                f"torchvision could not download the weights of its detector ({error}): fetch {kind.url} and give the "
+                "file, detector=torchvision_detector(file)"
+            ) from None
+    else:
+        model = detection.fasterrcnn_resnet50_fpn(weights=None, weights_backbone=None)
+        state = torch.load(weights, map_location="cpu", weights_only=True)
+        try:
+            model.load_state_dict(state)
+        except (RuntimeError, TypeError, AttributeError) as error:
+            reason = str(error).splitlines()[0]
+            raise RuntimeError(f"{os.fspath(weights)} does not fit fasterrcnn_resnet50_fpn: {reason}") from None
+    model = model.eval().to(device or "cpu")
+
+    @torch.no_grad()
+    def detect(picture: Tensor) -> Tensor:
+        image = picture.to(device or "cpu").permute(2, 0, 1).float() / 255
+        found = model([image])[0]
+        boxes = found["boxes"].double()
+        chosen = (found["labels"] == PERSON) & (found["scores"] >= threshold) & (boxes[:, 2:] > boxes[:, :2]).all(1)
+        corners = boxes[chosen]
+        return torch.cat((corners[:, :2], corners[:, 2:] - corners[:, :2], found["scores"][chosen, None].double()), 1)
+
+    return detect
