@@ -36,8 +36,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise
         print(f"hrnet-fast: {_sentence(error)}", file=sys.stderr)
         return BAD_INPUT
-    except KeyboardInterrupt:
-        print("hrnet-fast: interrupted", file=sys.stderr)
+    except KeyboardInterrupt as interrupt:
+        print(": ".join(["hrnet-fast: interrupted", *map(str, interrupt.args)]), file=sys.stderr)
         return INTERRUPTED
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 WIDTH = 100
+
+Progress = Callable[[int], object]  # what `evaluate` tells, after each piece of work, how many images it had
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,7 @@ class Evaluation:
         lines = textwrap.wrap(f"{self.model} on {self.dataset}: {self.images} images", WIDTH)
         lines += ["", *_scores(self.metrics, self.paper or {})]
         if self.seconds:
-            lines += ["", *_times(self.seconds, self.images)]
+            lines += ["", *stage_table(self.seconds, self.images)]
         for note in self.notes:
             lines += textwrap.wrap(f"note: {note}", WIDTH, subsequent_indent="      ")
         return "\n".join(lines)
@@ -62,7 +64,8 @@ def _scores(metrics: Mapping[str, float], paper: Mapping[str, float]) -> list[st
     return lines
 
 
-def _times(seconds: Mapping[str, float], images: int) -> list[str]:
+def stage_table(seconds: Mapping[str, float], images: int) -> list[str]:
+    """Lines of a table: milliseconds an image and share of each stage. seconds: stage -> seconds over all images."""
     total = sum(seconds.values())
     lines = [f"{'stage':<16}{'ms/image':>10}{'share':>8}"]
     for name, spent in seconds.items():

@@ -1,11 +1,13 @@
 """One file a command: HELP, EXAMPLES, add_arguments(parser), run(args) -> Result; its docstring describes it."""
 
-from . import bench, convert, env, explain, info, list, verify
+from . import bench, convert, env, evaluate, explain, info, list, predict, verify
 
 COMMANDS = {
     "list": list,
     "info": info,
     "env": env,
+    "predict": predict,
+    "evaluate": evaluate,
     "explain": explain,
     "verify": verify,
     "bench": bench,

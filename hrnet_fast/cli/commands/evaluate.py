@@ -1,0 +1,59 @@
+"""A model on a data set in its original format, by the task's own metric: the paper's row above ours, and the time of
+each stage. A data set that is not there is answered by what to download and where to put it.
+
+Exit code: 0 done, 2 bad usage or input, 130 stopped by Ctrl-C."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from ..arguments import UsageError, add_model_option, positive
+from ..output import Result, note
+from ..tasks import RANDOM, add_estimator, open_estimator, task_name
+
+HELP = "a data set's score beside the paper's"
+EXAMPLES = (
+    "hrnet-fast evaluate --model hrnet_w32.pose_coco_256x192 --weights pose_hrnet_w32_256x192.pth --dataset coco "
+    "--root coco",
+    "hrnet-fast evaluate --model hrnet_w18.cls_in1k --weights hrnetv2_w18.pth --dataset imagenet --root ILSVRC2012 "
+    "--limit 1000",
+)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_model_option(parser, required=True)
+    parser.add_argument("--dataset", required=True, metavar="NAME", help="coco, mpii, cityscapes, wflw, imagenet, ...")
+    parser.add_argument("--root", type=Path, required=True, metavar="DIR", help="where the data set lies")
+    parser.add_argument("--split", metavar="NAME", help="default: the one of the paper's row")
+    parser.add_argument("--limit", type=positive, metavar="N", help="only the first N images")
+    add_estimator(parser)
+
+
+def run(args: argparse.Namespace) -> Result:
+    from hrnet_fast.tasks.stages import Stages
+
+    from ..progress import progress_bar
+
+    task = task_name(args.model)
+    dataset = _open_dataset(args, task)
+    if not args.weights:
+        note(f"note: {RANDOM}")
+    package, estimator = open_estimator(args, task)
+    total = min(len(dataset), args.limit or len(dataset))
+    with progress_bar(args.dataset, total, "image") as progress:
+        stages = Stages(estimator.network.device)
+        evaluation = package.evaluate(estimator, dataset, limit=args.limit, progress=progress, stages=stages)
+    return Result(evaluation.to_json(), str(evaluation))
+
+
+def _open_dataset(args: argparse.Namespace, task: str):
+    from hrnet_fast.tasks.registry import package_of
+
+    datasets = package_of(task).DATASETS
+    if args.dataset not in datasets:
+        raise UsageError(
+            f"{args.model} is for {task}, whose data sets are {', '.join(datasets)}; {args.dataset!r} is none of them"
+        )
+    options = {"split": args.split} if args.split else {}
+    return datasets[args.dataset](args.root, **options)

@@ -1,0 +1,118 @@
+"""Pictures, folders of them and videos in; annotated pictures or videos and JSON lines out, in --out DIR:
+results.jsonl has one line a picture, a video's frames are in a file of their own beside its drawing. What
+results.jsonl already has is not computed again, so an interrupted run goes on where it stopped.
+
+Exit code: 0 all done, 1 something could not be read (it is listed with the reason), 2 bad usage or input, 130 stopped
+by Ctrl-C."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..arguments import add_model_option, positive
+from ..output import CHECK_FAILED, Result, note
+from ..tasks import RANDOM, CallOptions, add_estimator, call_options, estimator_options, open_estimator, task_name
+
+if TYPE_CHECKING:
+    from ..inputs import Item
+    from ..ledger import Ledger
+    from ..prediction import Prediction
+
+HELP = "pictures and videos in, results out"
+EXAMPLES = (
+    "hrnet-fast predict photo.jpg --model hrnet_w32.pose_coco_256x192 --weights pose_hrnet_w32_256x192.pth",
+    "hrnet-fast predict street/ --model hrnet_w48.seg_cityscapes --weights hrnet_w48_cityscapes.pth --out labels",
+    "hrnet-fast predict clip.mp4 --model hrnet_w18.landmark_wflw --weights HR18-WFLW.pth --boxes faces.json",
+)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("inputs", nargs="+", type=Path, metavar="PATH", help="pictures, videos, folders of them")
+    add_model_option(parser, required=True)
+    parser.add_argument("--out", type=Path, default=Path("predictions"), metavar="DIR", help="default: predictions")
+    parser.add_argument("--no-pictures", action="store_true", help="write the JSON lines alone")
+    add_estimator(parser)
+    parser.add_argument("--boxes", type=Path, metavar="FILE", help='pose, landmark: JSON {"a.jpg": [[x, y, w, h]]}')
+    parser.add_argument("--top", type=positive, metavar="N", help="classification: classes a picture (default: 5)")
+
+
+def run(args: argparse.Namespace) -> Result:
+    from ..inputs import list_items
+    from ..ledger import Ledger
+
+    task = task_name(args.model)
+    options = call_options(args, task)
+    about = {
+        "model": args.model,
+        "weights": args.weights or "random",
+        "dtype": args.dtype,
+        "boxes": str(args.boxes) if args.boxes else None,
+        "options": {**estimator_options(args, task), **options.keywords},
+    }
+    ledger = Ledger(args.out, about)
+    items, before = list_items(args.inputs, args.out, ledger.done)
+    prediction = _predict(args, task, options, ledger, items) if items else None
+    return _result(args, task, prediction, before)
+
+
+def _predict(
+    args: argparse.Namespace, task: str, options: CallOptions, ledger: Ledger, items: list[Item]
+) -> Prediction:
+    from hrnet_fast.tasks.stages import Stages
+
+    from ..prediction import Prediction
+    from ..progress import progress_bar
+
+    if not args.weights:
+        note(f"note: {RANDOM}")
+    package, estimator = open_estimator(args, task)
+    stages = Stages(estimator.network.device)
+    predict = options.bind(estimator, stages=stages)
+    prediction = Prediction(package, predict, ledger, stages, not args.no_pictures)
+    with progress_bar(task, len(items), "file") as progress:
+        try:
+            prediction.run(items, progress)
+        except KeyboardInterrupt:
+            raise KeyboardInterrupt(
+                f"{len(prediction.done)} of {len(items)} are done; the same command goes on from there"
+            ) from None
+    return prediction
+
+
+def _result(args: argparse.Namespace, task: str, prediction: Prediction | None, before: int) -> Result:
+    done, skipped = (prediction.done, prediction.skipped) if prediction else ([], [])
+    notes = ([] if args.weights else [RANDOM]) + (prediction.notes if prediction else [])
+    data: dict[str, Any] = {
+        "task": task,
+        "model": args.model,
+        "weights": args.weights or "random",
+        "results": str(args.out / "results.jsonl"),
+        "done": len(done),
+        "done_before": before,
+        "skipped": skipped,
+        "images": prediction.images if prediction else 0,
+        "seconds": prediction.stages.seconds if prediction else {},
+        "notes": notes,
+    }
+    return Result(data, _text(data), CHECK_FAILED if skipped else 0)
+
+
+def _text(data: dict[str, Any]) -> str:
+    from hrnet_fast.tasks.evaluation import stage_table
+
+    counts = [f"{data['done']} done"]
+    counts += [f"{data['done_before']} done before"] if data["done_before"] else []
+    counts += [f"{len(data['skipped'])} skipped"] if data["skipped"] else []
+    lines = [f"{data['model']}: {', '.join(counts)}; results are in {data['results']}"]
+    lines += [f"note: {text}" for text in data["notes"]]
+    if data["images"]:
+        lines += ["", *stage_table(data["seconds"], data["images"])]
+    if data["skipped"]:
+        lines += ["", "skipped:", *(f"  {_skipped(**entry)}" for entry in data["skipped"])]
+    return "\n".join(lines)
+
+
+def _skipped(source: str, reason: str) -> str:
+    return reason if source in reason else f"{source}: {reason}"

@@ -1,0 +1,83 @@
+"""What a person names on the command line, as a list of pictures and videos."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from hrnet_fast.tasks.video import is_video
+
+from .arguments import UsageError
+
+# What is taken from a folder; a file that is named itself may have any suffix.
+SUFFIXES = frozenset({
+    ".avif", ".bmp", ".gif", ".jp2", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp",
+})  # fmt: skip
+_DRAWN = frozenset({".jpg", ".jpeg", ".png"})
+
+
+@dataclass(frozen=True)
+class Item:
+    """source: the path as it was named. picture: where it is drawn, below the output folder. video: or a picture."""
+
+    source: Path
+    picture: Path
+    video: bool
+
+    @property
+    def key(self) -> str:
+        return self.source.as_posix()
+
+
+def list_items(named: Sequence[Path], out: Path, done: Mapping[str, str | None]) -> tuple[list[Item], int]:
+    """What is to do: files as they are named; of folders, all pictures and videos below them, sorted, except `out`.
+
+    done: sources that are left out -> names of their pictures, which are not used again.
+    Returns the items and how many were left out. Errors: FileNotFoundError for a name that is not there; UsageError if
+    nothing was found.
+    """
+    found: dict[str, tuple[Path, Path]] = {}
+    for path in named:
+        if not path.exists():
+            raise FileNotFoundError(f"there is no file or folder {path}")
+        sources = _below(path, out) if path.is_dir() else [path]
+        for source in sources:
+            found.setdefault(source.as_posix(), (source, source.relative_to(path if path.is_dir() else path.parent)))
+    if not found:
+        raise UsageError(f"there are no pictures or videos in {', '.join(map(str, named))}")
+    taken = {name for name in done.values() if name}
+    items = []
+    for key, (source, name) in found.items():
+        if key not in done:
+            picture = _unused(_drawn(name), taken)
+            taken.add(picture.as_posix())
+            items.append(Item(source, picture, is_video(source)))
+    return items, len(found) - len(items)
+
+
+def _below(folder: Path, out: Path) -> Iterator[Path]:
+    avoided = os.path.abspath(out)
+    for parent, folders, files in os.walk(folder):
+        folders[:] = sorted(name for name in folders if os.path.abspath(os.path.join(parent, name)) != avoided)
+        for name in sorted(files):
+            path = Path(parent, name)
+            if not name.startswith(".") and (path.suffix.lower() in SUFFIXES or is_video(path)):
+                yield path
+
+
+def _drawn(name: Path) -> Path:
+    """JPEG and PNG stay what they are, other pictures become PNG, videos MP4."""
+    if is_video(name):
+        return name if name.suffix.lower() == ".mp4" else name.with_name(f"{name.name}.mp4")
+    return name if name.suffix.lower() in _DRAWN else name.with_name(f"{name.name}.png")
+
+
+def _unused(name: Path, taken: set[str]) -> Path:
+    """Of two pictures with one name, from two folders, the second becomes `name-2`."""
+    number, free = 2, name
+    while free.as_posix() in taken:
+        free = name.with_stem(f"{name.stem}-{number}")
+        number += 1
+    return free

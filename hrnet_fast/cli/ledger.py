@@ -1,0 +1,94 @@
+"""Results as JSON lines that a run adds to and the next run goes on with."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from .arguments import UsageError
+from .output import to_json
+
+RESULTS, ABOUT = "results.jsonl", "run.json"
+
+
+class Ledger:
+    """`folder`/results.jsonl: one finished picture or video a line, with its "source".
+
+    `done` maps the sources of the lines to the names of their pictures below `folder`. A last line that an interrupted
+    run left unfinished is cut off when the file is opened. `folder`/run.json says what made the results; a folder of
+    another model or other options is refused, so that no file holds a mixture.
+    """
+
+    def __init__(self, folder: Path, about: dict[str, Any]) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.folder, self.path = folder, folder / RESULTS
+        self._check_about(about)
+        self.done: dict[str, str | None] = {record["source"]: record.get("picture") for record in self._read()}
+
+    def add(self, record: dict[str, Any]) -> None:
+        """Appends one line, whole or not at all."""
+        size = self.path.stat().st_size if self.path.exists() else 0
+        try:
+            with open(self.path, "a", encoding="utf-8") as file:
+                file.write(to_json(record) + "\n")
+        except BaseException:
+            if self.path.exists():
+                os.truncate(self.path, size)
+            raise
+        self.done[record["source"]] = record.get("picture")
+
+    def _read(self) -> Iterator[dict[str, Any]]:
+        if not self.path.exists():
+            return
+        end = 0
+        with open(self.path, "rb") as file:
+            for number, line in enumerate(file, 1):
+                if not line.endswith(b"\n"):
+                    break
+                try:
+                    record = json.loads(line)
+                    record["source"]
+                except (ValueError, TypeError, KeyError):
+                    raise ValueError(f"{self.path}, line {number}, is not a result: remove the line") from None
+                yield record
+                end = file.tell()
+        if end < self.path.stat().st_size:
+            os.truncate(self.path, end)
+
+    def _check_about(self, about: dict[str, Any]) -> None:
+        path = self.folder / ABOUT
+        text = to_json(about)
+        if not path.exists():
+            if self.path.exists():
+                raise UsageError(f"{self.path} is there without {path}: choose another --out")
+            with replacing(path) as part, open(part, "w", encoding="utf-8") as file:
+                file.write(text + "\n")
+            return
+        try:
+            before = json.loads(path.read_text(encoding="utf-8"))
+        except ValueError:
+            raise ValueError(f"{path} is damaged: choose another --out, or remove the folder") from None
+        now = json.loads(text)
+        if before != now:
+            name = next(key for key in {**now, **before} if before.get(key) != now.get(key))
+            raise UsageError(
+                f"{self.folder} holds results with {name} {before.get(name)!r}, not {now.get(name)!r}: "
+                "choose another --out, or remove the folder"
+            )
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Yields the path of a temporary file in the same folder, which takes `path`'s place when the block ends well."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.part")
+    try:
+        yield part
+        os.replace(part, path)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise

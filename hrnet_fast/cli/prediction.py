@@ -1,0 +1,116 @@
+"""One picture or video after another: results into JSON lines, drawings beside them."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+from hrnet_fast.tasks.images import read_image
+from hrnet_fast.tasks.stages import Stages
+from hrnet_fast.tasks.video import VideoReader, VideoWriter
+
+from .inputs import Item
+from .ledger import Ledger, replacing
+from .output import to_json
+
+if TYPE_CHECKING:
+    from numpy import ndarray
+
+JPEG = {"quality": 92}
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+
+Predict = Callable[["ndarray", Path], Any]  # (picture (H, W, 3) uint8, where it is from) -> result
+
+
+class Prediction:
+    """Runs `predict` over items, and keeps count.
+
+    package: the task's, for `draw` and `to_json`. drawings: whether pictures are drawn. skipped: what could not be
+    read, with the reason. notes: what else a reader must know. frames: frames of videos done.
+    """
+
+    def __init__(self, package: ModuleType, predict: Predict, ledger: Ledger, stages: Stages, drawings: bool) -> None:
+        self._package, self._predict, self._ledger, self._drawings = package, predict, ledger, drawings
+        self.stages = stages
+        self.done: list[str] = []
+        self.skipped: list[dict[str, str]] = []
+        self.notes: list[str] = []
+        self.images = 0
+
+    def run(self, items: Sequence[Item], progress: Callable[[int], object]) -> None:
+        """Errors: OSError with what to do where results cannot be written. What was done is then in the ledger."""
+        for item in items:
+            try:
+                record = self._video(item) if item.video else self._picture(item)
+                with self.stages("write"):
+                    self._ledger.add(record)
+                self.done.append(item.key)
+            except (ValueError, FileNotFoundError) as error:
+                self.skipped.append({"source": item.key, "reason": _one_line(error)})
+            except OSError as error:
+                raise _with_advice(error, self._ledger.folder, len(self.done), len(items)) from error
+            progress(1)
+
+    def _picture(self, item: Item) -> dict[str, Any]:
+        with self.stages("read"):
+            pixels = read_image(item.source).numpy()
+        result = self._predict(pixels, item.source)
+        self.images += 1
+        record = {"source": item.key, "size": list(pixels.shape[:2]), **self._package.to_json(result)}
+        if self._drawings:
+            with self.stages("draw"):
+                drawing = self._package.draw(pixels, result)
+            with self.stages("write"), replacing(self._ledger.folder / item.picture) as part:
+                options = JPEG if item.picture.suffix.lower() in (".jpg", ".jpeg") else {}
+                drawing.save(part, "JPEG" if options else "PNG", **options)
+            record["picture"] = item.picture.as_posix()
+        return record
+
+    def _video(self, item: Item) -> dict[str, Any]:
+        """Results of the frames go into a file of their own, which appears with the drawn video when both are whole."""
+        reader = VideoReader(item.source)
+        lines = item.picture.with_name(f"{item.picture.name}.jsonl")
+        with (
+            replacing(self._ledger.folder / lines) as part,
+            open(part, "w", encoding="utf-8") as file,
+            VideoWriter(self._ledger.folder / item.picture, reader.fps) as writer,
+        ):
+            frames = 0
+            while (frame := self._next(reader)) is not None:
+                result = self._predict(frame, item.source)
+                self.images += 1
+                if self._drawings:
+                    self._add_drawing(writer, frame, result)
+                place = {"frame": frames, "time": round(frames / reader.fps, 4)}
+                file.write(to_json({**place, **self._package.to_json(result)}) + "\n")
+                frames += 1
+        record = {"source": item.key, "frames": frames, "fps": reader.fps, "results": lines.as_posix()}
+        if reader.cut_off:
+            self.notes.append(reader.cut_off)
+            record["note"] = reader.cut_off
+        return {**record, "picture": item.picture.as_posix()} if self._drawings else record
+
+    def _next(self, reader: VideoReader) -> ndarray | None:
+        with self.stages("read"):
+            frame = next(reader, None)
+        return None if frame is None else frame.numpy()
+
+    def _add_drawing(self, writer: VideoWriter, frame: ndarray, result: Any) -> None:
+        with self.stages("draw"):
+            drawing = self._package.draw(frame, result)
+        with self.stages("write"):
+            writer.add(drawing)
+
+
+def _one_line(error: Exception) -> str:
+    return next(iter(str(error).splitlines()), type(error).__name__)
+
+
+def _with_advice(error: OSError, folder: Path, done: int, items: int) -> OSError:
+    how = f"{done} of {items} are done; then run the same command again, and it goes on from there"
+    if error.errno in _FULL:
+        return OSError(f"the disk of {folder} is full: free some space, {how}")
+    return OSError(f"{_one_line(error)}: set that right, {how}")
