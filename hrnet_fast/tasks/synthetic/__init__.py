@@ -2,5 +2,14 @@
 
 from .people import PersonTruth, figure_scene
 from .photographs import background, describe_photographs
+from .portraits import ATTRIBUTES, FaceTruth, face_scene
 
-__all__ = ["PersonTruth", "background", "describe_photographs", "figure_scene"]
+__all__ = [
+    "ATTRIBUTES",
+    "FaceTruth",
+    "PersonTruth",
+    "background",
+    "describe_photographs",
+    "face_scene",
+    "figure_scene",
+]
