@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from ..images import ImageError
+from ..resize import resize_bilinear
 
 CROP_FRACTION = 0.875  # tools/valid.py: 224 of 256
 MEAN = (0.485, 0.456, 0.406)  # tools/valid.py, of RGB in 0..1
@@ -34,7 +34,7 @@ def resize_crop(
     if max(height, width) > MAX_ASPECT * min(height, width):
         raise ImageError(f"a picture of {width} x {height} pixels is too narrow to be classified: crop it first")
     scaled = (short, int(short * width / height)) if height <= width else (int(short * height / width), short)
-    resized = _resize(image.permute(2, 0, 1)[None], scaled)[0].permute(1, 2, 0)
+    resized = resize_bilinear(image, scaled)
     top, left = (round((full - part) / 2.0) for full, part in zip(scaled, size))
     return resized[top : top + size[0], left : left + size[1]]
 
@@ -46,13 +46,3 @@ def normalise(
     batch = torch.stack(list(crops)).permute(0, 3, 1, 2).float()
     mean, std = (batch.new_tensor(values).view(1, 3, 1, 1) for values in (MEAN, STD))
     return batch.sub_(255 * mean).div_(255 * std)
-
-
-def _resize(image: Tensor, size: tuple[int, int]) -> Tensor:
-    """(1, 3, H, W) uint8 -> (1, 3, *size) uint8."""
-    if tuple(image.shape[2:]) == size:
-        return image
-    if image.device.type == "cpu":
-        return F.interpolate(image, size, mode="bilinear", antialias=True)
-    resized = F.interpolate(image.float(), size, mode="bilinear", antialias=True)  # CUDA knows no uint8 here
-    return resized.round_().clamp_(0, 255).to(torch.uint8)
