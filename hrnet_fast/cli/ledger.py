@@ -24,13 +24,16 @@ class Ledger:
     """
 
     def __init__(self, folder: Path, about: dict[str, Any]) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
         self.folder, self.path = folder, folder / RESULTS
-        self._check_about(about)
+        self._about = to_json(about) + "\n"
+        self._check_about()
         self.done: dict[str, str | None] = {record["source"]: record.get("picture") for record in self._read()}
 
     def add(self, record: dict[str, Any]) -> None:
-        """Appends one line, whole or not at all."""
+        """Appends one line, whole or not at all. The first one makes the folder's run.json."""
+        if not (self.folder / ABOUT).exists():
+            with replacing(self.folder / ABOUT) as part:
+                part.write_text(self._about, encoding="utf-8")
         size = self.path.stat().st_size if self.path.exists() else 0
         try:
             with open(self.path, "a", encoding="utf-8") as file:
@@ -59,20 +62,17 @@ class Ledger:
         if end < self.path.stat().st_size:
             os.truncate(self.path, end)
 
-    def _check_about(self, about: dict[str, Any]) -> None:
+    def _check_about(self) -> None:
         path = self.folder / ABOUT
-        text = to_json(about)
         if not path.exists():
             if self.path.exists():
                 raise UsageError(f"{self.path} is there without {path}: choose another --out")
-            with replacing(path) as part, open(part, "w", encoding="utf-8") as file:
-                file.write(text + "\n")
             return
         try:
             before = json.loads(path.read_text(encoding="utf-8"))
         except ValueError:
             raise ValueError(f"{path} is damaged: choose another --out, or remove the folder") from None
-        now = json.loads(text)
+        now = json.loads(self._about)
         if before != now:
             name = next(key for key in {**now, **before} if before.get(key) != now.get(key))
             raise UsageError(

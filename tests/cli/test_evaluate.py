@@ -1,0 +1,74 @@
+"""hrnet-fast evaluate: the paper's row, the time of each stage, and what it says of bad input."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+MODEL = ("--model", "hrnet_w18_small.cls_in1k")
+
+
+@pytest.fixture
+def imagenet(tmp_path, monkeypatch):
+    """im/val with three classes of two pictures each, and the working folder above it."""
+    monkeypatch.chdir(tmp_path)
+    for label, name in enumerate(("n01", "n02", "n03")):
+        folder = Path("im", "val", name)
+        folder.mkdir(parents=True)
+        for number in range(2):
+            values = np.random.default_rng(10 * label + number).integers(0, 256, (50, 60, 3), np.uint8)
+            Image.fromarray(values).save(folder / f"{number}.jpg")
+    return Path("im")
+
+
+def evaluate(run, *argv):
+    return run("evaluate", *MODEL, "--dataset", "imagenet", "--root", "im", *argv)
+
+
+def test_the_papers_row_stands_above_ours(run, imagenet):
+    result = evaluate(run)
+    assert (result.code, result.err) == (0, "")
+    lines = result.out.splitlines()
+    assert lines[0] == "hrnet_w18_small.cls_in1k on ImageNet val: 6 images"
+    assert [line.split()[:1] for line in lines[2:5]] == [["top-1"], ["paper"], ["ours"]]
+    assert "network" in result.out and "ms/image" in result.out and "random" in result.out
+    assert max(map(len, lines)) <= 100
+
+
+def test_json_and_limit(run, imagenet):
+    data = evaluate(run, "--limit", "4", "--json").json()
+    assert data["images"] == 4 and data["paper"] == {"top-1": 72.3, "top-5": 90.7}
+    assert set(data["metrics"]) == {"top-1", "top-5"} and data["seconds"]["network"] > 0
+    assert any("first 4 of 6" in text for text in data["notes"])
+
+
+@pytest.mark.parametrize(
+    ("argv", "part"),
+    [
+        (("--root", "none"), "there is no folder none/val: download"),
+        (("--split", "test"), "there is no folder im/test"),
+        (("--dataset", "coco"), "whose data sets are imagenet; 'coco' is none of them"),
+        (("--limit", "0"), "'0' is not a whole number"),
+        (("--model", "hrnet_w18.det_coco"), "no task reads the head 'detection'"),
+        (("--weights", "none.pth"), "none.pth': no such file"),
+    ],
+    ids=" ".join,
+)
+def test_bad_usage_is_told_in_one_sentence(run, imagenet, argv, part):
+    result = evaluate(run, *argv)
+    assert (result.code, result.out) == (2, "")
+    assert result.err.count("\n") == 1 and part in result.err
+
+
+def test_an_empty_data_set_is_told(run, imagenet):
+    for path in imagenet.rglob("*.jpg"):
+        path.unlink()
+    result = evaluate(run)
+    assert result.code == 2 and "im/val/n01 holds no pictures" in result.err
+
+
+def test_a_damaged_picture_is_named(run, imagenet):
+    (imagenet / "val" / "n02" / "0.jpg").write_bytes(b"\xff\xd8\xff")
+    result = evaluate(run)
+    assert result.code == 2 and "im/val/n02/0.jpg" in result.err and result.err.count("\n") == 1

@@ -1,0 +1,312 @@
+"""hrnet-fast predict: what it writes, how it goes on after an interruption, and what it says of bad input."""
+
+import errno
+import io
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from hrnet_fast.cli import ledger as ledgers
+from hrnet_fast.cli.inputs import list_items
+from hrnet_fast.cli.ledger import Ledger
+from hrnet_fast.tasks.classification import Classifier
+
+MODEL = ("--model", "hrnet_w18_small.cls_in1k")
+
+
+def noise(width=40, height=30, seed=0):
+    return Image.fromarray(np.random.default_rng(seed).integers(0, 256, (height, width, 3), np.uint8))
+
+
+def lines(path):
+    return [json.loads(line) for line in Path(path).read_text().splitlines()]
+
+
+def files(folder):
+    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+
+
+@pytest.fixture
+def photos(tmp_path, monkeypatch):
+    """photos/ with five good pictures, and the working folder above it."""
+    monkeypatch.chdir(tmp_path)
+    folder = tmp_path / "photos"
+    (folder / "b").mkdir(parents=True)
+    noise().save(folder / "1.jpg")
+    noise(seed=1).save(folder / "2.png")
+    noise().convert("CMYK").save(folder / "3.tif")
+    noise().convert("L").save(folder / "4.gif")
+    noise(33, 50).save(folder / "b" / "1.jpg")
+    (folder / "notes.txt").write_text("not a picture, and not looked at")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def classifier():
+    return Classifier(MODEL[1])
+
+
+@pytest.fixture
+def one_network(monkeypatch, classifier):
+    """Opens the network once for all tests; counts the pictures that it is given."""
+    from hrnet_fast.cli.commands import predict
+    from hrnet_fast.tasks import classification
+
+    seen = []
+
+    class Counting:
+        network = classifier.network
+
+        def __call__(self, picture, **options):
+            seen.append(picture.shape)
+            return classifier(picture, **options)
+
+    monkeypatch.setattr(predict, "open_estimator", lambda args, task: (classification, Counting()))
+    return seen
+
+
+def test_a_folder_becomes_lines_and_pictures(run, photos):
+    result = run("predict", "photos", *MODEL, "--top", "3", "--out", "out")
+    assert (result.code, result.err) == (0, "")
+    assert "5 done" in result.out and "random" in result.out and "network" in result.out
+    rows = lines("out/results.jsonl")
+    assert [row["source"] for row in rows] == [
+        "photos/1.jpg", "photos/2.png", "photos/3.tif", "photos/4.gif", "photos/b/1.jpg",
+    ]  # fmt: skip
+    assert [row["size"] for row in rows] == [[30, 40]] * 4 + [[50, 33]]
+    assert all(len(row["classes"]) == 3 for row in rows)
+    assert files(Path("out")) == [
+        "1.jpg", "2.png", "3.tif.png", "4.gif.png", "b/1.jpg", "results.jsonl", "run.json",
+    ]  # fmt: skip
+    for row in rows:
+        with Image.open(Path("out", row["picture"])) as drawn:
+            drawn.load()
+            assert drawn.width == row["size"][1]
+
+
+def test_what_is_done_is_not_done_again(run, photos, one_network):
+    run("predict", "photos/1.jpg", "photos/2.png", *MODEL, "--out", "out")
+    result = run("predict", "photos", *MODEL, "--out", "out", "--json")
+    assert len(one_network) == 5
+    assert (result.json()["done"], result.json()["done_before"]) == (3, 2)
+    result = run("predict", "photos", *MODEL, "--out", "out", "--json")
+    assert len(one_network) == 5 and result.code == 0 and result.json()["done_before"] == 5
+
+
+def test_bad_files_among_good_ones_are_named_at_the_end(run, photos, one_network):
+    good = io.BytesIO()
+    noise().save(good, "PNG")
+    (photos / "cut.png").write_bytes(good.getvalue()[:900])
+    (photos / "0.jpg").write_text("no picture")
+    (photos / "empty.mp4").write_bytes(b"")
+    result = run("predict", "photos", *MODEL, "--out", "out")
+    assert result.code == 1 and "5 done, 3 skipped" in result.out
+    skipped = result.out.partition("skipped:\n")[2].splitlines()
+    assert [line.split()[0] for line in skipped] == ["photos/0.jpg", "photos/cut.png", "photos/empty.mp4"]
+    assert "cut off or damaged" in skipped[1] and "not a video" in skipped[2]
+    assert len(lines("out/results.jsonl")) == 5
+
+
+def test_a_torn_last_line_is_repaired(run, photos, one_network):
+    run("predict", "photos", *MODEL, "--out", "out")
+    whole = Path("out/results.jsonl").read_bytes()
+    Path("out/results.jsonl").write_bytes(whole[:-17])
+    result = run("predict", "photos", *MODEL, "--out", "out", "--json")
+    assert (result.json()["done"], result.json()["done_before"]) == (1, 4)
+    assert Path("out/results.jsonl").read_bytes() == whole
+
+
+def test_a_line_that_is_no_result_is_pointed_at(run, photos, one_network):
+    run("predict", "photos/1.jpg", *MODEL, "--out", "out")
+    with open("out/results.jsonl", "a") as file:
+        file.write("garbage\n")
+    result = run("predict", "photos", *MODEL, "--out", "out")
+    assert result.code == 2 and "results.jsonl, line 2, is not a result" in result.err
+
+
+@pytest.mark.parametrize("stopped_in", ["network", "drawing", "ledger"])
+def test_an_interrupted_run_goes_on(run, photos, one_network, monkeypatch, stopped_in):
+    calls = []
+
+    def interrupting(real):
+        def call(*args, **kwargs):
+            calls.append(1)
+            if len(calls) == 3:
+                raise KeyboardInterrupt
+            return real(*args, **kwargs)
+
+        return call
+
+    with monkeypatch.context() as patch:
+        if stopped_in == "network":
+            patch.setattr(Classifier, "__call__", interrupting(Classifier.__call__))
+        elif stopped_in == "drawing":
+            patch.setattr(Image.Image, "save", interrupting(Image.Image.save))
+        else:
+            patch.setattr(Ledger, "add", interrupting(Ledger.add))
+        result = run("predict", "photos", *MODEL, "--out", "out")
+    assert (result.code, result.out) == (130, "")
+    assert result.err == "hrnet-fast: interrupted: 2 of 5 are done; the same command goes on from there\n"
+    assert len(lines("out/results.jsonl")) == 2
+    assert not list(Path("out").rglob(".*"))
+    result = run("predict", "photos", *MODEL, "--out", "out", "--json")
+    assert (result.code, result.json()["done"], result.json()["done_before"]) == (0, 3, 2)
+    assert len({row["source"] for row in lines("out/results.jsonl")}) == 5
+
+
+class FullFile:
+    """Takes half of what is written, then the disk is full."""
+
+    def __init__(self, file):
+        self.file = file
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        self.file.close()
+
+    def write(self, text):
+        self.file.write(text[: len(text) // 2])
+        self.file.flush()
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def open_full(path, mode, **options):
+    file = open(path, mode, **options)  # noqa: SIM115, closed by the caller
+    return FullFile(file) if mode == "a" else file
+
+
+@pytest.mark.parametrize("full_for", ["a picture", "a line"])
+def test_a_full_disk_is_told_in_one_sentence(run, photos, one_network, monkeypatch, full_for):
+    run("predict", "photos/1.jpg", *MODEL, "--out", "out")
+    before = Path("out/results.jsonl").read_bytes()
+
+    def full(image, path, *args, **options):
+        Path(path).write_bytes(b"half")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        if full_for == "a picture":
+            patch.setattr(Image.Image, "save", full)
+        else:
+            patch.setattr(ledgers, "open", open_full, raising=False)
+        result = run("predict", "photos", *MODEL, "--out", "out")
+    assert result.code == 2 and result.out == "" and result.err.count("\n") == 1
+    assert "the disk of out is full: free some space, 0 of 4 are done" in result.err
+    assert Path("out/results.jsonl").read_bytes() == before
+    assert not list(Path("out").rglob(".*"))
+    assert run("predict", "photos", *MODEL, "--out", "out", "--json").json()["done"] == 4
+
+
+def video(path, frames=6, size=(48, 32)):
+    cv2 = pytest.importorskip("cv2")
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"MJPG"), 10, size)
+    for seed in range(frames):
+        writer.write(np.asarray(noise(*size, seed)))
+    writer.release()
+
+
+def test_a_video_becomes_a_video_and_lines(run, tmp_path, monkeypatch, one_network):
+    monkeypatch.chdir(tmp_path)
+    video("clip.avi")
+    result = run("predict", "clip.avi", *MODEL, "--out", "out")
+    assert result.code == 0 and "1 done" in result.out
+    (row,) = lines("out/results.jsonl")
+    assert (row["frames"], row["fps"], row["results"]) == (6, 10.0, "clip.avi.mp4.jsonl") and "note" not in row
+    frames = lines(Path("out", row["results"]))
+    assert [frame["frame"] for frame in frames] == list(range(6)) and frames[3]["time"] == 0.3
+    import cv2
+
+    drawn = cv2.VideoCapture(str(Path("out", row["picture"])))
+    assert drawn.get(cv2.CAP_PROP_FRAME_COUNT) == 6 and drawn.get(cv2.CAP_PROP_FPS) == 10
+
+
+def test_a_video_that_ends_mid_frame_keeps_its_frames(run, tmp_path, monkeypatch, one_network):
+    monkeypatch.chdir(tmp_path)
+    video("clip.avi", frames=20)
+    whole = Path("clip.avi").read_bytes()
+    Path("clip.avi").write_bytes(whole[: len(whole) // 2])
+    result = run("predict", "clip.avi", *MODEL, "--out", "out")
+    (row,) = lines("out/results.jsonl")
+    assert result.code == 0 and 5 < row["frames"] < 15
+    assert f"clip.avi ends after {row['frames']} of the 20 frames that it claims to have" in result.out
+    assert len(lines(Path("out", row["results"]))) == row["frames"]
+
+
+def test_an_interrupted_video_leaves_nothing_and_starts_anew(run, tmp_path, monkeypatch, one_network):
+    monkeypatch.chdir(tmp_path)
+    video("clip.avi")
+    calls = []
+
+    def interrupted(self, *args, **kwargs):
+        calls.append(1)
+        if len(calls) == 4:
+            raise KeyboardInterrupt
+        return real(self, *args, **kwargs)
+
+    real = Classifier.__call__
+    with monkeypatch.context() as patch:
+        patch.setattr(Classifier, "__call__", interrupted)
+        assert run("predict", "clip.avi", *MODEL, "--out", "out").code == 130
+    assert files(Path("out")) == []
+    assert run("predict", "clip.avi", *MODEL, "--out", "out").code == 0
+    assert lines("out/results.jsonl")[0]["frames"] == 6
+
+
+def test_lines_alone(run, photos, one_network):
+    run("predict", "photos", *MODEL, "--out", "out", "--no-pictures")
+    assert files(Path("out")) == ["results.jsonl", "run.json"]
+    assert "picture" not in lines("out/results.jsonl")[0]
+
+
+def test_a_folder_of_another_model_is_not_mixed_with(run, photos, one_network):
+    run("predict", "photos", *MODEL, "--out", "out")
+    result = run("predict", "photos", "--model", "hrnet_w18.cls_in1k", "--out", "out")
+    assert result.code == 2
+    assert "out holds results with model 'hrnet_w18_small.cls_in1k', not 'hrnet_w18.cls_in1k'" in result.err
+    result = run("predict", "photos", *MODEL, "--top", "2", "--out", "out")
+    assert result.code == 2 and "options {}, not {'top': 2}" in result.err
+
+
+def test_of_two_pictures_with_one_name_neither_is_lost(run, photos, one_network):
+    run("predict", "photos/b/1.jpg", *MODEL, "--out", "out")
+    run("predict", "photos/1.jpg", "photos", "photos/b/1.jpg", *MODEL, "--out", "out")
+    rows = lines("out/results.jsonl")
+    assert len(rows) == 5 and len({row["picture"] for row in rows}) == 5
+    assert {row["picture"] for row in rows} >= {"1.jpg", "1-2.jpg"}
+
+
+def test_results_inside_the_input_folder_are_not_read_again(photos):
+    (photos / "out").mkdir()
+    noise().save(photos / "out" / "1.jpg")
+    items, before = list_items([Path("photos")], Path("photos/out"), {})
+    assert len(items) == 5 and before == 0
+
+
+@pytest.mark.parametrize(
+    ("argv", "part"),
+    [
+        (("none.jpg", *MODEL), "there is no file or folder none.jpg"),
+        (("empty", *MODEL), "there are no pictures or videos in empty"),
+        (("photos", "--model", "hrnet_w18.features"), "no task reads the head 'features'"),
+        (("photos", "--model", "hrnet_w18.clss"), "did you mean"),
+        (("photos", *MODEL, "--boxes", "boxes.json"), "--boxes belongs to pose and landmark"),
+        (("photos", *MODEL, "--top", "0"), "'0' is not a whole number"),
+        (("photos", *MODEL, "--weights", "none.pth"), "none.pth': no such file"),
+        (("photos", *MODEL, "--names", "none.txt"), "none.txt"),
+        (("photos", *MODEL, "--device", "abacus"), "abacus"),
+        (("photos",), "required: --model"),
+        (tuple(MODEL), "required: PATH"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, tuple) else None,
+)
+def test_bad_usage_is_told_in_one_sentence(run, photos, argv, part):
+    Path("empty").mkdir()
+    result = run("predict", *argv)
+    assert (result.code, result.out) == (2, "")
+    assert result.err.count("\n") == 1 and part in result.err
+    assert not Path("predictions").exists()
