@@ -18,6 +18,11 @@ _PUBLIC = {
     "verify": "api",
     "OptimizedModule": "engine",
     "Plan": "plan",
+    "PoseEstimator": "tasks.pose",
+    "Segmenter": "tasks.segmentation",
+    "LandmarkEstimator": "tasks.landmark",
+    "Classifier": "tasks.classification",
+    "read_image": "tasks.images",
 }
 
 __all__ = [*_PUBLIC, "__version__"]

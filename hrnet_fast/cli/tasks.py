@@ -6,19 +6,26 @@ import argparse
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 from hrnet_fast.tasks.registry import package_of, task_of
 
-from .arguments import UsageError, add_executor, dtype
+from .arguments import UsageError, add_executor, dtype, size
 from .boxes import Boxes
 
 RANDOM = "the weights are random, as no --weights FILE was given: the results mean nothing"
 
-# Options of the estimators, then of their calls: destination -> tasks that have it. The keyword has the same name.
-_ESTIMATOR = {"names": ("classification",)}
-_CALL = {"top": ("classification",), "boxes": ("pose", "landmark")}
+# Options of the estimators, and of their calls: destination -> task that has it -> name of the keyword.
+_ESTIMATOR = {
+    "flip": {"pose": "flip_test", "landmark": "flip_test", "segmentation": "flip"},
+    "decode": {"pose": "decode"},
+    "detector": {"pose": "detector"},
+    "protocol": {"landmark": "protocol"},
+    "resize": {"segmentation": "size"},
+    "scales": {"segmentation": "scales"},
+    "names": {"classification": "names"},
+}
+_CALL = {"boxes": {"pose": "boxes", "landmark": "boxes"}, "top": {"classification": "top"}}
 
 
 def add_estimator(parser: argparse.ArgumentParser) -> None:
@@ -27,7 +34,32 @@ def add_estimator(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--device", metavar="NAME", help="cpu, cuda or cuda:1 (default: cpu)")
     parser.add_argument("--dtype", type=dtype, default="float32", metavar="DTYPE", help="what the network computes in")
     add_executor(parser)
-    parser.add_argument("--names", metavar="FILE", help="classification: what the classes are called, one a line")
+    group = parser.add_argument_group("of a task")
+    group.add_argument(
+        "--flip", action=argparse.BooleanOptionalAction, default=None, help="average with the mirror image"
+    )
+    group.add_argument("--decode", metavar="HOW", help="pose: quarter (default), dark or udp")
+    group.add_argument(
+        "--detector", metavar="FILE", help="pose: finds people where there are no boxes: weights of torchvision's "
+        "fasterrcnn_resnet50_fpn, or `torchvision` to download them"
+    )  # fmt: skip
+    group.add_argument("--protocol", metavar="NAME", help="landmark: official (default), fast or mmpose")
+    group.add_argument(
+        "--resize", type=_resize, metavar="HOW", help="segmentation: official (default), native or HEIGHTxWIDTH"
+    )
+    group.add_argument("--scales", type=_scales, metavar="S,S", help="segmentation: views to sum, such as 0.75,1,1.25")
+    group.add_argument("--names", metavar="FILE", help="classification: what the classes are called, one a line")
+
+
+def _resize(text: str) -> str | tuple[int, int]:
+    return text if text in ("official", "native") else size(text)
+
+
+def _scales(text: str) -> tuple[float, ...]:
+    try:
+        return tuple(float(part) for part in text.split(","))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a list of numbers such as 0.75,1,1.25") from None
 
 
 def task_name(model: str) -> str:
@@ -37,23 +69,24 @@ def task_name(model: str) -> str:
     return task_of(model_config(model).head)
 
 
-def open_estimator(args: argparse.Namespace, task: str) -> tuple[ModuleType, Any]:
-    """The task's package and its estimator, as the arguments ask for."""
+def open_estimator(args: argparse.Namespace, task: str) -> Any:
+    """The task's estimator, as the arguments ask for."""
     import torch
 
-    from hrnet_fast import create_model
+    from .models import random_model
 
     package = package_of(task)
-    model = create_model(args.model, num_outputs=args.outputs) if args.outputs else args.model
-    estimator = package.Estimator(
-        model,
+    options = estimator_options(args, task)
+    if options.get("detector", "torchvision") != "torchvision":
+        options["detector"] = package.torchvision_detector(options["detector"], device=args.device)
+    return package.Estimator(
+        random_model(args) if args.outputs else args.model,
         args.weights,
         dtype=getattr(torch, args.dtype),
         device=args.device,
         executor=args.executor,
-        **estimator_options(args, task),
+        **options,
     )
-    return package, estimator
 
 
 def estimator_options(args: argparse.Namespace, task: str) -> dict[str, Any]:
@@ -85,10 +118,12 @@ def call_options(args: argparse.Namespace, task: str) -> CallOptions:
     return CallOptions(Boxes(boxes) if boxes else None, keywords)
 
 
-def _given(args: argparse.Namespace, task: str, options: dict[str, tuple[str, ...]]) -> dict[str, Any]:
-    given = {name: getattr(args, name) for name in options if getattr(args, name, None) is not None}
-    for name in given:
-        if task not in options[name]:
-            flag = name.replace("_", "-")
-            raise UsageError(f"--{flag} belongs to {' and '.join(options[name])}, but {args.model} is for {task}")
+def _given(args: argparse.Namespace, task: str, options: dict[str, dict[str, str]]) -> dict[str, Any]:
+    given = {}
+    for name, keywords in options.items():
+        value = getattr(args, name, None)
+        if value is not None and task not in keywords:
+            raise UsageError(f"--{name} belongs to {' and '.join(keywords)}, but {args.model} is for {task}")
+        if value is not None:
+            given[keywords[task]] = value
     return given

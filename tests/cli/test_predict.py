@@ -53,8 +53,6 @@ def classifier():
 def one_network(monkeypatch, classifier):
     """Opens the network once for all tests; counts the pictures that it is given."""
     from hrnet_fast.cli.commands import predict
-    from hrnet_fast.tasks import classification
-
     seen = []
 
     class Counting:
@@ -64,7 +62,7 @@ def one_network(monkeypatch, classifier):
             seen.append(picture.shape)
             return classifier(picture, **options)
 
-    monkeypatch.setattr(predict, "open_estimator", lambda args, task: (classification, Counting()))
+    monkeypatch.setattr(predict, "open_estimator", lambda args, task: Counting())
     return seen
 
 

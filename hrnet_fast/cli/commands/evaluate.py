@@ -6,7 +6,10 @@ Exit code: 0 done, 2 bad usage or input, 130 stopped by Ctrl-C."""
 from __future__ import annotations
 
 import argparse
+import inspect
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 from ..arguments import UsageError, add_model_option, positive
 from ..output import Result, note
@@ -27,33 +30,44 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--root", type=Path, required=True, metavar="DIR", help="where the data set lies")
     parser.add_argument("--split", metavar="NAME", help="default: the one of the paper's row")
     parser.add_argument("--limit", type=positive, metavar="N", help="only the first N images")
+    parser.add_argument("--boxes", metavar="FILE", help="coco: detections; `annotations` for the annotated boxes")
+    parser.add_argument("--results", type=Path, metavar="PATH", help="also write what the data set's server takes")
     add_estimator(parser)
 
 
 def run(args: argparse.Namespace) -> Result:
+    from hrnet_fast.tasks.registry import package_of
     from hrnet_fast.tasks.stages import Stages
 
     from ..progress import progress_bar
 
     task = task_name(args.model)
-    dataset = _open_dataset(args, task)
+    package = package_of(task)
+    dataset = _open_dataset(args, task, package.DATASETS)
+    wanted = _supported(package.evaluate, args, task, "results")
     if not args.weights:
         note(f"note: {RANDOM}")
-    package, estimator = open_estimator(args, task)
+    estimator = open_estimator(args, task)
     total = min(len(dataset), args.limit or len(dataset))
     with progress_bar(args.dataset, total, "image") as progress:
         stages = Stages(estimator.network.device)
-        evaluation = package.evaluate(estimator, dataset, limit=args.limit, progress=progress, stages=stages)
+        evaluation = package.evaluate(estimator, dataset, limit=args.limit, progress=progress, stages=stages, **wanted)
     return Result(evaluation.to_json(), str(evaluation))
 
 
-def _open_dataset(args: argparse.Namespace, task: str):
-    from hrnet_fast.tasks.registry import package_of
-
-    datasets = package_of(task).DATASETS
+def _open_dataset(args: argparse.Namespace, task: str, datasets: Mapping[str, Callable]) -> Any:
     if args.dataset not in datasets:
         raise UsageError(
             f"{args.model} is for {task}, whose data sets are {', '.join(datasets)}; {args.dataset!r} is none of them"
         )
-    options = {"split": args.split} if args.split else {}
-    return datasets[args.dataset](args.root, **options)
+    opener = datasets[args.dataset]
+    return opener(args.root, **_supported(opener, args, args.dataset, "split", "boxes"))
+
+
+def _supported(function: Callable, args: argparse.Namespace, what: str, *names: str) -> dict[str, Any]:
+    """Those of the options `names` that were given, as keywords. UsageError if `function` does not take one."""
+    given = {name: getattr(args, name) for name in names if getattr(args, name) is not None}
+    for name in given:
+        if name not in inspect.signature(function).parameters:
+            raise UsageError(f"--{name} means nothing for {what}")
+    return given

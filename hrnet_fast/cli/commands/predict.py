@@ -34,8 +34,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, default=Path("predictions"), metavar="DIR", help="default: predictions")
     parser.add_argument("--no-pictures", action="store_true", help="write the JSON lines alone")
     add_estimator(parser)
-    parser.add_argument("--boxes", type=Path, metavar="FILE", help='pose, landmark: JSON {"a.jpg": [[x, y, w, h]]}')
-    parser.add_argument("--top", type=positive, metavar="N", help="classification: classes a picture (default: 5)")
+    group = parser.add_argument_group("of what is drawn and written")
+    group.add_argument("--boxes", type=Path, metavar="FILE", help='pose, landmark: JSON {"a.jpg": [[x, y, w, h]]}')
+    group.add_argument("--top", type=positive, metavar="N", help="classification: classes a picture (default: 5)")
 
 
 def run(args: argparse.Namespace) -> Result:
@@ -60,6 +61,7 @@ def run(args: argparse.Namespace) -> Result:
 def _predict(
     args: argparse.Namespace, task: str, options: CallOptions, ledger: Ledger, items: list[Item]
 ) -> Prediction:
+    from hrnet_fast.tasks.registry import package_of
     from hrnet_fast.tasks.stages import Stages
 
     from ..prediction import Prediction
@@ -67,10 +69,10 @@ def _predict(
 
     if not args.weights:
         note(f"note: {RANDOM}")
-    package, estimator = open_estimator(args, task)
+    estimator = open_estimator(args, task)
     stages = Stages(estimator.network.device)
     predict = options.bind(estimator, stages=stages)
-    prediction = Prediction(package, predict, ledger, stages, not args.no_pictures)
+    prediction = Prediction(package_of(task), predict, ledger, stages, not args.no_pictures)
     with progress_bar(task, len(items), "file") as progress:
         try:
             prediction.run(items, progress)
