@@ -87,5 +87,5 @@ def soft_oks_nms(
 
 
 def _falling(scores: Tensor) -> Tensor:
-    """Of equal scores the last comes first, as with numpy's argsort()[::-1] on up to sixteen of them."""
+    """Of equal scores the last comes first, as with argsort()[::-1]."""
     return scores.argsort(stable=True).flip(0)

@@ -1,0 +1,156 @@
+"""COCO keypoints in their original files."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from .coco_scorer import NMS, CocoScorer
+from .detections import find_detections, read_detections
+from .nms import OKS_THRE
+from .samples import PoseSample, field, read_json
+
+_WANTED = (
+    "download 2017 Val images and 2017 Train/Val annotations from https://cocodataset.org/#download and unpack them to "
+    "ROOT/annotations/person_keypoints_val2017.json and ROOT/val2017/*.jpg (or ROOT/images/val2017/*.jpg)"
+)
+_FIELDS = ("id", "image_id", "category_id", "bbox", "area")
+
+
+class CocoKeypoints:
+    """COCO's people, picture by picture: `len` of them, those without people too, in the order of the annotation file.
+
+    root: the folder with
+        annotations/person_keypoints_<split>.json            (image_info_<split>.json for test splits)
+        <split>/*.jpg or images/<split>/*.jpg                 from https://cocodataset.org/#download
+        person_detection_results/COCO_val2017_detections_AP_H_56_person.json      optional, from the link under
+            "Data preparation" in the README of github.com/leoxiaobin/deep-high-resolution-net.pytorch
+    boxes: "auto" for that file of detections if it is there, which is the papers' protocol, else the annotated boxes;
+        "annotations"; or the path of a file of detections.
+    nms, oks_threshold: how double people are suppressed: "hard" (the official OKS-NMS), "soft", or None.
+    Errors: FileNotFoundError saying what to download; ValueError for annotations with missing fields or unknown
+        categories, naming the first.
+    """
+
+    name = "coco"
+    keypoints = 17
+
+    def __init__(
+        self,
+        root: str | os.PathLike,
+        split: str = "val2017",
+        *,
+        boxes: str | os.PathLike = "auto",
+        nms: str | None = "hard",
+        oks_threshold: float = OKS_THRE,
+    ) -> None:
+        if nms is not None and nms not in NMS:
+            raise ValueError(f"nms {nms!r} is not known; choose one of {', '.join(NMS)}, or None")
+        self._nms, self._oks_threshold = nms, oks_threshold
+        self.root, self.split = Path(root), split
+        self.has_annotations = not split.startswith("test")
+        prefix = "person_keypoints" if self.has_annotations else "image_info"
+        path = self.root / "annotations" / f"{prefix}_{split}.json"
+        self.annotations = _checked(read_json(path, _WANTED), path, self.keypoints)
+        self._people = _people(self.annotations, path)
+        self._folder = next((f for f in (self.root / "images" / split, self.root / split) if f.is_dir()), None)
+        if self._folder is None:
+            raise FileNotFoundError(f"{self.root / split} is missing: {_WANTED}")
+        detections = find_detections(self.root, split) if boxes == "auto" else boxes
+        self._skipped = 0
+        if detections is None and not self.has_annotations:
+            raise FileNotFoundError(f"{split} has no annotated boxes: give boxes=FILE of detections")
+        if detections is None or detections == "annotations":
+            self.box_source = "annotations"
+            self._boxes = {image["id"]: self._annotated_boxes(image) for image in self.annotations["images"]}
+        else:
+            self.box_source = Path(detections).name
+            self._boxes, self._skipped = read_detections(detections)
+
+    def __len__(self) -> int:
+        return len(self.annotations["images"])
+
+    def __iter__(self) -> Iterator[PoseSample]:
+        for image in self.annotations["images"]:
+            rows = torch.tensor(self._boxes.get(image["id"], []), dtype=torch.float64).reshape(-1, 5)
+            yield PoseSample(self._folder / image["file_name"], image["id"], rows[:, :4], rows[:, 4])
+
+    def scorer(self) -> CocoScorer:
+        """AP and AR of the pictures that are added."""
+        return CocoScorer(self.annotations if self.has_annotations else None, self._nms, self._oks_threshold)
+
+    @property
+    def notes(self) -> list[str]:
+        """What a reader of the scores must know."""
+        notes = [f"person boxes: {self.box_source}"]
+        if self.box_source == "annotations":
+            notes = ["person boxes: the annotated ones; the papers' are a detector's, which score lower"]
+        if self._skipped:
+            notes.append(f"{self._skipped} boxes without area or with numbers that are not finite were left out")
+        if not self.has_annotations:
+            notes.append(f"{self.split} has no public annotations: hand the results in to COCO's server")
+        return notes
+
+    def _annotated_boxes(self, image: dict[str, Any]) -> list[list[float]]:
+        """x, y, width, height, 1 of the people with keypoints; lib/dataset/coco.py, ..._annotation_kernal."""
+        boxes = []
+        for person in self._people.get(image["id"], []):
+            x, y, width, height = person["bbox"]
+            x1, y1 = max(0, x), max(0, y)
+            x2 = min(image["width"] - 1, x1 + max(0, width - 1))
+            y2 = min(image["height"] - 1, y1 + max(0, height - 1))
+            if person["iscrowd"] or not any(person["keypoints"]):
+                continue
+            if person["area"] > 0 and x2 >= x1 and y2 >= y1 and max(x2 - x1, y2 - y1) > 0:
+                boxes.append([x1, y1, x2 - x1, y2 - y1, 1.0])
+            else:
+                self._skipped += 1
+        return boxes
+
+
+def _checked(data: Any, path: Path, keypoints: int) -> dict[str, Any]:
+    """The contents of an annotation file, if all that is needed is there."""
+    for name in ("images", "categories"):
+        field(data, name, str(path))
+    for place, image in enumerate(data["images"]):
+        for name in ("id", "file_name", "width", "height"):
+            field(image, name, f"{path}: image {place}")
+    if not data["images"]:
+        raise ValueError(f"{path} lists no images: there is nothing to evaluate")
+    known = {field(category, "id", f"{path}: a category") for category in data["categories"]}
+    images = {image["id"] for image in data["images"]}
+    for place, entry in enumerate(data.get("annotations", ())):
+        where = f"{path}: annotation {entry.get('id', place) if isinstance(entry, dict) else place}"
+        for name in _FIELDS:
+            field(entry, name, where)
+        if entry["category_id"] not in known:
+            raise ValueError(f"{where} has the category {entry['category_id']}, which the file does not list")
+        if entry["image_id"] not in images:
+            raise ValueError(f"{where} is of image {entry['image_id']}, which the file does not list")
+        if len(entry["bbox"]) != 4 or not all(map(math.isfinite, entry["bbox"])):
+            raise ValueError(f"{where} has the box {entry['bbox']}; four finite numbers are needed")
+        entry.setdefault("iscrowd", 0)
+    return data
+
+
+def _people(data: dict[str, Any], path: Path, keypoints: int = CocoKeypoints.keypoints) -> dict[int, list[dict]]:
+    """Image id -> its people's annotations."""
+    person = [category["id"] for category in data["categories"] if category.get("name") == "person"]
+    if not person:
+        names = ", ".join(repr(category.get("name")) for category in data["categories"])
+        raise ValueError(f"{path} has no category 'person', only {names or 'none at all'}")
+    people: dict[int, list[dict]] = {}
+    for entry in data.get("annotations", ()):
+        if entry["category_id"] != person[0]:
+            continue
+        where = f"{path}: annotation {entry['id']}"
+        if len(field(entry, "keypoints", where)) != 3 * keypoints:
+            raise ValueError(f"{where} has {len(entry['keypoints'])} numbers for keypoints; {3 * keypoints} are needed")
+        entry.setdefault("num_keypoints", sum(seen > 0 for seen in entry["keypoints"][2::3]))
+        people.setdefault(entry["image_id"], []).append(entry)
+    return people

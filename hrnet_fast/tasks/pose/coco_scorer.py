@@ -1,0 +1,116 @@
+"""COCO's AP and AR of keypoints: the official rescoring and suppression, then pycocotools."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from .boxes import Regions
+from .nms import OKS_THRE, oks_nms, soft_oks_nms
+from .rescore import rescore
+from .samples import PoseSample
+from .skeletons import COCO
+
+# The order of COCOeval.stats for keypoints; names as the papers' tables
+METRICS = ("AP", "AP50", "AP75", "APM", "APL", "AR", "AR50", "AR75", "ARM", "ARL")
+PIXEL_STD = 200  # lib/dataset/coco.py: `scale` is in units of it
+_PERSON = 1
+NMS = {"hard": oks_nms, "soft": soft_oks_nms}
+
+
+class CocoScorer:
+    """Collects people picture by picture; holds some 250 bytes a person.
+
+    annotations: the contents of an annotation file; None if there are none, so that only `results` can be asked for.
+    nms: one of NMS (both of lib/nms/nms.py) or None. threshold: theirs.
+    """
+
+    def __init__(
+        self, annotations: dict[str, Any] | None, nms: str | None = "hard", threshold: float = OKS_THRE
+    ) -> None:
+        self._annotations, self._suppress, self._threshold = annotations, NMS.get(nms), threshold
+        self._images: list[int] = []
+        self._people: list[tuple[int, Tensor, Tensor, Regions]] = []
+
+    def add(self, sample: PoseSample, points: Tensor, regions: Regions) -> None:
+        self._images.append(sample.image_id)
+        if not len(points):
+            return
+        scores = rescore(points[..., 2].double(), sample.box_scores)
+        if self._suppress is not None:
+            keep = self._suppress(points, scores, regions.areas, COCO.sigmas, self._threshold)
+            points, scores, regions = points[keep], scores[keep], Regions(regions.centers[keep], regions.sizes[keep])
+        self._people.append((sample.image_id, points, scores, regions))
+
+    def results(self) -> list[dict[str, Any]]:
+        """COCO's results format, with the official code's additional `center` and `scale`."""
+        return [
+            {
+                "image_id": image,
+                "category_id": _PERSON,
+                "keypoints": keypoints,
+                "score": score,
+                "center": center,
+                "scale": scale,
+            }
+            for image, points, scores, regions in self._people
+            for keypoints, score, center, scale in zip(
+                points.flatten(1).double().tolist(),
+                scores.tolist(),
+                regions.centers.tolist(),
+                (regions.sizes / PIXEL_STD).tolist(),
+            )
+        ]
+
+    def result(self) -> dict[str, float]:
+        """AP and AR in per cent over the pictures that were added, without those of sizes that no person has."""
+        if self._annotations is None:
+            return {}
+        stats = average_precision(self._annotations, self.results(), self._images)
+        return {name: 100.0 * value for name, value in zip(METRICS, stats) if value >= 0}
+
+
+def average_precision(annotations: dict[str, Any], results: list[dict[str, Any]], images: list[int]) -> list[float]:
+    """COCOeval's ten numbers for keypoints over `images`, 0 to 1, -1 where there are no people of that size.
+
+    annotations: the contents of a COCO annotation file. results: COCO's results format.
+    """
+    try:
+        from pycocotools.coco import COCO as Coco
+        from pycocotools.cocoeval import COCOeval
+    except ImportError:
+        raise RuntimeError('COCO\'s AP needs pycocotools: pip install "hrnet_fast[tasks]"') from None
+    with contextlib.redirect_stdout(io.StringIO()):  # it prints each of its steps
+        truth = Coco()
+        truth.dataset = annotations
+        truth.createIndex()
+        if results:
+            found = truth.loadRes([dict(row) for row in results])
+        else:  # loadRes cannot take an empty list
+            found = Coco()
+            found.dataset = {name: annotations[name] for name in ("images", "categories")} | {"annotations": []}
+            found.createIndex()
+        evaluation = COCOeval(truth, found, "keypoints")
+        evaluation.params.imgIds = sorted(set(images))
+        evaluation.evaluate()
+        evaluation.accumulate()
+        evaluation.summarize()
+    return torch.as_tensor(evaluation.stats).tolist()
+
+
+def write_results(path: str | os.PathLike, results: list[dict[str, Any]]) -> None:
+    """Writes COCO's results format for COCO's server; whole or not at all."""
+    path = Path(path)
+    temporary = path.with_name(f"{path.name}.part")
+    try:
+        temporary.write_text(json.dumps(results))
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)

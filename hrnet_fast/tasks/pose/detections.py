@@ -1,0 +1,56 @@
+"""The official files of person detections."""
+
+from __future__ import annotations
+
+import math
+import os
+from pathlib import Path
+
+from .samples import field, read_json
+
+_WANTED = (
+    "a file of detections, such as COCO_val2017_detections_AP_H_56_person.json, which the README of "
+    'github.com/leoxiaobin/deep-high-resolution-net.pytorch links to under "Data preparation"'
+)
+_PERSON = 1  # lib/dataset/coco.py, _load_coco_person_detection_results
+_NAMES = {
+    "val2017": "COCO_val2017_detections_AP_H_56_person.json",
+    "test-dev2017": "COCO_test-dev2017_detections_AP_H_609_person.json",
+}
+
+
+def find_detections(root: Path, split: str) -> Path | None:
+    """The official file for a split, if it lies where the official code has it."""
+    name = _NAMES.get(split)
+    path = root / "person_detection_results" / name if name else None
+    return path if path is not None and path.exists() else None
+
+
+def read_detections(
+    path: str | os.PathLike, threshold: float = 0.0
+) -> tuple[dict[int, list[tuple[float, float, float, float, float]]], int]:
+    """Image id -> people's boxes x, y, width, height, score; and how many were left out because they are no boxes.
+
+    The file is a list of {"image_id", "category_id", "bbox": [x, y, width, height], "score"}; other categories than 1,
+    and scores below `threshold` (TEST.IMAGE_THRE), are passed over.
+    Errors: FileNotFoundError; ValueError for another form, naming the first entry with a missing field.
+    """
+    path = Path(path)
+    entries = read_json(path, _WANTED)
+    if not isinstance(entries, list):
+        raise ValueError(f"{path} is not a list of detections: {_WANTED} is needed")
+    boxes: dict[int, list[tuple[float, float, float, float, float]]] = {}
+    skipped = 0
+    for place, entry in enumerate(entries):
+        image, category, box, score = (
+            field(entry, name, f"{path}: detection {place}") for name in ("image_id", "category_id", "bbox", "score")
+        )
+        if category != _PERSON or score < threshold:
+            continue
+        if len(box) != 4:
+            raise ValueError(f"{path}: detection {place} has the box {box}; x, y, width, height are needed")
+        if all(map(math.isfinite, (*box, score))) and min(box[2:]) >= 0 and max(box[2:]) > 0:
+            boxes.setdefault(image, []).append((*box, score))
+        else:
+            skipped += 1
+    return boxes, skipped

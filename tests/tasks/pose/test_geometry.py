@@ -1,0 +1,111 @@
+"""Boxes to regions to crops and back, against the official code's arithmetic."""
+
+import numpy as np
+import pytest
+import torch
+
+from hrnet_fast.tasks.pose.affine import crop_matrices, to_picture
+from hrnet_fast.tasks.pose.boxes import Regions, read_boxes, regions_of
+from tests.tasks.pose import official
+
+SIZES = [(256, 192), (384, 288), (256, 256), (64, 48)]
+by_size = pytest.mark.parametrize("size", SIZES, ids=lambda size: "x".join(map(str, size)))
+
+
+def boxes(count=40):
+    rows = np.random.uniform((-200, -200, 0.5, 0.5), (900, 700, 600, 600), (count, 4))
+    return np.vstack([rows, [10, 20, 30, 40], [0, 0, 640, 480], [5, 5, 0.01, 300]])
+
+
+def center_scale(rows, size):
+    return zip(*(official.box_to_center_scale(row, size[1] / size[0]) for row in rows))
+
+
+@by_size
+def test_regions_are_the_official_center_and_scale(size):
+    rows = boxes()
+    regions = regions_of(torch.from_numpy(rows), size[1] / size[0])
+    centers, scales = center_scale(rows, size)
+    np.testing.assert_allclose(regions.centers, centers, rtol=1e-12)
+    np.testing.assert_allclose(regions.sizes / 200, scales, rtol=1e-12)
+    np.testing.assert_allclose(regions.areas, [np.prod(scale * 200) for scale in scales], rtol=1e-12)
+
+
+@by_size
+def test_matrices_and_points_are_the_official_ones(size):
+    rows, (h, w) = boxes(), size
+    regions = regions_of(torch.from_numpy(rows), w / h)
+    points = np.random.uniform(-5, 300, (len(rows), 17, 2))
+    got_maps, got_points = crop_matrices(regions, size), to_picture(torch.from_numpy(points), regions, size)
+    for i, (center, scale) in enumerate(zip(*center_scale(rows, size))):
+        np.testing.assert_allclose(got_maps[i], official.affine(center, scale, (w, h)), rtol=1e-6, atol=1e-6)
+        back = official.affine(center, scale, (w, h), inverse=True)
+        np.testing.assert_allclose(
+            got_points[i], [official.apply(back, point) for point in points[i]], rtol=1e-6, atol=1e-6
+        )
+
+
+@by_size
+def test_udp_matrices_are_mmposes(size):
+    rows, (h, w) = boxes(), size
+    regions = regions_of(torch.from_numpy(rows), w / h)
+    got = crop_matrices(regions, size, udp=True)
+    for i, (center, scale) in enumerate(zip(*center_scale(rows, size))):
+        np.testing.assert_allclose(got[i], official.udp_affine(center, scale * 200, (w, h)), rtol=1e-9, atol=1e-6)
+
+
+def test_udp_takes_corners_to_corners():
+    regions = Regions(torch.tensor([[100.0, 60.0]]).double(), torch.tensor([[30.0, 40.0]]).double())
+    points = torch.tensor([[[0.0, 0.0], [47.0, 63.0], [23.5, 31.5]]])
+    assert to_picture(points, regions, (64, 48), udp=True).tolist() == [[[85, 40], [115, 80], [100, 60]]]
+
+
+@pytest.mark.parametrize("udp", [False, True], ids=["official", "udp"])
+def test_a_crop_and_its_heatmap_agree_on_where_the_picture_is(udp):
+    regions = regions_of(torch.from_numpy(boxes()), 0.75)
+    maps = crop_matrices(regions, (256, 192), udp)
+    points = torch.rand(len(regions), 17, 2, dtype=torch.float64) * torch.tensor([48.0, 64.0])
+    found = to_picture(points, regions, (64, 48), udp)
+    in_crop = found @ maps[:, :, :2].mT + maps[:, None, :, 2]
+    factor = torch.tensor([191 / 47, 255 / 63] if udp else [4.0, 4.0], dtype=torch.float64)
+    torch.testing.assert_close(in_crop, points * factor, rtol=1e-9, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [[[1, 2, 3, 4]], np.array([[1, 2, 3, 4]], np.float32), torch.tensor([[1, 2, 3, 4]]), [(1, 2, 3, 4, 1)]],
+    ids=["list", "array", "tensor", "scored"],
+)
+def test_boxes_come_in_many_forms(rows):
+    got, scores = read_boxes(rows)
+    assert got.tolist() == [[1, 2, 3, 4]] and scores.tolist() == [1]
+    assert got.dtype == scores.dtype == torch.float64
+
+
+@pytest.mark.parametrize("rows", [[], np.zeros((0, 4)), torch.zeros(0, 5)], ids=["list", "array", "tensor"])
+def test_no_boxes_are_no_boxes(rows):
+    assert read_boxes(rows)[0].shape == (0, 4)
+
+
+BAD = {
+    "one-row": ([1, 2, 3, 4], "boxes have shape (4,); N rows of x, y, width, height, and a score or none, are needed"),
+    "ragged": ([[1, 2], [3]], "boxes must be an array of N rows x, y, width, height: "),
+    "nan": ([[1, 2, 3, 4], [1, 2, 3, np.nan]], "box 1, [1.0, 2.0, 3.0, nan], holds numbers that are not finite"),
+    "infinite": ([[1, 2, np.inf, 4]], "box 0, [1.0, 2.0, inf, 4.0], holds numbers that are not finite"),
+    "no-area": (
+        [[1, 2, 0, 4]],
+        "box 0, [1.0, 2.0, 0.0, 4.0], has no area: width and height must be above 0 (boxes are x, y, width, height)",
+    ),
+    "turned": (
+        [[9, 9, -3, 4]],
+        "box 0, [9.0, 9.0, -3.0, 4.0], has no area: width and height must be above 0 (boxes are x, y, width, height)",
+    ),
+    "words": ("people.json", "boxes must be an array of N rows x, y, width, height: "),
+}
+
+
+@pytest.mark.parametrize(("rows", "sentence"), BAD.values(), ids=BAD)
+def test_bad_boxes_get_one_sentence(rows, sentence):
+    with pytest.raises(ValueError) as caught:
+        read_boxes(rows)
+    assert str(caught.value).startswith(sentence) and "\n" not in str(caught.value)
