@@ -66,11 +66,18 @@ KINDS: dict[str, dict[str, tuple[float, float]]] = {
         "left_shoulder": (70, 15), "right_shoulder": (70, 15), "left_elbow": (20, 12), "right_elbow": (20, 12),
         "left_aside": (16, 6), "right_aside": (16, 6), "left_spread": (8, 4), "right_spread": (8, 4),
     },
+    "ride": {
+        "lean": (26, 4), "left_hip": (78, 3), "right_hip": (44, 3), "left_knee": (92, 4), "right_knee": (42, 4),
+        "left_shoulder": (78, 4), "right_shoulder": (78, 4), "left_elbow": (16, 4), "right_elbow": (16, 4),
+    },
     "reach": {
         **_STANCE, **_ARMS_DOWN, "lean": (12, 6), "left_shoulder": (88, 22), "left_elbow": (14, 12),
         "right_hip": (-8, 4), "right_knee": (12, 6),
     },
 }  # fmt: skip
+
+
+ON_FOOT = tuple(sorted(KINDS.keys() - {"ride"}))  # a rider sits on something
 
 
 @dataclass(frozen=True)
@@ -84,7 +91,7 @@ class Pose:
 
 def random_pose(rng: random.Random, kind: str | None = None, yaw: float | None = None) -> Pose:
     """A pose of a kind, its angles drawn about the kind's own and clipped to LIMITS, its sides swapped at random."""
-    kind = rng.choice(sorted(KINDS)) if kind is None else kind
+    kind = rng.choice(ON_FOOT) if kind is None else kind
     if kind not in KINDS:
         raise ValueError(f"unknown pose {kind!r}; there are {', '.join(sorted(KINDS))}")
     middles = {"head_yaw": (0, 25), "head_pitch": (4, 9), "head_roll": (0, 7), "bend": (0, 4), "lean": (0, 3)}

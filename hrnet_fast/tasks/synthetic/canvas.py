@@ -32,20 +32,22 @@ class Thing:
 
 @dataclass
 class Canvas:
-    """image: float32 (H, W, 3), 0 to 255; owner: int32 (H, W), 0 where nothing was painted, else a thing's number.
+    """image: float32 (H, W, 3), 0 to 255, a view of planes (3, H, W), in which blending is fast.
 
-    part: uint8 (H, W), the part's label that was painted last; depth: float32 (H, W), pixels towards the viewer,
-    measured from the thing's own centre.
+    owner: int32 (H, W), 0 where nothing was painted, else a thing's number; part: uint8 (H, W), the label of the part
+    that was painted last; depth: float32 (H, W), pixels towards the viewer, measured from the thing's own centre.
     """
 
     image: np.ndarray
+    planes: np.ndarray = field(init=False)
     owner: np.ndarray = field(init=False)
     part: np.ndarray = field(init=False)
     depth: np.ndarray = field(init=False)
     things: list[Thing] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.image = np.ascontiguousarray(self.image, dtype=np.float32)
+        self.planes = np.ascontiguousarray(np.moveaxis(self.image, 2, 0), dtype=np.float32)
+        self.image = np.moveaxis(self.planes, 0, 2)
         size = self.image.shape[:2]
         self.owner = np.zeros(size, np.int32)
         self.part = np.zeros(size, np.uint8)
@@ -58,7 +60,7 @@ class Canvas:
 
     def picture(self) -> np.ndarray:
         """The image as uint8 (H, W, 3) RGB."""
-        return np.clip(np.rint(self.image), 0, 255).astype(np.uint8)
+        return np.ascontiguousarray(np.moveaxis(np.clip(np.rint(self.planes), 0, 255).astype(np.uint8), 0, 2))
 
     def add(self, kind: str) -> int:
         """Registers a thing; what is painted with its number belongs to it."""
@@ -85,14 +87,15 @@ class Canvas:
         self,
         window: tuple[slice, slice],
         alpha: np.ndarray,  # float32 (h, w), 0 to 1
-        colour: np.ndarray | Colour,  # (h, w, 3) or one colour
+        colour: np.ndarray | Colour,  # float32 (3, h, w), or one colour
         owner: int | None = None,
         part: int = 0,
         depth: np.ndarray | float = 0.0,
     ) -> None:
         """Blends a colour; where alpha is a half or more, the pixel becomes the owner's (None: colour only)."""
-        place = self.image[window]
-        place += alpha[..., None] * (np.asarray(colour, np.float32) - place)
+        for plane, value in zip(self.planes, colour):
+            place = plane[window]
+            place += alpha * ((value if isinstance(value, np.ndarray) else np.float32(value)) - place)
         if owner is not None:
             inside = alpha >= 0.5
             self.owner[window][inside] = owner
@@ -106,7 +109,7 @@ class Canvas:
     def polygons(
         self,
         shapes: Sequence[Sequence[Point]],
-        colour: Colour | np.ndarray,  # one colour, or an image (H, W, 3) of the canvas's size to paint through
+        colour: Colour | np.ndarray,  # one colour, or planes (3, H, W) of the canvas's size to paint with
         owner: int | None = None,
         part: int = 0,
         opacity: float = 1.0,
@@ -127,7 +130,7 @@ class Canvas:
         for points in corners:
             fixed = np.rint((points - (columns.start, rows.start)) * 16).astype(np.int32)
             cv2.fillPoly(cover, [fixed], 255, lineType=cv2.LINE_AA, shift=4)
-        through = colour[window] if isinstance(colour, np.ndarray) and colour.ndim == 3 else colour
+        through = colour[:, window[0], window[1]] if isinstance(colour, np.ndarray) else colour
         self.paint(window, cover.astype(np.float32) * np.float32(opacity / 255), through, owner, part, depth)
 
     def ellipse(
@@ -202,7 +205,7 @@ class Canvas:
         if stripes is not None:
             second, period, lengthwise = stripes
             wave = np.mod((across if lengthwise else along) / period, 1.0) < 0.45
-            base = np.where(wave[..., None], np.float32(second), np.float32(colour))
+            base = np.stack([np.where(wave, np.float32(a), np.float32(b)) for a, b in zip(second, colour)])
         depth = depths[0] + share * (depths[1] - depths[0]) + flatness * radius * height
         if not domed:
             v, height = 0.0 * v, np.sqrt(np.maximum(1 - u * u, 0))
@@ -228,7 +231,7 @@ def _profile(share: np.ndarray, radii: Sequence[float]) -> np.ndarray:
 
 
 def _lit(colour: np.ndarray | Colour, nx: np.ndarray, ny: np.ndarray, nz: np.ndarray) -> np.ndarray:
-    """The colour of a matt surface with the normal (nx, ny, nz) under LIGHT, float32 (h, w, 3)."""
+    """The colour of a matt surface with the normal (nx, ny, nz) under LIGHT, float32 (3, h, w)."""
     facing = np.maximum(nx * LIGHT[0] + ny * LIGHT[1] + nz * LIGHT[2], 0)
     shade = (AMBIENT + (1.12 - AMBIENT) * facing).astype(np.float32)
-    return shade[..., None] * np.asarray(colour, np.float32)
+    return np.stack([shade * (value if isinstance(value, np.ndarray) else np.float32(value)) for value in colour])

@@ -14,6 +14,7 @@ from .outfits import LIP, Outfit
 Colour = tuple[float, float, float]
 # Half-axes of the trunk's section from the neck's root to the hips, in statures: across, and front to back.
 _TRUNK = ((0.055, 0.05), (0.118, 0.078), (0.126, 0.088), (0.118, 0.09), (0.105, 0.087), (0.096, 0.085))
+SMALL = 60  # pixels of stature; below, an eye is smaller than half a pixel
 _EYE_WHITE, _PUPIL = (245, 243, 240), (38, 28, 24)
 
 
@@ -232,11 +233,12 @@ def _head(brush: _Brush, outfit: Outfit) -> None:
     sideways = abs(front[0])
     width = _section(1 - sideways, 0.053, 0.061)
     brush.ball(middle, (width, 0.070), outfit.skin, LIP["face"], lift=0.03, angle=lean)
-    for name in ("left_ear", "right_ear"):
+    for name in ("left_ear", "right_ear") if unit > SMALL else ():
         ear = places[name]
         brush.ball(ear, (0.009, 0.016), outfit.skin, LIP["face"], lift=0.031 if ear[2] > middle[2] - 0.02 * unit else 0)
     _hair(brush, outfit, middle, up, front, width, lean)
-    _features(brush, outfit, left, front, lean)
+    if unit > SMALL:
+        _features(brush, outfit, left, front, lean)
 
 
 def _hair(brush: _Brush, outfit: Outfit, middle, up, front, width: float, lean: float) -> None:

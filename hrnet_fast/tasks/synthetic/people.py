@@ -143,12 +143,13 @@ def _marks(canvas: Canvas, figure: Figure, names: tuple[str, ...]) -> np.ndarray
 def _floor(canvas: Canvas, rng: random.Random, horizon: float) -> None:
     """A floor below the horizon, lighter towards the viewer, with the photograph shining through."""
     height, width = canvas.size
-    tone = np.float32(rng.choice(((150, 132, 112), (128, 134, 140), (168, 150, 120), (112, 124, 108), (170, 168, 164))))
+    tone = rng.choice(((150, 132, 112), (128, 134, 140), (168, 150, 120), (112, 124, 108), (170, 168, 164)))
     seed = rng.randrange(2**31)
     top = max(0, int(horizon))
-    grain = noise(seed, (height - top, width), coarse=5)[..., None]
-    lighter = np.linspace(0.72, 1.05, height - top, dtype=np.float32)[:, None, None]
-    canvas.image[top:] = 0.12 * canvas.image[top:] + 0.88 * tone * lighter * (0.86 + 0.28 * grain)
+    grain = noise(seed, (height - top, width), coarse=5)
+    lighter = np.linspace(0.72, 1.05, height - top, dtype=np.float32)[:, None] * (0.86 + 0.28 * grain)
+    for plane, value in zip(canvas.planes, tone):
+        plane[top:] = 0.12 * plane[top:] + np.float32(0.88 * value) * lighter
     # Joints between boards run to a vanishing point on the horizon.
     vanishing = width * rng.uniform(0.3, 0.7)
     feet = [(vanishing + board * 0.5, vanishing + board * width * 0.16) for board in range(-12, 13)]
