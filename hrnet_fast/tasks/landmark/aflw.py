@@ -1,4 +1,4 @@
-"""AFLW: Annotated Facial Landmarks in the Wild (Koestinger et al., 2011), with the 19 points of CCL (Zhu et al., 2016)."""
+"""AFLW: Annotated Facial Landmarks in the Wild (Koestinger et al., 2011), with CCL's 19 points (Zhu et al., 2016)."""
 
 from __future__ import annotations
 

@@ -64,7 +64,7 @@ def official_crop(
         scaled = int(height / factor), int(width / factor)
         if max(scaled) < 2:
             return image.new_zeros(size, size, 3)
-        image = resize_bilinear(_stretch(image), (max(scaled[0], 1), max(scaled[1], 1)))
+        image = resize_bilinear(_stretch(image), (max(scaled[0], 1), max(scaled[1], 1)), exact=True)
         (height, width), (x, y, side) = image.shape[:2], (x / factor, y / factor, side / factor)
     (left, top), (right, bottom) = _corners(x, y, side, size)
     region = image.new_zeros(bottom - top, right - left, 3)
