@@ -1,12 +1,35 @@
-"""Data that exists everywhere: figures, faces and scenes on photographs, with annotations that are true of them."""
+"""Data that exists everywhere: figures, faces and scenes on photographs, with annotations that are true of them.
 
+`*_scene(seed, size)` gives a picture and its truth in memory; `write_*(root, images, seed, size)` writes a small data
+set in the original files of the data set that it is named after. The same seed gives the same bytes with the same
+versions of the packages, and the same annotations everywhere.
+"""
+
+from .cityscapes import write_cityscapes
+from .coco import write_coco
+from .faces import write_300w, write_aflw, write_cofw, write_wflw
+from .imagenet import write_imagenet
+from .mpii import write_mpii
 from .people import PersonTruth, figure_scene
 from .photographs import background, describe_photographs
 from .portraits import ATTRIBUTES, FaceTruth, face_scene
 from .streets import StreetTruth, street_scene
 
+# Data set, as `hrnet_fast.tasks.<task>.DATASETS` names it -> its writer.
+WRITERS = {
+    "coco": write_coco,
+    "mpii": write_mpii,
+    "cityscapes": write_cityscapes,
+    "wflw": write_wflw,
+    "300w": write_300w,
+    "cofw": write_cofw,
+    "aflw": write_aflw,
+    "imagenet": write_imagenet,
+}
+
 __all__ = [
     "ATTRIBUTES",
+    "WRITERS",
     "FaceTruth",
     "PersonTruth",
     "StreetTruth",
@@ -15,4 +38,12 @@ __all__ = [
     "face_scene",
     "figure_scene",
     "street_scene",
+    "write_300w",
+    "write_aflw",
+    "write_cityscapes",
+    "write_coco",
+    "write_cofw",
+    "write_imagenet",
+    "write_mpii",
+    "write_wflw",
 ]
