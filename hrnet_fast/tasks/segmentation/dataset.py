@@ -1,0 +1,93 @@
+"""What the readers of all data sets share: samples, and label images read without a change."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .classes import ClassSet
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One annotated picture.
+
+    key: unique within the split. image: its file. truth(): (H, W) uint8, 255 where nothing is counted; None for a split
+    without annotations. instances(): (H, W) int32 as Cityscapes' instanceIds; None where the data set has none.
+    """
+
+    key: str
+    image: Path
+    truth: Callable[[], Tensor] | None = None
+    instances: Callable[[], Tensor] | None = None
+
+
+class LabelledPictures:
+    """A data set in the order of its keys: `len`, iteration over Samples.
+
+    name, split: of the data set. classes: what its labels mean. root: where it lies.
+    """
+
+    name: str
+    split: str
+    classes: ClassSet
+
+    def __init__(self, root: Path, samples: Sequence[Sample]) -> None:
+        self.root, self._samples = root, samples
+
+    def __len__(self) -> int:
+        return len(self._samples)
+
+    def __iter__(self) -> Iterator[Sample]:
+        return iter(self._samples)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.root}, {self.split}: {len(self)} pictures)"
+
+
+def read_labels(path: Path, table: Tensor | None = None) -> Tensor:  # (H, W) uint8
+    """The numbers in a label image: grey levels, or the indices of a palette; `table` (256,) uint8 maps them.
+
+    Errors: FileNotFoundError; ValueError for a file that is no label image of 8 bits, or (254 in `table`) for a number
+    that means nothing.
+    """
+    values = _read(path)
+    if values.dtype != np.uint8 or values.ndim != 2:
+        raise ValueError(f"{path} is no label image: it holds {values.dtype} of shape {values.shape}, not 8-bit labels")
+    labels = torch.from_numpy(values)
+    if table is None:
+        return labels
+    mapped = table[labels.int()]
+    if (unknown := mapped == 254).any():
+        raise ValueError(f"{path} holds the label {int(labels[unknown][0])}, which its data set does not have")
+    return mapped
+
+
+def read_instances(path: Path) -> Tensor:  # (H, W) int32
+    """The numbers in an image of 16 (or 32) bits. Errors as `read_labels`."""
+    values = _read(path)
+    if values.ndim != 2 or values.dtype.kind not in "iu":
+        raise ValueError(f"{path} is no instance image: it holds {values.dtype} of shape {values.shape}")
+    return torch.from_numpy(values.astype(np.int32))
+
+
+def _read(path: Path) -> np.ndarray:
+    try:
+        from PIL import Image, UnidentifiedImageError
+    except ImportError:
+        raise RuntimeError('reading label images needs Pillow: pip install "hrnet_fast[tasks]"') from None
+
+    try:
+        with Image.open(path) as image:
+            return np.array(image)
+    except FileNotFoundError:
+        raise FileNotFoundError(f"there is no label image {path}: the annotations are incomplete") from None
+    except UnidentifiedImageError:
+        raise ValueError(f"{path} is not a picture, or it is damaged at its beginning") from None
+    except (OSError, SyntaxError, EOFError) as error:
+        raise ValueError(f"{path} is cut off or damaged: {str(error).splitlines()[0].rstrip('.')}") from None

@@ -1,0 +1,153 @@
+"""Segmenter: pictures in, the class of every pixel out."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ..images import Source, read_image
+from ..network import open_network
+from ..stages import Stages, clock
+from .classes import ClassSet, class_set, classes_of
+from .labelling import View, label
+from .protocol import NATIVE, protocol_for
+from .results import Segmentation
+from .transforms import fit, resize, window
+
+COMBINATIONS = ("exp", "logits")
+
+
+class Segmenter:
+    """Says what every pixel of a picture belongs to, by the official test of the model's data set.
+
+        Segmenter("hrnet_w48.seg_cityscapes", weights="hrnet_cs_8090_torch11.pth")("street.png").labels
+
+    model, weights, dtype, device, executor: as `open_network`. OCR models answer with their second output.
+    classes: "cityscapes", "lip", "pascal_context59", "pascal_context60" or a ClassSet; None for the set that has as
+        many classes as the network.
+    size: "official": pictures are scaled as the official test does, with TEST.IMAGE_SIZE and TEST.BASE_SIZE
+        (Cityscapes: long side 2048; LIP: 473 x 473; PASCAL-Context: long side 520); (height, width): the same test at
+        that size; "native": every picture in one piece at its own size, padded to multiples of 8, which is also what
+        other class sets get.
+    scales: the views that are summed; the paper's multi-scale rows have 0.5, 0.75, 1, 1.25, 1.5, 1.75.
+        Above 1 (Cityscapes), or where a view exceeds the window, windows slide over it.
+    flip: each view is averaged with that of the mirrored picture, for LIP with left and right exchanged.
+    combine: "exp": logits are averaged over the flip, up-sampled and exponentiated, then averaged over windows and
+        summed over scales: what the official test does (it takes logits for log-probabilities), and what gave the
+        paper's numbers. "logits": the logits themselves are averaged and summed, which is faster.
+    align_corners: of the up-sampling; None for the model's own (foreign modules: True with OCR, as official).
+
+    Of the full size only labels are kept: logits stay at a quarter of each view's size (4 * classes / 16 bytes a pixel
+    and view) and are up-sampled and summed in strips of rows.
+    Errors: ValueError for classes that do not fit the network and for unknown options; those of `open_network`.
+    """
+
+    def __init__(
+        self,
+        model: str | nn.Module,
+        weights: str | os.PathLike | Mapping[str, Any] | None = None,
+        *,
+        dtype: torch.dtype | None = None,
+        device: torch.device | str | None = None,
+        executor: str = "auto",
+        classes: str | ClassSet | None = None,
+        size: str | tuple[int, int] = "official",
+        scales: Sequence[float] = (1.0,),
+        flip: bool = False,
+        combine: str = "exp",
+        align_corners: bool | None = None,
+    ) -> None:
+        if isinstance(size, str) and size not in ("official", "native"):
+            raise ValueError(f'size {size!r} is not known; give "official", "native" or (height, width)')
+        if combine not in COMBINATIONS:
+            raise ValueError(f"combine {combine!r} is not known; choose one of {', '.join(COMBINATIONS)}")
+        if not scales or not all(scale > 0 for scale in scales):
+            raise ValueError(f"scales {tuple(scales)} must be one or more numbers above 0")
+        given = None if isinstance(size, str) else tuple(size)
+        self.network = open_network(
+            model, weights, task="segmentation", dtype=dtype, device=device, executor=executor, input_size=given
+        )
+        self.classes = _classes(classes, self.network.num_outputs, self.network.name)
+        self.protocol = NATIVE if size == "native" else protocol_for(self.classes.name, given)
+        self.scales, self.flip, self.combine = tuple(scales), flip, combine
+        if align_corners is None:
+            config = self.network.config
+            align_corners = config.align_corners if config else self._has_two_outputs()
+        self.align_corners = align_corners
+
+    def __call__(self, image: Source, *, stages: Stages | None = None) -> Segmentation:
+        """The class of every pixel of one picture, at the picture's own size.
+
+        image: whatever `read_image` takes; its errors are those of that function.
+        """
+        return self.batch([image], stages=stages)[0]
+
+    def batch(self, images: Sequence[Source], *, stages: Stages | None = None) -> list[Segmentation]:
+        """The same for many pictures; the network takes neighbours of one size together."""
+        stage = clock(stages)
+        results: list[Segmentation] = []
+        together: list[Tensor] = []
+        for image in images:
+            with stage("read"):
+                pixels = read_image(image).to(self.network.device)
+            if together and pixels.shape != together[0].shape:
+                results += self._same_size(together, stage)
+                together = []
+            together.append(pixels)
+        return results + (self._same_size(together, stage) if together else [])
+
+    def _same_size(self, images: list[Tensor], stage) -> list[Segmentation]:
+        target = (images[0].shape[0], images[0].shape[1])
+        with stage("prepare"):
+            fitted, valid = zip(*(fit(image, self.protocol) for image in images))
+            base = torch.cat(fitted) if len(fitted) > 1 else fitted[0]
+        views = [self._view(base, scale, stage) for scale in self.scales]
+        with stage("labels"):
+            labels = label(
+                views,
+                base=(base.shape[2], base.shape[3]),
+                valid=valid[0],
+                target=target,
+                exp=self.combine == "exp",
+                align_corners=self.align_corners,
+            )
+        return [Segmentation(one, self.classes) for one in labels]
+
+    def _view(self, base: Tensor, scale: float, stage) -> View:
+        with stage("prepare"):
+            size = self.protocol.view_size(base.shape[2], base.shape[3], scale)
+            pixels = resize(base, size)
+        places = self.protocol.windows(*size, scale)
+        return View(size, [(place, self._logits(window(pixels, *place), stage)) for place in places])
+
+    def _logits(self, images: Tensor, stage) -> Tensor:  # (N, C, h, w) at a quarter of the size
+        with stage("network"):
+            if not self.flip:
+                return self._last(images)
+            logits, mirrored = self._last(torch.cat([images, images.flip(3)])).chunk(2)
+        with stage("labels"):
+            # at a quarter of the size, since up-sampling is linear and the same from both sides
+            mirrored = mirrored.flip(3)
+            if self.classes.mirrored:
+                mirrored = mirrored[:, list(self.classes.mirror)]
+            return (logits + mirrored).mul_(0.5)
+
+    def _has_two_outputs(self) -> bool:
+        nothing = torch.empty(0, 3, *self.network.input_size, device=self.network.device)
+        return isinstance(self.network(nothing), list)
+
+    def _last(self, images: Tensor) -> Tensor:
+        """TEST.OUTPUT_INDEX -1: of OCR's two outputs the second."""
+        outputs = self.network(images)
+        return outputs if isinstance(outputs, Tensor) else outputs[-1]
+
+
+def _classes(asked: str | ClassSet | None, outputs: int, model: str) -> ClassSet:
+    classes = class_set(asked) if isinstance(asked, str) else asked or classes_of(outputs)
+    if len(classes) != outputs:
+        raise ValueError(f"{classes.name} has {len(classes)} classes, but {model} has {outputs} outputs")
+    return classes

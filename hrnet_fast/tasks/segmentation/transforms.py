@@ -1,0 +1,75 @@
+"""Pictures as the network takes them: resized, padded, normalised."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from .protocol import Protocol
+
+# ImageNet's mean and standard deviation of RGB in 0..1 (lib/datasets/base_dataset.py).
+MEAN = (0.485, 0.456, 0.406)
+STD = (0.229, 0.224, 0.225)
+FIT_STRIDE = 8  # lib/datasets/pascal_ctx.py
+
+
+def resize(x: Tensor, size: tuple[int, int]) -> Tensor:
+    """(N, 3, H, W) float32, bilinear with half-pixel centres and without antialiasing, as cv2.INTER_LINEAR."""
+    if tuple(x.shape[2:]) == tuple(size):
+        return x
+    return F.interpolate(x, tuple(size), mode="bilinear", align_corners=False)
+
+
+def fit(image: Tensor, protocol: Protocol) -> tuple[Tensor, tuple[int, int]]:
+    """What the reader of the data set makes of a picture, and which upper left part of that the picture fills.
+
+    image: (H, W, 3) uint8. Returns (1, 3, h, w) float32 normalised, and (height, width).
+    """
+    x = image.permute(2, 0, 1)[None].float()
+    if protocol.fit == "exact":
+        x = resize(x, protocol.size).round_()  # resized in 8 bits, to one grey level
+    valid = (x.shape[2], x.shape[3])
+    if protocol.fit == "short":
+        valid = _short_side_to(valid, protocol.base)
+        x = resize(x, valid).round_()
+    if protocol.fit in ("short", "padded"):
+        x = _pad_to_stride(x)
+    return normalise(x), valid
+
+
+def normalise(x: Tensor) -> Tensor:
+    """(N, 3, H, W) float32 of 0..255, which it overwrites, to what the network takes."""
+    scale = torch.tensor([255 * s for s in STD], device=x.device)[:, None, None]
+    shift = torch.tensor([m / s for m, s in zip(MEAN, STD)], device=x.device)[:, None, None]
+    return x.div_(scale).sub_(shift)
+
+
+def window(x: Tensor, top: int, left: int, height: int, width: int) -> Tensor:
+    """A part of a normalised view (N, 3, H, W); what lies past the view is black, as the official test pads it."""
+    part = x[:, :, top : top + height, left : left + width]
+    if part.shape[2:] == (height, width):
+        return part
+    black = torch.tensor([-m / s for m, s in zip(MEAN, STD)], device=x.device)[None, :, None, None]
+    padded = black.expand(x.shape[0], 3, height, width).contiguous()
+    padded[:, :, : part.shape[2], : part.shape[3]] = part
+    return padded
+
+
+def _short_side_to(size: tuple[int, int], short: int) -> tuple[int, int]:
+    """resize_short_length of lib/datasets/base_dataset.py."""
+    height, width = size
+    if height < width:
+        return short, int(width * short / height + 0.5)
+    return int(height * short / width + 0.5), short
+
+
+def _pad_to_stride(x: Tensor) -> Tensor:
+    """Multiples of FIT_STRIDE, filled with the mean colour in whole grey levels."""
+    height, width = (-(-side // FIT_STRIDE) * FIT_STRIDE for side in x.shape[2:])
+    if (height, width) == tuple(x.shape[2:]):
+        return x
+    mean = torch.tensor([round(255 * m) for m in MEAN], dtype=x.dtype, device=x.device)[None, :, None, None]
+    padded = mean.expand(x.shape[0], 3, height, width).contiguous()
+    padded[:, :, : x.shape[2], : x.shape[3]] = x
+    return padded
