@@ -2,8 +2,8 @@
 
 from types import MappingProxyType
 
-from .aflw import aflw
-from .cofw import cofw
+from .aflw import open_aflw
+from .cofw import open_cofw
 from .draw import draw
 from .estimator import LandmarkEstimator
 from .evaluate import evaluate
@@ -11,11 +11,11 @@ from .metrics import LandmarkScores
 from .results import Face, to_json
 from .samples import FaceDataset, FaceSample
 from .schemes import SCHEMES, Scheme
-from .w300 import w300
-from .wflw import wflw
+from .w300 import open_300w
+from .wflw import open_wflw
 
 Estimator = LandmarkEstimator
-DATASETS = MappingProxyType({"wflw": wflw, "300w": w300, "cofw": cofw, "aflw": aflw})
+DATASETS = MappingProxyType({"wflw": open_wflw, "300w": open_300w, "cofw": open_cofw, "aflw": open_aflw})
 
 __all__ = [
     "DATASETS",
@@ -27,11 +27,11 @@ __all__ = [
     "LandmarkEstimator",
     "LandmarkScores",
     "Scheme",
-    "aflw",
-    "cofw",
     "draw",
     "evaluate",
+    "open_300w",
+    "open_aflw",
+    "open_cofw",
+    "open_wflw",
     "to_json",
-    "w300",
-    "wflw",
 ]

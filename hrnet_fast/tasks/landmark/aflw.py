@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ _HOW = (
 )
 
 
-def aflw(root: str | os.PathLike, split: str = "test") -> FaceDataset:
+def open_aflw(root: str | os.PathLike, split: str = "test") -> FaceDataset:
     """AFLW: 19 points; 20,000 faces to train and 4,386 to test, of which 1,314 are "frontal": all points are seen.
 
     root: holds the official lists, face_landmarks_aflw_<split>.csv, or AFLWinfo_release.mat (needs SciPy), and images/
@@ -80,6 +81,7 @@ def _load(path: Path) -> tuple[list[str], np.ndarray, np.ndarray, np.ndarray, Se
     """names, points (N, 38: all x, then all y), boxes (N, 4: left, right, top, bottom), seen (N, 19) and the order."""
     try:
         from scipy.io import loadmat
+        from scipy.io.matlab import MatReadError
     except ImportError:
         raise RuntimeError('reading AFLWinfo_release.mat needs SciPy: pip install "hrnet_fast[tasks]"') from None
     try:
@@ -87,7 +89,16 @@ def _load(path: Path) -> tuple[list[str], np.ndarray, np.ndarray, np.ndarray, Se
         names = [str(np.ravel(entry)[0]) for entry in np.ravel(content["nameList"])]
         points, boxes, seen = content["data"].astype(float), content["bbox"].astype(float), content["mask_new"] == 1
         order = (np.ravel(content["ra"]).astype(int) - 1).tolist()
-    except (ValueError, KeyError, IndexError, TypeError, NotImplementedError, OSError) as error:
+    except (
+        ValueError,
+        KeyError,
+        IndexError,
+        TypeError,
+        NotImplementedError,
+        OSError,
+        MatReadError,
+        zlib.error,
+    ) as error:
         raise ValueError(f"{path} is not AFLWinfo_release.mat, or it is damaged: {error}") from None
     shapes = (points.shape, boxes.shape, seen.shape, len(order))
     count = len(names)

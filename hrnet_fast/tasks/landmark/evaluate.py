@@ -48,7 +48,7 @@ def evaluate(
             scores.add(
                 whole_pixels(points) if official else points,
                 torch.stack([s.points for s in samples]),
-                None if samples[0].side is None else torch.tensor([s.side for s in samples]),
+                None if samples[0].side is None else torch.tensor([s.side for s in samples], dtype=torch.float64),
                 [s.subsets for s in samples],
             )
         if progress is not None:
