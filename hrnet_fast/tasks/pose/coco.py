@@ -56,8 +56,9 @@ class CocoKeypoints:
         self.has_annotations = not split.startswith("test")
         prefix = "person_keypoints" if self.has_annotations else "image_info"
         path = self.root / "annotations" / f"{prefix}_{split}.json"
-        self.annotations = _checked(read_json(path, _WANTED), path, self.keypoints)
-        self._people = _people(self.annotations, path)
+        self.annotations = _checked(read_json(path, _WANTED), path)
+        self._person = _person(self.annotations, path)
+        self._people = _people(self.annotations, self._person, path)
         self._folder = next((f for f in (self.root / "images" / split, self.root / split) if f.is_dir()), None)
         if self._folder is None:
             raise FileNotFoundError(f"{self.root / split} is missing: {_WANTED}")
@@ -82,7 +83,9 @@ class CocoKeypoints:
 
     def scorer(self) -> CocoScorer:
         """AP and AR of the pictures that are added."""
-        return CocoScorer(self.annotations if self.has_annotations else None, self._nms, self._oks_threshold)
+        return CocoScorer(
+            self.annotations if self.has_annotations else None, self._person, self._nms, self._oks_threshold
+        )
 
     @property
     def notes(self) -> list[str]:
@@ -113,7 +116,7 @@ class CocoKeypoints:
         return boxes
 
 
-def _checked(data: Any, path: Path, keypoints: int) -> dict[str, Any]:
+def _checked(data: Any, path: Path) -> dict[str, Any]:
     """The contents of an annotation file, if all that is needed is there."""
     for name in ("images", "categories"):
         field(data, name, str(path))
@@ -138,19 +141,25 @@ def _checked(data: Any, path: Path, keypoints: int) -> dict[str, Any]:
     return data
 
 
-def _people(data: dict[str, Any], path: Path, keypoints: int = CocoKeypoints.keypoints) -> dict[int, list[dict]]:
-    """Image id -> its people's annotations."""
+def _person(data: dict[str, Any], path: Path) -> int:
+    """The id of the category of people."""
     person = [category["id"] for category in data["categories"] if category.get("name") == "person"]
     if not person:
         names = ", ".join(repr(category.get("name")) for category in data["categories"])
         raise ValueError(f"{path} has no category 'person', only {names or 'none at all'}")
+    return person[0]
+
+
+def _people(data: dict[str, Any], person: int, path: Path) -> dict[int, list[dict]]:
+    """Image id -> its people's annotations."""
     people: dict[int, list[dict]] = {}
+    numbers = 3 * CocoKeypoints.keypoints
     for entry in data.get("annotations", ()):
-        if entry["category_id"] != person[0]:
+        if entry["category_id"] != person:
             continue
         where = f"{path}: annotation {entry['id']}"
-        if len(field(entry, "keypoints", where)) != 3 * keypoints:
-            raise ValueError(f"{where} has {len(entry['keypoints'])} numbers for keypoints; {3 * keypoints} are needed")
+        if len(field(entry, "keypoints", where)) != numbers:
+            raise ValueError(f"{where} has {len(entry['keypoints'])} numbers for keypoints; {numbers} are needed")
         entry.setdefault("num_keypoints", sum(seen > 0 for seen in entry["keypoints"][2::3]))
         people.setdefault(entry["image_id"], []).append(entry)
     return people

@@ -21,7 +21,6 @@ from .skeletons import COCO
 # The order of COCOeval.stats for keypoints; names as the papers' tables
 METRICS = ("AP", "AP50", "AP75", "APM", "APL", "AR", "AR50", "AR75", "ARM", "ARL")
 PIXEL_STD = 200  # lib/dataset/coco.py: `scale` is in units of it
-_PERSON = 1
 NMS = {"hard": oks_nms, "soft": soft_oks_nms}
 
 
@@ -29,12 +28,18 @@ class CocoScorer:
     """Collects people picture by picture; holds some 250 bytes a person.
 
     annotations: the contents of an annotation file; None if there are none, so that only `results` can be asked for.
+    person: the id of the category of people.
     nms: one of NMS (both of lib/nms/nms.py) or None. threshold: theirs.
     """
 
     def __init__(
-        self, annotations: dict[str, Any] | None, nms: str | None = "hard", threshold: float = OKS_THRE
+        self,
+        annotations: dict[str, Any] | None,
+        person: int = 1,
+        nms: str | None = "hard",
+        threshold: float = OKS_THRE,
     ) -> None:
+        self._person = person
         self._annotations, self._suppress, self._threshold = annotations, NMS.get(nms), threshold
         self._images: list[int] = []
         self._people: list[tuple[int, Tensor, Tensor, Regions]] = []
@@ -54,7 +59,7 @@ class CocoScorer:
         return [
             {
                 "image_id": image,
-                "category_id": _PERSON,
+                "category_id": self._person,
                 "keypoints": keypoints,
                 "score": score,
                 "center": center,
@@ -73,14 +78,16 @@ class CocoScorer:
         """AP and AR in per cent over the pictures that were added, without those of sizes that no person has."""
         if self._annotations is None:
             return {}
-        stats = average_precision(self._annotations, self.results(), self._images)
+        stats = average_precision(self._annotations, self.results(), self._images, self._person)
         return {name: 100.0 * value for name, value in zip(METRICS, stats) if value >= 0}
 
 
-def average_precision(annotations: dict[str, Any], results: list[dict[str, Any]], images: list[int]) -> list[float]:
+def average_precision(
+    annotations: dict[str, Any], results: list[dict[str, Any]], images: list[int], person: int = 1
+) -> list[float]:
     """COCOeval's ten numbers for keypoints over `images`, 0 to 1, -1 where there are no people of that size.
 
-    annotations: the contents of a COCO annotation file. results: COCO's results format.
+    annotations: the contents of a COCO annotation file. results: COCO's results format. person: the category's id.
     """
     try:
         from pycocotools.coco import COCO as Coco
@@ -98,7 +105,7 @@ def average_precision(annotations: dict[str, Any], results: list[dict[str, Any]]
             found.dataset = {name: annotations[name] for name in ("images", "categories")} | {"annotations": []}
             found.createIndex()
         evaluation = COCOeval(truth, found, "keypoints")
-        evaluation.params.imgIds = sorted(set(images))
+        evaluation.params.imgIds, evaluation.params.catIds = sorted(set(images)), [person]
         evaluation.evaluate()
         evaluation.accumulate()
         evaluation.summarize()

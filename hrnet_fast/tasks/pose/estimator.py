@@ -203,9 +203,7 @@ class PoseEstimator:
             kept = oks_nms(points, scores, self.regions(boxes).areas, self.skeleton.sigmas, self.nms).tolist()
         rows, box_scores, scores = boxes.tolist(), box_scores.tolist(), scores.tolist()
         return [
-            Person(
-                points[i, :, :2], points[i, :, 2], scores[i], tuple(rows[i]), box_scores[i], source, self.skeleton
-            )
+            Person(points[i, :, :2], points[i, :, 2], scores[i], tuple(rows[i]), box_scores[i], source, self.skeleton)
             for i in kept
         ]
 

@@ -92,11 +92,12 @@ class MpiiScorer:
 def _read_truth(path: Path) -> dict[str, Any]:
     try:
         from scipy.io import loadmat
+        from scipy.io.matlab import MatReadError
     except ImportError:
         raise RuntimeError('MPII\'s annotations need scipy: pip install "hrnet_fast[tasks]"') from None
     try:
         contents = loadmat(path)
-    except (ValueError, OSError, TypeError) as error:
+    except (ValueError, OSError, TypeError, NotImplementedError, MatReadError) as error:
         raise ValueError(f"{path} cannot be read as a MATLAB file: {error}") from None
     truth: dict[str, Any] = {
         name: torch.from_numpy(np.asarray(field(contents, name, str(path)), np.float64))
@@ -109,7 +110,10 @@ def _read_truth(path: Path) -> dict[str, Any]:
 def _box(person: Any, where: str) -> list[float]:
     """x, y, width, height of the square that is widened by 1.25, pixels from 0: _get_db of lib/dataset/mpii.py."""
     field(person, "image", where)
-    (x, y), scale = field(person, "center", where), float(field(person, "scale", where))
+    center, scale = field(person, "center", where), float(field(person, "scale", where))
+    if len(center) != 2:
+        raise ValueError(f"{where} has the center {center}; x and y are needed")
+    x, y = center
     if scale <= 0:
         raise ValueError(f"{where} has the scale {scale}; it must be above 0")
     side = scale * _SCALE

@@ -1,0 +1,95 @@
+"""evaluate on small data sets: a network that knows the answer scores 1.000, random ones score something; notes."""
+
+import json
+
+import pytest
+import torch
+
+from hrnet_fast.tasks.pose import DATASETS, CocoKeypoints, Mpii, PoseEstimator, evaluate
+from hrnet_fast.tasks.pose.paper import paper_row
+from hrnet_fast.tasks.stages import Stages
+from tests.tasks.pose.files import coco_data, write_coco, write_mpii
+
+NAME = "hrnet_w18_small.pose_coco_256x192"
+
+
+@pytest.fixture(scope="module")
+def estimator():
+    return PoseEstimator(NAME)
+
+
+class Oracle(PoseEstimator):
+    """Knows the annotations, and puts each person's keypoints on the heatmaps of its region."""
+
+    def keypoints(self, requests, *, stages=None):
+        answers = [[1, 2], [6], []]
+        entries = {entry["id"]: entry for entry in coco_data()["annotations"]}
+        for (_, regions), ids in zip(requests, answers):
+            points = torch.tensor([entries[i]["keypoints"] for i in ids]).reshape(-1, 17, 3)
+            assert len(regions) == len(points)
+            points[..., 2] = 1
+            yield points
+
+
+def test_a_network_that_knows_scores_one(tmp_path):
+    done = []
+    evaluation = evaluate(Oracle(NAME), CocoKeypoints(write_coco(tmp_path / "coco")), progress=done.append)
+    assert evaluation.metrics["AP"] == pytest.approx(100) and evaluation.metrics["AR"] == pytest.approx(100)
+    assert evaluation.images == sum(done) == 3
+
+
+def test_coco_is_evaluated(tmp_path, estimator):
+    stages = Stages()
+    path = tmp_path / "results.json"
+    evaluation = evaluate(estimator, CocoKeypoints(write_coco(tmp_path / "coco")), stages=stages, results=path)
+    assert (evaluation.task, evaluation.dataset, evaluation.model) == ("pose", "coco val2017", NAME)
+    assert 0 <= evaluation.metrics["AP"] < 50
+    assert list(evaluation.seconds) == ["read", "crop", "network", "decode", "score"]
+    assert evaluation.notes[0] == "the weights are random, as none were given, so the scores mean nothing"
+    assert {row["image_id"] for row in json.loads(path.read_text())} == {7, 9}
+    assert "AP50" in str(evaluation) and json.dumps(evaluation.to_json())
+
+
+def test_mpii_is_evaluated(tmp_path):
+    estimator = PoseEstimator("hrnet_w18_small.pose_mpii_256x256")
+    dataset = DATASETS["mpii"](write_mpii(tmp_path / "mpii"))
+    evaluation = evaluate(estimator, dataset, limit=3)
+    assert 0 <= evaluation.metrics["Mean"] <= 100 and evaluation.images == 3
+    assert evaluation.notes[1] == "only the first 3 of 6"
+    with pytest.raises(ValueError, match="results are a file for COCO's server; mpii has none"):
+        evaluate(estimator, dataset, results=tmp_path / "results.json")
+
+
+def test_a_limit_knows_of_no_other_pictures(tmp_path):
+    evaluation = evaluate(Oracle(NAME), CocoKeypoints(write_coco(tmp_path / "coco")), limit=1)
+    assert evaluation.images == 1 and evaluation.metrics["AP"] == pytest.approx(100)
+    assert "only the first 1 of 3" in evaluation.notes
+
+
+def test_nothing_to_evaluate_gets_one_sentence(tmp_path, estimator):
+    with pytest.raises(ValueError, match="coco val2017 is empty: there is nothing to evaluate"):
+        evaluate(estimator, CocoKeypoints(write_coco(tmp_path / "coco")), limit=0)
+
+
+def test_other_keypoints_get_one_sentence(tmp_path, estimator):
+    with pytest.raises(ValueError, match=f"mpii has 16 keypoints and {NAME} 17: they cannot be compared"):
+        evaluate(estimator, Mpii(write_mpii(tmp_path / "mpii")))
+
+
+def test_a_missing_picture_is_named(tmp_path, estimator):
+    root = write_coco(tmp_path / "coco")
+    (root / "val2017" / "000000000009.png").unlink()
+    with pytest.raises(FileNotFoundError, match=r"000000000009.png"):
+        evaluate(estimator, CocoKeypoints(root))
+
+
+def test_an_unknown_suppression_gets_one_sentence(tmp_path):
+    with pytest.raises(ValueError, match="nms 'fast' is not known; choose one of hard, soft, or None"):
+        CocoKeypoints(write_coco(tmp_path / "coco"), nms="fast")
+
+
+def test_the_papers_rows_are_found():
+    assert paper_row("hrnet_w32.pose_coco_256x192", "coco", "val2017")["AP"] == 74.4
+    assert paper_row("hrnet_w32.pose_mpii_256x256", "mpii", "valid")["Mean"] == 90.3
+    assert paper_row("hrnet_w32.pose_coco_256x192", "coco", "train2017") is None
+    assert paper_row("another", "mpii", "valid") is None
