@@ -1,0 +1,256 @@
+"""The Segmenter against the official test on whole tensors, on ugly pictures, and by its memory."""
+
+import numpy as np
+import pytest
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from hrnet_fast import create_model
+from hrnet_fast.tasks.segmentation import CITYSCAPES, LIP, ClassSet, Segmenter
+from hrnet_fast.tasks.segmentation.labelling import View, label
+from hrnet_fast.tasks.segmentation.protocol import NATIVE, PROTOCOLS, protocol_for
+from hrnet_fast.tasks.segmentation.transforms import MEAN, STD, fit
+from hrnet_fast.tasks.stages import Stages
+from hrnet_fast.testing import PeakMemory, fill_weights
+from tests.tasks.segmentation import official
+
+CITY, LIP_MODEL = "hrnet_w18_small.seg_cityscapes", "hrnet_w18_small.seg_lip"
+CONTEXT, OCR = "hrnet_w18_small.seg_pascal_context59", "hrnet_w18_small.seg_ocr_cityscapes"
+
+
+def picture(height, width, seed=0):
+    """Smooth areas and noise, (H, W, 3) uint8."""
+    rng = np.random.default_rng(seed)
+    coarse = torch.from_numpy(rng.uniform(0, 255, (1, 3, 5, 6)).astype(np.float32))
+    smooth = torch.nn.functional.interpolate(coarse, (height, width), mode="bicubic")[0].permute(1, 2, 0).numpy()
+    return (smooth + rng.normal(0, 12, (height, width, 3))).clip(0, 255).astype(np.uint8)
+
+
+def lively(name):
+    """A model whose classes share a picture among them: random ones tend to see one class everywhere."""
+    model = create_model(name).eval()
+    fill_weights(model)
+    last = model.cls_head if hasattr(model, "cls_head") else model.last_layer[3]
+    x = (torch.from_numpy(picture(64, 96)).permute(2, 0, 1)[None].float() / 255 - 0.45) / 0.225
+    with torch.no_grad():
+        logits = model(x)
+        logits = logits[-1] if isinstance(logits, list) else logits
+        gain = 3 / logits.std(dim=(0, 2, 3))
+        last.weight *= gain[:, None, None, None]
+        last.bias.copy_((last.bias - logits.mean(dim=(0, 2, 3))) * gain)
+    return model
+
+
+@pytest.fixture(scope="module")
+def networks():
+    models, made = {}, {}
+
+    def make(name, **options):
+        key = (name, *sorted(options.items()))
+        if key not in made:
+            if name not in models:
+                models[name] = lively(name)
+            made[key] = Segmenter(models[name], **options)
+        return made[key]
+
+    return make
+
+
+CASES = {
+    "cityscapes": (CITY, (64, 128), (64, 128), (1.0,), False),
+    "cityscapes-another-shape": (CITY, (64, 128), (70, 90), (1.0,), True),
+    "cityscapes-portrait": (CITY, (64, 128), (90, 60), (1.0,), False),
+    "cityscapes-scales-flip": (CITY, (64, 128), (66, 130), (0.5, 0.75, 1.0, 1.25, 1.75), True),
+    "ocr-flip": (OCR, (64, 96), (64, 96), (1.0,), True),
+    "lip": (LIP_MODEL, (73, 73), (90, 51), (1.0,), False),
+    "lip-flip": (LIP_MODEL, (73, 73), (61, 80), (1.0,), True),
+    "lip-scales-windows": (LIP_MODEL, (73, 73), (90, 51), (0.75, 1.25), True),
+    "context": (CONTEXT, (65, 65), (50, 67), (1.0,), False),
+    "context-scales-windows": (CONTEXT, (65, 65), (75, 50), (0.5, 1.0, 1.5, 2.0), True),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_labels_are_those_of_the_official_test(name, networks):
+    model, size, shape, scales, flip = CASES[name]
+    segmenter = networks(model, size=size, scales=scales, flip=flip)
+    image = picture(*shape)
+    base, valid = fit(torch.from_numpy(image), segmenter.protocol)
+    scores = official.scores(
+        segmenter.network,
+        np.ascontiguousarray(base[0].permute(1, 2, 0).numpy()),
+        valid,
+        shape,
+        base=max(size),
+        crop=size,
+        scales=scales,
+        flip=flip,
+        mirror=list(segmenter.classes.mirror),
+        align_corners=segmenter.align_corners,
+        cityscapes=segmenter.classes is CITYSCAPES,
+    ).numpy()
+    got = segmenter(image).labels.numpy()
+    assert got.shape == shape and got.dtype == np.uint8
+    chosen = np.take_along_axis(scores, got[None].astype(np.int64), axis=0)[0]
+    missed = 1 - chosen / scores.max(axis=0)  # scores are exponentials: this is a difference of logits
+    assert missed.max() < 2e-4, "a label is not the largest score to within float32's rounding of the network"
+    assert (got == scores.argmax(axis=0)).mean() > 0.999
+    assert len(np.unique(got)) > 4, "the case shows nothing if few classes have it all"
+
+
+def test_combining_logits_is_their_sum_up_sampled_once(networks):
+    exp = networks(CITY, size=(64, 128), scales=(0.5, 1.0), flip=True)
+    logits = networks(CITY, size=(64, 128), scales=(0.5, 1.0), flip=True, combine="logits")
+    image = picture(64, 128)
+    base, _ = fit(torch.from_numpy(image), logits.protocol)
+    total = 0
+    for size in ((32, 64), (64, 128)):
+        view = torch.nn.functional.interpolate(base, size, mode="bilinear")
+        both = logits.network(view) + logits.network(view.flip(3)).flip(3)
+        total = total + torch.nn.functional.interpolate(0.5 * both, (64, 128), mode="bilinear")
+    want = total[0].argmax(0)
+    assert (logits(image).labels == want).float().mean() > 0.999
+    assert (exp(image).labels == want).float().mean() < 1, "the two combinations are not the same thing"
+
+
+def test_native_takes_a_picture_in_one_piece_and_pads_it(networks):
+    segmenter = networks(CITY, size="native")
+    assert segmenter.protocol == NATIVE
+    image = picture(45, 67)
+    x = torch.from_numpy(image).permute(2, 0, 1)[None].float()
+    grey = torch.tensor([round(255 * m) for m in MEAN]).view(1, 3, 1, 1).expand(1, 3, 48, 72).clone().float()
+    grey[:, :, :45, :67] = x
+    grey = (grey / 255 - torch.tensor(MEAN).view(3, 1, 1)) / torch.tensor(STD).view(3, 1, 1)
+    logits = torch.nn.functional.interpolate(segmenter.network(grey), (48, 72), mode="bilinear")[0, :, :45, :67]
+    got = segmenter(image).labels
+    assert got.shape == (45, 67)
+    assert (got == logits.argmax(0)).float().mean() > 0.999
+
+
+def test_ocr_answers_with_its_second_output(networks):
+    segmenter = networks(OCR, size=(64, 96))
+    image = picture(64, 96)
+    base, _ = fit(torch.from_numpy(image), segmenter.protocol)
+    first, second = segmenter.network(base)
+    up = [
+        torch.nn.functional.interpolate(x, (64, 96), mode="bilinear", align_corners=True)[0].argmax(0)
+        for x in (first, second)
+    ]
+    got = segmenter(image).labels
+    assert (got == up[1]).float().mean() > 0.999
+    assert (got == up[0]).float().mean() < 0.9
+
+
+def test_flip_exchanges_left_and_right_of_lip():
+    mirror = LIP.mirror
+    assert [LIP.names[mirror[c]] for c in (14, 15, 16, 17, 18, 19)] == [
+        "right-arm", "left-arm", "right-leg", "left-leg", "right-shoe", "left-shoe",
+    ]  # fmt: skip
+    assert mirror[:14] == tuple(range(14))
+    assert CITYSCAPES.mirror == tuple(range(19))
+
+
+@pytest.mark.parametrize("size", ["native", (64, 96)], ids=["native", "evaluation"])
+@pytest.mark.parametrize("shape", [(1, 1), (1, 50), (50, 2), (33, 97)], ids=lambda s: f"{s[0]}x{s[1]}")
+def test_pictures_of_any_shape_come_back_at_their_own_size(shape, size, networks):
+    assert networks(CITY, size=size)(picture(*shape)).size == shape
+
+
+def test_a_batch_is_its_pictures_one_by_one(networks):
+    segmenter = networks(CITY, size="native")
+    images = [picture(40, 56, 1), picture(40, 56, 2), picture(56, 40, 3), picture(40, 56, 4)]
+    together = segmenter.batch(images)
+    assert [result.size for result in together] == [(40, 56), (40, 56), (56, 40), (40, 56)]
+    for result, image in zip(together, images):
+        assert (result.labels == segmenter(image).labels).float().mean() > 0.999
+    assert segmenter.batch([]) == []
+
+
+def test_the_clock_names_the_stages(networks):
+    stages = Stages()
+    networks(CITY, size="native")(picture(32, 32), stages=stages)
+    assert list(stages.seconds) == ["read", "prepare", "network", "labels"]
+
+
+def test_a_model_of_other_classes_gets_numbered_ones_at_native_size():
+    model = create_model("hrnet_w18_small", head="segmentation", num_outputs=7, upsample="bilinear")
+    segmenter = Segmenter(model)
+    assert segmenter.classes.names[6] == "class 6"
+    assert segmenter.protocol == NATIVE
+    own = ClassSet("own", tuple("abcdefg"), tuple((i, i, i) for i in range(7)))
+    assert Segmenter(model, classes=own)(picture(32, 40)).class_names == tuple("abcdefg")
+    with pytest.raises(ValueError, match="cityscapes has 19 classes, but .* has 7 outputs"):
+        Segmenter(model, classes="cityscapes")
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"size": "huge"}, 'size \'huge\' is not known; give "official", "native" or (height, width)'),
+        ({"combine": "max"}, "combine 'max' is not known; choose one of exp, logits"),
+        ({"scales": ()}, "scales () must be one or more numbers above 0"),
+        ({"scales": (1, 0)}, "scales (1, 0) must be one or more numbers above 0"),
+        ({"classes": "ade"}, "there is no class set 'ade'; choose one of cityscapes, lip, pascal_context59, "
+                             "pascal_context60"),
+    ],
+    ids=["size", "combine", "no-scales", "zero-scale", "classes"],
+)  # fmt: skip
+def test_unknown_options_get_one_sentence(options, sentence):
+    with pytest.raises(ValueError) as caught:
+        Segmenter(CITY, **options)
+    assert str(caught.value) == sentence
+
+
+def test_protocols_are_those_of_the_official_configs():
+    assert PROTOCOLS["cityscapes"].size == (1024, 2048) and PROTOCOLS["cityscapes"].base == 2048
+    assert PROTOCOLS["cityscapes"].view_size(1024, 2048, 1.0) == (1024, 2048)
+    assert PROTOCOLS["cityscapes"].view_size(1024, 2048, 1.25) == (1280, 2560)
+    windows = PROTOCOLS["cityscapes"].windows(1280, 2560, 1.25)
+    assert windows == [(0, 0, 1024, 2048), (0, 512, 1024, 2048), (256, 0, 1024, 2048), (256, 512, 1024, 2048)]
+    assert PROTOCOLS["lip"].windows(473, 473, 1.0) == [(0, 0, 473, 473)]
+    assert PROTOCOLS["pascal_context59"].view_size(520, 696, 1.0) == (389, 520)
+    assert PROTOCOLS["pascal_context59"].windows(389, 520, 1.0) == [(0, 0, 520, 520)]
+    assert [w[:2] for w in PROTOCOLS["pascal_context59"].windows(777, 1040, 2.0)] == [
+        (top, left) for top in (0, 346) for left in (0, 346, 692)
+    ]
+    assert protocol_for("lip", (64, 64)).base == 64
+
+
+class _Largest(TorchDispatchMode):
+    """The size in bytes of the largest tensor that any op makes."""
+
+    bytes = 0
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        result = function(*args, **(kwargs or {}))
+        for tensor in result if isinstance(result, (tuple, list)) else [result]:
+            if isinstance(tensor, torch.Tensor):
+                self.bytes = max(self.bytes, tensor.untyped_storage().nbytes())
+        return result
+
+
+@pytest.mark.parametrize("exp", [False, True], ids=["logits", "exp"])
+def test_no_tensor_of_the_full_size_holds_logits(exp):
+    classes, target = 19, (256, 512)
+    views = [
+        View((int(256 * s), int(512 * s)), [((0, 0, int(256 * s), int(512 * s)), torch.randn(1, classes, *hw))])
+        for s, hw in ((0.5, (32, 64)), (1.0, (64, 128)), (1.5, (96, 192)))
+    ]
+    full = 4 * classes * target[0] * target[1]
+    with _Largest() as largest:
+        labels = label(views, base=target, valid=target, target=target, exp=exp, align_corners=False)
+    assert labels.shape == (1, *target)
+    assert largest.bytes <= max(full / 4, labels.nbytes)
+
+
+def test_labelling_a_cityscapes_picture_adds_little_memory():
+    logits = torch.randn(1, 19, 256, 512)
+    views = [View((1024, 2048), [((0, 0, 1024, 2048), logits)])]
+    for exp in (True, False):
+        peak = PeakMemory(torch.device("cpu"))
+        peak.building_done()
+        labels = label(views, base=(1024, 2048), valid=(1024, 2048), target=(1024, 2048), exp=exp, align_corners=False)
+        used = peak.bytes()
+        if used is None:
+            pytest.skip("this system does not tell a process's peak memory")
+        assert used < 8 * labels.nbytes, "full-size logits would be 76 times the labels"
