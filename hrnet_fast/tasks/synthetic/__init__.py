@@ -10,9 +10,11 @@ from .coco import write_coco
 from .faces import write_300w, write_aflw, write_cofw, write_wflw
 from .imagenet import write_imagenet
 from .mpii import write_mpii
+from .parsing import write_lip, write_pascal_context
 from .people import PersonTruth, figure_scene
 from .photographs import background, describe_photographs
 from .portraits import ATTRIBUTES, FaceTruth, face_scene
+from .scenes import PLACES, parsing_scene, place_scene
 from .streets import StreetTruth, street_scene
 
 # Data set, as `hrnet_fast.tasks.<task>.DATASETS` names it -> its writer.
@@ -20,6 +22,9 @@ WRITERS = {
     "coco": write_coco,
     "mpii": write_mpii,
     "cityscapes": write_cityscapes,
+    "lip": write_lip,
+    "pascal_context59": write_pascal_context,
+    "pascal_context60": write_pascal_context,
     "wflw": write_wflw,
     "300w": write_300w,
     "cofw": write_cofw,
@@ -29,6 +34,7 @@ WRITERS = {
 
 __all__ = [
     "ATTRIBUTES",
+    "PLACES",
     "WRITERS",
     "FaceTruth",
     "PersonTruth",
@@ -37,6 +43,8 @@ __all__ = [
     "describe_photographs",
     "face_scene",
     "figure_scene",
+    "parsing_scene",
+    "place_scene",
     "street_scene",
     "write_300w",
     "write_aflw",
@@ -44,6 +52,8 @@ __all__ = [
     "write_coco",
     "write_cofw",
     "write_imagenet",
+    "write_lip",
     "write_mpii",
+    "write_pascal_context",
     "write_wflw",
 ]

@@ -46,9 +46,10 @@ class _Brush:
         """Between two joints (names or points), or a share of the way; radii in statures; lift moves it nearer."""
         a = self.places[start] if isinstance(start, str) else start
         b = self.places[end] if isinstance(end, str) else end
+        # Ordered by the whole limb's depth, so that a sleeve stays on its arm.
+        depth = (a[2] + b[2]) / 2 + lift * self.unit
         a, b = a + (b - a) * share[0], a + (b - a) * share[1]
         pixels = [radius * self.unit for radius in radii]
-        depth = (a[2] + b[2]) / 2 + lift * self.unit
         self.at(
             depth,
             lambda: self.canvas.limb(
@@ -253,10 +254,11 @@ def _hair(brush: _Brush, outfit: Outfit, middle, up, front, width: float, lean: 
         brush.ball(fringe, (width * 0.99, 0.027), outfit.hair_colour, LIP["hair"], lift=0.034, angle=lean)
         if outfit.hair == "long":
             low = behind - up * 0.085 * unit
-            brush.limb(
-                behind, low, [width * 1.12, width * 1.18, width * 0.95], outfit.hair_colour, LIP["hair"],
-                lift=-0.005 if front[2] > 0 else 0.056, cap=1.4,
-            )  # fmt: skip
+            # Behind the neck too, however far the head leans forward.
+            back = (brush.places["thorax"][2] - (behind[2] + low[2]) / 2) / unit - 0.03
+            radii = [width * 1.12, width * 1.18, width * 0.95]
+            lift = min(-0.005, back) if front[2] > 0 else 0.056
+            brush.limb(behind, low, radii, outfit.hair_colour, LIP["hair"], lift=lift, cap=1.4)
         if outfit.hair == "bun":
             brush.ball(top + up * 0.052 * unit, (0.026, 0.024), outfit.hair_colour, LIP["hair"], lift=0.02)
     if outfit.hat != "none":
