@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from hrnet_fast.kernels import flip_average, heatmap_decode, heatmap_decode_ref
+from hrnet_fast.kernels import extension, flip_average, heatmap_decode, heatmap_decode_ref
 from tests.kernels.cases import DTYPES, LAYOUTS, in_layout
 
 SWAP = [0, 2, 1, 4, 3]
-SIZES = [(64, 48), (17, 13), (4, 4), (3, 9), (1, 1), (2, 50)]
+SIZES = [(64, 48), (17, 13), (4, 4), (3, 9), (1, 1), (2, 50), (5, 17), (9, 16)]
 by_size = pytest.mark.parametrize("size", SIZES, ids=lambda size: "x".join(map(str, size)))
 by_dtype = pytest.mark.parametrize("dtype", DTYPES, ids=lambda dtype: str(dtype).removeprefix("torch."))
 by_implementation = pytest.mark.parametrize("decode", [heatmap_decode, heatmap_decode_ref], ids=["op", "ref"])
@@ -77,6 +77,32 @@ def test_every_layout_is_read_where_it_lies(layout, flip):
     arguments = (in_layout(maps, layout), in_layout(flipped, layout, 2), SWAP) if flip else (in_layout(maps, layout),)
     want = heatmap_decode_ref(maps, flipped, SWAP) if flip else heatmap_decode_ref(maps)
     assert torch.equal(heatmap_decode(*arguments), want)
+
+
+@pytest.mark.parametrize("body", ["portable", "avx2", "avx512"])
+@by_size
+@by_dtype
+@pytest.mark.parametrize("flip", [False, True], ids=["plain", "flip"])
+@pytest.mark.skipif(extension().module is None, reason=str(extension().reason))
+def test_every_instruction_set_finds_them(body, size, dtype, flip):
+    needed = {"avx2": "avx2", "avx512": "avx512f"}.get(body)
+    if needed and not extension().module.cpu_features()[needed]:
+        pytest.skip(f"this CPU has no {needed}")
+    maps, flipped = torch.randn(2, 5, *size).to(dtype), torch.randn(2, 5, *size).to(dtype)
+    for shift in (False, True):
+        arguments = (maps, flipped, SWAP, shift, True) if flip else (maps, None, SWAP, shift, True)
+        got = torch.ops.hrnet_fast_testing.heatmap_decode_body(*arguments, body)
+        assert torch.equal(got, heatmap_decode_ref(*arguments))
+
+
+@by_implementation
+@pytest.mark.parametrize("value", [torch.inf, -torch.inf], ids=["inf", "-inf"])
+def test_infinities_are_values(decode, value):
+    maps = torch.rand(1, 1, 20, 20)
+    maps[0, 0, 7, 8] = value
+    x, y, score = decode(maps, quarter=False)[0, 0].tolist()
+    assert score == (value if value > 0 else maps.max())
+    assert maps[0, 0, int(y), int(x)] == score
 
 
 @by_implementation
