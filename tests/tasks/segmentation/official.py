@@ -1,4 +1,4 @@
-"""The official test written plainly on whole tensors (protocol: lib/datasets/*.py and testval of lib/core/function.py)."""
+"""The official test, plainly on whole tensors (lib/datasets/*.py, testval of lib/core/function.py)."""
 
 import cv2
 import numpy as np
