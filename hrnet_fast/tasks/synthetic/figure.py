@@ -123,7 +123,7 @@ def _leg(brush: _Brush, outfit: Outfit, side: str) -> None:
         brush.limb(hip, knee, [radius * 1.10 for radius in thigh], cloth, label)
         brush.limb(knee, ankle, [0.040 * b, 0.040 * b, 0.034 * b, 0.031 * b], cloth, label, share=(0, 0.96), cap=1.6)
     else:
-        brush.limb(hip, knee, thigh, skin, leg)
+        brush.limb(hip, knee, thigh, skin, leg, share=(0.35, 1))  # the rest is under cloth
         brush.limb(knee, ankle, shank, skin, leg)
         if outfit.bottom == "shorts":
             shorts = [0.057 * b, 0.055 * b]
@@ -147,11 +147,12 @@ def _arm(brush: _Brush, outfit: Outfit, side: str) -> None:
         brush.limb(shoulder, elbow, [radius * wide for radius in upper], **cloth, stripes=_stripes(brush, outfit))
         brush.limb(elbow, wrist, [radius * wide for radius in lower], **cloth, stripes=_stripes(brush, outfit))
     else:
-        brush.limb(shoulder, elbow, upper, outfit.skin, arm)
+        bare = outfit.top == "vest"
+        brush.limb(shoulder, elbow, upper, outfit.skin, arm, share=(0.0 if bare else 0.3, 1))
         brush.limb(elbow, wrist, lower, outfit.skin, arm)
-        if outfit.top != "vest":
+        if not bare:
             sleeve = [0.041 * b, 0.037 * b]
-            options = {"lift": 0.003, "share": (0, 0.5), "cap": 2.2, "stripes": _stripes(brush, outfit)}
+            options = {"lift": 0.003, "share": (0, 0.5), "cap": 1.5, "stripes": _stripes(brush, outfit)}
             brush.limb(shoulder, elbow, sleeve, **cloth, **options)
     colour, part = (outfit.accent, LIP["glove"]) if outfit.gloves else (outfit.skin, arm)
     brush.limb(wrist, hand, [0.018, 0.024, 0.017], colour, part, lift=0.002, domed=True)
