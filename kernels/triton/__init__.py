@@ -1,0 +1,20 @@
+"""Triton kernels, one file an op: compiled for a GPU, or run by Triton's interpreter on a CPU."""
+
+import importlib.util
+from functools import cache
+from pathlib import Path
+
+import triton
+
+
+@cache
+def kernel(name: str, interpreted: bool):
+    """The jit function `<name>_kernel` of <name>.py; interpreted: a copy of it that runs in the interpreter."""
+    mode = "interpreted" if interpreted else "compiled"
+    path = Path(__file__).with_name(f"{name}.py")
+    spec = importlib.util.spec_from_file_location(f"{__name__}.{mode}_{name}", path)
+    module = importlib.util.module_from_spec(spec)
+    with triton.knobs.runtime.scope():
+        triton.knobs.runtime.interpret = interpreted  # read by triton.jit while the file is executed
+        spec.loader.exec_module(module)
+    return getattr(module, f"{name}_kernel")
