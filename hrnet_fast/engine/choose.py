@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from .executors import native, onednn
+from .executors import cudnn, native, onednn, triton
+from .executors.cudnn import CudnnExecutor
+from .executors.measured import MeasuredExecutor, TorchExecutor
 from .executors.native import NativeExecutor
 from .executors.onednn import OneDnnExecutor
 from .executors.reference import ReferenceExecutor
+from .executors.triton import TritonExecutor
 
-EXECUTORS = ("auto", "native", "onednn", "reference")
-Executor = NativeExecutor | OneDnnExecutor | ReferenceExecutor
+EXECUTORS = ("auto", "native", "onednn", "triton", "cudnn", "reference")
+Executor = NativeExecutor | OneDnnExecutor | TritonExecutor | CudnnExecutor | MeasuredExecutor | ReferenceExecutor
 
 
 def make_executor(name: str, tensors: Mapping[str, Tensor], dtype: torch.dtype, device: torch.device) -> Executor:
-    """The executor asked for; "auto": native kernels, else oneDNN, else plain torch operations.
+    """The executor asked for. "auto": on a GPU the fastest as measured; on a CPU native kernels, else oneDNN; where
+    none of these can play, plain torch operations.
 
     Raises ValueError for an unknown name, RuntimeError with the reason where the one asked for cannot play here.
     """
@@ -25,18 +30,46 @@ def make_executor(name: str, tensors: Mapping[str, Tensor], dtype: torch.dtype, 
         raise ValueError(f"executor={name!r} is not known; choose one of {', '.join(map(repr, EXECUTORS))}")
     if name == "reference":
         return ReferenceExecutor(tensors, dtype, device)
+    if name in ("triton", "cudnn"):
+        module, made = {"triton": (triton, TritonExecutor), "cudnn": (cudnn, CudnnExecutor)}[name]
+        _require(name, module.unsupported(dtype, device))
+        return made(tensors, dtype, device)
+    if name == "auto" and device.type == "cuda":
+        return _measured(tensors, dtype, device)
+    return _on_cpu(name, tensors, dtype, device)
+
+
+def _measured(tensors: Mapping[str, Tensor], dtype: torch.dtype, device: torch.device) -> Executor:
+    """Every GPU executor that can play in this dtype takes part."""
+    refused = {"triton": triton.unsupported(dtype, device), "cudnn": cudnn.unsupported(dtype, device)}
+    candidates: list[Any] = [TorchExecutor(tensors, dtype, device, "plain torch operations in a CUDA graph")]
+    if refused["cudnn"] is None:
+        candidates.insert(0, CudnnExecutor(tensors, dtype, device, "as measured"))
+    if refused["triton"] is None:
+        candidates.insert(0, TritonExecutor(tensors, dtype, device, "as measured"))
+    if len(candidates) == 1:
+        return ReferenceExecutor(tensors, dtype, device, "; ".join(why for why in refused.values() if why))
+    return MeasuredExecutor(tensors, dtype, device, candidates)
+
+
+def _on_cpu(name: str, tensors: Mapping[str, Tensor], dtype: torch.dtype, device: torch.device) -> Executor:
     on_cpu = None if device.type == "cpu" else f"the CPU executors do not run on {device.type}"
     no_onednn = on_cpu or onednn.unsupported(dtype)
     if no_onednn:
         if name != "auto":
-            raise RuntimeError(f"executor={name!r} cannot be used: {no_onednn}")
+            _require(name, no_onednn)
         return ReferenceExecutor(tensors, dtype, device, no_onednn)
     compute, why = onednn.compute_dtype(dtype)
     no_native = native.unsupported()
     if no_native is None and compute != torch.float32:
         no_native = f"this CPU convolves faster in {why}"
-    if name == "native" and no_native:
-        raise RuntimeError(f"executor='native' cannot be used: {no_native}")
+    if name == "native":
+        _require(name, no_native)
     if name == "onednn" or no_native:
         return OneDnnExecutor(tensors, compute, f"{why}; {no_native or 'as asked'}")
     return NativeExecutor(tensors, why)
+
+
+def _require(name: str, refusal: str | None) -> None:
+    if refusal is not None:
+        raise RuntimeError(f"executor={name!r} cannot be used: {refusal}")

@@ -24,6 +24,17 @@ def lifetimes(levels: Sequence[Level], inputs: Sequence[int], outputs: Sequence[
     return {value: (born[value], last[value]) for value in born}
 
 
+def dead_after(levels: Sequence[Level], outputs: Sequence[int]) -> list[list[int]]:
+    """For each level, the values that nothing reads any more once it has been played."""
+    last = {item.out: index for index, level in enumerate(levels) for item in level.items}
+    last |= {value: index for index, level in enumerate(levels) for item in level.items for value in item.reads}
+    dead: list[list[int]] = [[] for _ in levels]
+    for value, index in last.items():
+        if value not in outputs:
+            dead[index].append(value)
+    return dead
+
+
 def padded_size(shape: Sequence[int], channel_multiple: int) -> int:
     """Elements that a tensor takes: the channels of a map padded to a multiple, the whole to a granule."""
     if len(shape) == 4:

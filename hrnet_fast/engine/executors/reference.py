@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ...plan import PREVIOUS, PURE_FUNCTIONS, Concat, Conv, Function, Item, Level, Param, Plan, Ref, Sum, Term
+from ...plan.buffers import dead_after
 from ...plan.fold import fold
 
 Watch = Callable[[Item, Tensor], None]
@@ -48,17 +49,20 @@ class ReferenceExecutor:
         then lives at its planned place there, which proves the places.
         """
         values: dict[int, Tensor] = {v: x.to(self.device, self.dtype) for v, x in zip(plan.inputs, inputs)}
-        for level in plan.levels:
-            results = [(item, self._play(item, values)) for item in level.items]
+        for level, dead in zip(plan.levels, dead_after(plan.levels, plan.outputs)):
+            results = [(item, self.play(item, values)) for item in level.items]
             for item, result in results:
                 if arena is not None:
                     result = _store(arena, plan, item.out, result)
                 values[item.out] = result
                 if watch is not None:
                     watch(item, result)
+            for value in dead:
+                del values[value]
         return [values[v] for v in plan.outputs]
 
-    def _play(self, item: Item, values: Mapping[int, Tensor]) -> Tensor:
+    def play(self, item: Item, values: Mapping[int, Tensor]) -> Tensor:
+        """One item's result from the values that it reads."""
         if isinstance(item, Conv):
             return self._conv(item, values)
         if isinstance(item, Sum):

@@ -1,0 +1,79 @@
+"""Where a plan's values lie: bordered maps that share memory only with maps of their own shape.
+
+A border written once as zeros then stays zero for every tenant, and so do the padded channels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import prod
+
+import torch
+from torch import Tensor
+
+from hrnet_fast.kernels.bordered import BorderedMap, bordered_size
+
+from ...plan import Level, Plan
+from ...plan.buffers import lifetimes
+
+LIMIT = 2**31 - 1  # elements that a kernel's 32-bit index reaches
+
+
+def slots(plan: Plan, levels: Sequence[Level] | None = None) -> dict[int, int]:
+    """Value -> slot; values of one slot have one shape, and no two of them live at the same level.
+
+    Inputs have slots of their own, which no item ever writes.
+    """
+    life = lifetimes(plan.levels if levels is None else levels, plan.inputs, plan.outputs)
+    taken = {value: index for index, value in enumerate(plan.inputs)}
+    free_from: dict[tuple[int, ...], list[tuple[int, int]]] = {}  # shape -> (last level that uses it, slot)
+    count = len(taken)
+    for value in sorted((v for v in life if v not in taken), key=lambda v: life[v]):
+        birth, death = life[value]
+        tenants = free_from.setdefault(plan.values[value].shape, [])
+        vacant = next((t for t in sorted(tenants) if t[0] < birth), None)
+        if vacant is None:
+            slot, count = count, count + 1
+        else:
+            tenants.remove(vacant)
+            slot = vacant[1]
+        tenants.append((death, slot))
+        taken[value] = slot
+    return taken
+
+
+def unplaceable(plan: Plan) -> str | None:
+    """Why the kernels cannot address this plan's maps, or None."""
+    for value in plan.values:
+        if len(value.shape) == 4 and bordered_size(value.shape) > LIMIT:
+            return f"a map of shape {value.shape} has more elements than a 32-bit index reaches"
+    return None
+
+
+@dataclass(frozen=True)
+class Memory:
+    """A plan's values in memory. maps: the 4-D ones. views: every one in its logical shape. bytes: in all."""
+
+    maps: Mapping[int, BorderedMap]
+    views: Mapping[int, Tensor]
+    bytes: int
+
+
+def allocate(plan: Plan, dtype: torch.dtype, device: torch.device) -> Memory:
+    """One zeroed tensor a slot."""
+    place = slots(plan)
+    tensors: dict[int, Tensor] = {}
+    maps: dict[int, BorderedMap] = {}
+    views: dict[int, Tensor] = {}
+    for value, slot in place.items():
+        shape = plan.values[value].shape
+        size = bordered_size(shape) if len(shape) == 4 else prod(shape)
+        if slot not in tensors:
+            tensors[slot] = torch.zeros(size, dtype=dtype, device=device)
+        if len(shape) == 4:
+            maps[value] = BorderedMap(tensors[slot], shape)
+            views[value] = maps[value].nchw()
+        else:
+            views[value] = tensors[slot].view(shape)
+    return Memory(maps, views, sum(t.nbytes for t in tensors.values()))

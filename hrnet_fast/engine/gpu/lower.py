@@ -1,0 +1,171 @@
+"""From a Plan to what a GPU is asked to do: a launch a level, and torch for what the kernels do not know."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from math import prod
+
+import torch
+from torch import Tensor
+
+from hrnet_fast.kernels.bordered import padded_channels
+from hrnet_fast.kernels.level import ConvWork, Launch, MapTerm, SumWork, Tile, pack_weight
+
+from ...plan import Concat, Conv, Function, Item, Level, Plan, Sum, Term
+from ...plan.fold import fold
+from ..executors.reference import ReferenceExecutor
+from .layout import Memory
+from .tiles import SUM_TILE, Gpu, Problem, choose, stages
+
+
+def beyond(item: Item, plan: Plan) -> str | None:
+    """Why the level kernel cannot play an item, or None."""
+    if isinstance(item, Function):
+        return f"{item.name} is neither a convolution nor a sum of maps"
+    if any(len(plan.values[value].shape) != 4 for value in (*item.reads, item.out)):
+        return f"{item.name} works on what is not a map"
+    terms = item.parts if isinstance(item, Concat) else item.terms
+    sources = item.sources if isinstance(item, Conv) else ()
+    for term in (*terms, *sources):
+        if term.resize is not None and term.resize.mode not in ("nearest", "bilinear"):
+            return f"{item.name} interpolates by {term.resize.mode}"
+    if isinstance(item, Conv):
+        conv = item.conv
+        if conv.groups != 1 or max(conv.dilation) > 1 or max(conv.padding) > 1:
+            return f"{item.name} is grouped, dilated, or padded by more than one pixel"
+        if item.has_prologue and not conv.pointwise:
+            return f"{item.name} forms its input and is not pointwise"
+    return None
+
+
+@dataclass(frozen=True)
+class TileChoice:
+    """How a level's kernel is tiled: a tile for each convolution in the level's order, and steps in flight."""
+
+    tiles: tuple[Tile, ...]
+    stages: int
+
+
+def problem(item: Conv, plan: Plan) -> Problem:
+    """The item as a matrix product over padded channels."""
+    n, c, h, w = plan.values[item.out].shape
+    inputs = plan.values[item.sources[0].value].shape[1]
+    return Problem(n * h * w, padded_channels(c), prod(item.conv.kernel) * padded_channels(inputs))
+
+
+def signature(level: Level, plan: Plan) -> str:
+    """What a level's tiling depends on, as text: equal for equal work."""
+    parts = []
+    for item in level.items:
+        if isinstance(item, Conv) and beyond(item, plan) is None:
+            p, conv = problem(item, plan), item.conv
+            modes = "".join("=" if t.resize is None else t.resize.mode[0] for t in (*item.sources, *item.terms))
+            parts.append(f"{p.pixels}x{p.channels}x{p.k}k{conv.kernel[0]}s{conv.stride[0]}{modes}")
+        elif not isinstance(item, Function):
+            parts.append("sum")
+    return " ".join(parts)
+
+
+def model_choice(level: Level, plan: Plan, dtype: torch.dtype, gpu: Gpu) -> TileChoice:
+    """The tiles that the model of the GPU chooses for a level."""
+    convs = [item for item in level.items if isinstance(item, Conv) and beyond(item, plan) is None]
+    if not convs:
+        return TileChoice((), 2)
+    # A formed input is read and summed in registers: sharing K would form it again for nothing.
+    shared = not any(item.has_prologue for item in convs)
+    tiles = choose(tuple(problem(item, plan) for item in convs), dtype.itemsize, gpu, shared)
+    return TileChoice(tiles, stages(tiles, dtype.itemsize, gpu))
+
+
+@dataclass
+class Step:
+    """A level as it is played. launch: the items that the level kernel knows; others: what torch plays, by item."""
+
+    launch: Launch | None
+    others: list[tuple[Item, Callable[[], None]]]
+
+    def __call__(self) -> None:
+        if self.launch is not None:
+            self.launch()
+        for _, play in self.others:
+            play()
+
+
+class Lowering:
+    """Makes the steps of plans. Weights are folded once and packed once for each tile that asks for them.
+
+    tensors: the module's parameters and buffers by key. precision: of float32 products, "ieee" or "tf32". pdl: let each
+    launch begin while the one before it ends.
+    """
+
+    def __init__(
+        self, tensors: Mapping[str, Tensor], dtype: torch.dtype, device: torch.device, precision: str, pdl: bool
+    ):
+        self.tensors, self.dtype, self.device, self.precision, self.pdl = tensors, dtype, device, precision, pdl
+        self.torch = ReferenceExecutor(tensors, dtype, device)
+        self._packed: dict[tuple, tuple[Tensor, Tensor]] = {}
+
+    def steps(self, plan: Plan, memory: Memory, choice: Callable[[Level], TileChoice]) -> list[Step]:
+        """One step a level. choice: the tiles of a level."""
+        last = len(plan.levels) - 1
+        return [
+            self.step(level, plan, memory, choice(level), self.pdl and 0 < index < last)
+            for index, level in enumerate(plan.levels)
+        ]
+
+    def step(self, level: Level, plan: Plan, memory: Memory, choice: TileChoice, pdl: bool) -> Step:
+        """The longest programs first, so that the short ones fill up the end."""
+        tiles, timed, others = iter(choice.tiles), [], []
+        for item in level.items:
+            if beyond(item, plan) is not None:
+                others.append((item, self._by_torch(item, memory)))
+            elif isinstance(item, Conv):
+                work = self._conv(item, memory, next(tiles))
+                timed.append((work.weight.shape[1] // work.tile.split, work))
+            else:
+                timed += [(0, work) for work in sum_works(item, memory)]
+        works = [work for _, work in sorted(timed, key=lambda pair: -pair[0])]
+        launch = Launch(works, stages=choice.stages, precision=self.precision, pdl=pdl) if works else None
+        return Step(launch, others)
+
+    def _conv(self, item: Conv, memory: Memory, tile: Tile) -> ConvWork:
+        out, conv = memory.maps[item.out], item.conv
+        weight, bias = self._weights(item, tile)
+        return ConvWork(
+            out, tuple(map_term(term, memory) for term in item.sources), weight, bias, conv.kernel, conv.stride,
+            conv.padding, tile, item.source_relu, tuple(map_term(term, memory) for term in item.terms), item.relu,
+        )  # fmt: skip
+
+    def _weights(self, item: Conv, tile: Tile) -> tuple[Tensor, Tensor]:
+        key = (item.conv, item.norm, tile.columns, tile.step * tile.split)
+        if key not in self._packed:
+            weight, bias = pack_weight(*fold(item, self.tensors), tile, self.dtype)
+            self._packed[key] = weight.to(self.device), bias.to(self.device)
+        return self._packed[key]
+
+    def _by_torch(self, item: Item, memory: Memory) -> Callable[[], None]:
+        def play() -> None:
+            memory.views[item.out].copy_(self.torch.play(item, memory.views))
+
+        return play
+
+
+def map_term(term: Term, memory: Memory) -> MapTerm:
+    resize = term.resize
+    if resize is None:
+        return MapTerm(memory.maps[term.value])
+    corners = "_corners" if resize.mode == "bilinear" and resize.align_corners else ""
+    return MapTerm(memory.maps[term.value], resize.mode + corners)
+
+
+def sum_works(item: Sum | Concat, memory: Memory) -> list[SumWork]:
+    """A sum; or for a concatenation, one a part, each writing its own channels."""
+    out = memory.maps[item.out]
+    if isinstance(item, Sum):
+        return [SumWork(out, tuple(map_term(term, memory) for term in item.terms), SUM_TILE, 0, item.relu)]
+    works, first = [], 0
+    for part in item.parts:
+        works.append(SumWork(out, (map_term(part, memory),), SUM_TILE, first))
+        first += memory.maps[part.value].shape[1]
+    return works

@@ -1,0 +1,96 @@
+"""A tape of GPU work, recorded once as a CUDA graph and replayed for every call."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+Empty = Callable[[Sequence[int], Tensor], Tensor]
+
+
+class Tape(Protocol):
+    """What a program records: work on memory of its own, the same at every run."""
+
+    device: torch.device
+
+    def load(self, inputs: Sequence[Tensor]) -> None:
+        """Copies the caller's inputs to where `play` reads them."""
+
+    def play(self) -> None:
+        """All the work, on the current stream."""
+
+    def results(self) -> list[Tensor]:
+        """Where the work left its results, in their logical shapes."""
+
+
+class CaptureError(RuntimeError):
+    """A CUDA graph could not be captured; the message says why."""
+
+
+class GpuProgram:
+    """Runs a tape for one caller at a time, on its stream; each gets fresh tensors, which no later call writes.
+
+    The tape is captured at the first run. Where the caller is capturing a graph of its own, the tape is played instead
+    of replayed, and so becomes part of that graph. On the CPU (Triton's interpreter) it is always played.
+    """
+
+    def __init__(self, tape: Tape, empty: Empty):
+        self.tape, self.empty = tape, empty
+        self.graph: torch.cuda.CUDAGraph | None = None
+        self._lock = threading.Lock()
+        self._done: torch.cuda.Event | None = None
+
+    def run(self, inputs: Sequence[Tensor]) -> list[Tensor]:
+        """Results in the plan's order, each in a tensor that `empty(shape, first input)` made."""
+        if self.tape.device.type != "cuda":
+            with self._lock:
+                self.tape.load(inputs)
+                self.tape.play()
+                return self._results(inputs[0])
+        with self._lock, torch.cuda.device(self.tape.device):
+            if torch.cuda.is_current_stream_capturing():
+                if self.graph is None:
+                    raise CaptureError(
+                        "this input shape was never run before the present CUDA graph capture: call the module once "
+                        "with it outside the capture"
+                    )
+                self.tape.load(inputs)
+                self.tape.play()
+                return self._results(inputs[0])
+            stream = torch.cuda.current_stream()
+            if self._done is not None:
+                stream.wait_event(self._done)  # the last caller's work, on whatever stream that was
+            self.tape.load(inputs)
+            if self.graph is None:
+                self.graph = capture(self.tape.play)
+            self.graph.replay()
+            results = self._results(inputs[0])
+            self._done = self._done or torch.cuda.Event()
+            self._done.record(stream)
+            return results
+
+    def _results(self, like: Tensor) -> list[Tensor]:
+        return [self.empty(result.shape, like).copy_(result) for result in self.tape.results()]
+
+
+def capture(work: Callable[[], None]) -> torch.cuda.CUDAGraph:
+    """A graph of `work`, which runs once before: it may compile kernels and make handles, which a capture must not.
+
+    Raises CaptureError where the GPU's memory does not suffice.
+    """
+    side = torch.cuda.Stream()
+    side.wait_stream(torch.cuda.current_stream())
+    graph = torch.cuda.CUDAGraph()
+    try:
+        with torch.cuda.stream(side):
+            work()
+        torch.cuda.current_stream().wait_stream(side)
+        with torch.cuda.graph(graph, stream=side, capture_error_mode="thread_local"):
+            work()
+    except torch.cuda.OutOfMemoryError as error:
+        raise CaptureError(f"the GPU's memory does not suffice for this input shape ({error})") from error
+    return graph

@@ -1,0 +1,122 @@
+"""Which tile each item of a level gets: from a model of the GPU, unless one was measured.
+
+All items of a level share the GPU, so they are chosen together: what counts is when the last program ends. At batch 1
+that is the longest program, so deep products (K in the thousands) are shared among many; at large batches it is the sum
+of all work over all multiprocessors.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import product
+
+from hrnet_fast.kernels.level import Tile
+
+ROWS, COLUMNS, STEPS, SPLITS = (64, 128), (16, 32, 64, 128), (32, 64), (1, 2, 4, 8, 16)
+SUM_TILE = Tile(64, 32)
+
+
+@dataclass(frozen=True)
+class Gpu:
+    """What the model knows of a GPU. Rates: bytes a nanosecond from L2 to one multiprocessor and to all of them, and
+    tensor-core operations a nanosecond of one. The defaults are a Hopper GPU's, as estimated."""
+
+    capability: int = 90
+    multiprocessors: int = 132
+    shared_memory: int = 227 * 1024  # a multiprocessor's
+    own_rate: float = 90.0
+    shared_rate: float = 5500.0
+    matrix_rate: float = 3800.0
+    programs: int = 2  # that share a multiprocessor
+
+    @property
+    def places(self) -> int:
+        return self.multiprocessors * self.programs
+
+
+# Times of a program's parts in nanoseconds (a step of 32 and of 64 along K): estimates, to be replaced by measurements.
+FILL, STEP, EPILOGUE, REDUCE = 750.0, {32: 55.0, 64: 75.0}, 400.0, 900.0
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A convolution as a matrix product: output pixels, output channels (padded), and K."""
+
+    pixels: int
+    channels: int
+    k: int
+
+    def grid(self, tile: Tile) -> int:
+        return -(-self.pixels // tile.rows) * -(-self.channels // tile.columns) * tile.split
+
+    def traffic(self, tile: Tile) -> int:
+        """Elements that all programs read, and twice those that they leave for each other."""
+        tiles = self.grid(tile) // tile.split
+        parts = 4 * tile.rows * tile.columns * tile.split if tile.split > 1 else 0
+        return tiles * ((tile.rows + tile.columns) * self.k + parts)
+
+
+def candidates(problem: Problem, itemsize: int, gpu: Gpu, split: bool = True) -> list[Tile]:
+    """The tiles worth a thought: no wider than the problem, no share of K empty, shared memory for three stages."""
+    found = []
+    for rows, columns, step, shares in product(ROWS, COLUMNS, STEPS, SPLITS if split else (1,)):
+        too_wide = columns > 16 and columns // 2 >= problem.channels
+        too_tall = rows > ROWS[0] and rows // 2 >= problem.pixels
+        idle = (shares - 1) * step >= problem.k or (step > STEPS[0] and step >= 2 * problem.k)
+        too_big = 3 * (rows + columns) * step * itemsize > gpu.shared_memory or rows * columns > 128 * 128
+        if not (too_wide or too_tall or idle or too_big):
+            found.append(Tile(rows, columns, step, shares))
+    return found
+
+
+def program_time(problem: Problem, tile: Tile, itemsize: int, gpu: Gpu, running: int) -> float:
+    """Nanoseconds that one program takes beside others, `running` in all."""
+    rate = min(gpu.own_rate, gpu.shared_rate / running)
+    steps = -(-problem.k // (tile.step * tile.split))
+    moved = (tile.rows + tile.columns) * tile.step * itemsize / rate
+    busy = gpu.programs if running > gpu.multiprocessors else 1
+    multiplied = 2 * tile.rows * tile.columns * tile.step * busy / gpu.matrix_rate
+    time = FILL + steps * max(STEP[tile.step], moved, multiplied) + EPILOGUE
+    if tile.split > 1:
+        time += REDUCE + tile.split * tile.rows * tile.columns * 4 / rate
+    return time
+
+
+def level_time(problems: Sequence[Problem], tiles: Sequence[Tile], itemsize: int, gpu: Gpu) -> float:
+    """Nanoseconds from the first program's start to the last one's end."""
+    grids = [p.grid(t) for p, t in zip(problems, tiles)]
+    running = min(gpu.places, sum(grids))
+    times = [program_time(p, t, itemsize, gpu, running) for p, t in zip(problems, tiles)]
+    return max(*times, sum(time * grid for time, grid in zip(times, grids)) / gpu.places)
+
+
+@lru_cache(maxsize=4096)
+def choose(problems: tuple[Problem, ...], itemsize: int, gpu: Gpu, split: bool = True) -> tuple[Tile, ...]:
+    """A tile for each problem of a level.
+
+    For a bound on every program's time, each item takes the tile that moves the fewest bytes within it; of all bounds,
+    the one that ends the level first.
+    """
+    best, found = float("inf"), ()
+    for running in (gpu.places // 4, gpu.places // 2, gpu.places):
+        options = []
+        for problem in problems:
+            tiles = candidates(problem, itemsize, gpu, split)
+            timed = [(program_time(problem, t, itemsize, gpu, running), problem.traffic(t), t) for t in tiles]
+            options.append(sorted(timed, key=lambda option: option[:2]))
+        fastest = max(option[0][0] for option in options)
+        bounds = sorted({time for option in options for time, _, _ in option if time >= fastest})
+        for bound in bounds:
+            tiles = [min((o for o in own if o[0] <= bound), key=lambda o: o[1:2] + o[:1])[2] for own in options]
+            time = level_time(problems, tiles, itemsize, gpu)
+            if time < best:
+                best, found = time, tuple(tiles)
+    return found
+
+
+def stages(tiles: Sequence[Tile], itemsize: int, gpu: Gpu) -> int:
+    """Steps in flight: as many as let `gpu.programs` programs share a multiprocessor, between 2 and 5."""
+    largest = max((t.rows + t.columns) * t.step * itemsize for t in tiles)
+    return max(2, min(5, gpu.shared_memory // gpu.programs // largest))
