@@ -10,11 +10,16 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from .cityscapes_labels import CATEGORIES, TRAINED
+from .cityscapes_labels import CATEGORIES, LAST_ID, TRAINED
 from .metrics import mean
 
 _CATEGORY = torch.tensor([CATEGORIES.index(label.category) for label in TRAINED])
-_TRAIN_ID = {label.id: train_id for train_id, label in enumerate(TRAINED)}
+_INSTANCE_SIZE = torch.tensor([label.instance_size or torch.nan for label in TRAINED], dtype=torch.float64)
+# Label id -> train id of the classes whose instances count; -1 for others, as caravans, and for what is no id.
+_TRAIN_IDS = torch.full((LAST_ID + 2,), -1)
+for _train_id, _label in enumerate(TRAINED):
+    if _label.instance_size:
+        _TRAIN_IDS[_label.id] = _train_id
 # Categories all of whose classes have instances; void classes of a category (caravan, trailer) have them too.
 _INSTANCE_CATEGORIES = tuple(
     category for category in CATEGORIES if all(label.instance_size for label in TRAINED if label.category == category)
@@ -60,17 +65,16 @@ class InstanceCounts:
         # (instances, 19): pixels of each instance that were given each class
         votes = torch.bincount(index * len(TRAINED) + said, minlength=len(numbers) * len(TRAINED))
         votes = votes.view(len(numbers), len(TRAINED)).cpu()
-        for number, vote in zip(numbers.tolist(), votes):
-            train_id = _TRAIN_ID.get(number // 1000)
-            if train_id is None or TRAINED[train_id].instance_size is None:
-                continue  # a class that is ignored, as caravans are
-            size, category = int(vote.sum()), int(_CATEGORY[train_id])
-            weight = TRAINED[train_id].instance_size / size
-            in_category = int(vote[category == _CATEGORY].sum())
-            self.found[train_id] += weight * int(vote[train_id])
-            self.missed[train_id] += weight * (size - int(vote[train_id]))
-            self.found_category[category] += weight * in_category
-            self.missed_category[category] += weight * (size - in_category)
+        train_ids = _TRAIN_IDS[(numbers // 1000).clamp(max=len(_TRAIN_IDS) - 1).cpu()]
+        votes, train_ids = votes[train_ids >= 0], train_ids[train_ids >= 0]
+        sizes, categories = votes.sum(1), _CATEGORY[train_ids]
+        right = votes.gather(1, train_ids[:, None])[:, 0]
+        alike = (votes * (categories[:, None] == _CATEGORY)).sum(1)
+        weight = _INSTANCE_SIZE[train_ids] / sizes
+        self.found.index_add_(0, train_ids, weight * right)
+        self.missed.index_add_(0, train_ids, weight * (sizes - right))
+        self.found_category.index_add_(0, categories, weight * alike)
+        self.missed_category.index_add_(0, categories, weight * (sizes - alike))
 
     def scores(self, confusion: Tensor) -> CityscapesScores:
         """confusion: (19, 19) of the same pictures. False positives count plainly, since they belong to no instance."""
