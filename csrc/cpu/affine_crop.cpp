@@ -5,12 +5,16 @@
 #include <torch/library.h>
 
 #include <algorithm>
-#include <cmath>
+#include <cstring>
 
 namespace hrnet_fast {
 namespace {
 
 constexpr int64_t kGrain = 4096;  // pixels written by one task
+
+// A pixel's three channels and a fourth that is not used, in the vector types of GCC and Clang.
+typedef uint8_t Bytes __attribute__((vector_size(4)));
+typedef float Floats __attribute__((vector_size(16)));
 
 struct AffineCrop {
   const uint8_t* image;  // [height, width, 3]
@@ -18,7 +22,7 @@ struct AffineCrop {
   const double* matrices;  // [N, 2, 3], contiguous
   float* out;              // [N, 3, crop_height, crop_width], contiguous
   int64_t crop_height, crop_width;
-  float levels[3][256];  // what a grey level of a channel becomes
+  Floats scale, bias;  // from a grey level to its normalised value
 };
 
 struct Inverse {
@@ -42,26 +46,47 @@ int32_t floor_of(float value) {
   return whole - (float(whole) > value);
 }
 
+Floats round_to_even(Floats levels) {
+  const float kWhole = 12582912.f;  // 1.5 * 2^23, whose last bit is 1
+  return (levels + kWhole) - kWhole;
+}
+
+// Four bytes, of which the last belongs to the next pixel.
+Floats load_pixel(const uint8_t* pixel) {
+  Bytes bytes;
+  memcpy(&bytes, pixel, sizeof bytes);
+  return __builtin_convertvector(bytes, Floats);
+}
+
+// Any pixel of any layout; 0 outside the picture.
+Floats read_pixel(const AffineCrop& p, int64_t row, int64_t column) {
+  if (row < 0 || row >= p.height || column < 0 || column >= p.width) return Floats{};
+  const uint8_t* pixel = p.image + row * p.stride_h + column * p.stride_w;
+  return Floats{float(pixel[0]), float(pixel[p.stride_c]), float(pixel[2 * p.stride_c])};
+}
+
 void crop_row(const AffineCrop& p, int64_t n, int64_t y) {
   const Inverse m = invert(p.matrices + n * 6);
   const int64_t plane = p.crop_height * p.crop_width;
+  const bool dense = p.stride_w == 3 && p.stride_c == 1;
   float* out = p.out + n * 3 * plane + y * p.crop_width;
   for (int64_t x = 0; x < p.crop_width; ++x) {
     const float u = clamp(m.a * float(x) + m.b * float(y) + m.tx, p.width);
     const float v = clamp(m.c * float(x) + m.d * float(y) + m.ty, p.height);
-    const int32_t column = floor_of(u), row = floor_of(v);
+    const int64_t column = floor_of(u), row = floor_of(v);
     const float du = u - float(column), dv = v - float(row);
-    const uint8_t* corner = p.image + row * p.stride_h + column * p.stride_w;
-    const bool inside = column >= 0 && column + 1 < p.width && row >= 0 && row + 1 < p.height;
-    const auto tap = [&](int64_t dy, int64_t dx, int64_t c) -> float {
-      const bool seen = inside || (column + dx >= 0 && column + dx < p.width && row + dy >= 0 && row + dy < p.height);
-      return seen ? float(corner[dy * p.stride_h + dx * p.stride_w + c * p.stride_c]) : 0.f;
-    };
-    for (int64_t c = 0; c < 3; ++c) {
-      const float t0 = tap(0, 0, c), t1 = tap(0, 1, c), b0 = tap(1, 0, c), b1 = tap(1, 1, c);
-      const float above = t0 + (t1 - t0) * du, below = b0 + (b1 - b0) * du;
-      out[c * plane + x] = p.levels[c][std::lrint(above + (below - above) * dv)];
+    Floats top_left, top_right, left, right;
+    if (dense && column >= 0 && column + 2 < p.width && row >= 0 && row + 1 < p.height) {
+      const uint8_t *above = p.image + row * p.stride_h + column * 3, *below = above + p.stride_h;
+      top_left = load_pixel(above), top_right = load_pixel(above + 3);
+      left = load_pixel(below), right = load_pixel(below + 3);
+    } else {
+      top_left = read_pixel(p, row, column), top_right = read_pixel(p, row, column + 1);
+      left = read_pixel(p, row + 1, column), right = read_pixel(p, row + 1, column + 1);
     }
+    const Floats above = top_left + (top_right - top_left) * du, below = left + (right - left) * du;
+    const Floats normalised = round_to_even(above + (below - above) * dv) * p.scale + p.bias;
+    for (int c = 0; c < 3; ++c) out[c * plane + x] = normalised[c];
   }
 }
 
@@ -86,9 +111,7 @@ at::Tensor affine_crop_cpu(const at::Tensor& image, const at::Tensor& matrices, 
   p.matrices = maps.const_data_ptr<double>();
   p.out = out.mutable_data_ptr<float>();
   p.crop_height = size[0], p.crop_width = size[1];
-  for (int c = 0; c < 3; ++c)
-    for (int level = 0; level < 256; ++level)
-      p.levels[c][level] = (float(level) / 255.f - float(mean[c])) / float(std[c]);
+  for (int c = 0; c < 3; ++c) p.scale[c] = float(1 / (255 * std[c])), p.bias[c] = float(-mean[c] / std[c]);
   const int64_t grain = std::max<int64_t>(1, kGrain / p.crop_width);
   at::parallel_for(0, maps.size(0) * p.crop_height, grain, [&](int64_t begin, int64_t end) {
     for (int64_t row = begin; row < end; ++row) crop_row(p, row / p.crop_height, row % p.crop_height);

@@ -81,7 +81,8 @@ TORCH_LIBRARY_IMPL(hrnet_fast, CPU, m) { m.impl("heatmap_decode", heatmap_decode
 
 TORCH_LIBRARY_FRAGMENT(hrnet_fast_testing, m) {
   m.def(
-      "heatmap_decode_body(Tensor heatmaps, Tensor? flipped, int[] swap, bool shift, bool quarter, str body) -> Tensor");
+      "heatmap_decode_body(Tensor heatmaps, Tensor? flipped, int[] swap, bool shift, bool quarter, str body)"
+      " -> Tensor");
 }
 TORCH_LIBRARY_IMPL(hrnet_fast_testing, CPU, m) { m.impl("heatmap_decode_body", heatmap_decode_body); }
 

@@ -27,7 +27,10 @@ HRNET_FAST_ISA A largest(const A* values, int64_t count) {
     odd += (v + w) * 0;  // 0, or NaN where a value is NaN or infinite
   }
   A best = kLowest, sum = 0;
-  for (int lane = 0; lane < kWidth; ++lane) best = std::max(best, std::max(first[lane], second[lane])), sum += odd[lane];
+  for (int lane = 0; lane < kWidth; ++lane) {
+    best = std::max(best, std::max(first[lane], second[lane]));
+    sum += odd[lane];
+  }
   for (; i < count; ++i) best = std::max(best, values[i]), sum += values[i] * 0;
   if (sum != sum)
     for (i = 0; i < count; ++i)
