@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pickle
 from collections.abc import Callable
 
 import torch
@@ -21,7 +22,8 @@ def torchvision_detector(
 
     weights: a file of torchvision's `fasterrcnn_resnet50_fpn`; None lets torchvision download its own to its cache.
     threshold: boxes with a lower score are left out. Boxes are x, y, width, height in pixels, and the score.
-    Errors: RuntimeError if torchvision is missing, if the download fails, or if the file does not fit.
+    Errors: RuntimeError if torchvision is missing, if the download fails, or if the file does not fit;
+        FileNotFoundError.
     """
     try:
         from torchvision.models import detection
@@ -38,12 +40,13 @@ def torchvision_detector(
             ) from None
     else:
         model = detection.fasterrcnn_resnet50_fpn(weights=None, weights_backbone=None)
-        state = torch.load(weights, map_location="cpu", weights_only=True)
         try:
-            model.load_state_dict(state)
-        except (RuntimeError, TypeError, AttributeError) as error:
-            reason = str(error).splitlines()[0]
-            raise RuntimeError(f"{os.fspath(weights)} does not fit fasterrcnn_resnet50_fpn: {reason}") from None
+            model.load_state_dict(torch.load(weights, map_location="cpu", weights_only=True))
+        except FileNotFoundError:
+            raise FileNotFoundError(f"there is no file {os.fspath(weights)} with the detector's weights") from None
+        except (RuntimeError, TypeError, AttributeError, EOFError, pickle.UnpicklingError) as error:
+            reason = str(error).partition("\n")[0].rstrip(".:")
+            raise RuntimeError(f"{os.fspath(weights)} has no weights of fasterrcnn_resnet50_fpn: {reason}") from None
     model = model.eval().to(device or "cpu")
 
     @torch.no_grad()
