@@ -2,6 +2,7 @@
 # C++ compiler.
 #   make bench   the main job: W32 pose 256x192 against what else one could use
 #   make test    the tests
+#   make gpu-report   tests, checks and measures this machine's GPU, in parts that resume (benchmarks/gpu)
 #   make lint    ruff
 #   make docs    writes the speed table of README.md from the results in benchmarks/results
 #   make clean   removes what was built, but not .venv
@@ -22,13 +23,27 @@ endif
 export HRNET_FAST_BUILD ?= auto
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: bench test lint docs clean
+.PHONY: bench test gpu-report lint docs clean
 
 bench: $(VENV)/.with-bench
 	$(PY) -m pytest benchmarks -q -s --profile=short
 
 test: $(VENV)/.with-test
 	$(PY) -m pytest tests -q
+
+# PARTS=micro,ours and BUDGET=540 (seconds) choose; run it again to go on. make gpu-report PY=python3 is for a Python that
+# has torch but cannot install anything: the extension is compiled in place, and what is lacking is skipped, and said so.
+PARTS ?=
+BUDGET ?= 540
+GPU_REPORT = $(PY) -m benchmarks.gpu $(if $(PARTS),--parts $(PARTS)) --budget $(BUDGET) $(ARGS)
+
+ifeq ($(origin PY),command line)
+gpu-report:
+	$(GPU_REPORT) --build
+else
+gpu-report: $(VENV)/.with-bench $(VENV)/.with-test
+	$(GPU_REPORT)
+endif
 
 lint: $(VENV)/.with-ruff
 	$(VENV)/bin/ruff check .

@@ -73,11 +73,23 @@ _EVERY_HEAD = (
     Input("hrnet_w32.det_coco", 512, 512, batches=(1,)),
     Input("hrnet_w32.features", 256, 256, batches=(1,)),
 )
+_GPU = (
+    Input("hrnet_w32.pose_coco_256x192", 256, 192, batches=(1, 64)),
+    Input("hrnet_w48.pose_coco_384x288", 384, 288),
+    Input("hrnet_w18.cls_in1k", 224, 224),
+    Input("hrnet_w18.seg_cityscapes", 512, 1024),
+    Input("hrnet_w48.seg_cityscapes", 1024, 2048),
+)
+_TUNING_TOO_LONG = "left out of this profile, as its build takes many minutes; add --rivals all"
 _BUILD_TOO_LONG = "left out of the short profile, as its build takes about a minute; add --rivals all"
 
 PROFILES = {
     "short": Profile((_POSE,), (1,), ("float32", "bfloat16"), 20.0, (("torch.compile", _BUILD_TOO_LONG),)),
     "full": Profile(_FULL, (1, 16), ("float32", "bfloat16"), 60.0),
+    "gpu": Profile(
+        _GPU, (1,), ("float16", "bfloat16"), 20.0,
+        tuple((f"torch.compile max-autotune{end}", _TUNING_TOO_LONG) for end in ("", " freezing")),
+    ),
     "all": Profile(
         _FULL + tuple(i for i in _EVERY_ARCHITECTURE if i.model != "hrnet_w18.cls_in1k") + _EVERY_HEAD,
         (1, 16), ("float32", "bfloat16"), 30.0,

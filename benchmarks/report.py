@@ -8,6 +8,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from benchmarks.gpu import picture, store, tables
 from benchmarks.plot import draw
 from benchmarks.results import RESULTS, Run, read_run
 from benchmarks.tables import readme_block, replace_block, terminal_table
@@ -43,16 +44,27 @@ def report(files: Sequence[Path], readme: Path | None) -> None:
     if not files:
         folder = _shown(RESULTS)
         raise ValueError(f"there are no results in {folder}; make some with: pytest benchmarks --out {folder}")
+    gpu_files = [path for path in files if store.is_report(path)]
+    files = [path for path in files if path not in gpu_files]
     runs = [read_run(path) for path in files]
+    reports = [store.read_report(path) for path in gpu_files]
     plots = [draw_beside(run, path) for run, path in zip(runs, files, strict=True)]
-    for run, plot in zip(runs, plots, strict=True):
-        print(terminal_table(run))
+    gpu_plots = [
+        picture.draw(of_gpu, path.with_suffix(".png")) for of_gpu, path in zip(reports, gpu_files, strict=True)
+    ]
+    texts = [*map(terminal_table, runs), *map(tables.terminal_tables, reports)]
+    for text, plot in zip(texts, [*plots, *gpu_plots], strict=True):
+        print(text)
         print(f"\nplot: {_shown(plot)}\n" if plot else "\nnothing was timed, so there is no plot\n")
     if readme is not None:
         if not readme.exists():
             raise ValueError(f"{_shown(readme)} does not exist; it must hold the two speed marks")
-        links = [None if plot is None else os.path.relpath(plot, readme.resolve().parent) for plot in plots]
-        readme.write_text(replace_block(readme.read_text(), readme_block(runs, links)))
+        folder = readme.resolve().parent
+        links, gpu_links = ([plot and os.path.relpath(plot, folder) for plot in drawn] for drawn in (plots, gpu_plots))
+        # a dry run measured nothing, so no reader of the README should meet it
+        of_gpus = [part for of_gpu, link in zip(reports, gpu_links, strict=True) if not of_gpu["dry_run"]
+                   for part in tables.markdown(of_gpu, link)]  # fmt: skip
+        readme.write_text(replace_block(readme.read_text(), readme_block(runs, links, of_gpus)))
         print(f"wrote the speed table of {_shown(readme)}")
 
 

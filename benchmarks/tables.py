@@ -30,10 +30,10 @@ def terminal_table(run: Run) -> str:
     return "\n".join(lines)
 
 
-def readme_block(runs: Sequence[Run], plots: Sequence[str | None]) -> str:
-    """The Markdown between the two marks: for each run its machine, its table, its plot and its command."""
+def readme_block(runs: Sequence[Run], plots: Sequence[str | None], more: Sequence[str] = ()) -> str:
+    """The Markdown between the marks: for each run its machine, its table, its plot and its command; then `more`."""
     parts = [part for run, plot in zip(runs, plots, strict=True) for part in _markdown(run, plot)]
-    return "\n\n".join([BEGIN, *parts, END])
+    return "\n\n".join([BEGIN, *parts, *more, END])
 
 
 def replace_block(text: str, block: str) -> str:

@@ -6,15 +6,16 @@ import fnmatch
 from collections.abc import Sequence
 
 from .base import Call, Runner
-from .compiled import Compile, CompileFreezing, CompileMaxAutotune
+from .compiled import Compile
 from .eager import GraphedEager, Plain, PlainChannelsLast
 from .onnx_runtime import OnnxRuntime
 from .open_vino import OpenVino
 from .ours import OURS, HrnetFast
 
 RIVALS: tuple[Runner, ...] = (
-    Plain(), PlainChannelsLast(), CompileFreezing(), Compile(), OnnxRuntime(), OpenVino(), GraphedEager(),
-    CompileMaxAutotune(),
+    Plain(), PlainChannelsLast(), Compile(freezing=True), Compile(), OnnxRuntime(), OpenVino(), GraphedEager(),
+    Compile("reduce-overhead"), Compile("reduce-overhead", freezing=True), Compile("max-autotune"),
+    Compile("max-autotune", freezing=True),
 )  # fmt: skip
 
 __all__ = ["OURS", "RIVALS", "Call", "HrnetFast", "Runner", "choose_rivals"]

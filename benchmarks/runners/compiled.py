@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
+from contextlib import nullcontext
 
 import torch
 from torch import Tensor, nn
+from torch._inductor import list_mode_options
 from torch._inductor.utils import fresh_cache
 
 from .base import Call, Runner
@@ -15,29 +17,32 @@ logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)
 
 
 class Compile(Runner):
-    name = "torch.compile"
-    settings = "inductor, default mode, channels_last, static shapes"
+    """mode: torch.compile's; freezing: weights folded into the graph; keep_cache: use the compiler's own cache folder,
+    so that a second build is quick, where one that is timed starts as on a machine that never saw this model."""
+
     slow_build = True
-    options: dict[str, object] | None = None
-    mode: str | None = None
+
+    def __init__(self, mode: str = "default", freezing: bool = False, keep_cache: bool = False):
+        self.mode, self.freezing, self.keep_cache = mode, freezing, keep_cache
+        words = ["torch.compile", *([] if mode == "default" else [mode]), *(["freezing"] if freezing else [])]
+        self.name = " ".join(words)
+        graphs = ", CUDA graphs included" if self.has_graphs else ""
+        frozen = ", freezing=True (weights folded and prepacked)" if freezing else ""
+        self.settings = f"inductor, {mode} mode{graphs}{frozen}, channels_last, static shapes"
+        self.devices = ("cpu", "cuda") if mode == "default" else ("cuda",)
+
+    @property
+    def has_graphs(self) -> bool:
+        """Whether its calls replay CUDA graphs of its own."""
+        return self.mode in ("reduce-overhead", "max-autotune")
 
     def build(self, model: nn.Module, x: Tensor, dtype: torch.dtype) -> Call:
         module = model.to(dtype).to(memory_format=torch.channels_last).requires_grad_(False)
         x = x.contiguous(memory_format=torch.channels_last)
-        compiled = torch.compile(module, fullgraph=True, dynamic=False, options=self.options, mode=self.mode)
-        with fresh_cache():  # a build is timed as on a machine that never saw this model
-            compiled(x)
+        # torch.compile takes a mode or options, not both: a mode is but a name for options
+        options = {**list_mode_options(self.mode), **({"freezing": True} if self.freezing else {})}
+        compiled = torch.compile(module, fullgraph=True, dynamic=False, options=options)
+        with nullcontext() if self.keep_cache else fresh_cache():
+            for _ in range(3 if self.has_graphs else 1):  # its graphs are recorded at the second call
+                compiled(x)
         return lambda: compiled(x)
-
-
-class CompileFreezing(Compile):
-    name = "torch.compile freezing"
-    settings = "inductor with freezing=True (weights folded and prepacked), channels_last, static shapes"
-    options = {"freezing": True}  # noqa: RUF012
-
-
-class CompileMaxAutotune(Compile):
-    name = "torch.compile max-autotune"
-    settings = "inductor, mode max-autotune (CUDA graphs included), channels_last, static shapes"
-    devices = ("cuda",)
-    mode = "max-autotune"

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 
 from .base import Call, Runner
+from .graph import captured
 
 
 class Plain(Runner):
@@ -29,21 +32,13 @@ class GraphedEager(PlainChannelsLast):
     name = "CUDA-graphed eager"
     settings = "the channels_last module, captured once in a CUDA graph"
     devices = ("cuda",)
+    replay: Callable[[], None]  # the bare graph, once built
 
     def build(self, model: nn.Module, x: Tensor, dtype: torch.dtype) -> Call:
-        eager = super().build(model, x, dtype)
-        side = torch.cuda.Stream()
-        side.wait_stream(torch.cuda.current_stream())
-        with torch.cuda.stream(side):
-            for _ in range(3):
-                eager()
-        torch.cuda.current_stream().wait_stream(side)
-        graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph):
-            outputs = eager()
+        self.replay, outputs = captured(super().build(model, x, dtype))
 
-        def replay() -> object:
-            graph.replay()
+        def run() -> object:
+            self.replay()
             return outputs
 
-        return replay
+        return run

@@ -1,0 +1,16 @@
+"""What a GPU does with HRNets: `make gpu-report`, or `python -m benchmarks.gpu --help`.
+
+It runs in parts that resume: each row goes to benchmarks/results/gpu-<gpu>-torch<version>.json the moment it is there,
+and a later run does only what is missing, or what our own code changed since.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+
+import hrnet_fast
+from benchmarks.gpu.paths import ROOT
+
+# an uninstalled checkout keeps `hrnet_fast.kernels` in the top-level folder kernels/
+if importlib.util.find_spec("hrnet_fast.kernels") is None:
+    hrnet_fast.__path__.append(str(ROOT))

@@ -1,0 +1,60 @@
+"""What a child process is asked to do, and what it gives back."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+
+from benchmarks.cases import Case
+
+Emit = Callable[[dict], None]  # takes a row: name, status, and what was measured
+
+
+@dataclass(frozen=True)
+class Job:
+    """Rows that one child makes, in this order.
+
+    names: of the rows; runners: for each name, what it is to run; case: the network and its input, if any.
+    expected_s: seconds that the first row normally takes at the most, the child's start included: without that
+    much time left the job is not begun. limit_s: a row that takes longer is given up. beside: may be built while other
+    such jobs are built (none is timed meanwhile).
+    """
+
+    part: str
+    names: tuple[str, ...]
+    runners: tuple[str, ...]
+    case: Case | None = None
+    dry_run: bool = False
+    expected_s: float = 30.0
+    limit_s: float = 120.0
+    beside: bool = False
+
+    def __post_init__(self) -> None:
+        if len(self.names) != len(self.runners) or not self.names:
+            raise ValueError(f"a job needs a runner for each name, not {len(self.runners)} for {len(self.names)}")
+
+    def rows(self) -> list[tuple[str, str]]:
+        """(name, runner) of each row."""
+        return list(zip(self.names, self.runners, strict=True))
+
+    def only(self, names: set[str]) -> Job | None:
+        """The job without the rows of other names; None if none is left."""
+        kept = [(name, runner) for name, runner in self.rows() if name in names]
+        return replace(self, names=tuple(n for n, _ in kept), runners=tuple(r for _, r in kept)) if kept else None
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def from_json(cls, text: str) -> Job:
+        data = json.loads(text)
+        data["names"], data["runners"] = tuple(data["names"]), tuple(data["runners"])
+        data["case"] = None if data["case"] is None else Case(**data["case"])
+        return cls(**data)
+
+
+def sentence(error: BaseException) -> str:
+    """The first line of an error that says something, cut to what a table bears."""
+    line = next((line.strip() for line in str(error).splitlines() if line.strip()), "no message")
+    return f"{type(error).__name__}: {line}"[:300]

@@ -1,0 +1,72 @@
+"""Where a forward spends its time: each level of a plan beside what the GPU's roofline allows it."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+
+import torch
+
+import hrnet_fast
+from benchmarks.gpu.jobs import Emit, Job
+from benchmarks.gpu.question import question
+from benchmarks.gpu.store import Row
+from benchmarks.gpu.workloads import asked, label
+from hrnet_fast import testing
+from hrnet_fast.engine.machine import machine
+from hrnet_fast.plan import Level
+from hrnet_fast.plan.cost import annotate
+
+EXECUTOR = "triton"
+
+
+def jobs(dry_run: bool) -> Iterator[Job]:
+    for workload, dtype in asked(dry_run):
+        if dtype == asked(dry_run)[0][1]:  # the levels are the same in the other dtype, and so is their cost
+            case = workload.case(dtype)
+            yield Job("profile", (f"{label(case)}: levels",), (EXECUTOR,), case, dry_run, expected_s=45, limit_s=180)
+
+
+def run(job: Job, emit: Emit, device: torch.device) -> None:
+    """One row: of each level its microseconds, its roofline's, its FLOPs and bytes, and what it computes.
+
+    In a dry run each level is said to take its roofline's time.
+    """
+    ((name, executor),) = job.rows()
+    asked_of = question(job.case, device)
+    x = asked_of.x
+    model = copy.deepcopy(asked_of.model).to(device, x.dtype)
+    fast = hrnet_fast.optimize(model, dtype=x.dtype, executor="reference" if job.dry_run else executor, example=x)
+    error = testing.relative_l2(fast(x), asked_of.want)
+    plan = fast.plan_for(x)
+    # a GPU that the library has no figures of is still profiled, without a roofline
+    try:
+        figures = machine(device, x.dtype)
+    except ValueError:
+        figures = None
+    levels = plan.levels if figures is None else annotate(plan, x.dtype, figures, lambda level: ("", "")).levels
+    times = [(index, level.roofline_us) for index, level in enumerate(levels)] if job.dry_run else fast.profile(x)
+    found = [
+        {
+            "level": index,
+            "us": round(us, 3),
+            "roofline_us": round(levels[index].roofline_us, 3) if figures else None,
+            "flops": levels[index].flops,
+            "bytes": levels[index].bytes,
+            "items": describe(levels[index], plan.values),
+        }
+        for index, us in times
+    ]
+    row: Row = {"name": name, "executor": executor, "roofline": figures.name if figures else None, "levels": found}
+    right = testing.within_tolerance(error, asked_of.error_torch)
+    reason = None if right else f"relative L2 error {error:.2e}, where plain torch has {asked_of.error_torch:.2e}"
+    emit({**row, "status": "ok" if right else "wrong", "reason": reason})
+
+
+def describe(level: Level, values) -> str:
+    """'4 x Conv 32x64x48 64x32x24 …': the kinds of items and the (C, H, W) of what they write."""
+    kinds: dict[str, int] = {}
+    for item in level.items:
+        kinds[type(item).__name__] = kinds.get(type(item).__name__, 0) + 1
+    shapes = dict.fromkeys("x".join(map(str, values[item.out].shape[1:])) for item in level.items)
+    return " + ".join(f"{count} {kind}" for kind, count in kinds.items()) + ": " + " ".join(shapes)

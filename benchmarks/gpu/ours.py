@@ -1,0 +1,55 @@
+"""The library's own executors on the report's networks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import partial
+
+import torch
+from torch import Tensor, nn
+from torch.utils import _pytree as pytree
+
+import hrnet_fast
+from benchmarks.compare import Question
+from benchmarks.gpu.jobs import Emit, Job
+from benchmarks.gpu.networks import Ready, measure
+from benchmarks.gpu.question import question
+from benchmarks.gpu.timing import DRY, FULL
+from benchmarks.gpu.workloads import asked, label
+
+EXECUTORS = ("triton", "cudnn", "auto")
+
+
+def jobs(dry_run: bool) -> Iterator[Job]:
+    """All executors of a case in one child."""
+    for workload, dtype in asked(dry_run):
+        case = workload.case(dtype)
+        names = tuple(f"{label(case)}: {executor}" for executor in EXECUTORS)
+        yield Job("ours", names, EXECUTORS, case, dry_run, expected_s=60, limit_s=240)
+
+
+def run(job: Job, emit: Emit, device: torch.device) -> None:
+    """Optimizes, checks and times the network by each executor of the job."""
+    for name, executor in job.rows():
+        build = partial(_build, executor, job)
+        asked_of = question(job.case, device)
+        emit(measure(name, build, asked_of, job.case.dtype, DRY if job.dry_run else FULL, is_ours=True))
+
+
+def _build(executor: str, job: Job, model: nn.Module, asked_of: Question) -> Ready:
+    """As a user who has the model in the dtype would have it; a dry run plays the plan with plain torch operations."""
+    x = asked_of.x
+    fast = hrnet_fast.optimize(model, dtype=x.dtype, executor="reference" if job.dry_run else executor, example=x)
+    fast(x)
+    levels = fast.plan_for(x).levels
+    chosen = [("executor", fast.executor.name), ("levels", len(levels))]
+    replay = bare_replay(fast, x) or ((lambda: fast(x)) if job.dry_run else None)
+    return Ready(lambda: fast(x), replay, tuple(chosen))
+
+
+def bare_replay(fast: hrnet_fast.OptimizedModule, x: Tensor) -> Callable[[], object] | None:
+    """The replay of the CUDA graph that `fast` keeps for inputs like `x`; None if it plays them without one."""
+    leaves, tree = pytree.tree_flatten((x,))
+    run = fast._program((x,), leaves, tree).run
+    graph = getattr(getattr(run, "__self__", run), "graph", None)
+    return None if graph is None else graph.replay

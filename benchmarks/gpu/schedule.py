@@ -1,0 +1,105 @@
+"""Plays jobs within a budget of time: those that are missing, in their order, some built beside each other."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from fnmatch import fnmatch
+from functools import partial
+from pathlib import Path
+
+from benchmarks.gpu.children import run_child
+from benchmarks.gpu.jobs import Job
+from benchmarks.gpu.paths import WORK
+from benchmarks.gpu.store import Row, Store
+from benchmarks.gpu.turns import FILE
+from benchmarks.machine import usable_cores
+
+_FIRST = 0.8  # a job is begun with this share of the whole budget left, though it may take longer
+
+
+@dataclass
+class Budget:
+    """Seconds for a run, counted from `begun` (of `time.monotonic`)."""
+
+    seconds: float
+    begun: float = field(default_factory=time.monotonic)
+
+    @property
+    def deadline(self) -> float:
+        return self.begun + self.seconds
+
+    @property
+    def left(self) -> float:
+        return self.deadline - time.monotonic()
+
+    def suffices(self, expected_s: float) -> bool:
+        return self.left >= min(expected_s, _FIRST * self.seconds)
+
+
+def play(
+    jobs: Iterable[Job],
+    store: Store,
+    budget: Budget,
+    *,
+    only: str = "*",
+    beside: int | None = None,
+    said: Callable[[Row], None] = lambda row: None,
+    child: Callable[..., set[str]] = run_child,
+) -> list[str]:
+    """Runs what the store lacks, and returns the names of rows that the budget left for another run.
+
+    only: a shell wildcard that names must match. beside: jobs built at once where they allow it; None for what the
+    cores bear. said: gets each row. child: as `run_child`.
+    """
+    left: list[str] = []
+    missing = (job.only({n for n in job.names if fnmatch(n, only) and not store.done(job.part, n)}) for job in jobs)
+    for batch in _batches((job for job in missing if job), beside or max(1, min(6, usable_cores() // 3))):
+        if not budget.suffices(max(job.expected_s for job in batch)):
+            left += [name for job in batch for name in job.names]
+            continue
+        for job, unmade in zip(batch, _run(batch, store, budget.deadline, said, child), strict=True):
+            left += [name for name in job.names if name in unmade]
+    return left
+
+
+def _batches(jobs: Iterable[Job], most: int) -> Iterator[list[Job]]:
+    """Neighbours that may be built beside each other together, at most `most`; all others alone."""
+    batch: list[Job] = []
+    for job in jobs:
+        if batch and (not job.beside or len(batch) == most):
+            yield batch
+            batch = []
+        batch.append(job)
+        if not job.beside:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
+
+
+def _run(batch: list[Job], store: Store, deadline: float, said: Callable[[Row], None], child) -> list[set[str]]:
+    """Each job in a child; children of one batch take turns at timing through one lock."""
+    WORK.mkdir(parents=True, exist_ok=True)
+    threads = max(1, usable_cores() // len(batch))
+    caches = {
+        "TORCHINDUCTOR_CACHE_DIR": str(WORK / "inductor"),
+        "TRITON_CACHE_DIR": str(WORK / "triton"),
+        "TORCHINDUCTOR_COMPILE_THREADS": str(threads),
+    }
+
+    def one(job: Job, turns: Path) -> set[str]:
+        keep = partial(_keep, store, job.part, said)
+        return child(job, deadline, keep, {**caches, FILE: str(turns)} if len(batch) > 1 else caches)
+
+    with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(len(batch)) as pool:
+        turns = Path(folder, "turns")
+        turns.touch()
+        return list(pool.map(lambda job: one(job, turns), batch))
+
+
+def _keep(store: Store, part: str, said: Callable[[Row], None], row: Row) -> None:
+    said(store.add(part, row))

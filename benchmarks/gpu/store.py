@@ -1,0 +1,116 @@
+"""The report's file: rows that are written the moment they are there, and found again by the next run."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import tempfile
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+
+from benchmarks.gpu.paths import our_code
+
+KIND = "gpu-report"
+PARTS = ("micro", "baselines", "ours", "profile", "tests", "sanitizer")
+OF_OUR_CODE = ("ours", "profile", "tests", "sanitizer")  # their rows count only for the sources they were made from
+STATUSES = ("ok", "outside tolerance", "wrong", "failed", "not run", "timed out")
+_IDENTITY = ("gpu", "torch", "dry_run")
+_FIELDS = ("kind", "gpu", "torch", "dry_run", "device", "machine", "versions", "commit", "command", "rows")
+
+Row = dict[str, object]  # part, name, status, reason, and what was measured
+
+
+class Store:
+    """Rows by part and name, in a JSON file that is replaced as a whole after each row.
+
+    about: gpu, torch, dry_run, device (name -> value), machine, versions, commit, command. mirror: a second folder that
+    gets the file each time. Errors: ValueError that names the file, if it is not a report or one of something else.
+    """
+
+    def __init__(self, folder: Path, about: Mapping[str, object], mirror: Path | None = None):
+        self.about = dict(about)
+        self.path = folder / file_name(self.about)
+        self.mirror = mirror
+        self._lock = threading.Lock()
+        self.rows: dict[tuple[str, str], Row] = {}
+        if self.path.exists():
+            data = read_report(self.path)
+            for key in _IDENTITY:
+                if data[key] != self.about[key]:
+                    raise ValueError(f"{self.path} is of {key} {data[key]!r}, not {self.about[key]!r}: move it away")
+            self.rows = {(row["part"], row["name"]): row for row in data["rows"]}
+
+    def done(self, part: str, name: str) -> bool:
+        """Whether the row is there, and still true of the sources."""
+        row = self.rows.get((part, name))
+        return row is not None and (part not in OF_OUR_CODE or row.get("code") == our_code())
+
+    def add(self, part: str, row: Mapping[str, object]) -> Row:
+        """Keeps `row` (name, status and what was measured) and writes the file."""
+        if row["status"] not in STATUSES:
+            raise ValueError(f"status {row['status']!r} is not one of {', '.join(STATUSES)}")
+        kept = {"part": part, **row}
+        if part in OF_OUR_CODE:
+            kept["code"] = our_code()
+        with self._lock:
+            self.rows[part, str(row["name"])] = kept
+            self.write()
+        return kept
+
+    def forget(self, part: str, name: str) -> None:
+        """Lets the row be measured again; the file keeps it until then."""
+        self.rows.pop((part, name), None)
+
+    def data(self) -> dict[str, object]:
+        order = {part: place for place, part in enumerate(PARTS)}
+        rows = sorted(self.rows.values(), key=lambda row: order[row["part"]])
+        return {"kind": KIND, **self.about, "rows": rows}
+
+    def write(self) -> None:
+        text = json.dumps(self.data(), indent=1, allow_nan=False) + "\n"
+        for folder in filter(None, (self.path.parent, self.mirror)):
+            folder.mkdir(parents=True, exist_ok=True)
+            with tempfile.NamedTemporaryFile("w", dir=folder, suffix=".json.part", delete=False) as file:
+                file.write(text)
+            os.chmod(file.name, 0o644)
+            os.replace(file.name, folder / self.path.name)
+
+
+def file_name(about: Mapping[str, object]) -> str:
+    """gpu-nvidia-h200-torch2.11.json"""
+    gpu = re.sub(r"[^a-z0-9]+", "-", str(about["gpu"]).lower()).strip("-")
+    version = re.match(r"\d+\.\d+", str(about["torch"]))[0]
+    return f"gpu-{gpu}-torch{version}.json"
+
+
+def is_report(path: Path) -> bool:
+    """Whether the file says of itself that it is one of these reports."""
+    try:
+        data = json.loads(Path(path).read_text())
+    except (OSError, ValueError):
+        return False
+    return isinstance(data, dict) and data.get("kind") == KIND
+
+
+def read_report(path: Path) -> dict:
+    """Reads and checks a report. Errors: ValueError that names the file and what is wrong with it."""
+    try:
+        data = json.loads(Path(path).read_text())
+    except OSError as error:
+        raise ValueError(f"{path} cannot be read: {error.strerror}") from None
+    except ValueError:
+        raise ValueError(f"{path} is not JSON; expected a file written by `make gpu-report`") from None
+    if not isinstance(data, dict) or data.get("kind") != KIND:
+        raise ValueError(f"{path} is not a report of `make gpu-report`")
+    missing = [key for key in _FIELDS if key not in data]
+    if missing:
+        raise ValueError(f"{path} lacks {', '.join(missing)}")
+    for number, row in enumerate(data["rows"]):
+        lacks = [key for key in ("part", "name", "status") if key not in row]
+        if lacks:
+            raise ValueError(f"{path}, row {number} lacks {', '.join(lacks)}")
+        if row["part"] not in PARTS or row["status"] not in STATUSES:
+            raise ValueError(f"{path}, row {number}: part {row['part']!r} or status {row['status']!r} is not known")
+    return data

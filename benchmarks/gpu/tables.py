@@ -1,0 +1,217 @@
+"""The report as text: short tables of at most 100 columns, which a terminal and the end of a log bear."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterator, Mapping, Sequence
+
+from benchmarks.gpu.store import Row
+from benchmarks.gpu.summary import COLUMNS, Networks, Summary, of_part, state
+
+WIDTH = 100
+_LABEL = 28
+_TROUBLES = 8  # shown
+
+
+def terminal_tables(report: Mapping) -> str:
+    """Everything that the rows say, each part that has rows under its own title."""
+    blocks = [identity(report)]
+    if report["dry_run"]:
+        blocks.append("DRY RUN: nothing was measured; every number below is of a stand-in on a CPU.")
+    networks = Networks(report)
+    blocks += filter(None, (
+        _micro(report), _cudnn(report), _baselines(networks), _ours(networks), _aims(networks), _levels(report),
+        _checks(report), _troubles(report),
+    ))  # fmt: skip
+    return "\n\n".join(blocks) if len(blocks) > 1 else blocks[0] + "\n\nno rows yet"
+
+
+def identity(report: Mapping) -> str:
+    """GPU, host, versions and commit in one sentence."""
+    device, machine, versions = report["device"], report["machine"], report["versions"]
+    gpu = str(report["gpu"])
+    if device:
+        gpu += f" (sm_{device['capability'].replace('.', '')}, {device['multiprocessors']} multiprocessors, "
+        gpu += f"{device['memory_gib']} GiB, cuDNN {device['cudnn']})"
+    shown = [f"{name} {versions[name]}" for name in ("python", "torch", "cuda", "triton") if name in versions]
+    text = f"{gpu}; {machine['cpu']}, {machine['cores']} cores; {', '.join(shown)}; commit {report['commit']}; "
+    return textwrap.fill(text + "random weights (speed does not depend on them).", WIDTH)
+
+
+def line_of(row: Row) -> str:
+    """One row in one line, for the log of a run."""
+    found = [f"{row['value']:g} {row['unit']}"] if "value" in row else []
+    if "p50_us" in row:
+        found.append(f"{row['p50_us']:.1f} us")
+    if "replay_p50_us" in row:
+        found.append(f"replay {row['replay_p50_us']:.1f} us")
+    if row.get("error") is not None and row.get("error_torch"):
+        found.append(f"error {row['error'] / row['error_torch']:.2f}x torch's")
+    if "forms" in row:
+        found += [f"{name} {us:.2f}" for name, us in row["forms"].items()]
+    if "passed" in row:
+        found.append(f"{row['passed']} passed, {row['failed']} failed, {row['skipped']} skipped, {row['seconds']} s")
+    if row.get("numbers"):
+        found.append(str(row["numbers"]))
+    if "levels" in row and isinstance(row["levels"], list):
+        found.append(f"{len(row['levels'])} levels, {sum(level['us'] for level in row['levels']):.1f} us")
+    if "build_s" in row:
+        found.append(f"built in {row['build_s']:.1f} s")
+    state_of = "" if row["status"] == "ok" else f"{row['status']}: {row.get('reason')}; "
+    return f"  {row['name']}: {state_of}{', '.join(found)}"[:200].rstrip("; ")
+
+
+def _micro(report: Mapping) -> str:
+    rows = [row for row in of_part(report, "micro") if "value" in row]
+    if not rows:
+        return ""
+    lines = ["the GPU itself (launch: from one empty kernel of a CUDA graph to the next; copy: read plus written)"]
+    cells = [f"{row['name']}: {row['value']:g} {row['unit']}" for row in rows]
+    return "\n".join(lines + textwrap.wrap("; ".join(cells), WIDTH, initial_indent="  ", subsequent_indent="  "))
+
+
+def _cudnn(report: Mapping) -> str:
+    """Two shapes a line: conv, add and ReLU apart, then fused, and the TFLOP/s of the fastest form."""
+    cells = []
+    for row in (row for row in of_part(report, "micro") if row.get("forms")):
+        forms = row["forms"]
+        apart, fused = (f"{forms[n]:.1f}" if n in forms else "-" for n in ("conv, add, relu", "fused add relu"))
+        cells.append(f"{row['name'].removeprefix('cuDNN '):<27}{apart:>7}{fused:>7}{row['tflops']:>6.0f}")
+    if not cells:
+        return ""
+    pairs = [" | ".join(cells[place : place + 2]) for place in range(0, len(cells), 2)]
+    return "\n".join(["cuDNN, us: conv + add + ReLU apart, fused, TFLOP/s of the fastest form", *pairs])
+
+
+def _baselines(networks: Networks) -> str:
+    lines = [
+        _line("us", [short for short, _ in COLUMNS]),
+        *(_line(name, [_cell(rows.get(runner)) for _, runner in COLUMNS]) for name, rows in networks.baselines()),
+    ]
+    if len(lines) == 1:
+        return ""
+    title = "torch: one call from an idle GPU, median (-: not measured; x: wrong, failed or timed out; !: inexact)"
+    return "\n".join([title, *lines])
+
+
+def _ours(networks: Networks) -> str:
+    heads = ["triton", "cudnn", "auto", "torch", "ratio", "graph", "torch", "ratio", "memory"]
+    lines = [_line("us", heads)]
+    for summary in networks.summaries():
+        calls = [_cell(summary.rows.get(executor)) for executor in ("triton", "cudnn", "auto")]
+        best, best_replay = (f"{us:.0f}" if us else "-" for us in (summary.torch_us, summary.torch_replay_us))
+        replay = f"{summary.replay_us:.1f}" if summary.replay_us else "-"
+        ratios = [f"{ratio:.2f}x" if ratio else "-" for ratio in (summary.ratio, summary.replay_ratio)]
+        memory = f"{summary.memory_ratio:.2f}" if summary.memory_ratio else "-"
+        lines.append(_line(summary.label, [*calls, best, ratios[0], replay, best_replay, ratios[1], memory]))
+    if len(lines) == 1:
+        return ""
+    title = "hrnet_fast: one call, torch's best call; a bare graph, torch's best; memory: share of eager channels_last"
+    return "\n".join([title, *lines])
+
+
+def _aims(networks: Networks) -> str:
+    lines = [f"  {summary.label}: {aim}" for summary in networks.summaries() if (aim := verdict(summary))]
+    return "\n".join(["aims (time: bare graph; ratio: calls against the best correct torch)", *lines]) if lines else ""
+
+
+def verdict(summary: Summary) -> str:
+    """'≤ 250 µs, ≥ 4x; then ≤ 180 µs: 240.1 µs met, 5.1x met', empty without a measurement of ours."""
+    workload = summary.workload
+    told = []
+    if workload.first_us and summary.replay_us:
+        told.append(f"{summary.replay_us:.1f} us {'met' if summary.replay_us <= workload.first_us else 'MISSED'}")
+    elif workload.then_us and summary.replay_us:
+        told.append(f"{summary.replay_us:.1f} us {'met' if summary.replay_us <= workload.then_us else 'not yet'}")
+    if workload.first_ratio and summary.ratio:
+        told.append(f"{summary.ratio:.2f}x {'met' if summary.ratio >= workload.first_ratio else 'MISSED'}")
+    return f"{workload.aim}: {', '.join(told)}" if told else ""
+
+
+def _levels(report: Mapping) -> str:
+    lines = []
+    for row in (row for row in of_part(report, "profile") if row.get("levels")):
+        levels = row["levels"]
+        total, floor = (sum(level[key] or 0 for level in levels) for key in ("us", "roofline_us"))
+        name = row["name"].removesuffix(": levels")
+        lines.append(f"  {name}: {len(levels)} levels, {total:.1f} us; roofline {floor:.1f} us")
+        slowest = sorted(levels, key=lambda level: -level["us"])[:2]
+        lines += [f"    {level['level']:>3} {level['us']:>7.2f} us {level['items']}"[:WIDTH] for level in slowest]
+    return "\n".join(["levels, and the two slowest of each network", *lines]) if lines else ""
+
+
+def _checks(report: Mapping) -> str:
+    lines = []
+    for row in of_part(report, "tests"):
+        if "passed" in row:
+            counts = f"{row['passed']} passed, {row['failed']} failed, {row['skipped']} skipped"
+            lines.append(f"  {row['name']}: {counts} in {row['seconds']:.0f} s")
+    for row in of_part(report, "sanitizer"):
+        if told := row.get("summary") or row.get("numbers"):
+            lines.append(f"  {row['name']}: {row['status']}, {told}"[:WIDTH])
+    return "\n".join(["tests and compute-sanitizer", *lines]) if lines else ""
+
+
+def _troubles(report: Mapping) -> str:
+    rows = [row for row in report["rows"] if row["status"] != "ok"]
+    # a profile or test that breaks says more than one of many baselines
+    rows.sort(key=lambda row: (row["part"] in ("baselines", "micro"), row["status"] == "not run"))
+    lines = [f"  {row['part']}, {row['name']}: {row['status']}: {row.get('reason')}"[:180] for row in rows]
+    if len(lines) > _TROUBLES:
+        lines[_TROUBLES:] = [f"  and {len(lines) - _TROUBLES} more, in the report's file"]
+    return "\n".join(["not as it should be", *lines]) if lines else ""
+
+
+def _cell(row: Row | None) -> str:
+    """'243', '51.2 !', 'x', '-'."""
+    if row is None or row["status"] == "not run":
+        return "-"
+    if "p50_us" not in row:
+        return "x"
+    us = row["p50_us"]
+    return f"{us:.1f}{state(row)}" if us < 1000 else f"{us:.0f}{state(row)}"
+
+
+def _line(name: str, cells: Sequence[str]) -> str:
+    return f"{name:<{_LABEL}}" + "".join(f"{cell:>8}" for cell in cells)
+
+
+def rows_of(networks: Networks) -> Iterator[str]:
+    """The lines of a Markdown table: ours and the best of torch in each workload."""
+    heads = [
+        "hrnet_fast",
+        "best torch",
+        "faster",
+        "graph alone",
+        "best torch graph",
+        "memory / eager's",
+        "error / torch's",
+    ]
+    yield "| " + " | ".join(["median µs", *heads, "aim"]) + " |"
+    yield "|---" + "|---:" * len(heads) + "|---|"
+    for summary in networks.summaries():
+        ours = summary.rows.get("auto") or summary.best
+        error = f"{ours['error']:.1e} / {ours['error_torch']:.1e}" if ours.get("error") is not None else "-"
+        cells = [
+            summary.label, f"**{ours['p50_us']:.1f}**" if "p50_us" in ours else ours["status"],
+            f"{summary.torch_us:.1f} ({summary.torch_name})" if summary.torch_us else "-",
+            f"{summary.ratio:.2f}x" if summary.ratio else "-",
+            f"{summary.replay_us:.1f}" if summary.replay_us else "-",
+            f"{summary.torch_replay_us:.1f}" if summary.torch_replay_us else "-",
+            f"{summary.memory_ratio:.2f}" if summary.memory_ratio else "-", error, verdict(summary) or "-",
+        ]  # fmt: skip
+        yield "| " + " | ".join(cells) + " |"
+
+
+def markdown(report: Mapping, plot: str | None) -> list[str]:
+    """For the README: identity, one line a workload, the plot, what went wrong, and the command."""
+    networks = Networks(report)
+    if not list(networks.summaries()):
+        return []
+    parts = [identity(report).replace("\n", " "), "\n".join(rows_of(networks))]
+    if plot is not None:
+        parts.append(f"![median time of each runner in each workload]({plot})")
+    troubles = [row for row in report["rows"] if row["status"] not in ("ok", "not run")]
+    if troubles:
+        parts.append("\n".join(f"- {row['name']}: {row['status']}: {row.get('reason')}." for row in troubles))
+    return [*parts, f"Each number is checked against float64 before it is timed. Command: `{report['command']}`"]

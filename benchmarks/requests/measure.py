@@ -1,0 +1,125 @@
+"""Cases, their runners, and their times in turns."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+import torch
+from torch import nn
+
+from benchmarks.requests.check import check_decode, check_pose, check_segmentation, our_decode
+from benchmarks.requests.pictures import boxes, jpeg
+from benchmarks.requests.plain_pose import PlainPose
+from benchmarks.requests.plain_segmentation import PlainSegmentation
+from benchmarks.requests.results import OURS, PLAIN, Row
+from hrnet_fast import create_model
+from hrnet_fast.tasks.pose import PoseEstimator
+from hrnet_fast.tasks.pose.boxes import regions_of
+from hrnet_fast.tasks.segmentation import Segmenter
+from hrnet_fast.tasks.stages import Stages
+from hrnet_fast.testing import fill_weights, interleave, percentile
+
+HEATMAPS = (64, 48)
+
+
+@dataclass(frozen=True)
+class Case:
+    """what: "pose", "segmentation" or "decode". model: its name. picture: (height, width) of the JPEG."""
+
+    what: str
+    model: str
+    picture: tuple[int, int]
+    people: int = 0
+
+    def __str__(self) -> str:
+        people = f", {self.people} {'person' if self.people == 1 else 'people'}" if self.people else ""
+        size = "x".join(map(str, self.picture))
+        return f"{self.what} {self.model}, {size}{people}".replace("  ", " ").replace(" ,", ",")
+
+
+CASES = (
+    *(Case("pose", "hrnet_w32.pose_coco_256x192", (480, 640), people) for people in (1, 16)),
+    Case("segmentation", "hrnet_w18_small.seg_cityscapes", (512, 1024)),
+    Case("segmentation", "hrnet_w48.seg_cityscapes", (512, 1024)),
+    *(Case("decode", "", HEATMAPS, people) for people in (1, 16, 64)),
+)
+
+Request = Callable[[Stages], object]
+
+
+def measure(
+    case: Case, seconds: float, progress: Callable[[float], None] = lambda share: None
+) -> tuple[str, list[Row]]:
+    """What the check found, and a row for ours and for the plain pipeline. Errors: Mismatch, before anything is timed.
+
+    seconds: spent on timing, at least; a round of turns is always finished.
+    """
+    check, requests = {"pose": _pose, "segmentation": _segmentation, "decode": _decode}[case.what](case)
+    found = check()
+    stages: dict[str, list[dict[str, float]]] = {name: [] for name in requests}
+
+    def call(name: str) -> None:
+        clock = Stages()
+        requests[name](clock)
+        stages[name].append(clock.seconds)
+
+    calls = {name: partial(call, name) for name in requests}
+    timings = interleave(calls, budget_s=seconds, min_rounds=5, progress=progress)
+    rows = []
+    for name, timing in timings.items():
+        medians = {stage: 1e6 * percentile([one[stage] for one in stages[name]], 50) for stage in stages[name][0]}
+        times = {f"p{q}_us": round(timing.microseconds(q), 1) for q in (10, 50, 90)}
+        size = "x".join(map(str, case.picture))
+        rounded = {stage: round(us, 1) for stage, us in medians.items()}
+        count = len(timing.samples)
+        rows.append(Row(case.what, case.model, size, case.people, name, **times, samples=count, stages=rounded))
+    return f"{case}: {found}", rows
+
+
+def _model(name: str) -> nn.Module:
+    return fill_weights(create_model(name))
+
+
+def _pose(case: Case) -> tuple[Callable[[], str], dict[str, Request]]:
+    data, people = jpeg(*case.picture), boxes(case.people, *case.picture)
+    ours = PoseEstimator(case.model)
+    plain = PlainPose(_model(case.model), ours.network.input_size)
+    requests = {
+        OURS: lambda stages: ours(data, people, stages=stages),
+        PLAIN: lambda stages: plain(data, people, stages),
+    }
+    return lambda: check_pose(ours, plain, data, people), requests
+
+
+def _segmentation(case: Case) -> tuple[Callable[[], str], dict[str, Request]]:
+    data = jpeg(*case.picture)
+    ours = Segmenter(case.model, size=case.picture)
+    plain = PlainSegmentation(_model(case.model), max(case.picture))
+    requests = {OURS: lambda stages: ours(data, stages=stages), PLAIN: lambda stages: plain(data, stages)}
+    return lambda: check_segmentation(ours, plain, data), requests
+
+
+def _decode(case: Case) -> tuple[Callable[[], str], dict[str, Request]]:
+    rng = np.random.default_rng(0)
+    heatmaps, flipped = (_heatmaps(rng, case.people, *case.picture) for _ in range(2))
+    people = boxes(case.people, 480, 640)
+    plain = PlainPose(nn.Identity(), (256, 192))
+    tensors = torch.from_numpy(heatmaps), torch.from_numpy(flipped)
+    regions = regions_of(torch.from_numpy(people), 192 / 256)
+    official = [plain.region(box) for box in people]
+    requests = {
+        OURS: lambda stages: our_decode(*tensors, regions),
+        PLAIN: lambda stages: plain.decode(heatmaps, flipped, official),
+    }
+    return lambda: check_decode(plain, heatmaps, flipped, people), requests
+
+
+def _heatmaps(rng: np.random.Generator, people: int, height: int, width: int) -> np.ndarray:
+    """(people, 17, height, width) float32: a Gaussian of sigma 2, as a trained network answers, and noise."""
+    y, x = np.mgrid[:height, :width]
+    at = rng.uniform(0, 1, (people, 17, 2)) * (width - 1, height - 1)
+    square = (x - at[..., :1, None]) ** 2 + (y - at[..., 1:, None]) ** 2
+    return (np.exp(-square / 8) + rng.normal(0, 0.01, square.shape)).astype(np.float32)

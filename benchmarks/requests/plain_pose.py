@@ -1,0 +1,97 @@
+"""A pose request in plain torch, OpenCV and NumPy, as the official pose repository runs it (tools/test.py)."""
+
+from __future__ import annotations
+
+import math
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from hrnet_fast.tasks.stages import Stages
+
+MEAN = np.float32((0.485, 0.456, 0.406))
+STD = np.float32((0.229, 0.224, 0.225))
+# lib/dataset/coco.py: the keypoints that change places in a mirror
+FLIP_PAIRS = ((1, 2), (3, 4), (5, 6), (7, 8), (9, 10), (11, 12), (13, 14), (15, 16))
+
+
+class PlainPose:
+    """model: the plain network, in eval mode. size: (height, width) of its input."""
+
+    def __init__(self, model: nn.Module, size: tuple[int, int]) -> None:
+        self.model = model.to(memory_format=torch.channels_last)
+        self.height, self.width = size
+
+    def __call__(self, data: bytes, boxes: np.ndarray, stages: Stages) -> np.ndarray:  # (N, K, 3)
+        with stages("read"):
+            image = self.read(data)
+        with stages("crop"):
+            regions = [self.region(box) for box in boxes]
+            crops = torch.stack([self.crop(image, *region) for region in regions])
+        with stages("network"):
+            heatmaps, flipped = self.heatmaps(crops)
+        with stages("decode"):
+            return self.decode(heatmaps, flipped, regions)
+
+    @staticmethod
+    def read(data: bytes) -> np.ndarray:  # (H, W, 3) uint8 RGB
+        return cv2.cvtColor(cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
+
+    def region(self, box: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Centre and scale of a box (lib/dataset/coco.py, _xywh2cs)."""
+        x, y, wide, tall = box
+        aspect = self.width / self.height
+        centre = np.array([x + wide * 0.5, y + tall * 0.5])
+        if wide > aspect * tall:
+            tall = wide / aspect
+        elif wide < aspect * tall:
+            wide = tall * aspect
+        return centre, np.array([wide, tall]) / 200 * 1.25
+
+    def crop(self, image: np.ndarray, centre: np.ndarray, scale: np.ndarray) -> Tensor:  # (3, h, w) float32
+        matrix = _affine(centre, scale, (self.width, self.height))
+        piece = cv2.warpAffine(image, matrix, (self.width, self.height), flags=cv2.INTER_LINEAR)
+        tensor = torch.from_numpy(piece).permute(2, 0, 1).contiguous().float().div(255)
+        return (tensor - torch.from_numpy(MEAN)[:, None, None]) / torch.from_numpy(STD)[:, None, None]
+
+    @torch.no_grad()
+    def heatmaps(self, crops: Tensor) -> tuple[np.ndarray, np.ndarray]:
+        """Of the crops and of their mirror images (lib/core/function.py)."""
+        heatmaps = self.model(crops.contiguous(memory_format=torch.channels_last))
+        flipped = self.model(crops.flip(3).contiguous(memory_format=torch.channels_last))
+        return heatmaps.contiguous().numpy(), flipped.contiguous().numpy()
+
+    def decode(self, heatmaps: np.ndarray, flipped: np.ndarray, regions: list[tuple]) -> np.ndarray:  # (N, K, 3)
+        """The flip average and lib/core/inference.py, keypoint by keypoint, as there."""
+        flipped = flipped[..., ::-1].copy()
+        for a, b in FLIP_PAIRS:
+            flipped[:, [a, b]] = flipped[:, [b, a]]
+        flipped[..., 1:] = flipped[..., :-1].copy()
+        maps = (heatmaps + flipped) * np.float32(0.5)
+        people, keypoints, height, width = maps.shape
+        flat = maps.reshape(people, keypoints, -1)
+        index, scores = flat.argmax(2), flat.max(2)
+        points = np.stack([index % width, index // width], 2).astype(np.float64) * (scores > 0)[..., None]
+        for n in range(people):
+            for k in range(keypoints):
+                x, y = math.floor(points[n, k, 0] + 0.5), math.floor(points[n, k, 1] + 0.5)
+                if 1 < x < width - 1 and 1 < y < height - 1:
+                    one = maps[n, k]
+                    step = np.array([one[y, x + 1] - one[y, x - 1], one[y + 1, x] - one[y - 1, x]])
+                    points[n, k] += np.sign(step) * 0.25
+        for n, (centre, scale) in enumerate(regions):
+            back = _affine(centre, scale, (width, height), inverse=True)
+            for k in range(keypoints):
+                points[n, k] = back @ np.array([*points[n, k], 1.0])
+        return np.concatenate([points, scores[..., None]], 2)
+
+
+def _affine(centre: np.ndarray, scale: np.ndarray, size: tuple[int, int], inverse: bool = False) -> np.ndarray:
+    """lib/utils/transforms.py at rotation 0: three points, solved by OpenCV."""
+    middle = np.array(size) / 2
+    up, half = scale[0] * 200 * -0.5, size[0] * -0.5
+    source = np.float32([centre, centre + (0, up), centre + (up, up)])
+    target = np.float32([middle, middle + (0, half), middle + (half, half)])
+    return cv2.getAffineTransform(target, source) if inverse else cv2.getAffineTransform(source, target)

@@ -1,0 +1,100 @@
+"""What a run of requests leaves behind: rows and the JSON file around them."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import tempfile
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+
+from benchmarks.results import RESULTS
+
+FOLDER = RESULTS / "requests"
+OURS, PLAIN = "hrnet_fast", "plain torch"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One runner on one kind of request.
+
+    what: "pose", "segmentation" or "decode" (heatmaps to keypoints alone). model: its name, empty for "decode".
+    picture: HxW of the JPEG, or of the heatmaps. people: in the picture. runner: OURS or PLAIN.
+    p10_us, p50_us, p90_us: microseconds a request; stages: stage -> median microseconds; samples: requests timed.
+    """
+
+    what: str
+    model: str
+    picture: str
+    people: int
+    runner: str
+    p10_us: float
+    p50_us: float
+    p90_us: float
+    samples: int
+    stages: dict[str, float]
+
+    @property
+    def key(self) -> tuple[str, str, str, int]:
+        return self.what, self.model, self.picture, self.people
+
+    @property
+    def around(self) -> float:
+        """Share of the request that is not the network: what comes before and after it, and between the stages."""
+        return 1 - self.stages["network"] / self.p50_us
+
+
+@dataclass(frozen=True)
+class Run:
+    """command: what was asked; machine, versions, commit, threads, other_load: as benchmarks.results.Run; checks: what
+    was found right before anything was timed, one sentence a case; rows: the numbers."""
+
+    command: str
+    machine: dict[str, object]
+    versions: dict[str, str]
+    commit: str
+    threads: int
+    other_load: float | None
+    checks: tuple[str, ...]
+    rows: tuple[Row, ...]
+
+    @property
+    def file_name(self) -> str:
+        name = re.sub(r"\((r|tm)\)", "", str(self.machine["cpu"]).lower())
+        return f"requests-cpu-{re.sub(r'[^a-z0-9]+', '-', name).strip('-')}-t{self.threads}.json"
+
+    def cases(self) -> list[dict[str, Row]]:
+        """Runner -> row, one dict a case, in the order of the run."""
+        cases: dict[tuple, dict[str, Row]] = {}
+        for row in self.rows:
+            cases.setdefault(row.key, {})[row.runner] = row
+        return list(cases.values())
+
+
+def write_run(run: Run, folder: Path) -> Path:
+    """Writes the JSON in one step. Errors: OSError if the folder is unwritable."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / run.file_name
+    with tempfile.NamedTemporaryFile("w", dir=folder, suffix=".json.part", delete=False) as file:
+        file.write(json.dumps(asdict(run), indent=1, allow_nan=False) + "\n")
+    os.chmod(file.name, 0o644)
+    os.replace(file.name, path)
+    return path
+
+
+def read_run(path: Path) -> Run:
+    """Reads a file of `write_run`. Errors: ValueError that names the file and what is wrong with it."""
+    try:
+        data = json.loads(Path(path).read_text())
+        rows = [_made(Row, row) for row in data.pop("rows")]
+        return _made(Run, {**data, "checks": tuple(data["checks"]), "rows": tuple(rows)})
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"{path} is not a file of `python -m benchmarks.requests`: {error!r}") from None
+
+
+def _made(kind: type, data: dict):
+    names = {field.name for field in fields(kind)}
+    if data.keys() != names:
+        raise ValueError(f"{kind.__name__} has the keys {sorted(data)}, not {sorted(names)}")
+    return kind(**data)
