@@ -11,10 +11,11 @@ from torch import Tensor, nn
 
 from ..images import Source, read_image
 from ..network import open_network
+from ..pixels import normalise
 from ..stages import Stages, clock
 from .names import read_class_names
 from .results import Classification
-from .transforms import normalise, resize_crop
+from .transforms import resize_crop
 
 
 class Classifier:

@@ -12,12 +12,9 @@ import torch
 from torch import Tensor
 
 from ...kernels import affine_crop
-from ..resize import resize_bilinear
+from ..pixels import MEAN, STD, normalise, resize_bilinear
 from .boxes import Square
 from .protocol import Protocol
-
-MEAN = (0.485, 0.456, 0.406)  # lib/datasets/wflw.py, of RGB in 0..1
-STD = (0.229, 0.224, 0.225)
 
 
 def crop_faces(
@@ -29,10 +26,7 @@ def crop_faces(
     """Cuts out squares and brings them to `size`, black outside the picture."""
     if protocol.crop == "affine":
         return affine_crop(image, crop_matrices(squares, size, protocol.shift), (size, size), MEAN, STD)
-    crops = torch.stack([official_crop(image, square, size) for square in squares])
-    batch = crops.permute(0, 3, 1, 2).float()
-    mean, std = (batch.new_tensor(values).view(1, 3, 1, 1) for values in (MEAN, STD))
-    return batch.sub_(255 * mean).div_(255 * std)
+    return normalise([official_crop(image, square, size) for square in squares])
 
 
 def crop_matrices(

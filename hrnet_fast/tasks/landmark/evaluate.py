@@ -23,13 +23,13 @@ def evaluate(
     progress: Progress | None = None,
     stages: Stages | None = None,
     batch: int = 16,
-    official: bool = False,
 ) -> Evaluation:
     """NME, failure rates and AUC (up to 0.08 and 0.1) in per cent, and the NME of each subset.
 
+    "NME whole pixels" is that of the points cut to whole pixels, as the official evaluation cuts them (`whole_pixels`).
+
     dataset: what the readers give; each face is cut out by the annotation's box, as in the papers' tables.
     limit: only the first so many faces. progress: is told after each batch how many faces it had. batch: faces at once.
-    official: cuts the points found to whole pixels, as the official evaluation does (see `whole_pixels`).
     Memory does not grow with the data set.
     Errors: ValueError for an empty data set, one of other points, and a face that cannot be scored; those of
         `read_image`.
@@ -40,17 +40,15 @@ def evaluate(
             f"{dataset} has {dataset.points} points a face, but {network.name} finds {network.num_outputs}"
         )
     stages = stages if stages is not None else Stages(network.device)
-    scores = LandmarkScores()
+    scores, cut = LandmarkScores(), LandmarkScores()
     for samples in _batches(islice(dataset, limit), batch):
         found = estimator.batch([s.image for s in samples], [[s.box] for s in samples], stages=stages)
         with stages("score"):
             points = torch.stack([faces[0].points for faces in found])
-            scores.add(
-                whole_pixels(points) if official else points,
-                torch.stack([s.points for s in samples]),
-                None if samples[0].side is None else torch.tensor([s.side for s in samples], dtype=torch.float64),
-                [s.subsets for s in samples],
-            )
+            truth = torch.stack([s.points for s in samples])
+            sides = None if samples[0].side is None else torch.tensor([s.side for s in samples], dtype=torch.float64)
+            scores.add(points, truth, sides, [s.subsets for s in samples])
+            cut.add(whole_pixels(points), truth, sides)
         if progress is not None:
             progress(len(samples))
     if not scores.faces:
@@ -61,24 +59,23 @@ def evaluate(
         dataset=f"{dataset.name} {dataset.split}",
         model=network.name,
         images=scores.faces,
-        metrics=scores.result(),
+        metrics={**scores.result(), "NME whole pixels": cut.result()["NME"]},
         paper=row,
         seconds=stages.seconds,
-        notes=tuple(_notes(estimator, dataset, scores.faces, official, row is not None)),
+        notes=tuple(_notes(estimator, dataset, scores.faces, row is not None)),
     )
 
 
-def _notes(
-    estimator: LandmarkEstimator, dataset: FaceDataset, faces: int, official: bool, paper: bool
-) -> Iterator[str]:
+def _notes(estimator: LandmarkEstimator, dataset: FaceDataset, faces: int, paper: bool) -> Iterator[str]:
     if estimator.network.random_weights:
         yield "the weights are random, as none were given, so the scores mean nothing"
     if faces < len(dataset):
         yield f"only the first {faces} of {len(dataset)} faces"
     if paper:
-        yield f"the paper's row is that of {SOURCE}, without a flip test"
-    if not official:
-        yield "points are not cut to whole pixels, as the official evaluation does (official=True)"
+        yield (
+            f"the paper's row is that of {SOURCE}, without a flip test; the official evaluation cuts points to whole "
+            "pixels, so its NME is to be held against `NME whole pixels`"
+        )
 
 
 def _batches(samples: Iterable[FaceSample], size: int) -> Iterator[list[FaceSample]]:

@@ -20,8 +20,9 @@ from hrnet_fast.tasks.classification import (
     to_json,
 )
 from hrnet_fast.tasks.classification.paper import paper_row
-from hrnet_fast.tasks.classification.transforms import normalise, resize_crop
+from hrnet_fast.tasks.classification.transforms import resize_crop
 from hrnet_fast.tasks.images import ImageError
+from hrnet_fast.tasks.pixels import normalise
 from hrnet_fast.testing import fill_weights
 
 from .conftest import WNIDS

@@ -6,7 +6,7 @@ import torch
 from PIL import Image
 from torchvision import transforms
 
-from hrnet_fast.tasks.classification.transforms import normalise, resize_crop
+from hrnet_fast.tasks.classification.transforms import resize_crop
 from hrnet_fast.tasks.images import ImageError
 
 SIZES = [(333, 500), (500, 333), (256, 256), (100, 80), (801, 1203), (31, 997), (224, 301), (1, 1), (7, 3)]
@@ -36,15 +36,6 @@ def test_a_slice_of_a_larger_picture_is_read_where_it_lies():
     pixels = torch.from_numpy(noise(70, 90))
     inner = pixels[3:60:1, 5:80]
     assert torch.equal(resize_crop(inner, (33, 33)), resize_crop(inner.contiguous(), (33, 33)))
-
-
-def test_normalise_equals_to_tensor_and_normalize():
-    pixels = [noise(8, 6), noise(8, 6) // 2]
-    steps = transforms.Compose([
-        transforms.ToTensor(), transforms.Normalize([0.485, 0.456, 0.406], [0.229, 0.224, 0.225]),
-    ])  # fmt: skip
-    want = torch.stack([steps(p) for p in pixels])
-    torch.testing.assert_close(normalise([torch.from_numpy(p) for p in pixels]), want, rtol=0, atol=1e-6)
 
 
 def test_a_thread_of_pixels_is_refused_before_it_fills_the_memory():

@@ -1,11 +1,12 @@
-"""Resizing against Pillow."""
+"""Resizing against Pillow, normalising against torchvision."""
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
+from torchvision import transforms
 
-from hrnet_fast.tasks.resize import resize_bilinear
+from hrnet_fast.tasks.pixels import normalise, resize_bilinear
 
 SIZES = {
     "down": ((75, 93), (31, 40)),
@@ -59,3 +60,12 @@ def test_strides_do_not_matter():
     pixels = torch.randint(0, 256, (3, 40, 50), dtype=torch.uint8)
     planes = pixels.permute(1, 2, 0)[2:39, 1:]
     assert torch.equal(resize_bilinear(planes, (20, 20)), resize_bilinear(planes.contiguous(), (20, 20)))
+
+
+def test_normalise_equals_to_tensor_and_normalize():
+    pixels = list(np.random.default_rng(3).integers(0, 256, (2, 8, 6, 3), dtype=np.uint8))
+    steps = transforms.Compose([
+        transforms.ToTensor(), transforms.Normalize([0.485, 0.456, 0.406], [0.229, 0.224, 0.225]),
+    ])  # fmt: skip
+    want = torch.stack([steps(p) for p in pixels])
+    torch.testing.assert_close(normalise([torch.from_numpy(p) for p in pixels]), want, rtol=0, atol=1e-6)
