@@ -67,7 +67,7 @@ def measure(
         stages[name].append(clock.seconds)
 
     calls = {name: partial(call, name) for name in requests}
-    timings = interleave(calls, budget_s=seconds, min_rounds=5, progress=progress)
+    timings = interleave(calls, budget_s=seconds, min_rounds=3, progress=progress)
     rows = []
     for name, timing in timings.items():
         medians = {stage: 1e6 * percentile([one[stage] for one in stages[name]], 50) for stage in stages[name][0]}
