@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 
-from ..segmentation.cityscapes_labels import TRAINED
 from .files import check_count, scene_seed, write_picture
 from .streets import street_scene
 
@@ -18,6 +17,8 @@ _UNTRAINED = {
 
 def colours() -> np.ndarray:
     """Colour of each label id, uint8 (34, 4) RGBA, as gtFine's color images have it."""
+    from ..segmentation.cityscapes_labels import TRAINED  # here, since it needs torch and nothing else here does
+
     table = np.zeros((34, 4), np.uint8)
     table[:, 3] = 255
     for identity, colour in [(label.id, label.colour) for label in TRAINED] + list(_UNTRAINED.items()):

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 
-from ..segmentation.pascal_context import CONTEXT_IDS
 from .files import check_count, scene_seed, write_bytes, write_picture, write_text
 from .scenes import parsing_scene, place_scene
 
@@ -78,6 +77,8 @@ def _label_map(labels: np.ndarray) -> bytes:
         from scipy.io import savemat
     except ImportError as error:
         raise ImportError('writing .mat files needs SciPy: pip install "hrnet_fast[tasks]"') from error
+    from ..segmentation.pascal_context import CONTEXT_IDS  # here, since it needs torch and nothing else here does
+
     content = io.BytesIO()
     savemat(content, {"LabelMap": np.array([0, *CONTEXT_IDS], np.uint16)[labels]}, do_compression=True)
     # SciPy writes the date into the first 116 bytes, which are free text.

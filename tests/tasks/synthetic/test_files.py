@@ -1,0 +1,301 @@
+"""The data sets' own files: the field's tools load them, and the readers give back what was drawn."""
+
+import contextlib
+import io
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from hrnet_fast.tasks import classification, landmark, pose, segmentation
+from hrnet_fast.tasks.synthetic import (
+    WRITERS,
+    face_scene,
+    figure_scene,
+    files,
+    parsing_scene,
+    place_scene,
+    street_scene,
+    write_300w,
+    write_aflw,
+    write_cityscapes,
+    write_coco,
+    write_cofw,
+    write_imagenet,
+    write_lip,
+    write_mpii,
+    write_pascal_context,
+    write_wflw,
+)
+from hrnet_fast.tasks.synthetic.cityscapes import colours
+from hrnet_fast.tasks.synthetic.coco import polygons, run_lengths
+from hrnet_fast.tasks.synthetic.files import scene_seed
+
+SIZE = (161, 221)
+IMAGES = 5
+
+
+@pytest.fixture(scope="module")
+def coco_root(tmp_path_factory):
+    return write_coco(tmp_path_factory.mktemp("coco"), 12, 3, SIZE)
+
+
+def load(root):
+    from pycocotools.coco import COCO
+
+    with contextlib.redirect_stdout(io.StringIO()):
+        return COCO(str(root / "annotations" / "person_keypoints_val2017.json"))
+
+
+def truths(images, seed):
+    return [figure_scene(scene_seed(seed, index), SIZE) for index in range(images)]
+
+
+def test_coco_has_the_fields_of_the_format(coco_root):
+    content = json.loads((coco_root / "annotations" / "person_keypoints_val2017.json").read_text())
+    assert {"info", "licenses", "images", "annotations", "categories"} == set(content)
+    (category,) = content["categories"]
+    assert (category["id"], category["name"], len(category["keypoints"])) == (1, "person", 17)
+    assert category["keypoints"] == list(pose.COCO.keypoints)
+    wanted = {"id", "image_id", "category_id", "iscrowd", "num_keypoints", "keypoints", "bbox", "area", "segmentation"}
+    for entry in content["annotations"]:
+        assert set(entry) == wanted
+        assert len(entry["keypoints"]) == 51
+        assert entry["num_keypoints"] == sum(mark > 0 for mark in entry["keypoints"][2::3])
+    for entry in content["images"]:
+        with Image.open(coco_root / "val2017" / entry["file_name"]) as image:
+            assert image.size == (entry["width"], entry["height"])
+
+
+def test_pycocotools_finds_the_people_that_were_drawn(coco_root):
+    coco, scenes = load(coco_root), truths(12, 3)
+    crowds = 0
+    for image, (_, people) in zip(coco.getImgIds(), scenes):
+        entries = coco.loadAnns(coco.getAnnIds(imgIds=image))
+        assert len(entries) == len(people)
+        for entry, person in zip(entries, people):
+            mask = coco.annToMask(entry).astype(bool)
+            assert entry["area"] == person.area
+            np.testing.assert_allclose(np.reshape(entry["keypoints"], (17, 3)), person.keypoints)
+            if entry["iscrowd"]:
+                crowds += 1
+                np.testing.assert_array_equal(mask, person.mask)
+            elif person.area > 400:
+                assert (mask & person.mask).sum() / (mask | person.mask).sum() > 0.85
+    assert crowds
+
+
+def test_perfect_keypoints_score_1_by_pycocotools(coco_root):
+    from pycocotools.cocoeval import COCOeval
+
+    coco = load(coco_root)
+    people = [entry for entry in coco.dataset["annotations"] if entry["num_keypoints"]]
+    found = [{key: entry[key] for key in ("image_id", "category_id", "keypoints")} | {"score": 1.0} for entry in people]
+    with contextlib.redirect_stdout(io.StringIO()):
+        scored = COCOeval(coco, coco.loadRes(found), "keypoints")
+        scored.evaluate()
+        scored.accumulate()
+        scored.summarize()
+    assert scored.stats[0] == pytest.approx(1.0)
+    assert scored.stats[5] == pytest.approx(1.0)
+
+
+def test_coco_reader_finds_boxes_and_detections(coco_root):
+    annotated = list(pose.DATASETS["coco"](coco_root, boxes="annotations"))
+    scenes = truths(12, 3)
+    assert len(annotated) == 12
+    for sample, (_, people) in zip(annotated, scenes):
+        marked = [person.box for person in people if not person.crowd and person.num_keypoints]
+        # The official reader takes the corners inside the picture: the last pixel is one less than the width.
+        np.testing.assert_allclose(sample.boxes.numpy()[:, :2].reshape(-1, 2), np.reshape(marked, (-1, 4))[:, :2])
+    detected = list(pose.DATASETS["coco"](coco_root))
+    assert sum(len(sample.boxes) for sample in detected) >= sum(len(sample.boxes) for sample in annotated)
+    assert all(0 < score < 1 for sample in detected for score in sample.box_scores.tolist())
+
+
+def test_run_lengths_and_polygons_of_ugly_masks():
+    from pycocotools import mask as tools
+
+    rng = np.random.default_rng(0)
+    masks = [rng.random((7, 5)) < share for share in (0.0, 0.3, 0.7, 1.0)]
+    for mask in masks:
+        lengths = run_lengths(mask)
+        assert sum(lengths["counts"]) == mask.size
+        np.testing.assert_array_equal(tools.decode(tools.frPyObjects(lengths, 7, 5)).astype(bool), mask)
+    single = np.zeros((5, 6), bool)
+    single[2, 3] = True
+    (corners,) = polygons(single)
+    np.testing.assert_allclose(np.reshape(corners, (-1, 2)).mean(axis=0), (3.5, 2.5))
+    assert polygons(np.zeros((4, 4), bool)) == []
+
+
+def test_mpii_scores_100_with_its_own_joints(tmp_path):
+    import torch
+    from scipy.io import loadmat
+
+    write_mpii(tmp_path, 4, 1, SIZE)
+    dataset = pose.DATASETS["mpii"](tmp_path)
+    entries = json.loads((tmp_path / "annot" / "valid.json").read_text())
+    truth = loadmat(tmp_path / "annot" / "gt_valid.mat")
+    assert len(dataset) == len(entries) == truth["pos_gt_src"].shape[2]
+    assert truth["pos_gt_src"].shape[:2] == (16, 2)
+    assert [str(name[0]) for name in truth["dataset_joints"][0]] == [
+        "rank", "rkne", "rhip", "lhip", "lkne", "lank", "pelv", "thor", "neck", "head", "rwri", "relb", "rsho", "lsho",
+        "lelb", "lwri",
+    ]  # fmt: skip
+    scorer = dataset.scorer()
+    for sample, entry in zip(dataset, entries):
+        points = torch.ones(1, 16, 3, dtype=torch.float64)
+        points[0, :, :2] = torch.tensor(entry["joints"]) - 1  # the file counts from 1
+        scorer.add(sample, points, None)
+        x, _, width, height = sample.boxes[0].tolist()
+        assert x < points[0, 8, 0] < x + width or not entry["joints_vis"][8]
+        assert width > 0 < height
+    result = scorer.result()
+    assert result["Mean"] == pytest.approx(100.0)
+
+
+@pytest.mark.parametrize("layout", ["original", "official"])
+def test_wflw_in_both_layouts(layout, tmp_path):
+    write_wflw(tmp_path, IMAGES, 2, SIZE, layout=layout)
+    samples = list(landmark.DATASETS["wflw"](tmp_path))
+    assert len(samples) == IMAGES
+    for index, sample in enumerate(samples):
+        picture, face = face_scene(scene_seed(2, index), SIZE)
+        np.testing.assert_allclose(sample.points.numpy(), face.landmarks, atol=1e-3)
+        assert set(sample.subsets) == {name for name, true in face.attributes.items() if true}
+        assert_about(sample.image, picture)
+
+
+def assert_about(path, picture):
+    """A JPEG picture is the drawn one but for a few grey levels."""
+    with Image.open(path) as image:
+        assert np.abs(np.asarray(image).astype(int) - picture).mean() < 5
+
+
+def test_wflw_layouts_agree_on_the_boxes(tmp_path):
+    boxes = []
+    for layout in ("original", "official"):
+        write_wflw(tmp_path / layout, IMAGES, 2, SIZE, layout=layout)
+        boxes.append([sample.box for sample in landmark.DATASETS["wflw"](tmp_path / layout)])
+    # The lists have squares: the same middle, and the longer side.
+    (tight, square) = (np.asarray(box) for box in boxes)
+    np.testing.assert_allclose((tight[:, :2] + tight[:, 2:] / 2), square[:, :2] + square[:, 2:] / 2, atol=1e-2)
+    np.testing.assert_allclose(tight[:, 2:].max(axis=1), square[:, 2], atol=1e-2)
+
+
+@pytest.mark.parametrize("layout", ["original", "official"])
+def test_300w_in_both_layouts(layout, tmp_path):
+    write_300w(tmp_path, 6, 2, SIZE, layout=layout)
+    whole = list(landmark.DATASETS["300w"](tmp_path))
+    assert len(whole) == 6
+    assert sorted(sample.subsets for sample in whole) == [("challenging",)] * 2 + [("common",)] * 4
+    assert len(landmark.DATASETS["300w"](tmp_path, split="challenging")) == 2
+    points = np.sort([sample.points.numpy()[30, 0] for sample in whole])
+    scenes = []
+    for index in range(6):
+        hard = {"pose": True, "expression": True} if index % 3 == 0 else {"pose": False, "blur": False}
+        scenes.append(face_scene(scene_seed(2, index), SIZE, **hard)[1].points(68)[30, 0])
+    np.testing.assert_allclose(points, np.sort(scenes), atol=1e-3)
+
+
+def test_cofw_and_aflw(tmp_path):
+    write_cofw(tmp_path / "cofw", IMAGES, 2, SIZE)
+    write_aflw(tmp_path / "aflw", IMAGES, 2, SIZE)
+    cofw, aflw = (list(landmark.DATASETS[name](tmp_path / name)) for name in ("cofw", "aflw"))
+    assert len(cofw) == len(aflw) == IMAGES
+    for index in range(IMAGES):
+        picture, face = face_scene(scene_seed(2, index), SIZE)
+        np.testing.assert_array_equal(cofw[index].image, picture)
+        np.testing.assert_allclose(cofw[index].points.numpy(), face.points(29))
+        assert bool(cofw[index].subsets) == face.occluded(29).any()
+        np.testing.assert_allclose(aflw[index].points.numpy(), face.points(19), atol=1e-3)
+        assert bool(aflw[index].subsets) == (not face.occluded(19).any())
+        extent = np.ptp(face.points(19), axis=0).max()
+        assert extent <= aflw[index].side < extent + 2
+
+
+def test_cofw_is_a_matlab_file(tmp_path):
+    content = (write_cofw(tmp_path, 1, 0, (32, 40)) / "COFW_test_color.mat").read_bytes()
+    assert content.startswith(b"MATLAB 7.3 MAT-file")
+    assert content[124:128] == b"\x00\x02IM"
+    assert content[512:516] == b"\x89HDF"
+
+
+def test_cityscapes(tmp_path):
+    write_cityscapes(tmp_path, 2, 1, (97, 193))
+    samples = list(segmentation.DATASETS["cityscapes"](tmp_path))
+    assert len(samples) == 2
+    for index, sample in enumerate(samples):
+        picture, truth = street_scene(scene_seed(1, index), (97, 193))
+        with Image.open(sample.image) as image:
+            np.testing.assert_array_equal(np.asarray(image), picture)
+        np.testing.assert_array_equal(sample.instances().numpy(), truth.instance_ids)
+        labels = sample.truth().numpy()
+        for label in (7, 11, 23):
+            np.testing.assert_array_equal(labels == {7: 0, 11: 2, 23: 10}[label], truth.label_ids == label)
+        assert (labels[truth.label_ids < 7] == 255).all()
+        colour = sample.image.parents[3] / "gtFine" / "val" / "musterstadt" / f"{sample.key}_gtFine_color.png"
+        with Image.open(colour) as image:
+            np.testing.assert_array_equal(np.asarray(image), colours()[truth.label_ids])
+
+
+@pytest.mark.parametrize("layout", ["masks", "original"])
+def test_pascal_context_in_both_layouts(layout, tmp_path):
+    write_pascal_context(tmp_path, 3, 1, (96, 144), layout=layout)
+    with_background = list(segmentation.DATASETS["pascal_context60"](tmp_path))
+    without = list(segmentation.DATASETS["pascal_context59"](tmp_path))
+    assert len(with_background) == len(without) == 3
+    for index, (sixty, fiftynine) in enumerate(zip(with_background, without)):
+        picture, labels = place_scene(scene_seed(1, index), (96, 144))
+        np.testing.assert_array_equal(sixty.truth().numpy(), labels)
+        np.testing.assert_array_equal(fiftynine.truth().numpy(), np.where(labels == 0, 255, labels - 1.0))
+        assert_about(sixty.image, picture)
+
+
+def test_lip(tmp_path):
+    write_lip(tmp_path, 3, 1, (120, 80))
+    samples = list(segmentation.DATASETS["lip"](tmp_path))
+    assert len(samples) == 3
+    for index, sample in enumerate(samples):
+        _, labels = parsing_scene(scene_seed(1, index), (120, 80))
+        np.testing.assert_array_equal(sample.truth().numpy(), labels)
+
+
+def test_imagenet(tmp_path):
+    write_imagenet(tmp_path, 6, 1, (64, 80))
+    dataset = classification.DATASETS["imagenet"](tmp_path)
+    assert dataset.classes == ("n00007846", "n04334599", "n05600637", "n99999999")
+    assert sorted(sample.label for sample in dataset) == [0, 0, 1, 1, 2, 3]
+
+
+@pytest.mark.parametrize("name", sorted(WRITERS))
+def test_no_pictures_is_one_sentence(name, tmp_path):
+    with pytest.raises(ValueError, match="images is 0; a data set needs at least one"):
+        WRITERS[name](tmp_path, 0)
+
+
+@pytest.mark.parametrize("write", [write_wflw, write_300w, write_pascal_context])
+def test_an_unknown_layout_is_one_sentence(write, tmp_path):
+    with pytest.raises(ValueError, match="layout 'mine' is not known; choose one of "):
+        write(tmp_path, 1, layout="mine")
+
+
+def test_an_unknown_split_of_cofw_is_one_sentence(tmp_path):
+    with pytest.raises(ValueError, match="COFW has no split 'val'"):
+        write_cofw(tmp_path, 1, split="val")
+
+
+def test_a_full_disk_leaves_no_half_file(tmp_path, monkeypatch):
+    path = tmp_path / "a.json"
+    files.write_json(path, [1])
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(files.os, "replace", full)
+    with pytest.raises(OSError, match="No space left"):
+        files.write_json(path, [2])
+    assert json.loads(path.read_text()) == [1]
+    assert [entry.name for entry in tmp_path.iterdir()] == ["a.json"]
