@@ -1,8 +1,8 @@
-"""affine_crop: cuts N affinely warped pieces out of one picture and normalises them, in one pass.
+"""affine_crop: cuts N affinely warped pieces out of one picture, normalises and mirrors them, in one pass.
 
     (u, v)          = M^-1 (x, y, 1)                         for each pixel (x, y) of a piece
     level[c, y, x]  = round( bilinear(image[:, :, c], u, v) )    0 outside the picture
-    out[n, c, y, x] = (level / 255 - mean[c]) / std[c]
+    out[n, c, y, x] = (level / 255 - mean[c]) / std[c],   out[N + n, c, y, w - 1 - x] the same if flip
 
 The sampling is that of `cv2.warpAffine(image, M, (w, h), flags=cv2.INTER_LINEAR)` of OpenCV 5, whose positions are
 exact; older versions round them to 1/32 pixel first, which moves sharp edges by a few grey levels.
@@ -30,7 +30,8 @@ def affine_crop_ref(
     size: Sequence[int],
     mean: Sequence[float],
     std: Sequence[float],
-) -> Tensor:  # [N, 3, h, w] float32
+    flip: bool = False,
+) -> Tensor:  # [N, 3, h, w] float32, or [2 N, ...] with flip
     """affine_crop in plain torch, on the picture's device."""
     (height, width), (h, w) = image.shape[:2], size
     inverse = _invert(matrices).float().to(image.device)
@@ -50,15 +51,18 @@ def affine_crop_ref(
     below = torch.lerp(tap(top + 1, left), tap(top + 1, left + 1), du)
     levels = torch.lerp(above, below, dv).round()
     scale = levels.new_tensor(std), levels.new_tensor(mean)
-    return ((levels / 255 - scale[1]) / scale[0]).permute(0, 3, 1, 2).contiguous()
+    crops = ((levels / 255 - scale[1]) / scale[0]).permute(0, 3, 1, 2).contiguous()
+    return torch.cat((crops, crops.flip(3))) if flip else crops
 
 
-def _fake(image: Tensor, matrices: Tensor, size: list[int], mean: list[float], std: list[float]) -> Tensor:
-    return image.new_empty((matrices.shape[0], 3, *size), dtype=torch.float32)
+def _fake(
+    image: Tensor, matrices: Tensor, size: list[int], mean: list[float], std: list[float], flip: bool
+) -> Tensor:
+    return image.new_empty((matrices.shape[0] * (2 if flip else 1), 3, *size), dtype=torch.float32)
 
 
 define(
-    "affine_crop(Tensor image, Tensor matrices, SymInt[2] size, float[] mean, float[] std) -> Tensor",
+    "affine_crop(Tensor image, Tensor matrices, SymInt[2] size, float[] mean, float[] std, bool flip) -> Tensor",
     reference=affine_crop_ref,
     fake=_fake,
 )
@@ -70,7 +74,8 @@ def affine_crop(
     size: Sequence[int],  # (h, w)
     mean: Sequence[float],
     std: Sequence[float],
-) -> Tensor:  # [N, 3, h, w] float32, on the picture's device
+    flip: bool = False,
+) -> Tensor:  # [N, 3, h, w] float32, on the picture's device; [2 N, 3, h, w] with flip
     """N normalised pieces of one picture, bilinear, black outside its border.
 
     Equivalent to::
@@ -81,6 +86,7 @@ def affine_crop(
     matrices: take points (x, y, 1) of the picture to points of the piece, in pixels; pixel centres are whole numbers.
         They stay on the CPU, where they are made and checked; the picture may be on any device.
     mean, std: three numbers each, on the scale 0..1.
+    flip: gives all pieces, then all their mirror images, left for right.
     Raises ValueError or TypeError with one sentence; a matrix that has no inverse is named by its index.
     """
     if image.dim() != 3 or image.shape[2] != 3 or 0 in image.shape:
@@ -101,4 +107,4 @@ def affine_crop(
     if not invertible.all():
         index = int(invertible.logical_not().nonzero()[0])
         raise ValueError(f"affine_crop: matrix {index}, {matrices[index].tolist()}, has no inverse")
-    return torch.ops.hrnet_fast.affine_crop.default(image, matrices, size, mean, std)
+    return torch.ops.hrnet_fast.affine_crop.default(image, matrices, size, mean, std, flip)

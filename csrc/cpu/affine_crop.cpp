@@ -21,6 +21,7 @@ struct AffineCrop {
   int64_t height, width, stride_h, stride_w, stride_c;
   const double* matrices;  // [N, 2, 3], contiguous
   float* out;              // [N, 3, crop_height, crop_width], contiguous
+  float* mirrored;         // the same, left for right; null if not asked for
   int64_t crop_height, crop_width;
   Floats scale, bias;  // from a grey level to its normalised value
 };
@@ -69,7 +70,7 @@ void crop_row(const AffineCrop& p, int64_t n, int64_t y) {
   const Inverse m = invert(p.matrices + n * 6);
   const int64_t plane = p.crop_height * p.crop_width;
   const bool dense = p.stride_w == 3 && p.stride_c == 1;
-  float* out = p.out + n * 3 * plane + y * p.crop_width;
+  const int64_t start = n * 3 * plane + y * p.crop_width;
   for (int64_t x = 0; x < p.crop_width; ++x) {
     const float u = clamp(m.a * float(x) + m.b * float(y) + m.tx, p.width);
     const float v = clamp(m.c * float(x) + m.d * float(y) + m.ty, p.height);
@@ -86,12 +87,14 @@ void crop_row(const AffineCrop& p, int64_t n, int64_t y) {
     }
     const Floats above = top_left + (top_right - top_left) * du, below = left + (right - left) * du;
     const Floats normalised = round_to_even(above + (below - above) * dv) * p.scale + p.bias;
-    for (int c = 0; c < 3; ++c) out[c * plane + x] = normalised[c];
+    for (int c = 0; c < 3; ++c) p.out[start + c * plane + x] = normalised[c];
+    if (p.mirrored == nullptr) continue;
+    for (int c = 0; c < 3; ++c) p.mirrored[start + c * plane + p.crop_width - 1 - x] = normalised[c];
   }
 }
 
 at::Tensor affine_crop_cpu(const at::Tensor& image, const at::Tensor& matrices, at::IntArrayRef size,
-                           at::ArrayRef<double> mean, at::ArrayRef<double> std) {
+                           at::ArrayRef<double> mean, at::ArrayRef<double> std, bool flip) {
   TORCH_CHECK_VALUE(image.dim() == 3 && image.size(2) == 3 && image.numel() > 0, "affine_crop: shape ", image.sizes(),
                     " is not (H, W, 3)");
   TORCH_CHECK_VALUE(matrices.dim() == 3 && matrices.size(1) == 2 && matrices.size(2) == 3, "affine_crop: shape ",
@@ -103,17 +106,19 @@ at::Tensor affine_crop_cpu(const at::Tensor& image, const at::Tensor& matrices, 
   TORCH_CHECK_TYPE(matrices.scalar_type() == at::kDouble && matrices.is_cpu(),
                    "affine_crop: the matrices must be float64, on the cpu");
   const at::Tensor maps = matrices.contiguous();
-  const at::Tensor out = at::empty({maps.size(0), 3, size[0], size[1]}, image.options().dtype(at::kFloat));
+  const int64_t count = maps.size(0), copies = flip ? 2 : 1;
+  const at::Tensor out = at::empty({count * copies, 3, size[0], size[1]}, image.options().dtype(at::kFloat));
   AffineCrop p = {};
   p.image = image.const_data_ptr<uint8_t>();
   p.height = image.size(0), p.width = image.size(1);
   p.stride_h = image.stride(0), p.stride_w = image.stride(1), p.stride_c = image.stride(2);
   p.matrices = maps.const_data_ptr<double>();
   p.out = out.mutable_data_ptr<float>();
+  p.mirrored = flip ? p.out + count * 3 * size[0] * size[1] : nullptr;
   p.crop_height = size[0], p.crop_width = size[1];
   for (int c = 0; c < 3; ++c) p.scale[c] = float(1 / (255 * std[c])), p.bias[c] = float(-mean[c] / std[c]);
   const int64_t grain = std::max<int64_t>(1, kGrain / p.crop_width);
-  at::parallel_for(0, maps.size(0) * p.crop_height, grain, [&](int64_t begin, int64_t end) {
+  at::parallel_for(0, count * p.crop_height, grain, [&](int64_t begin, int64_t end) {
     for (int64_t row = begin; row < end; ++row) crop_row(p, row / p.crop_height, row % p.crop_height);
   });
   return out;

@@ -78,6 +78,13 @@ def test_every_layout_is_read_where_it_lies(view):
     assert torch.equal(got, want)
 
 
+@by_implementation
+def test_mirror_images_come_second(crop):
+    image, maps = torch.from_numpy(noise()), torch.from_numpy(matrices(3, (20, 31), noise()))
+    both, once = (crop(image, maps, (20, 31), MEAN, STD, flip) for flip in (True, False))
+    assert torch.equal(both[:3], once) and torch.equal(both[3:], once.flip(3))
+
+
 def test_op_and_reference_agree():
     image, maps = torch.from_numpy(noise()), torch.from_numpy(matrices(9, (40, 30), noise()))
     got, want = (levels(crop(image, maps, (40, 30), MEAN, STD)) for crop in (affine_crop, affine_crop_ref))
@@ -91,7 +98,8 @@ def test_no_matrices_give_no_crops():
 
 def test_opcheck():
     arguments = (torch.from_numpy(noise()), torch.from_numpy(matrices(2, (6, 5), noise())), [6, 5], MEAN, STD)
-    torch.library.opcheck(torch.ops.hrnet_fast.affine_crop.default, arguments)
+    for flip in (False, True):
+        torch.library.opcheck(torch.ops.hrnet_fast.affine_crop.default, (*arguments, flip))
 
 
 IMAGE = torch.zeros(4, 4, 3, dtype=torch.uint8)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -59,10 +58,6 @@ class Regions:
 
     def __getitem__(self, part: slice) -> Regions:
         return Regions(self.centers[part], self.sizes[part])
-
-    @staticmethod
-    def cat(parts: Sequence[Regions]) -> Regions:
-        return Regions(torch.cat([part.centers for part in parts]), torch.cat([part.sizes for part in parts]))
 
     @property
     def areas(self) -> Tensor:  # (N,) square pixels

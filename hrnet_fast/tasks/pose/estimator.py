@@ -165,27 +165,26 @@ class PoseEstimator:
         with stage("crop"):
             size = network.input_size
             crops = [
-                affine_crop(picture.to(network.device), crop_matrices(part, size, udp), size, MEAN, STD)
+                affine_crop(
+                    picture.to(network.device), crop_matrices(part, size, udp), size, MEAN, STD, self.flip_test
+                )
                 for picture, part, _ in batch
             ]
-            people = sum(map(len, crops))
-            images = torch.cat([*crops, *(crop.flip(3) for crop in crops)] if self.flip_test else crops)
+            images = crops[0] if len(crops) == 1 else torch.cat(crops)
         with stage("network"):
             heatmaps = network(images)
         with stage("decode"):
-            flipped = heatmaps[people:] if self.flip_test else None
-            points = decode(
-                heatmaps[:people], flipped, self.skeleton.swap, shift=self.shift, method=self.decode, kernel=self.blur
-            )
-            regions = Regions.cat([part for _, part, _ in batch])
-            points[..., :2] = to_picture(points[..., :2], regions, heatmaps.shape[2:], udp)
-            points = points.float().cpu()
-            if not points.isfinite().all():
+            for maps, (_, part, parts) in zip(heatmaps.split([len(crop) for crop in crops]), batch):
+                maps, flipped = maps.chunk(2) if self.flip_test else (maps, None)
+                points = decode(
+                    maps, flipped, self.skeleton.swap, shift=self.shift, method=self.decode, kernel=self.blur
+                )
+                points[..., :2] = to_picture(points[..., :2], part, maps.shape[2:], udp)
+                parts.append(points.float().cpu())
+            if not all(parts[-1].isfinite().all() for _, _, parts in batch):
                 raise RuntimeError(
                     f"{network.name} gave heatmaps with NaN or infinite values: its weights, or its dtype, do not fit"
                 )
-            for part, (_, _, parts) in zip(points.split([len(part) for _, part, _ in batch]), batch):
-                parts.append(part)
 
     def _boxes(self, picture: Tensor, boxes: Any, stages: Stages | None) -> tuple[Tensor, Tensor, str]:
         if boxes is not None:
