@@ -70,7 +70,7 @@ class Classifier:
     def probabilities(
         self, images: Sequence[Source], *, stages: Stages | None = None
     ) -> Tensor:  # (N, classes) float32, on the network's device
-        """Softmax over all classes."""
+        """Softmax over all classes. ValueError for logits that hold NaN."""
         stage = clock(stages)
         network = self.network
         crops = []
@@ -86,7 +86,10 @@ class Classifier:
         with stage("network"):
             logits = network(batch)
         with stage("decode"):
-            return logits.float().softmax(dim=1)
+            probabilities = logits.float().softmax(dim=1)
+            if probabilities.isnan().any():
+                raise ValueError(f"{network.name} gave logits that hold NaN: compute in float32, or check its weights")
+            return probabilities
 
     def _classification(self, index: int, probability: float) -> Classification:
         known = self.names[index] if self.names else None

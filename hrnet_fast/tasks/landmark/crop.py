@@ -61,6 +61,7 @@ def official_crop(
         image = resize_bilinear(_stretch(image), (max(scaled[0], 1), max(scaled[1], 1)), exact=True)
         (height, width), (x, y, side) = image.shape[:2], (x / factor, y / factor, side / factor)
     (left, top), (right, bottom) = _corners(x, y, side, size)
+    right, bottom = max(right, left + 1), max(bottom, top + 1)  # a box of less than a pixel
     region = image.new_zeros(bottom - top, right - left, 3)
     rows, columns = slice(max(top, 0), min(bottom, height)), slice(max(left, 0), min(right, width))
     inside = image[rows, columns]

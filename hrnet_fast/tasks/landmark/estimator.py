@@ -35,7 +35,7 @@ class LandmarkEstimator:
 
     model, weights, dtype, device, executor: as `open_network`.
     protocol: what the network was trained with: "official" (HRNet-Facial-Landmark-Detection, its evaluation's crop to
-        one grey level), "fast" (the same with one affine crop, not antialiased) or "mmpose".
+        one grey level), "affine" (the same with an affine crop, which is not antialiased) or "mmpose".
     flip_test: also looks at the mirror image, and averages; the papers' tables are without it.
     batch_size: faces at once, which bounds the memory.
     Errors: ValueError for an unknown protocol, a network whose input is not square, and for flip_test with a
@@ -69,7 +69,8 @@ class LandmarkEstimator:
         image: whatever `read_image` takes. boxes: N x (x, y, width, height) in pixels, as COCO's: the box around the
             landmarks, as a face detector gives it; it is widened by 1.25 here. They may pass the border. None takes
             the whole picture for one face, and the result says so (`box_source`).
-        Errors: ValueError for a box that is empty, not finite or outside the picture; those of `read_image`.
+        Errors: ValueError for a box that is empty, not finite or outside the picture, and for heatmaps that hold NaN; those
+            of `read_image`.
         """
         return self.batch([image], [boxes], stages=stages)[0]
 
@@ -127,5 +128,9 @@ class LandmarkEstimator:
             flipped = heatmaps[count:] if self.swap is not None else None
             squares = [request.square for request in requests]
             points, scores = decode(heatmaps[:count], squares, self.protocol, flipped, self.swap)
+            if scores.isnan().any():
+                raise ValueError(
+                    f"{self.network.name} gave heatmaps that hold NaN: compute in float32, or check its weights"
+                )
             for request, at, score in zip(requests, points.float(), scores):
                 faces[request.image].append(Face(at, score, request.box, request.source))

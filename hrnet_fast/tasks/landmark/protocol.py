@@ -29,8 +29,8 @@ PROTOCOLS = MappingProxyType(
     {
         # lib/utils/transforms.py (crop) and lib/core/evaluation.py (decode_preds) of HRNet-Facial-Landmark-Detection.
         "official": Protocol("official", 0.0, 0.5, False, 0, False),
-        # The same by one affine crop, faster; crop() puts faces half a pixel right and down of crop_v2() on average.
-        "fast": Protocol("affine", 0.5, 0.5, False, 0, False),
+        # crop_v2() of that file, all faces by one op, moved to where crop() puts them on average.
+        "affine": Protocol("affine", 0.5, 0.5, False, 0, False),
         # mmpose: TopdownAffine, the codec MSRAHeatmap with refine_keypoints, and the flip test with shift_heatmap.
         "mmpose": Protocol("affine", 0.0, 0.0, True, 1, True),
     }

@@ -1,6 +1,8 @@
 """Classifier, names, JSON, drawing and the evaluation, with a small network."""
 
 import json
+import weakref
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -73,6 +75,20 @@ def test_top_is_bounded_by_the_classes(classifier):
     assert len(classifier(noise(9, 9), top=100)) == 7
     with pytest.raises(ValueError, match="top=0 asks for no class"):
         classifier(noise(9, 9), top=0)
+
+
+class Broken:
+    input_size, num_outputs, name, device = (224, 224), 7, "broken", torch.device("cpu")
+
+    def __call__(self, images):
+        return torch.full((len(images), 7), float("inf"))
+
+
+def test_logits_that_are_no_numbers(model):
+    classifier = Classifier(model)
+    classifier.network = Broken()
+    with pytest.raises(ValueError, match="broken gave logits that hold NaN"):
+        classifier(noise(9, 9))
 
 
 def test_names_come_with_the_result(model):
@@ -165,6 +181,32 @@ def test_evaluate_runs_the_real_network_and_its_clock(classifier, folders):
     assert evaluation.images == 3
     assert set(evaluation.seconds) == {"read", "crop", "network", "decode"}
     assert any("only the first 3 of 6" in note for note in evaluation.notes)
+
+
+class Passing:
+    """A data set that makes each picture as it is asked for, and counts how many are held."""
+
+    name, split, classes, held, most = "passing", "val", (), 0, 0
+
+    def __len__(self):
+        return 30
+
+    def __iter__(self):
+        for _ in range(30):
+            image = np.zeros((8, 8, 3), np.uint8)
+            weakref.finalize(image, self.let_go)
+            self.held += 1
+            self.most = max(self.most, self.held)
+            yield SimpleNamespace(image=image, label=0)
+
+    def let_go(self):
+        self.held -= 1
+
+
+def test_evaluate_holds_no_more_than_two_batches(classifier):
+    dataset = Passing()
+    assert evaluate(classifier, dataset, batch=4).images == 30
+    assert 4 <= dataset.most <= 8
 
 
 def test_evaluate_names_an_unreadable_picture(classifier, folders):

@@ -42,7 +42,7 @@ def test_official_crop_to_one_grey_level(face, levels):
     assert np.abs(ours - crop(pixels, center, scale * 1.25, 256)).max() <= 1
 
 
-@pytest.mark.parametrize("protocol", ["fast", "mmpose"])
+@pytest.mark.parametrize("protocol", ["affine", "mmpose"])
 @pytest.mark.parametrize("face", FACES)
 def test_affine_crop_to_one_grey_level_of_opencv(face, protocol):
     (height, width), center, scale = FACES[face]
@@ -58,7 +58,7 @@ def test_affine_crop_to_one_grey_level_of_opencv(face, protocol):
     assert np.abs((ours * STD + MEAN) * 255 - want).max() <= 1.001
 
 
-def test_the_fast_crop_puts_faces_where_the_official_one_does():
+def test_the_affine_crop_puts_faces_where_the_official_one_does():
     """On average over positions, to a fifth of a pixel of the crop."""
     yy, xx = np.mgrid[0:220, 0:260]
     moved = []
@@ -68,8 +68,8 @@ def test_the_fast_crop_puts_faces_where_the_official_one_does():
         image = torch.from_numpy(np.repeat(blob[..., None], 3, 2).astype(np.uint8))
         square = square_of(box_of_center(*center, scale))
         official = official_crop(image, square, 256)[..., 0].double()
-        fast = crop_faces(image, [square], 256, PROTOCOLS["fast"])[0, 0].double() * STD[0] + MEAN[0]
-        at = [[(m * torch.arange(256)).sum() / m.sum() for m in (x.sum(0), x.sum(1))] for x in (official, fast)]
+        affine = crop_faces(image, [square], 256, PROTOCOLS["affine"])[0, 0].double() * STD[0] + MEAN[0]
+        at = [[(m * torch.arange(256)).sum() / m.sum() for m in (x.sum(0), x.sum(1))] for x in (official, affine)]
         moved.append([float(a - b) for a, b in zip(*at)])
     assert np.abs(np.mean(moved, axis=0)).max() < 0.2
 
@@ -82,6 +82,12 @@ def test_a_batch_normalises_each_face():
     for ours, square in zip(batch, squares):
         want = (official_crop(pixels, square, 64).numpy() / 255 - MEAN) / STD
         np.testing.assert_allclose(ours.permute(1, 2, 0).numpy(), want, atol=1e-6)
+
+
+@pytest.mark.parametrize("side", [0.01, 0.4, 1.0, 1e9], ids=str)
+def test_boxes_of_extreme_sizes(side):
+    pixels = torch.from_numpy(picture(40, 50))
+    assert official_crop(pixels, Square(20.3, 10.7, side), 32).shape == (32, 32, 3)
 
 
 def test_a_flat_picture_has_nothing_to_stretch():
@@ -121,5 +127,5 @@ def test_good_boxes_and_none():
 
 
 def test_an_unknown_protocol():
-    with pytest.raises(ValueError, match="protocol='dlib' is not known; choose one of official, fast, mmpose"):
+    with pytest.raises(ValueError, match="protocol='dlib' is not known; choose one of official, affine, mmpose"):
         protocol_of("dlib")

@@ -49,7 +49,7 @@ def test_exports_the_uniform_names():
     assert landmark.Estimator is LandmarkEstimator
 
 
-@pytest.mark.parametrize("protocol", ["official", "fast", "mmpose"])
+@pytest.mark.parametrize("protocol", ["official", "affine", "mmpose"])
 @pytest.mark.parametrize("flip_test", [False, True], ids=["plain", "flip"])
 def test_equals_the_steps_by_hand(model, picture, protocol, flip_test):
     estimator = LandmarkEstimator(model, protocol=protocol, flip_test=flip_test)
@@ -123,6 +123,20 @@ def test_options_that_cannot_be(model):
     assert LandmarkEstimator(seven)(np.zeros((9, 9, 3), np.uint8))[0].scheme is None
 
 
+class Broken:
+    input_size, num_outputs, name, device = (256, 256), 29, "broken", torch.device("cpu")
+
+    def __call__(self, images):
+        return torch.full((len(images), 29, 64, 64), float("nan"))
+
+
+def test_heatmaps_that_are_no_numbers(model, picture):
+    estimator = LandmarkEstimator(model)
+    estimator.network = Broken()
+    with pytest.raises(ValueError, match="broken gave heatmaps that hold NaN"):
+        estimator(picture)
+
+
 def test_stages(estimator, picture):
     stages = Stages()
     estimator(picture, BOXES, stages=stages)
@@ -139,7 +153,7 @@ class Spots:
 
 
 @pytest.mark.parametrize(
-    ("protocol", "allowed"), [("official", 1.0), ("fast", 1.0), ("mmpose", 1.0)], ids=lambda value: str(value)
+    ("protocol", "allowed"), [("official", 1.0), ("affine", 1.0), ("mmpose", 1.0)], ids=lambda value: str(value)
 )
 @pytest.mark.parametrize("flip_test", [False, True], ids=["plain", "flip"])
 def test_finds_spots_in_pixels_of_the_picture(model, protocol, allowed, flip_test):

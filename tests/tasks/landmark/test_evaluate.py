@@ -1,5 +1,8 @@
 """The evaluation: known answers score known values on every data set, and bad ones are named."""
 
+import weakref
+
+import numpy as np
 import pytest
 import torch
 
@@ -9,6 +12,7 @@ from hrnet_fast.tasks.landmark import (
     DATASETS,
     Face,
     FaceDataset,
+    FaceSample,
     LandmarkEstimator,
     evaluate,
     open_aflw,
@@ -92,6 +96,32 @@ def test_the_papers_row_is_of_w18_on_its_own_data_set():
     assert paper_row("hrnet_w18.landmark_aflw", "AFLW", "test") == {"NME": 1.57, "NME frontal": 1.46}
     assert paper_row("hrnet_w18.landmark_wflw", "COFW", "test") is None
     assert paper_row("hrnet_w18_small.landmark_wflw", "WFLW", "test") is None
+
+
+class Passing:
+    """A data set that makes each face as it is asked for, and counts how many are held."""
+
+    name, split, points, held, most = "passing", "test", 19, 0, 0
+
+    def __len__(self):
+        return 20
+
+    def __iter__(self):
+        for index in range(20):
+            image = np.zeros((16, 16, 3), np.uint8)
+            weakref.finalize(image, self.let_go)
+            self.held += 1
+            self.most = max(self.most, self.held)
+            yield FaceSample(image, torch.rand(19, 2).double(), (2.0, 2.0, 9.0, 9.0), 9.0, (), str(index))
+
+    def let_go(self):
+        self.held -= 1
+
+
+def test_no_more_than_two_batches_are_held():
+    dataset = Passing()
+    assert evaluate(LandmarkEstimator("hrnet_w18_small.landmark_aflw"), dataset, batch=4).images == 20
+    assert 4 <= dataset.most <= 8
 
 
 def test_a_network_of_another_scheme(cofw_file):
