@@ -12,9 +12,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.utils import _pytree as pytree
+from torch.utils._python_dispatch import _len_torch_dispatch_stack as dispatch_modes
 
 from ..plan import Plan, inference_view, make_plan, named_tensors, unwrap
+from . import op
 from .choose import make_executor
+from .outline import Outlines
 
 FLOATING = (torch.float64, torch.float32, torch.bfloat16, torch.float16)
 
@@ -31,7 +34,8 @@ class OptimizedModule(nn.Module):
     It shares the original's parameters and submodules, and folds and packs a copy of the weights for its executor.
     Inputs may have any memory format and any floating dtype; results come back in the input's dtype and memory format.
     A new input shape is planned at first sight and remembered. Inference only: where an input requires a gradient, the
-    original runs instead, and a warning says so once.
+    original runs instead, and a warning says so once. `torch.compile` and `torch.export` of a larger model see one op
+    (`hrnet_fast/engine/op.py`).
     """
 
     def __init__(self, original: nn.Module, dtype: torch.dtype | None, executor: str):
@@ -44,13 +48,17 @@ class OptimizedModule(nn.Module):
         self.training = original.training
         self.requested_dtype, self.requested_executor = dtype, executor
         self._prepare()
+        self._token = op.register(self)
 
     def _prepare(self) -> None:
         self._lock = threading.Lock()
         self._programs: OrderedDict[tuple, _Program] = OrderedDict()
         object.__setattr__(self, "_view", inference_view(self.original))  # not a submodule
+        self._outlines = Outlines(self._view)
         tensors = named_tensors(self.original)
         self._tensors = tuple(tensors.values())
+        # Batch counters do not enter the numbers, and tensors of inference mode have no version.
+        self._watched = [t for t in self._tensors if t.is_floating_point() and not t.is_inference()]
         self._seen = self._versions()
         sample = next((t for t in self._tensors if t.is_floating_point()), torch.empty(0))
         self.dtype = self.requested_dtype or sample.dtype
@@ -61,8 +69,8 @@ class OptimizedModule(nn.Module):
         """Fold and pack the weights anew, after they were changed in place."""
         self._prepare()
 
-    def _versions(self) -> tuple[int, ...]:
-        return tuple(0 if t.is_inference() else t._version for t in self._tensors)
+    def _versions(self) -> list[int]:
+        return [t._version for t in self._watched]
 
     def plan_for(self, *inputs: Any) -> Plan:
         """The Plan for inputs of these shapes (tensors, or lists of them; their data is not read)."""
@@ -83,22 +91,33 @@ class OptimizedModule(nn.Module):
         return program
 
     def forward(self, *inputs: Any) -> Any:
+        if torch.compiler.is_compiling() or dispatch_modes():
+            return op.call(self, inputs)
         leaves, tree = pytree.tree_flatten(inputs)
+        if leaves and type(leaves[0]) is not Tensor:  # a fake or wrapped tensor
+            return op.call(self, inputs)
         self._check_inputs(leaves)
         if torch.is_grad_enabled() and any(x.requires_grad for x in leaves):
-            _warn_gradient()
+            warn_gradient()
             return self.original(*inputs)
-        if self._versions() != self._seen:
-            raise RuntimeError(
-                "the weights were changed after optimize(), so this module would compute with the old ones: "
-                "call its refresh() to take the new ones"
-            )
+        results, output_tree = self._play(inputs, leaves, tree)
+        return pytree.tree_unflatten(results, output_tree)
+
+    def _play(self, inputs: Sequence[Any], leaves: Sequence[Tensor], tree: Any) -> tuple[list[Tensor], Any]:
+        """The results in order, and how they nest."""
         program = self._program(inputs, leaves, tree)
         with torch.inference_mode():
             results = program.run(leaves)
         first = leaves[0]
         # Outside inference mode: what the caller gets may be used in later autograd work.
-        return pytree.tree_unflatten([_deliver(y, first) for y in results], program.plan.output_tree)
+        results = [empty_result(y.shape, first).copy_(y) for y in results]
+        # Last, while a GPU is at work: a thousand weights take the host a tenth of a millisecond.
+        if self._versions() != self._seen:
+            raise RuntimeError(
+                "the weights were changed after optimize(), so this module would compute with the old ones: "
+                "call its refresh() to take the new ones"
+            )
+        return results, program.plan.output_tree
 
     def _check_inputs(self, leaves: Sequence[Any]) -> None:
         if not leaves:
@@ -136,19 +155,19 @@ class OptimizedModule(nn.Module):
         return f"optimized {type(self.original).__name__}, dtype={self.dtype}, executor={self.executor.name}"
 
 
-def _deliver(result: Tensor, like: Tensor) -> Tensor:
-    """A result in the dtype and memory format of the input, as an ordinary tensor that the caller owns."""
+def empty_result(shape: Sequence[int], like: Tensor) -> Tensor:
+    """Room for a result: a tensor of the caller's in the dtype, device and memory format of the first input."""
     layout = torch.contiguous_format
-    both_maps = like.dim() == result.dim() == 4
+    both_maps = like.dim() == len(shape) == 4
     if both_maps and not like.is_contiguous() and like.is_contiguous(memory_format=torch.channels_last):
         layout = torch.channels_last
-    return torch.empty(result.shape, dtype=like.dtype, device=like.device, memory_format=layout).copy_(result)
+    return torch.empty(shape, dtype=like.dtype, device=like.device, memory_format=layout)
 
 
 _warned = False
 
 
-def _warn_gradient() -> None:
+def warn_gradient() -> None:
     global _warned
     if not _warned:
         _warned = True

@@ -1,0 +1,162 @@
+"""One op for a whole network: what torch.compile and torch.export see of an optimized module.
+
+    hrnet_fast::run(Tensor[] inputs, str network, str structure) -> Tensor[]
+
+inputs: the call's tensors in order. network: the token of a live `OptimizedModule`. structure: how the call nested its
+tensors, as a Python literal of their positions, e.g. "(0,)" for one image, "([0,1,],)" for a list of two maps.
+
+It is one node without a graph break: nothing of the planner, the weights or the executor is traced. A call looks its
+module up by token, so `refresh()` and `load_state_dict()` take effect in what was compiled before. Shapes come from a
+plan made without data. The batch may be symbolic; height and width decide the plan, so a symbolic one is taken as the
+number at hand, under a guard: another size compiles again.
+
+An exported program carries the call, its shapes and the token, but neither packed weights nor kernels: it runs, also
+after `torch.export.save` and `load`, in the process that made it and while the module lives. Anywhere else it is
+refused in one sentence. The op's own gradients are those of the plain module with respect to the inputs.
+"""
+
+from __future__ import annotations
+
+import ast
+import secrets
+import weakref
+from collections.abc import Sequence
+from functools import cache, partial
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+from torch.utils import _pytree as pytree
+
+if TYPE_CHECKING:
+    from .module import OptimizedModule
+
+_networks: weakref.WeakValueDictionary[str, OptimizedModule] = weakref.WeakValueDictionary()
+
+
+def register(module: OptimizedModule) -> str:
+    """A token for a module that no other module of any process has, so that a program never meets another network."""
+    token = f"{type(module.original).__name__}-{secrets.token_hex(8)}"
+    _networks[token] = module
+    return token
+
+
+def call(module: OptimizedModule, inputs: tuple[Any, ...]) -> Any:
+    """The module's forward as one op; where an input requires a gradient, the original's operations instead."""
+    leaves: list[Tensor] = []
+    structure = describe(inputs, leaves)
+    if torch.is_grad_enabled() and any(x.requires_grad for x in leaves):
+        _warn_gradient()
+        return module.original(*inputs)
+    results = torch.ops.hrnet_fast.run(leaves, module._token, structure)
+    return pytree.tree_map(lambda position: results[position], result_nesting(module._token, structure))
+
+
+def describe(given: Any, leaves: list[Tensor]) -> str:
+    """The structure of nested inputs; their tensors are added to `leaves`. Raises TypeError for anything else."""
+    if isinstance(given, Tensor):
+        leaves.append(given)
+        return str(len(leaves) - 1)
+    if not isinstance(given, (list, tuple)):
+        raise TypeError(f"inputs must be tensors, or lists of them, not {type(given).__name__}")
+    inside = "".join([describe(part, leaves) + "," for part in given])
+    return f"[{inside}]" if isinstance(given, list) else f"({inside})"
+
+
+def result_nesting(network: str, structure: str) -> Any:
+    """How a call's results nest, positions standing for tensors; known once its shapes are."""
+    return _find(network)._outlines.nesting(structure)
+
+
+def _warn_gradient() -> None:
+    from .module import warn_gradient
+
+    warn_gradient()
+
+
+# Called while tracing, not traced. As torch.compiler.assume_constant_result, which would import the compiler: a second.
+result_nesting._dynamo_marked_constant = True
+_warn_gradient._dynamo_marked_constant = True
+
+
+def _find(token: str) -> OptimizedModule:
+    module = _networks.get(token)
+    if module is None:
+        raise RuntimeError(
+            f"this program calls the optimized network {token}, which is not in this process: keep the module that "
+            "optimize() returned alive as long as the program, and compile or export again in a process of its own"
+        )
+    return module
+
+
+@cache
+def _literal(structure: str) -> Any:
+    return ast.literal_eval(structure)
+
+
+def _nest(structure: str, leaves: Sequence[Tensor]) -> tuple[Any, ...]:
+    return pytree.tree_map(lambda position: leaves[position], _literal(structure))
+
+
+def _run(inputs: list[Tensor], network: str, structure: str) -> list[Tensor]:
+    module, arguments = _find(network), _nest(structure, inputs)
+    module._check_inputs(inputs)
+    results, output_tree = module._play(arguments, inputs, pytree.tree_structure(arguments))
+    module._outlines.note(structure, output_tree)
+    return results
+
+
+def _run_fake(inputs: list[Tensor], network: str, structure: str) -> list[Tensor]:
+    from .module import empty_result
+
+    module = _find(network)
+    module._check_inputs(inputs)
+    shapes = module._outlines.result_shapes(structure, partial(_nest, structure), inputs)
+    return [empty_result(shape, inputs[0]) for shape in shapes]
+
+
+def _run_backward(gradients: list[Tensor | None], inputs: list[Tensor], network: str, structure: str) -> list[Tensor]:
+    """The plain module runs again, in evaluation mode as the plan does, and hands the gradients down.
+
+    By torch.func, as torch.autograd records nothing inside an op.
+    """
+    module = _find(network)
+    dtype = next((t.dtype for t in module._tensors if t.is_floating_point()), torch.float32)
+
+    def plain(*leaves: Tensor) -> list[Tensor]:
+        return pytree.tree_leaves(module._view(*_nest(structure, [x.to(dtype) for x in leaves])))
+
+    results, pull = torch.func.vjp(plain, *inputs)
+    given = [torch.zeros_like(y) if g is None else g.to(y.dtype) for y, g in zip(results, gradients)]
+    return [g.clone(memory_format=torch.preserve_format) for g in pull(given)]
+
+
+def _run_backward_fake(
+    gradients: list[Tensor | None], inputs: list[Tensor], network: str, structure: str
+) -> list[Tensor]:
+    return [torch.empty_like(x) for x in inputs]
+
+
+def _save(ctx: Any, inputs: tuple[Any, ...], output: list[Tensor]) -> None:
+    tensors, *ctx.call = inputs
+    ctx.save_for_backward(*tensors)
+
+
+def _backward(ctx: Any, gradients: list[Tensor | None]) -> tuple[list[Tensor], None, None]:
+    return torch.ops.hrnet_fast.run_backward(gradients, list(ctx.saved_tensors), *ctx.call), None, None
+
+
+# A CUDA graph of the caller's cannot hold the executors' own graphs: inductor then leaves this op out of its one.
+_TAGS = (torch.Tag.cudagraph_unsafe,)
+
+run = torch.library.custom_op(
+    "hrnet_fast::run", _run, mutates_args=(), tags=_TAGS,
+    schema="(Tensor[] inputs, str network, str structure) -> Tensor[]",
+)  # fmt: skip
+run.register_fake(_run_fake)
+run.register_autograd(_backward, setup_context=_save)
+run_backward = torch.library.custom_op(
+    "hrnet_fast::run_backward", _run_backward, mutates_args=(), tags=_TAGS,
+    schema="(Tensor?[] gradients, Tensor[] inputs, str network, str structure) -> Tensor[]",
+)  # fmt: skip
+run_backward.register_fake(_run_backward_fake)
