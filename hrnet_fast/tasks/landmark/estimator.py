@@ -69,8 +69,8 @@ class LandmarkEstimator:
         image: whatever `read_image` takes. boxes: N x (x, y, width, height) in pixels, as COCO's: the box around the
             landmarks, as a face detector gives it; it is widened by 1.25 here. They may pass the border. None takes
             the whole picture for one face, and the result says so (`box_source`).
-        Errors: ValueError for a box that is empty, not finite or outside the picture, and for heatmaps that hold NaN; those
-            of `read_image`.
+        Errors: ValueError for a box that is empty, not finite or outside the picture, and for heatmaps that hold NaN;
+            those of `read_image`.
         """
         return self.batch([image], [boxes], stages=stages)[0]
 
