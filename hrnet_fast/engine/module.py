@@ -129,7 +129,7 @@ class OptimizedModule(nn.Module):
                 raise TypeError(f"the input is {x.dtype}, but must be floating point: convert it, e.g. x.float() / 255")
             if x.device != self.device:
                 raise ValueError(f"the input is on {x.device}, but the network is on {self.device}: move one of them")
-            if x.dim() == 0 or x.shape[0] == 0:
+            if x.dim() == 0 or (isinstance(x.shape[0], int) and x.shape[0] == 0):  # a symbol may have no number yet
                 raise ValueError(f"the input has shape {tuple(x.shape)}: a batch needs at least one image")
 
     def _apply(self, fn, recurse=True):
