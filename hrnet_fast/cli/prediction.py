@@ -60,6 +60,7 @@ class Prediction:
         result = self._predict(pixels, item.source)
         self.images += 1
         record = {"source": item.key, "size": list(pixels.shape[:2]), **self._package.to_json(result)}
+        record |= self._save_labels(item, result)
         if self._drawings:
             with self.stages("draw"):
                 drawing = self._package.draw(pixels, result)
@@ -68,6 +69,15 @@ class Prediction:
                 drawing.save(part, "JPEG" if options else "PNG", **options)
             record["picture"] = item.picture.as_posix()
         return record
+
+    def _save_labels(self, item: Item, result: Any) -> dict[str, str]:
+        """Segmentation: the labels themselves, beside the drawing."""
+        if not hasattr(self._package, "save_labels"):
+            return {}
+        name = item.picture.with_name(f"{item.picture.name}.labels.png")
+        with self.stages("write"):
+            self._package.save_labels(result, self._ledger.folder / name)
+        return {"labels": name.as_posix()}
 
     def _video(self, item: Item) -> dict[str, Any]:
         """Results of the frames go into a file of their own, which appears with the drawn video when both are whole."""

@@ -43,7 +43,7 @@ def add_estimator(parser: argparse.ArgumentParser) -> None:
         "--detector", metavar="FILE", help="pose: finds people where there are no boxes: weights of torchvision's "
         "fasterrcnn_resnet50_fpn, or `torchvision` to download them"
     )  # fmt: skip
-    group.add_argument("--protocol", metavar="NAME", help="landmark: official (default), fast or mmpose")
+    group.add_argument("--protocol", metavar="NAME", help="landmark: official (default), affine or mmpose")
     group.add_argument(
         "--resize", type=_resize, metavar="HOW", help="segmentation: official (default), native or HEIGHTxWIDTH"
     )

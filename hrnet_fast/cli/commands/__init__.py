@@ -1,6 +1,6 @@
 """One file a command: HELP, EXAMPLES, add_arguments(parser), run(args) -> Result; its docstring describes it."""
 
-from . import bench, convert, env, evaluate, explain, info, list, predict, verify
+from . import bench, convert, env, evaluate, explain, info, list, predict, synth, verify
 
 COMMANDS = {
     "list": list,
@@ -8,6 +8,7 @@ COMMANDS = {
     "env": env,
     "predict": predict,
     "evaluate": evaluate,
+    "synth": synth,
     "explain": explain,
     "verify": verify,
     "bench": bench,

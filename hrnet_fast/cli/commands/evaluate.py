@@ -31,7 +31,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--split", metavar="NAME", help="default: the one of the paper's row")
     parser.add_argument("--limit", type=positive, metavar="N", help="only the first N images")
     parser.add_argument("--boxes", metavar="FILE", help="coco: detections; `annotations` for the annotated boxes")
-    parser.add_argument("--results", type=Path, metavar="PATH", help="also write what the data set's server takes")
+    parser.add_argument(
+        "--results", type=Path, metavar="PATH", help="also write them: coco as JSON, segmentation as a folder of PNG"
+    )
+    parser.add_argument("--server", action="store_true", default=None, help="cityscapes: PNG as its server takes them")
+    parser.add_argument("--per-class", action="store_true", default=None, help="segmentation: each class's IoU too")
     add_estimator(parser)
 
 
@@ -44,7 +48,7 @@ def run(args: argparse.Namespace) -> Result:
     task = task_name(args.model)
     package = package_of(task)
     dataset = _open_dataset(args, task, package.DATASETS)
-    wanted = _supported(package.evaluate, args, task, "results")
+    wanted = _supported(package.evaluate, args, task, results=("results", "save"), server=(), per_class=())
     if not args.weights:
         note(f"note: {RANDOM}")
     estimator = open_estimator(args, task)
@@ -61,13 +65,21 @@ def _open_dataset(args: argparse.Namespace, task: str, datasets: Mapping[str, Ca
             f"{args.model} is for {task}, whose data sets are {', '.join(datasets)}; {args.dataset!r} is none of them"
         )
     opener = datasets[args.dataset]
-    return opener(args.root, **_supported(opener, args, args.dataset, "split", "boxes"))
+    return opener(args.root, **_supported(opener, args, args.dataset, split=(), boxes=()))
 
 
-def _supported(function: Callable, args: argparse.Namespace, what: str, *names: str) -> dict[str, Any]:
-    """Those of the options `names` that were given, as keywords. UsageError if `function` does not take one."""
-    given = {name: getattr(args, name) for name in names if getattr(args, name) is not None}
-    for name in given:
-        if name not in inspect.signature(function).parameters:
-            raise UsageError(f"--{name} means nothing for {what}")
+def _supported(function: Callable, args: argparse.Namespace, what: str, **options: tuple[str, ...]) -> dict[str, Any]:
+    """The options that were given, as keywords of `function`. UsageError for one that it does not take.
+
+    options: an argument -> what the keyword may be called, if not the same.
+    """
+    known, given = inspect.signature(function).parameters, {}
+    for name, keywords in options.items():
+        value = getattr(args, name)
+        if value is None:
+            continue
+        keyword = next((keyword for keyword in keywords or (name,) if keyword in known), None)
+        if keyword is None:
+            raise UsageError(f"--{name.replace('_', '-')} means nothing for {what}")
+        given[keyword] = value
     return given

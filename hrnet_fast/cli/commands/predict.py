@@ -1,6 +1,6 @@
 """Pictures, folders of them and videos in; annotated pictures or videos and JSON lines out, in --out DIR:
-results.jsonl has one line a picture, a video's frames are in a file of their own beside its drawing. What
-results.jsonl already has is not computed again, so an interrupted run goes on where it stopped.
+results.jsonl has one line a picture, a video's frames are in a file of their own beside its drawing, and label maps of
+pictures are PNG. What results.jsonl already has is not computed again, so an interrupted run goes on where it stopped.
 
 Exit code: 0 all done, 1 something could not be read (it is listed with the reason), 2 bad usage or input, 130 stopped
 by Ctrl-C."""

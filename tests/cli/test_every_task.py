@@ -1,0 +1,138 @@
+"""synth, evaluate and predict for each task: a data set is rendered, scored and drawn, with nothing downloaded."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from hrnet_fast.tasks.registry import HEADS, package_of
+from hrnet_fast.tasks.synthetic import WRITERS
+
+SMALL = "hrnet_w18_small"
+# data set -> (model, options of evaluate, a metric that it has)
+DATASETS = {
+    "coco": ("pose_coco_256x192", ("--boxes", "annotations", "--no-flip"), "AP"),
+    "mpii": ("pose_mpii_256x256", ("--decode", "dark"), "Mean"),
+    "cityscapes": ("seg_cityscapes", ("--resize", "64x128", "--per-class"), "iIoU"),
+    "lip": ("seg_lip", ("--resize", "96x64", "--flip"), "mIoU"),
+    "pascal_context59": ("seg_ocr_pascal_context59", ("--resize", "64x96",), "mIoU"),
+    "pascal_context60": ("seg_pascal_context60", ("--resize", "64x96", "--scales", "0.75,1"), "mIoU"),
+    "wflw": ("landmark_wflw", ("--flip",), "NME"),
+    "300w": ("landmark_300w", ("--protocol", "affine"), "NME"),
+    "cofw": ("landmark_cofw", ("--protocol", "mmpose"), "NME"),
+    "aflw": ("landmark_aflw", (), "NME"),
+    "imagenet": ("cls_in1k", (), "top-1"),
+}  # fmt: skip
+
+
+def test_every_data_set_is_here():
+    readable = {name for task in HEADS for name in package_of(task).DATASETS}
+    assert readable == set(WRITERS) == set(DATASETS)
+
+
+@pytest.mark.parametrize("dataset", DATASETS)
+def test_a_rendered_data_set_is_scored(run, tmp_path, monkeypatch, dataset):
+    monkeypatch.chdir(tmp_path)
+    model, options, metric = DATASETS[dataset]
+    written = run("synth", dataset, "--root", "data", "--images", "2", "--size", "240x320")
+    assert (written.code, written.err) == (0, "") and "2 pictures in data" in written.out
+    result = run("evaluate", "--model", f"{SMALL}.{model}", "--dataset", dataset, "--root", "data", *options, "--json")
+    assert (result.code, result.err) == (0, "")
+    data = result.json()
+    assert data["images"] >= 2 and data["task"] in HEADS
+    assert isinstance(data["metrics"][metric], float)
+    assert data["seconds"]["network"] > 0 and any("random" in note for note in data["notes"])
+
+
+def test_results_are_written_for_the_servers(run, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    run("synth", "coco", "--root", "coco", "--images", "1", "--size", "96x128")
+    common = ("--model", f"{SMALL}.pose_coco_256x192", "--dataset", "coco", "--root", "coco")
+    assert run("evaluate", *common, "--results", "people.json").code == 0
+    assert {"image_id", "category_id", "keypoints", "score"} <= json.loads(Path("people.json").read_text())[0].keys()
+    run("synth", "cityscapes", "--root", "streets", "--images", "1", "--size", "64x128")
+    common = ("--model", f"{SMALL}.seg_cityscapes", "--dataset", "cityscapes", "--root", "streets")
+    assert run("evaluate", *common, "--resize", "64x128", "--results", "labels", "--server").code == 0
+    (path,) = Path("labels").rglob("*.png")
+    with Image.open(path) as labels:
+        assert labels.mode == "L" and labels.size == (128, 64)
+
+
+@pytest.fixture
+def photo(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    pixels = np.random.default_rng(0).integers(0, 256, (60, 80, 3), np.uint8)
+    Image.fromarray(pixels).save("photo.jpg")
+    return Path("photo.jpg")
+
+
+def predict(run, model, *options):
+    result = run("predict", "photo.jpg", "--model", f"{SMALL}.{model}", "--out", "out", *options)
+    assert (result.code, result.err) == (0, "")
+    (line,) = Path("out/results.jsonl").read_text().splitlines()
+    return json.loads(line)
+
+
+@pytest.mark.parametrize(("model", "list_of"), [("pose_coco_256x192", "people"), ("landmark_wflw", "faces")])
+def test_the_whole_picture_is_one_without_boxes(run, photo, model, list_of):
+    (one,) = predict(run, model)[list_of]
+    assert one["box_source"] == "image" and one["box"] == [0, 0, 80, 60]
+
+
+@pytest.mark.parametrize(("model", "list_of"), [("pose_coco_256x192", "people"), ("landmark_wflw", "faces")])
+@pytest.mark.parametrize("count", [0, 1, 3])
+def test_boxes_come_from_a_file(run, photo, model, list_of, count):
+    boxes = [[10.0, 5.0, 30.0 + i, 40.0] for i in range(count)]
+    Path("boxes.json").write_text(json.dumps({"photo.jpg": boxes, "other.jpg": [[0, 0, 1, 1]]}))
+    found = predict(run, model, "--boxes", "boxes.json")[list_of]
+    assert [one["box"] for one in found] == boxes and all(one["box_source"] == "given" for one in found)
+
+
+def test_label_maps_are_written_beside_the_drawing(run, photo):
+    row = predict(run, "seg_cityscapes", "--resize", "native")
+    with Image.open(Path("out", row["labels"])) as labels:
+        assert labels.mode == "P" and labels.size == (80, 60)
+        counts = np.bincount(np.asarray(labels).ravel(), minlength=19)
+    assert {entry["label"]: entry["pixels"] for entry in row["classes"]} == {
+        label: count for label, count in enumerate(counts) if count
+    }
+
+
+@pytest.mark.parametrize(
+    ("content", "part"),
+    [
+        (None, "the boxes of boxes.json cannot be read: No such file"),
+        ("{", "it is not JSON"),
+        ("[[1, 2, 3, 4]]", "holds a list, but must hold"),
+        ('{"photo.jpg": [[1, 2, 3]]}', "the boxes of 'photo.jpg' in boxes.json are not four numbers each"),
+        ('{"photo.jpg": [["1", 2, 3, 4]]}', "are not four numbers each"),
+        ('{"photo.jpg": [[1, 2, NaN, 4]]}', "not finite"),
+        ('{"photo.jpg": [[1, 2, 0, 4]]}', "has no area"),
+        ('{"other.jpg": []}', "boxes.json has no boxes for photo.jpg"),
+    ],
+)
+def test_bad_boxes_are_told(run, photo, content, part):
+    if content is not None:
+        Path("boxes.json").write_text(content)
+    result = run("predict", "photo.jpg", "--model", f"{SMALL}.pose_coco_256x192", "--boxes", "boxes.json")
+    assert result.code in (1, 2) and part in result.err + result.out
+    assert not Path("predictions/results.jsonl").exists()
+
+
+@pytest.mark.parametrize(
+    ("argv", "part"),
+    [
+        (("predict", "photo.jpg", "--decode", "dark"), "--decode belongs to pose"),
+        (("predict", "photo.jpg", "--flip"), "--flip belongs to pose and landmark and segmentation"),
+        (("evaluate", "--dataset", "imagenet", "--root", ".", "--boxes", "x"), "--boxes means nothing for imagenet"),
+        (("synth", "mnist", "--root", "x"), "'mnist' cannot be written; choose one of coco, mpii"),
+        (("synth", "coco"), "required: --root"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, tuple) else None,
+)
+def test_options_of_another_task_are_refused(run, photo, argv, part):
+    model = () if argv[0] == "synth" else ("--model", f"{SMALL}.cls_in1k")
+    result = run(*argv, *model)
+    assert (result.code, result.out) == (2, "") and result.err.count("\n") == 1 and part in result.err
