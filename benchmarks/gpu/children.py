@@ -17,6 +17,7 @@ from benchmarks.gpu.paths import ROOT, WORK
 from benchmarks.gpu.worker import DEAD, MARK
 
 Rows = Callable[[dict], None]
+COMMAND = (sys.executable, "-m", "benchmarks.gpu.worker")
 
 
 def run_child(job: Job, deadline: float, keep: Rows, environment: Mapping[str, str] | None = None) -> set[str]:
@@ -68,9 +69,8 @@ class _Child:
         self.stopped = False
         with open(self._log, "w") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "benchmarks.gpu.worker", job.to_json()],
-                cwd=ROOT, env={**os.environ, **environment}, stdout=subprocess.PIPE, stderr=log, text=True,
-                errors="replace", start_new_session=True,
+                [*COMMAND, job.to_json()], cwd=ROOT, env={**os.environ, **environment}, stdout=subprocess.PIPE,
+                stderr=log, text=True, errors="replace", start_new_session=True,
             )  # fmt: skip
         _LIVE.add(self)
 

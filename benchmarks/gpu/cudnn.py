@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
+from math import isfinite
 
 import torch
 import torch.nn.functional as F
@@ -81,8 +82,9 @@ def measure(shape: ConvShape, device: torch.device, effort: Effort) -> dict:
     for name, (kind, form) in _forms(operands, shape, device).items():
         try:
             error = _error(form(), wanted[kind])
-            if not testing.within_tolerance(error, errors.setdefault(kind, error)):
-                raise AssertionError(f"relative L2 error {error:.1e}, where the unfused form has {errors[kind]:.1e}")
+            if not isfinite(error) or not testing.within_tolerance(error, errors.setdefault(kind, error)):
+                unfused = f", where the unfused form has {errors[kind]:.1e}" if kind in errors else ""
+                raise AssertionError(f"relative L2 error {error:.1e}{unfused}")
             row["forms"][name] = round(_time(form, device, effort), 3)
         except Exception as error:  # which forms a shape and a cuDNN support is what is asked
             row["reasons"][name] = f"{type(error).__name__}: {str(error).splitlines()[0]}"[:160]

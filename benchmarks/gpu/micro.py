@@ -16,6 +16,7 @@ from benchmarks.runners.graph import captured
 PROGRAMS = 132  # of an empty kernel
 CHAIN = (100, 1100)  # kernels in the two graphs whose difference tells the time of one
 COPIES = (4, 16, 64, 256, 4096)  # MiB read; as much is written
+SIZE = 8192  # of the matrix products
 PRODUCTS = {"float16": torch.float16, "bfloat16": torch.bfloat16, "TF32": torch.float32}
 _LAUNCHES = {"plain": "launch", "dependent": "launch, dependent", "torch": "launch of torch's add"}
 
@@ -107,7 +108,7 @@ def _copy(what: str, device: torch.device, effort: Effort) -> dict:
 
 def _product(what: str, device: torch.device, effort: Effort) -> dict:
     """FLOPs a second of a large square product of random numbers: zeros would be multiplied faster."""
-    size = 8192 if device.type == "cuda" else 64
+    size = SIZE if device.type == "cuda" else 64
     dtype = PRODUCTS[what]
     a, b = (torch.randn(size, size, device=device).to(dtype) for _ in range(2))
     before = torch.get_float32_matmul_precision()

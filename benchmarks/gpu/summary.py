@@ -10,9 +10,9 @@ from benchmarks.gpu.workloads import Workload, asked
 
 COLUMNS = (  # of the table of baselines: short name, runner
     ("plain", "plain"), ("NHWC", "plain channels_last"), ("graph", "CUDA-graphed eager"), ("comp", "torch.compile"),
-    ("comp fr", "torch.compile freezing"), ("r-o", "torch.compile reduce-overhead"),
-    ("r-o fr", "torch.compile reduce-overhead freezing"), ("m-a", "torch.compile max-autotune"),
-    ("m-a fr", "torch.compile max-autotune freezing"),
+    ("comp.f", "torch.compile freezing"), ("r-o", "torch.compile reduce-overhead"),
+    ("r-o.f", "torch.compile reduce-overhead freezing"), ("m-a", "torch.compile max-autotune"),
+    ("m-a.f", "torch.compile max-autotune freezing"),
 )  # fmt: skip
 _GRAPH = "replay_p50_us"
 

@@ -9,8 +9,8 @@ from benchmarks.gpu.store import Row
 from benchmarks.gpu.summary import COLUMNS, Networks, Summary, of_part, state
 
 WIDTH = 100
-_LABEL = 28
-_TROUBLES = 8  # shown
+_LABEL, _CELL = 30, 7
+_TROUBLES, _FAILURES = 8, 3  # shown: rows that are not "ok", failures of one test folder
 
 
 def terminal_tables(report: Mapping) -> str:
@@ -90,7 +90,7 @@ def _baselines(networks: Networks) -> str:
     ]
     if len(lines) == 1:
         return ""
-    title = "torch: one call from an idle GPU, median (-: not measured; x: wrong, failed or timed out; !: inexact)"
+    title = "torch: median of one call from an idle GPU (.f: freezing; x: wrong, failed or timed out; !: inexact)"
     return "\n".join([title, *lines])
 
 
@@ -99,14 +99,14 @@ def _ours(networks: Networks) -> str:
     lines = [_line("us", heads)]
     for summary in networks.summaries():
         calls = [_cell(summary.rows.get(executor)) for executor in ("triton", "cudnn", "auto")]
-        best, best_replay = (f"{us:.0f}" if us else "-" for us in (summary.torch_us, summary.torch_replay_us))
-        replay = f"{summary.replay_us:.1f}" if summary.replay_us else "-"
+        best, best_replay = (_us(us) if us else "-" for us in (summary.torch_us, summary.torch_replay_us))
+        replay = _us(summary.replay_us) if summary.replay_us else "-"
         ratios = [f"{ratio:.2f}x" if ratio else "-" for ratio in (summary.ratio, summary.replay_ratio)]
         memory = f"{summary.memory_ratio:.2f}" if summary.memory_ratio else "-"
         lines.append(_line(summary.label, [*calls, best, ratios[0], replay, best_replay, ratios[1], memory]))
     if len(lines) == 1:
         return ""
-    title = "hrnet_fast: one call, torch's best call; a bare graph, torch's best; memory: share of eager channels_last"
+    title = "hrnet_fast: one call, torch's best call; a bare graph, torch's best; memory over that of NHWC"
     return "\n".join([title, *lines])
 
 
@@ -146,9 +146,11 @@ def _checks(report: Mapping) -> str:
         if "passed" in row:
             counts = f"{row['passed']} passed, {row['failed']} failed, {row['skipped']} skipped"
             lines.append(f"  {row['name']}: {counts} in {row['seconds']:.0f} s")
+            lines += [f"    {failure}"[:WIDTH] for failure in row["failures"][:_FAILURES]]
     for row in of_part(report, "sanitizer"):
         if told := row.get("summary") or row.get("numbers"):
             lines.append(f"  {row['name']}: {row['status']}, {told}"[:WIDTH])
+            lines += [f"    {message}"[:WIDTH] for message in row["messages"][:_FAILURES]]
     return "\n".join(["tests and compute-sanitizer", *lines]) if lines else ""
 
 
@@ -168,12 +170,15 @@ def _cell(row: Row | None) -> str:
         return "-"
     if "p50_us" not in row:
         return "x"
-    us = row["p50_us"]
-    return f"{us:.1f}{state(row)}" if us < 1000 else f"{us:.0f}{state(row)}"
+    return _us(row["p50_us"]) + state(row)
+
+
+def _us(us: float) -> str:
+    return f"{us:.1f}" if us < 1000 else f"{us:.0f}"
 
 
 def _line(name: str, cells: Sequence[str]) -> str:
-    return f"{name:<{_LABEL}}" + "".join(f"{cell:>8}" for cell in cells)
+    return f"{name:<{_LABEL}}" + "".join(f"{cell:>{_CELL}}" for cell in cells)
 
 
 def rows_of(networks: Networks) -> Iterator[str]:
