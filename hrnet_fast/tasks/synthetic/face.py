@@ -79,10 +79,10 @@ def _hull(points: np.ndarray) -> np.ndarray:
 def _shoulders(canvas: Canvas, look: FaceLook, place: FacePlace) -> None:
     x, y, unit = *place.middle, place.unit
     number = canvas.add("body")
-    ground = y + 3.1 * unit
+    ground = y + 2.8 * unit
     canvas.limb((x - 1.5 * unit, ground), (x + 1.5 * unit, ground), [0.95 * unit, 1.1 * unit, 0.95 * unit], look.cloth,
                 number)  # fmt: skip
-    canvas.limb((x, y + 0.7 * unit), (x, y + 2.15 * unit), [0.52 * unit, 0.55 * unit, 0.72 * unit],
+    canvas.limb((x, y + 0.7 * unit), (x, y + 1.9 * unit), [0.52 * unit, 0.55 * unit, 0.72 * unit],
                 _tone(look.skin, 0.86), number)  # fmt: skip
 
 

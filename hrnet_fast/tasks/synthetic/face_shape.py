@@ -53,7 +53,7 @@ class FacePose:
 def random_shape(rng: random.Random, strong: bool) -> FaceShape:
     """A face at random; `strong` gives it an expression that nobody overlooks."""
     width, chin, nose, mouth = (rng.uniform(0.92, 1.08) for _ in range(4))
-    smile, gape, lids, brows = rng.uniform(-0.2, 0.5), 0.1 * rng.random(), rng.uniform(0.7, 1.0), rng.uniform(-0.2, 0.3)
+    smile, gape, lids, brows = rng.uniform(-0.1, 0.7), 0.1 * rng.random(), rng.uniform(0.7, 1.0), rng.uniform(-0.2, 0.3)
     if strong:
         smile, gape, lids, brows = rng.choice(
             ((1.0, 0.55, 0.55, 0.3), (0.0, 1.0, 1.25, 1.0), (-0.9, 0.1, 0.6, -0.8), (0.7, 0.9, 0.08, 0.5))
@@ -105,9 +105,9 @@ def brow(shape: FaceShape, side: int, count: int = 5) -> tuple[np.ndarray, np.nd
     """The upper edge from the outer end inwards, and the lower from the inner end outwards; side -1 left, 1 right."""
     t = np.linspace(0, 1, count)
     x = side * (0.72 - 0.54 * t) * shape.width
-    arch = 0.10 * np.sin(np.pi * np.minimum(1, 0.15 + 0.8 * t))
+    arch = 0.09 * np.sin(np.pi * (0.12 + 0.8 * t)) - 0.06 * (1 - t)
     inner = -0.16 * shape.brows * t if shape.brows < 0 else 0.05 * shape.brows * t
-    y = -0.27 - arch - 0.12 * max(0.0, shape.brows) - inner
+    y = -0.29 - arch - 0.12 * max(0.0, shape.brows) - inner
     thick = 0.035 + 0.05 * t
     upper = _on_surface(x, y, 0.03)
     back = np.linspace(1, 0, count)[: count - 1]
