@@ -49,7 +49,8 @@ def _with_legend(picture: Image.Image, result: Segmentation) -> Image.Image:
     colours = dict(zip(result.class_names, result.palette))
     places, x, y = [], gap, gap
     for name, pixels in list(result.areas().items())[:_MOST]:
-        text = f"{name} {100 * pixels / result.labels.numel():.0f} %"
+        share = round(100 * pixels / result.labels.numel())
+        text = f"{name} {share} %" if share else f"{name} < 1 %"
         width = round(font.getlength(text)) + 3 * gap + size
         if x > gap and x + width > picture.width:
             x, y = gap, y + row

@@ -11,6 +11,8 @@ from torch import Tensor
 from ...kernels import upsample_argmax
 from .strips import Cropped, Exp, Placed, Resized, RowMap, Stored, Sum, Windows, argmax
 
+_LARGEST_EXPONENT = 80.0  # float32 holds e^88
+
 
 @dataclass(frozen=True)
 class View:
@@ -53,8 +55,9 @@ def label(
     if size and ordered and len(views) <= 8 and all(whole is not None for whole in wholes):
         return upsample_argmax(wholes, size, align_corners)[:, : target[0], : target[1]].contiguous()
     images = views[0].windows[0][1].shape[0]
+    shift = _shift(views) if exp else None
     return torch.stack([
-        argmax(_chain([_view_map(view, n, exp, align_corners) for view in views], base, valid, target, align_corners))
+        argmax(_chain([_view_map(view, n, shift, align_corners) for view in views], base, valid, target, align_corners))
         for n in range(images)
     ])  # fmt: skip
 
@@ -66,12 +69,18 @@ def _one_step(base: tuple[int, int], valid: tuple[int, int], target: tuple[int, 
     return target if valid == base else None
 
 
-def _view_map(view: View, n: int, exp: bool, align_corners: bool) -> RowMap:
-    """Picture n of a view at the view's own size."""
+def _shift(views: Sequence[View]) -> float:
+    """What to take from all logits, lest the exponential of the largest overflow; 0 for those of a trained network."""
+    largest = max(float(logits.amax()) for view in views for _, logits in view.windows)
+    return max(0.0, largest - _LARGEST_EXPONENT)
+
+
+def _view_map(view: View, n: int, shift: float | None, align_corners: bool) -> RowMap:
+    """Picture n of a view at the view's own size; shift: of the exponential, None for the logits themselves."""
     placed = []
     for (top, left, height, width), logits in view.windows:
         full: RowMap = _resized(Stored(logits[n]), (height, width), align_corners)
-        placed.append(Placed(Exp(full) if exp else full, top, left))
+        placed.append(Placed(full if shift is None else Exp(full, shift), top, left))
     if len(placed) > 1:
         return Windows(placed, view.size)
     return _cropped(placed[0].map, view.size)

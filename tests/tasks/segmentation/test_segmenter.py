@@ -216,6 +216,17 @@ def test_protocols_are_those_of_the_official_configs():
     assert protocol_for("lip", (64, 64)).base == 64
 
 
+def test_huge_logits_do_not_overflow():
+    logits = torch.randn(1, 5, 8, 8) * 300
+    views = [View((32, 32), [((0, 0, 32, 32), logits)])]
+    got = label(views, base=(32, 32), valid=(30, 31), target=(60, 62), exp=True, align_corners=False)[0]
+    up = torch.nn.functional.interpolate(logits.double(), (32, 32), mode="bilinear").exp()[:, :, :30, :31]
+    want = torch.nn.functional.interpolate(up, (60, 62), mode="bilinear")[0]
+    clear = want.amax(0) > 1e-30 * want.max()  # what is smaller than that is zero in float32
+    assert clear.float().mean() > 0.1
+    assert (got == want.argmax(0))[clear].float().mean() > 0.999
+
+
 class _Largest(TorchDispatchMode):
     """The size in bytes of the largest tensor that any op makes."""
 
