@@ -70,7 +70,10 @@ def _one_step(base: tuple[int, int], valid: tuple[int, int], target: tuple[int, 
 
 
 def _shift(views: Sequence[View]) -> float:
-    """What to take from all logits, lest the exponential of the largest overflow; 0 for those of a trained network."""
+    """What to take from all logits, lest the exponential of the largest overflow; 0 for those of a trained network.
+
+    A pixel whose largest logit is 180 below the picture's largest has zeros alone, and so class 0, in float32.
+    """
     largest = max(float(logits.amax()) for view in views for _, logits in view.windows)
     return max(0.0, largest - _LARGEST_EXPONENT)
 

@@ -217,14 +217,13 @@ def test_protocols_are_those_of_the_official_configs():
 
 
 def test_huge_logits_do_not_overflow():
-    logits = torch.randn(1, 5, 8, 8) * 300
+    logits = torch.randn(1, 5, 8, 8) * 10 + 100
     views = [View((32, 32), [((0, 0, 32, 32), logits)])]
     got = label(views, base=(32, 32), valid=(30, 31), target=(60, 62), exp=True, align_corners=False)[0]
     up = torch.nn.functional.interpolate(logits.double(), (32, 32), mode="bilinear").exp()[:, :, :30, :31]
     want = torch.nn.functional.interpolate(up, (60, 62), mode="bilinear")[0]
-    clear = want.amax(0) > 1e-30 * want.max()  # what is smaller than that is zero in float32
-    assert clear.float().mean() > 0.1
-    assert (got == want.argmax(0))[clear].float().mean() > 0.999
+    assert want.max() > torch.finfo(torch.float32).max
+    assert (got == want.argmax(0)).float().mean() > 0.999
 
 
 class _Largest(TorchDispatchMode):
@@ -242,10 +241,10 @@ class _Largest(TorchDispatchMode):
 
 @pytest.mark.parametrize("exp", [False, True], ids=["logits", "exp"])
 def test_no_tensor_of_the_full_size_holds_logits(exp):
-    classes, target = 19, (256, 512)
+    classes, target = 19, (512, 1024)
     views = [
-        View((int(256 * s), int(512 * s)), [((0, 0, int(256 * s), int(512 * s)), torch.randn(1, classes, *hw))])
-        for s, hw in ((0.5, (32, 64)), (1.0, (64, 128)), (1.5, (96, 192)))
+        View((int(512 * s), int(1024 * s)), [((0, 0, int(512 * s), int(1024 * s)), torch.randn(1, classes, *hw))])
+        for s, hw in ((0.5, (64, 128)), (1.0, (128, 256)), (1.5, (192, 384)))
     ]
     full = 4 * classes * target[0] * target[1]
     with _Largest() as largest:
