@@ -36,15 +36,15 @@ def readme_block(runs: Sequence[Run], plots: Sequence[str | None], more: Sequenc
     return "\n\n".join([BEGIN, *parts, *more, END])
 
 
-def replace_block(text: str, block: str) -> str:
+def replace_block(text: str, block: str, begin: str = BEGIN, end: str = END) -> str:
     """`text` with all from the begin mark to the end mark replaced. Errors: ValueError if a mark is not there once."""
-    for mark in (BEGIN, END):
+    for mark in (begin, end):
         if text.count(mark) != 1:
             raise ValueError(f"the file must hold the line {mark} exactly once, not {text.count(mark)} times")
-    head, _, rest = text.partition(BEGIN)
-    if END not in rest:
-        raise ValueError(f"the line {END} must come after {BEGIN}")
-    return head + block + rest.partition(END)[2]
+    head, _, rest = text.partition(begin)
+    if end not in rest:
+        raise ValueError(f"the line {end} must come after {begin}")
+    return head + block + rest.partition(end)[2]
 
 
 def identity(run: Run) -> str:
