@@ -10,6 +10,8 @@
 namespace hrnet_fast {
 namespace {
 
+constexpr int64_t kAhead = 2048;  // values: the processor's own prefetcher stops at each page of 4096 bytes
+
 // The largest of `count` values, or NaN if one of them is.
 template <class A>
 HRNET_FAST_ISA A largest(const A* values, int64_t count) {
@@ -19,6 +21,8 @@ HRNET_FAST_ISA A largest(const A* values, int64_t count) {
   Lanes first = Lanes{} + kLowest, second = first, odd = Lanes{};
   int64_t i = 0;
   for (; i + 2 * kWidth <= count; i += 2 * kWidth) {
+    __builtin_prefetch(values + i + kAhead);
+    __builtin_prefetch(values + i + kWidth + kAhead);
     Lanes v, w;
     memcpy(&v, values + i, sizeof v);
     memcpy(&w, values + i + kWidth, sizeof w);
@@ -67,6 +71,8 @@ HRNET_FAST_ISA void average_row(A* room, const A* row, const A* mirror, int64_t 
     for (int64_t lane = 0; lane < kWidth; ++lane) backwards[lane] = kWidth - 1 - lane;
     for (int64_t next = 1; next < width; next += kWidth) {
       const int64_t x = std::min(next, width - kWidth);  // the last vector overlaps the one before
+      __builtin_prefetch(row + x + kAhead);
+      __builtin_prefetch(mirror + x + kAhead);
       Lanes a, b;
       memcpy(&a, row + x, sizeof a);
       memcpy(&b, mirror + mirrored(x, width, shift) - (kWidth - 1), sizeof b);

@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 DARK_FLOOR = 1e-10  # refine_keypoints_dark: what the logarithm is taken of, at least
@@ -25,47 +24,66 @@ def refine(maps: Tensor, points: Tensor, kernel: int, udp: bool = False) -> Tens
     udp: UDP's one-pixel differences, at the border too; else DARK's two-pixel ones, at least two pixels from it.
     Returns (N, K, 3) of the points' dtype. Points with a score of 0 or less stay, as do those whose step is not finite.
     """
-    patch, inside = _patches(smoothed(maps, kernel), points)
+    if kernel < 9 or kernel % 2 == 0:
+        raise ValueError(f"the blur kernel is {kernel}; an odd number from 9 is needed (11 for sigma 2, 17 for 3)")
+    h, w = maps.shape[2:]
+    x, y = points[..., 0].long(), points[..., 1].long()
     low, high = UDP_RANGE if udp else (DARK_FLOOR, None)
-    step, curved = (_udp_step if udp else _dark_step)(patch.clamp(low, high).log())
+    step, curved = (_udp_step if udp else _dark_step)(smoothed(maps, points, kernel).clamp(low, high).log())
     moves = (points[..., 2] > 0) & curved & step.isfinite().all(-1)
     if not udp:
-        moves &= inside
+        moves &= (x > 1) & (x < w - 2) & (y > 1) & (y < h - 2)
     moved = torch.where(moves[..., None], points[..., :2] + step.to(points.dtype), points[..., :2])
     return torch.cat((moved, points[..., 2:]), -1)
 
 
-def smoothed(maps: Tensor, kernel: int) -> Tensor:  # (N, K, h, w) float64
-    """Maps blurred by a Gaussian, zero outside, and scaled to the maximum that they had before.
+def smoothed(maps: Tensor, points: Tensor, kernel: int) -> Tensor:  # (N, K, 5, 5) float64
+    """The pixels around each point of maps that are blurred by a Gaussian and scaled to the maximum they had before.
 
-    gaussian_blur of mmpose/codecs/utils/post_processing.py; float64, since the logarithm's curvature magnifies errors.
+    gaussian_blur of mmpose/codecs/utils/post_processing.py: zero outside the map; beyond its border the pixels on the
+    border are repeated. Float64, since the logarithm's curvature magnifies errors; the maximum, which only scales, is
+    found in the maps' own dtype, float32 at least.
     """
-    maps = maps.double()
-    blurred = _blur_matrix(maps.shape[2], kernel, maps) @ maps @ _blur_matrix(maps.shape[3], kernel, maps)
-    return blurred * (maps.amax((2, 3), keepdim=True) / blurred.amax((2, 3), keepdim=True))
+    h, w = maps.shape[2:]
+    maps = maps.to(torch.promote_types(maps.dtype, torch.float32))
+    blurred = _gaussian(h, h, kernel, maps) @ maps @ _gaussian(w, w, kernel, maps)
+    scale = points[..., 2].double() / blurred.amax((2, 3)).double()
+    x, y = points[..., 0].long(), points[..., 1].long()
+    reach = kernel // 2 + 2
+    window = _window(maps, x, y, reach).double()
+    taps = _gaussian(5, 2 * reach + 1, kernel, window)
+    patch = taps @ window @ taps.mT * scale[..., None, None]
+    rows, columns = (_near(place, 2, side) - place[..., None] + 2 for place, side in ((y, h), (x, w)))
+    patch = patch.gather(2, rows[..., None].expand_as(patch))
+    return patch.gather(3, columns[..., None, :].expand_as(patch))
 
 
-def _blur_matrix(side: int, kernel: int, like: Tensor) -> Tensor:
-    """(side, side): multiplying by it blurs along one axis."""
-    if kernel < 9 or kernel % 2 == 0:
-        raise ValueError(f"the blur kernel is {kernel}; an odd number from 9 is needed (11 for sigma 2, 17 for 3)")
+def _gaussian(rows: int, columns: int, kernel: int, like: Tensor) -> Tensor:
+    """(rows, columns): multiplying by it from the left blurs a column; the middle row belongs to the middle column."""
     # cv2.getGaussianKernel(kernel, 0) for kernels above 7
     sigma = 0.3 * ((kernel - 1) * 0.5 - 1) + 0.8
-    distances = torch.arange(side, dtype=torch.float64)[:, None] - torch.arange(side, dtype=torch.float64)
-    weights = torch.exp(-distances.square() / (2 * sigma * sigma)) * (distances.abs() <= kernel // 2)
-    total = sum(math.exp(-(i**2) / (2 * sigma * sigma)) for i in range(-(kernel // 2), kernel // 2 + 1))
-    return (weights / total).to(like.device)
+    weights = [math.exp(-((i - kernel // 2) ** 2) / (2 * sigma * sigma)) for i in range(kernel)]
+    weights = torch.tensor(weights, dtype=torch.float64) / sum(weights)
+    tap = torch.arange(columns) - torch.arange(rows)[:, None] - (columns - rows) // 2 + kernel // 2
+    taps = torch.where((tap >= 0) & (tap < kernel), weights[tap.clamp(0, kernel - 1)], 0.0)
+    return taps.to(like.device, like.dtype)
 
 
-def _patches(maps: Tensor, points: Tensor) -> tuple[Tensor, Tensor]:
-    """The 5 x 5 pixels around each point, (N, K, 5, 5), borders repeated; and whether all of them are in the map."""
+def _near(place: Tensor, reach: int, side: int) -> Tensor:
+    """(N, K) -> (N, K, 2 reach + 1): the coordinates around, those beyond the border moved onto it."""
+    steps = torch.arange(-reach, reach + 1, device=place.device)
+    return (place[..., None] + steps).clamp(0, side - 1)
+
+
+def _window(maps: Tensor, x: Tensor, y: Tensor, reach: int) -> Tensor:
+    """The pixels around each point, (N, K, 2 reach + 1, 2 reach + 1), zero outside the map."""
     n, k, h, w = maps.shape
-    x, y = points[..., 0].long(), points[..., 1].long()
-    steps = torch.arange(5, device=maps.device)
-    padded = F.pad(maps, (2, 2, 2, 2), mode="replicate").flatten(2)
-    index = (y[..., None, None] + steps[:, None]) * (w + 4) + x[..., None, None] + steps
-    inside = (x > 1) & (x < w - 2) & (y > 1) & (y < h - 2)
-    return padded.gather(2, index.flatten(2)).view(n, k, 5, 5), inside
+    rows, columns = _near(y, reach, h), _near(x, reach, w)
+    index = rows[..., :, None] * w + columns[..., None, :]
+    window = maps.flatten(2).gather(2, index.flatten(2)).view(n, k, *index.shape[2:])
+    steps = torch.arange(-reach, reach + 1, device=maps.device)
+    inside = (rows == y[..., None] + steps)[..., :, None] & (columns == x[..., None] + steps)[..., None, :]
+    return torch.where(inside, window, 0)
 
 
 def _dark_step(p: Tensor) -> tuple[Tensor, Tensor]:

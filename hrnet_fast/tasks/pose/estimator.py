@@ -88,10 +88,11 @@ class PoseEstimator:
     def __call__(self, image: Source, boxes: Any = None, *, stages: Stages | None = None) -> list[Person]:
         """The people of one picture, in the order of their boxes (with `nms`, by falling score).
 
-        image: whatever `read_image` takes. boxes: N rows of x, y, width, height and optionally a score, in pixels; None
-        to ask the detector, or without one to take the whole picture for one person. No boxes give no people. A box
-        beyond the picture's border is cut out with black around it, as the official code and mmpose do; a box of which
-        nothing lies in the picture gives a person too, whose low scores say that nothing was seen.
+        image: whatever `read_image` takes.
+        boxes: N rows of x, y, width, height and optionally a score, in pixels; None to ask the detector, or without one
+            to take the whole picture for one person. No boxes give no people. A box beyond the picture's border is cut
+            out with black around it, and a box of which nothing lies in the picture gives a person too, from a black
+            crop; both as the official code and mmpose do. The official file of detections: `read_detections`.
         Errors: ValueError for boxes that hold NaN or have no area, by index; RuntimeError if the network gives NaN;
         those of `read_image`.
         """
@@ -174,8 +175,8 @@ class PoseEstimator:
         with stage("network"):
             heatmaps = network(images)
         with stage("decode"):
-            for maps, (_, part, parts) in zip(heatmaps.split([len(crop) for crop in crops]), batch):
-                maps, flipped = maps.chunk(2) if self.flip_test else (maps, None)
+            for found, (_, part, parts) in zip(heatmaps.split([len(crop) for crop in crops]), batch):
+                maps, flipped = found.chunk(2) if self.flip_test else (found, None)
                 points = decode(
                     maps, flipped, self.skeleton.swap, shift=self.shift, method=self.decode, kernel=self.blur
                 )
