@@ -1,0 +1,71 @@
+"""What the network is given, against OpenCV, which the official readers use."""
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from hrnet_fast.tasks.segmentation.protocol import NATIVE, protocol_for
+from hrnet_fast.tasks.segmentation.transforms import MEAN, STD, fit, normalise, resize, window
+
+SHAPES = [(90, 51), (40, 131), (200, 300), (65, 65), (1, 7)]
+by_shape = pytest.mark.parametrize("shape", SHAPES, ids=lambda s: f"{s[0]}x{s[1]}")
+
+
+def picture(shape):
+    return np.random.default_rng(shape[0]).integers(0, 256, (*shape, 3), dtype=np.uint8)
+
+
+def levels(x):
+    """A normalised (1, 3, H, W) as grey levels (H, W, 3)."""
+    return (x[0].permute(1, 2, 0).numpy() * np.float32(STD) + np.float32(MEAN)) * 255
+
+
+@by_shape
+def test_lip_is_resized_in_eight_bits(shape):
+    image = picture(shape)
+    got, valid = fit(torch.from_numpy(image), protocol_for("lip", (73, 73)))
+    want = cv2.resize(image, (73, 73), interpolation=cv2.INTER_LINEAR)
+    assert valid == (73, 73)
+    assert np.abs(levels(got) - want).max() < 1.01
+
+
+@by_shape
+def test_context_gets_a_short_side_and_a_border_of_the_mean(shape):
+    image = picture(shape)
+    got, valid = fit(torch.from_numpy(image), protocol_for("pascal_context59", (65, 65)))
+    h, w = shape
+    want_size = (65, int(w * 65 / h + 0.5)) if h < w else (int(h * 65 / w + 0.5), 65)
+    want = cv2.resize(image, want_size[::-1], interpolation=cv2.INTER_LINEAR)
+    assert valid == want_size
+    assert tuple(got.shape[2:]) == tuple(-(-side // 8) * 8 for side in want_size)
+    assert np.abs(levels(got)[: valid[0], : valid[1]] - want).max() < 1.01
+    border = levels(got)[valid[0] :]
+    assert border.size and np.abs(border - [124, 116, 104]).max() < 0.01
+
+
+@by_shape
+def test_cityscapes_and_native_pictures_keep_their_pixels(shape):
+    image = picture(shape)
+    for protocol, multiple in ((protocol_for("cityscapes"), 1), (NATIVE, 8)):
+        got, valid = fit(torch.from_numpy(image), protocol)
+        assert valid == shape
+        assert tuple(got.shape[2:]) == tuple(-(-side // multiple) * multiple for side in shape)
+        want = (image / np.float32(255) - np.float32(MEAN)) / np.float32(STD)
+        np.testing.assert_allclose(got[0, :, : shape[0], : shape[1]].permute(1, 2, 0), want, atol=1e-5)
+
+
+@pytest.mark.parametrize("size", [(20, 30), (133, 71), (90, 51)], ids=["down", "up", "same"])
+def test_views_are_resized_as_opencv_does(size):
+    x = normalise(torch.from_numpy(picture((90, 51))).permute(2, 0, 1)[None].float())
+    want = cv2.resize(np.ascontiguousarray(x[0].permute(1, 2, 0).numpy()), size[::-1], interpolation=cv2.INTER_LINEAR)
+    np.testing.assert_allclose(resize(x, size)[0].permute(1, 2, 0), want, atol=2e-5)
+
+
+def test_windows_past_the_view_are_black():
+    x = normalise(torch.full((2, 3, 5, 6), 77.0))
+    part = window(x, 2, 3, 8, 8)
+    assert part.shape == (2, 3, 8, 8)
+    assert torch.equal(part[:, :, :3, :3], x[:, :, 2:, 3:])
+    assert torch.allclose(part[:, :, 3:], normalise(torch.zeros(2, 3, 5, 8)), atol=1e-6)
+    assert torch.equal(window(x, 0, 0, 5, 6), x)
