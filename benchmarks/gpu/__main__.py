@@ -8,6 +8,7 @@ import os
 import shlex
 import signal
 import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
 from fnmatch import fnmatch
 from importlib import import_module
@@ -38,28 +39,29 @@ def main(arguments: Sequence[str] | None = None, child: Callable | None = None) 
 
     child: runs a job in place of a child process.
     """
+    budget_from = time.monotonic()
     options = _parser().parse_args(arguments)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    words = sys.argv[1:] if arguments is None else arguments
     try:
-        return _main(options, arguments, child)
+        parts = _parts(options.parts)
+        if not options.dry_run and not torch.cuda.is_available():
+            raise ValueError("torch sees no CUDA GPU here, so there is nothing to measure (but there is --dry-run)")
+        store = Store(_folder(options), _about(options.dry_run, words), options.mirror)
     except (ValueError, OSError) as error:
         print(f"benchmarks.gpu: {error}", file=sys.stderr)
         return 2
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    try:
+        return _main(options, parts, store, Budget(options.budget, budget_from), child)
     finally:
         end_all()
 
 
-def _main(options: argparse.Namespace, arguments: Sequence[str] | None, child: Callable | None) -> int:
-    budget = Budget(options.budget)
-    parts = _parts(options.parts)
-    if not options.dry_run and not torch.cuda.is_available():
-        raise ValueError("torch sees no CUDA GPU here, so there is nothing to measure; --dry-run tries the script out")
+def _main(options: argparse.Namespace, parts: list[str], store: Store, budget: Budget, child: Callable | None) -> int:
     if options.dry_run:
         print("DRY RUN: tiny stand-ins on the CPU; nothing is measured, and no number below means anything")
     if options.build:
         print(build_in_place(), flush=True)
-    words = sys.argv[1:] if arguments is None else arguments
-    store = Store(_folder(options), _about(options.dry_run, words), options.mirror)
     for part, name in list(store.rows):
         if options.again and part in parts and fnmatch(name, options.again):
             store.forget(part, name)

@@ -7,7 +7,6 @@ from functools import partial
 
 import torch
 from torch import Tensor, nn
-from torch.utils import _pytree as pytree
 
 import hrnet_fast
 from benchmarks.compare import Question
@@ -49,7 +48,6 @@ def _build(executor: str, job: Job, model: nn.Module, asked_of: Question) -> Rea
 
 def bare_replay(fast: hrnet_fast.OptimizedModule, x: Tensor) -> Callable[[], object] | None:
     """The replay of the CUDA graph that `fast` keeps for inputs like `x`; None if it plays them without one."""
-    leaves, tree = pytree.tree_flatten((x,))
-    run = fast._program((x,), leaves, tree).run
+    run = fast.program_for(x).run
     graph = getattr(getattr(run, "__self__", run), "graph", None)
     return None if graph is None else graph.replay

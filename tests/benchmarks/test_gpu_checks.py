@@ -1,0 +1,161 @@
+"""Tests and compute-sanitizer as rows: what their outputs are read as."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+import torch
+
+from benchmarks.gpu import build, checks, small_net
+
+JUNIT = """<?xml version="1.0" encoding="utf-8"?><testsuites><testsuite name="pytest" errors="1" failures="1"
+skipped="2" tests="6" time="1.25"><testcase classname="tests.kernels.test_level" name="test_a[f16]"/>
+<testcase classname="tests.kernels.test_level" name="test_b">
+<failure message="AssertionError: 1e-2&#10;more">x</failure></testcase><testcase classname="tests.kernels.test_level" name="test_c"><error message="no driver">x</error></testcase>
+<testcase classname="tests.kernels.test_level" name="test_d"><skipped message="needs a GPU">x</skipped></testcase>
+<testcase classname="tests.kernels.test_level" name="test_e"><skipped message="needs a GPU">x</skipped></testcase>
+<testcase classname="tests.kernels.test_level" name="test_f"/></testsuite></testsuites>"""
+
+CLEAN = """========= COMPUTE-SANITIZER
+triton: relative L2 error 9.00e-04, plain torch's on the CPU 1.00e-03
+========= ERROR SUMMARY: 0 errors
+"""
+INVALID = """========= COMPUTE-SANITIZER
+========= Invalid __global__ read of size 2 bytes
+=========     at level_kernel+0x1230 in level.py:88
+triton: relative L2 error 9.00e-04, plain torch's on the CPU 1.00e-03
+========= ERROR SUMMARY: 1 error
+"""
+RACE = """========= COMPUTE-SANITIZER
+========= Error: Race reported between Write access at level_kernel+0x1 and Read access at level_kernel+0x2
+triton: relative L2 error 9.00e-04, plain torch's on the CPU 1.00e-03
+========= RACECHECK SUMMARY: 3 hazards displayed (2 errors, 1 warning)
+"""
+
+
+def test_junit_counts_names_and_reasons(tmp_path):
+    path = tmp_path / "report.xml"
+    path.write_text(JUNIT)
+    row = checks.read_junit(path, 1)
+    assert (row["passed"], row["failed"], row["skipped"], row["seconds"]) == (2, 2, 2, 1.2)
+    assert row["reasons"] == {"needs a GPU": 2}
+    assert row["failures"] == ["test_level::test_b: AssertionError: 1e-2", "test_level::test_c: no driver"]
+    assert row["status"] == "failed" and row["reason"].startswith("2 tests failed, the first is test_level::test_b")
+
+
+@pytest.mark.parametrize(("status", "reason"), [(5, "no test was found"), (2, "pytest ended with status 2")])
+def test_pytest_without_a_failure_may_still_have_failed(tmp_path, status, reason):
+    path = tmp_path / "report.xml"
+    path.write_text('<testsuites><testsuite tests="0" time="0.1"/></testsuites>')
+    row = checks.read_junit(path, status)
+    assert (row["status"], row["reason"]) == ("failed", reason)
+
+
+@pytest.mark.parametrize(
+    ("output", "status", "verdict", "reason"),
+    [
+        (CLEAN, 0, "ok", None),
+        (INVALID, 0, "wrong", "ERROR SUMMARY: 1 error; Invalid __global__ read of size 2 bytes"),
+        (RACE, 0, "wrong", "RACECHECK SUMMARY: 3 hazards displayed (2 errors, 1 warning); Error: Race reported"),
+        (CLEAN, 1, "failed", "no error of memory, but the network ended with 1: triton: relative L2 error"),
+        ("========= ERROR SUMMARY: 0 errors\nTypeError: x\n", 1, "failed", "ended with 1: TypeError: x"),
+        ("========= Error: Device not supported\n", 255, "failed", "the tool ended with 255 and no summary"),
+        ("", 1, "failed", "it wrote nothing"),
+    ],
+    ids=["clean", "invalid", "race", "numbers", "broke", "unsupported", "silent"],
+)
+def test_sanitizer_is_believed_only_with_its_summary_and_right_numbers(output, status, verdict, reason):
+    row = checks.read_sanitizer(output, status)
+    assert row["status"] == verdict
+    assert row["reason"] is None if reason is None else reason in row["reason"]
+
+
+def test_a_machine_without_the_sanitizer_says_so(monkeypatch):
+    monkeypatch.setattr(checks, "find_sanitizer", lambda: None)
+    row = checks.sanitize("memcheck", "triton", False)
+    assert row["status"] == "not run" and "compute-sanitizer was found neither" in row["reason"]
+
+
+def test_sanitizer_is_found_in_the_toolkit(monkeypatch, tmp_path):
+    program = tmp_path / "bin" / "compute-sanitizer"
+    program.parent.mkdir()
+    program.write_text("#!/bin/sh\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", "/nowhere")
+    monkeypatch.setenv("CUDA_HOME", str(tmp_path))
+    assert checks.find_sanitizer() == str(program)
+
+
+def test_the_tool_is_put_before_the_network(monkeypatch):
+    seen = []
+
+    def run(command, **options):
+        seen.append(command)
+        return checks.subprocess.CompletedProcess(command, 0, CLEAN, "")
+
+    monkeypatch.setattr(checks, "find_sanitizer", lambda: "/cuda/bin/compute-sanitizer")
+    monkeypatch.setattr(checks.subprocess, "run", run)
+    assert checks.sanitize("racecheck", "triton", False)["status"] == "ok"
+    assert seen[0][:3] == ["/cuda/bin/compute-sanitizer", "--tool", "racecheck"]
+    assert seen[0][-4:] == [sys.executable, "-m", "benchmarks.gpu.small_net", "triton"]
+
+
+def test_small_net_tells_its_error(capsys):
+    assert small_net.main("reference", torch.device("cpu")) == 0
+    assert capsys.readouterr().out.startswith("reference: relative L2 error ")
+
+
+def test_small_net_tells_what_broke(capsys):
+    assert small_net.main("no such executor", torch.device("cpu")) == 1
+    assert "executor='no such executor' is not known" in capsys.readouterr().out
+
+
+def test_tests_that_are_not_there_or_cannot_run(monkeypatch):
+    assert checks.run_tests("tests/no_such_folder")["reason"] == "there is no tests/no_such_folder"
+    find_spec = checks.importlib.util.find_spec
+    monkeypatch.setattr(checks.importlib.util, "find_spec", lambda name: None if name == "pytest" else find_spec(name))
+    assert checks.run_tests("tests/kernels")["reason"] == "pytest is not installed"
+
+
+@pytest.mark.parametrize(
+    ("status", "record", "line"),
+    [
+        (0, '{"kind": "cuda", "reasons": {}}', "extension: cuda ops"),
+        (0, '{"kind": "cpu", "reasons": {"cuda": "no toolkit"}}', "extension: cpu ops (no cuda ops: no toolkit)"),
+        (1, '{"kind": "cpu", "reasons": {}}', "extension: setup.py ended with status 1"),
+        (0, None, "extension: setup.py ended with status 0"),
+    ],
+    ids=["cuda", "cpu", "failed", "no-record"],
+)
+def test_the_build_says_what_came_of_it(monkeypatch, tmp_path, status, record, line):
+    path = tmp_path / "_build.json"
+    if record:
+        path.write_text(record)
+    monkeypatch.setattr(build, "RECORD", path)
+    assert build.outcome(status).startswith(line)
+
+
+def test_the_build_is_in_place_with_this_python(monkeypatch, tmp_path):
+    seen = []
+
+    def run(command, **options):
+        seen.append((command, options["env"]))
+        return build.subprocess.CompletedProcess(command, 0)
+
+    monkeypatch.setattr(build, "WORK", tmp_path)
+    monkeypatch.setattr(build, "RECORD", tmp_path / "_build.json")
+    (tmp_path / "_build.json").write_text('{"kind": "cpu", "reasons": {}}')
+    monkeypatch.setattr(build.subprocess, "run", run)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda: (9, 0))
+    monkeypatch.delenv("TORCH_CUDA_ARCH_LIST", raising=False)
+    assert build.build_in_place().startswith("extension: cpu ops (")
+    ((command, environment),) = seen
+    assert command == [sys.executable, "setup.py", "build_ext", "--inplace"]
+    assert environment["TORCH_CUDA_ARCH_LIST"] == "9.0"
+
+
+def test_a_python_without_setuptools_builds_nothing(monkeypatch):
+    monkeypatch.setattr(build.importlib.util, "find_spec", lambda name: None)
+    assert build.build_in_place() == "extension: not compiled, as this Python has no setuptools"

@@ -1,0 +1,268 @@
+"""The whole report where torch only pretends to have a GPU: what first runs on a real one must not fail on a typo.
+
+Tensors live on the CPU but say that they are on "cuda"; events, streams and graphs are stand-ins that keep torch's
+rules: an event must be recorded before it is read, a graph captured before it is replayed, and nothing replayed in a
+capture.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+import types
+from contextlib import contextmanager
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch.overrides import TorchFunctionMode
+
+from benchmarks.gpu import baselines, cudnn, empty_kernel, levels, micro, ours, worker
+from benchmarks.gpu import question as question_module
+from benchmarks.gpu import workloads as workloads_module
+from benchmarks.gpu.__main__ import main
+from benchmarks.gpu.jobs import Job
+from benchmarks.gpu.store import read_report
+from benchmarks.gpu.workloads import DRY_RUN
+from hrnet_fast.engine.module import OptimizedModule
+from hrnet_fast.plan.cost import Machine
+
+CPU, CUDA = torch.device("cpu"), torch.device("cuda")
+
+
+class OnCuda(TorchFunctionMode):
+    """Puts what is meant for the GPU on the CPU, and lets it say otherwise."""
+
+    def __torch_function__(self, function, types, args=(), kwargs=None):
+        if function == torch.Tensor.device.__get__:
+            return CUDA
+        to_cpu = lambda value: CPU if isinstance(value, torch.device) else value  # noqa: E731
+        return function(*map(to_cpu, args), **{key: to_cpu(value) for key, value in (kwargs or {}).items()})
+
+
+class Gpu:
+    """What the stand-ins share."""
+
+    def __init__(self):
+        self.capturing, self.sleeps, self.broken = False, 0, False
+
+
+class Event:
+    def __init__(self, enable_timing=False):
+        assert enable_timing
+        self.at = None
+
+    def record(self):
+        self.at = time.perf_counter()
+
+    def synchronize(self):
+        assert self.at is not None
+
+    def elapsed_time(self, later):
+        return (later.at - self.at) * 1e3
+
+
+@pytest.fixture
+def gpu(monkeypatch, tmp_path):
+    """Pretends a GPU, shrinks what is measured on it, and keeps all files in tmp_path."""
+    state = Gpu()
+
+    class Graph:
+        captured = False
+
+        def replay(self):
+            assert self.captured and not state.capturing
+
+    @contextmanager
+    def capture(graph, **options):
+        assert not state.capturing
+        state.capturing = True
+        yield
+        state.capturing, graph.captured = False, True
+
+    @contextmanager
+    def stream(which):
+        yield
+
+    def synchronize(device=None):
+        assert not state.capturing
+        if state.broken:
+            raise RuntimeError("CUDA error: an illegal memory access was encountered")
+
+    def sleep(ticks):
+        state.sleeps += 1
+
+    one = types.SimpleNamespace(wait_stream=lambda other: None)
+    properties = types.SimpleNamespace(
+        name="NVIDIA H200", major=9, minor=0, multi_processor_count=132, total_memory=140 << 30, L2_cache_size=60 << 20
+    )
+    stand_ins = {
+        "is_available": lambda: True, "synchronize": synchronize, "_sleep": sleep, "Event": Event, "CUDAGraph": Graph,
+        "graph": capture, "stream": stream, "Stream": lambda: one, "current_stream": lambda: one,
+        "empty_cache": lambda: None, "memory_reserved": lambda device: 10, "max_memory_reserved": lambda device: 1010,
+        "reset_peak_memory_stats": synchronize, "get_device_properties": lambda index: properties,
+        "get_device_capability": lambda device=None: (9, 0), "get_device_name": lambda device=None: "NVIDIA H200",
+    }  # fmt: skip
+    for name, stand_in in stand_ins.items():
+        monkeypatch.setattr(torch.cuda, name, stand_in)
+    monkeypatch.setattr(torch.backends.cudnn, "version", lambda: 91000)
+    monkeypatch.setattr(torch, "cudnn_convolution_relu", _conv_relu, raising=False)
+    monkeypatch.setattr(torch, "cudnn_convolution_add_relu", _conv_add_relu, raising=False)
+    monkeypatch.setattr(empty_kernel, "empty_kernel", _EmptyKernel(state))
+    for module, name, value in [
+        (micro, "CHAIN", (2, 4)), (micro, "COPIES", (1,)), (micro, "SIZE", 64), (micro, "BRIEF", micro.DRY),
+        (baselines, "FULL", baselines.DRY), (ours, "FULL", ours.DRY), (question_module, "WORK", tmp_path),
+        (workloads_module, "WORKLOADS", DRY_RUN), (workloads_module, "DTYPES", ("float32",)),
+        (ours, "EXECUTORS", ("reference",)), (levels, "EXECUTOR", "reference"),
+    ]:  # fmt: skip
+        monkeypatch.setattr(module, name, value)
+    small = cudnn.shapes(True)
+    monkeypatch.setattr(cudnn, "shapes", lambda dry_run: small)
+    monkeypatch.setattr(levels, "machine", lambda device, dtype: Machine("pretended", 790e12, 4.3e12))
+    question_module.question.cache_clear()
+    with OnCuda():
+        yield state
+    question_module.question.cache_clear()
+
+
+def _conv_relu(x, weight, bias, stride, padding, dilation, groups):
+    return F.conv2d(x, weight, bias, stride, padding, dilation, groups).relu()
+
+
+def _conv_add_relu(x, weight, z, alpha, bias, stride, padding, dilation, groups):
+    return (F.conv2d(x, weight, bias, stride, padding, dilation, groups) + alpha * z).relu()
+
+
+class _EmptyKernel:
+    def __init__(self, state):
+        self.state = state
+
+    def __getitem__(self, grid):
+        def launch(out, value, DEPENDENT, num_warps, launch_pdl=False):
+            assert launch_pdl == DEPENDENT and grid == tuple(out.shape)
+            out.fill_(value)
+
+        return launch
+
+
+def inline(job, deadline, keep, environment):
+    """In place of a child process."""
+    missing = set(job.names)
+
+    def emit(row):
+        keep(json.loads(json.dumps(row, allow_nan=False)))
+        missing.discard(row["name"])
+
+    with OnCuda():  # jobs are run in threads, and a mode is of one thread
+        worker.work(job, emit)
+    return missing
+
+
+def report_of(tmp_path, *words):
+    status = main([*words, "--out", str(tmp_path)], child=inline)
+    (path,) = tmp_path.glob("gpu-*.json")
+    return status, read_report(path)
+
+
+def test_micro_measures_launches_copies_products_and_cudnn(gpu, tmp_path):
+    status, report = report_of(tmp_path, "--parts", "micro")
+    rows = {row["name"]: row for row in report["rows"]}
+    assert status == 0 and {row["status"] for row in rows.values()} == {"ok"}
+    assert {"launch", "launch, dependent", "launch of torch's add", "copy 1 MiB", "matrix product TF32"} <= set(rows)
+    assert set(rows["cuDNN b1 8>16 7x5 3x3/2 f32"]["forms"]) == {
+        "conv", "conv, relu", "conv, add, relu", "fused relu", "fused add relu",
+    }  # fmt: skip
+    assert gpu.sleeps > 0 and report["device"]["capability"] == "9.0"
+
+
+def test_a_fused_form_with_wrong_numbers_is_not_timed(gpu, monkeypatch):
+    monkeypatch.setattr(torch, "cudnn_convolution_relu", lambda *given: _conv_relu(*given) * 1.01)
+    monkeypatch.setattr(torch, "cudnn_convolution_add_relu", lambda *given: _conv_add_relu(*given) * float("nan"))
+    row = cudnn.measure(cudnn.ConvShape(1, 8, 8, 6, 4, dtype="float32"), CUDA, micro.DRY)
+    assert set(row["forms"]) == {"conv", "conv, relu", "conv, add, relu"}
+    assert "relative L2 error 1.0e-02" in row["reasons"]["fused relu"] and "nan" in row["reasons"]["fused add relu"]
+
+
+def test_kernels_that_run_out_of_order_are_no_measurement(gpu, monkeypatch, tmp_path):
+    class Idle(_EmptyKernel):
+        def __getitem__(self, grid):
+            return lambda *given, **options: None
+
+    monkeypatch.setattr(empty_kernel, "empty_kernel", Idle(gpu))
+    _, report = report_of(tmp_path, "--parts", "micro", "--only", "launch")
+    (row,) = report["rows"]
+    assert row["status"] == "failed" and "the memory holds [0, 0, 0, 0], not 1" in row["reason"]
+
+
+def test_older_gpus_have_no_dependent_launch(gpu, monkeypatch, tmp_path):
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device=None: (8, 0))
+    _, report = report_of(tmp_path, "--parts", "micro", "--only", "launch, dependent")
+    assert [row["status"] for row in report["rows"]] == ["not run"]
+
+
+def test_baselines_are_checked_and_timed_with_their_graphs(gpu, monkeypatch, tmp_path):
+    monkeypatch.setattr(torch, "compile", lambda module, **options: module)
+    monkeypatch.setattr(baselines, "_MODES", (("default", True), ("reduce-overhead", False)))
+    monkeypatch.setattr(baselines, "_TUNED", (("max-autotune", True),))
+    status, report = report_of(tmp_path, "--parts", "baselines")
+    rows = {row["name"].partition(": ")[2]: row for row in report["rows"]}
+    compiled = {f"torch.compile {mode}" for mode in ("freezing", "reduce-overhead", "max-autotune freezing")}
+    assert status == 0 and set(rows) == {*baselines.EAGER, *compiled}
+    assert all(row["status"] == "ok" and row["memory_bytes"] == 1000 for row in rows.values())
+    graphed = {name for name, row in rows.items() if "replay_p50_us" in row}
+    assert graphed == {"CUDA-graphed eager", "torch.compile freezing"}
+
+
+def test_ours_is_checked_and_timed_with_its_graph(gpu, monkeypatch, tmp_path):
+    monkeypatch.setattr(ours, "bare_replay", lambda fast, x: lambda: None)
+    status, report = report_of(tmp_path, "--parts", "ours")
+    (row,) = report["rows"]
+    assert status == 0 and row["status"] == "ok" and row["executor"] == "reference" and row["levels"] > 20
+    assert row["p50_us"] > row["replay_p50_us"] and row["error"] <= 2 * row["error_torch"]
+
+
+def test_the_bare_graph_is_found_where_a_program_keeps_one(gpu):
+    graph = types.SimpleNamespace(replay=lambda: None)
+
+    class Program:
+        def __init__(self, graph):
+            self.graph = graph
+
+        def run(self, inputs):
+            return inputs
+
+    class Fast:
+        def __init__(self, run):
+            self._program = lambda inputs, leaves, tree: types.SimpleNamespace(run=run)
+
+    assert ours.bare_replay(Fast(Program(graph).run), torch.zeros(1)) is graph.replay
+    assert ours.bare_replay(Fast(Program(None).run), torch.zeros(1)) is None
+    assert ours.bare_replay(Fast(lambda inputs: inputs), torch.zeros(1)) is None
+
+
+def test_levels_are_held_against_the_roofline(gpu, monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr(OptimizedModule, "profile", lambda self, x: [(0, 5.0), (1, 7.5)], raising=False)
+    status, report = report_of(tmp_path, "--parts", "profile")
+    (row,) = report["rows"]
+    assert status == 0 and row["roofline"] == "pretended"
+    assert [(level["level"], level["us"]) for level in row["levels"]] == [(0, 5.0), (1, 7.5)]
+    assert row["levels"][0]["items"] == "1 Conv: 64x32x32" and row["levels"][0]["roofline_us"] > 0
+    assert "2 levels, 12.5 us; roofline" in capsys.readouterr().out
+
+
+def test_a_gpu_that_is_lost_ends_the_child(gpu):
+    rows = []
+
+    def lose(row):
+        rows.append(row)
+        gpu.broken = True
+
+    assert worker.work(Job("micro", ("matrix product TF32", "copy 1 MiB"), ("product:TF32", "copy:1")), lose) is False
+    assert [row["name"] for row in rows] == ["matrix product TF32"]
+
+
+def test_our_failure_is_reported_and_ends_with_a_status(gpu, monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr(ours, "EXECUTORS", ("no such executor",))
+    status, report = report_of(tmp_path, "--parts", "ours")
+    assert status == 1 and report["rows"][0]["status"] == "failed"
+    assert "executor='no such executor' is not known" in capsys.readouterr().out
