@@ -18,12 +18,15 @@ from ..plan import Plan, inference_view, make_plan, named_tensors, unwrap
 from . import op
 from .choose import make_executor
 from .outline import Outlines
+from .results import empty_result
 
 FLOATING = (torch.float64, torch.float32, torch.bfloat16, torch.float16)
 
 
 @dataclass(frozen=True)
-class _Program:
+class Program:
+    """A plan and what its executor made of it: run(tensors in the plan's order) -> results."""
+
     plan: Plan
     run: Any
 
@@ -52,7 +55,7 @@ class OptimizedModule(nn.Module):
 
     def _prepare(self) -> None:
         self._lock = threading.Lock()
-        self._programs: OrderedDict[tuple, _Program] = OrderedDict()
+        self._programs: OrderedDict[tuple, Program] = OrderedDict()
         object.__setattr__(self, "_view", inference_view(self.original))  # not a submodule
         self._outlines = Outlines(self._view)
         tensors = named_tensors(self.original)
@@ -74,16 +77,21 @@ class OptimizedModule(nn.Module):
 
     def plan_for(self, *inputs: Any) -> Plan:
         """The Plan for inputs of these shapes (tensors, or lists of them; their data is not read)."""
-        leaves, tree = pytree.tree_flatten(inputs)
-        return self._program(inputs, leaves, tree).plan
+        return self.program_for(*inputs).plan
 
-    def _program(self, inputs: Sequence[Any], leaves: Sequence[Tensor], tree: Any) -> _Program:
-        key = (tree, tuple(tuple(x.shape) for x in leaves))
+    def program_for(self, *inputs: Any) -> Program:
+        """The Plan for inputs of these shapes with the function that plays it."""
+        leaves: list[Tensor] = []
+        structure = op.describe(inputs, leaves)
+        return self._program(inputs, leaves, structure)
+
+    def _program(self, inputs: Sequence[Any], leaves: Sequence[Tensor], structure: str) -> Program:
+        key = (structure, *[x.shape for x in leaves])
         with self._lock:
             program = self._programs.get(key)
             if program is None:
                 plan = make_plan(self._view, *inputs)
-                program = self._programs[key] = _Program(plan, self.executor.prepare(plan))
+                program = self._programs[key] = Program(plan, self.executor.prepare(plan))
                 if len(self._programs) > self.executor.max_plans:  # the least recently used one goes
                     self._programs.popitem(last=False)
             else:
@@ -93,23 +101,23 @@ class OptimizedModule(nn.Module):
     def forward(self, *inputs: Any) -> Any:
         if torch.compiler.is_compiling() or dispatch_modes():
             return op.call(self, inputs)
-        leaves, tree = pytree.tree_flatten(inputs)
+        leaves: list[Tensor] = []
+        structure = op.describe(inputs, leaves)
         if leaves and type(leaves[0]) is not Tensor:  # a fake or wrapped tensor
             return op.call(self, inputs)
         self._check_inputs(leaves)
         if torch.is_grad_enabled() and any(x.requires_grad for x in leaves):
             warn_gradient()
             return self.original(*inputs)
-        results, output_tree = self._play(inputs, leaves, tree)
+        results, output_tree = self._play(inputs, leaves, structure)
         return pytree.tree_unflatten(results, output_tree)
 
-    def _play(self, inputs: Sequence[Any], leaves: Sequence[Tensor], tree: Any) -> tuple[list[Tensor], Any]:
-        """The results in order, and how they nest."""
-        program = self._program(inputs, leaves, tree)
+    def _play(self, inputs: Sequence[Any], leaves: Sequence[Tensor], structure: str) -> tuple[list[Tensor], Any]:
+        """The results in order, and how they nest. leaves, structure: of the inputs, as `op.describe` gives them."""
+        program = self._program(inputs, leaves, structure)
         with torch.inference_mode():
             results = program.run(leaves)
         first = leaves[0]
-        # Outside inference mode: what the caller gets may be used in later autograd work.
         results = [empty_result(y.shape, first).copy_(y) for y in results]
         # Last, while a GPU is at work: a thousand weights take the host a tenth of a millisecond.
         if self._versions() != self._seen:
@@ -119,18 +127,17 @@ class OptimizedModule(nn.Module):
             )
         return results, program.plan.output_tree
 
-    def _check_inputs(self, leaves: Sequence[Any]) -> None:
+    def _check_inputs(self, leaves: Sequence[Tensor]) -> None:
         if not leaves:
             raise TypeError("the network was called without an input")
         for x in leaves:
-            if not isinstance(x, Tensor):
-                raise TypeError(f"inputs must be tensors, or lists of them, not {type(x).__name__}")
             if x.dtype not in FLOATING:
                 raise TypeError(f"the input is {x.dtype}, but must be floating point: convert it, e.g. x.float() / 255")
             if x.device != self.device:
                 raise ValueError(f"the input is on {x.device}, but the network is on {self.device}: move one of them")
-            if x.dim() == 0 or (isinstance(x.shape[0], int) and x.shape[0] == 0):  # a symbol may have no number yet
-                raise ValueError(f"the input has shape {tuple(x.shape)}: a batch needs at least one image")
+            shape = x.shape
+            if not shape or (isinstance(shape[0], int) and shape[0] == 0):  # a symbol may have no number yet
+                raise ValueError(f"the input has shape {tuple(shape)}: a batch needs at least one image")
 
     def _apply(self, fn, recurse=True):
         """`.to()`, `.float()` and the like act on the original's tensors; what was packed is made anew."""
@@ -153,15 +160,6 @@ class OptimizedModule(nn.Module):
 
     def extra_repr(self) -> str:
         return f"optimized {type(self.original).__name__}, dtype={self.dtype}, executor={self.executor.name}"
-
-
-def empty_result(shape: Sequence[int], like: Tensor) -> Tensor:
-    """Room for a result: a tensor of the caller's in the dtype, device and memory format of the first input."""
-    layout = torch.contiguous_format
-    both_maps = like.dim() == len(shape) == 4
-    if both_maps and not like.is_contiguous() and like.is_contiguous(memory_format=torch.channels_last):
-        layout = torch.channels_last
-    return torch.empty(shape, dtype=like.dtype, device=like.device, memory_format=layout)
 
 
 _warned = False

@@ -28,6 +28,8 @@ import torch
 from torch import Tensor
 from torch.utils import _pytree as pytree
 
+from .results import empty_result
+
 if TYPE_CHECKING:
     from .module import OptimizedModule
 
@@ -99,16 +101,14 @@ def _nest(structure: str, leaves: Sequence[Tensor]) -> tuple[Any, ...]:
 
 
 def _run(inputs: list[Tensor], network: str, structure: str) -> list[Tensor]:
-    module, arguments = _find(network), _nest(structure, inputs)
+    module = _find(network)
     module._check_inputs(inputs)
-    results, output_tree = module._play(arguments, inputs, pytree.tree_structure(arguments))
+    results, output_tree = module._play(_nest(structure, inputs), inputs, structure)
     module._outlines.note(structure, output_tree)
     return results
 
 
 def _run_fake(inputs: list[Tensor], network: str, structure: str) -> list[Tensor]:
-    from .module import empty_result
-
     module = _find(network)
     module._check_inputs(inputs)
     shapes = module._outlines.result_shapes(structure, partial(_nest, structure), inputs)
