@@ -13,7 +13,7 @@ import torch
 from .coco_scorer import NMS, CocoScorer
 from .detections import find_detections, read_detections
 from .nms import OKS_THRE
-from .samples import PoseSample, field, read_json
+from .samples import PoseSample, field, is_numbers, read_json
 
 _WANTED = (
     "download 2017 Val images and 2017 Train/Val annotations from https://cocodataset.org/#download and unpack them to "
@@ -90,11 +90,14 @@ class CocoKeypoints:
     @property
     def notes(self) -> list[str]:
         """What a reader of the scores must know."""
-        notes = [f"person boxes: {self.box_source}"]
         if self.box_source == "annotations":
             notes = ["person boxes: the annotated ones; the papers' are a detector's, which score lower"]
+            why = "without area or outside their picture"
+        else:
+            notes = [f"person boxes: {self.box_source}"]
+            why = "without area or with numbers that are not finite"
         if self._skipped:
-            notes.append(f"{self._skipped} boxes without area or with numbers that are not finite were left out")
+            notes.append(f"{self._skipped} boxes {why} were left out")
         if not self.has_annotations:
             notes.append(f"{self.split} has no public annotations: hand the results in to COCO's server")
         return notes
@@ -135,7 +138,7 @@ def _checked(data: Any, path: Path) -> dict[str, Any]:
             raise ValueError(f"{where} has the category {entry['category_id']}, which the file does not list")
         if entry["image_id"] not in images:
             raise ValueError(f"{where} is of image {entry['image_id']}, which the file does not list")
-        if len(entry["bbox"]) != 4 or not all(map(math.isfinite, entry["bbox"])):
+        if not is_numbers(entry["bbox"], 4) or not all(map(math.isfinite, entry["bbox"])):
             raise ValueError(f"{where} has the box {entry['bbox']}; four finite numbers are needed")
         entry.setdefault("iscrowd", 0)
     return data
@@ -158,8 +161,8 @@ def _people(data: dict[str, Any], person: int, path: Path) -> dict[int, list[dic
         if entry["category_id"] != person:
             continue
         where = f"{path}: annotation {entry['id']}"
-        if len(field(entry, "keypoints", where)) != numbers:
-            raise ValueError(f"{where} has {len(entry['keypoints'])} numbers for keypoints; {numbers} are needed")
+        if not is_numbers(field(entry, "keypoints", where), numbers):
+            raise ValueError(f"{where} has keypoints that are not {numbers} numbers: x, y and visibility of each")
         entry.setdefault("num_keypoints", sum(seen > 0 for seen in entry["keypoints"][2::3]))
         people.setdefault(entry["image_id"], []).append(entry)
     return people

@@ -6,7 +6,7 @@ import math
 import os
 from pathlib import Path
 
-from .samples import field, read_json
+from .samples import field, is_numbers, read_json
 
 _WANTED = (
     "a file of detections, such as COCO_val2017_detections_AP_H_56_person.json, which the README of "
@@ -45,10 +45,13 @@ def read_detections(
         image, category, box, score = (
             field(entry, name, f"{path}: detection {place}") for name in ("image_id", "category_id", "bbox", "score")
         )
+        if not is_numbers(box, 4) or not is_numbers([score], 1):
+            raise ValueError(
+                f"{path}: detection {place} has the box {box} and the score {score}; x, y, width, height and a number "
+                "are needed"
+            )
         if category != _PERSON or score < threshold:
             continue
-        if len(box) != 4:
-            raise ValueError(f"{path}: detection {place} has the box {box}; x, y, width, height are needed")
         if all(map(math.isfinite, (*box, score))) and min(box[2:]) >= 0 and max(box[2:]) > 0:
             boxes.setdefault(image, []).append((*box, score))
         else:

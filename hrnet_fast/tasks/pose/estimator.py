@@ -83,7 +83,7 @@ class PoseEstimator:
             raise ValueError(f"detector {detector!r} is neither 'torchvision' nor a function from a picture to boxes")
         self.flip_test, self.decode, self.nms, self.batch_size = flip_test, decode, nms, batch_size
         self.shift = decode != "udp" if shift is None else shift
-        self.blur = blur or (17 if self.network.input_size[0] >= 384 else 11)
+        self.blur = (17 if self.network.input_size[0] >= 384 else 11) if blur is None else blur
 
     def __call__(self, image: Source, boxes: Any = None, *, stages: Stages | None = None) -> list[Person]:
         """The people of one picture, in the order of their boxes (with `nms`, by falling score).

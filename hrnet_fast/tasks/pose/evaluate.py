@@ -92,4 +92,6 @@ def _notes(estimator: PoseEstimator, dataset: CocoKeypoints | Mpii, images: int)
         yield "the weights are random, as none were given, so the scores mean nothing"
     if images < len(dataset):
         yield f"only the first {images} of {len(dataset)}"
+    if not estimator.flip_test and paper_row(estimator.network.name, dataset.name, dataset.split):
+        yield "without the flip test, which the paper's row has"
     yield from dataset.notes

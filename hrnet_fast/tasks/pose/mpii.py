@@ -13,7 +13,7 @@ from torch import Tensor
 
 from .boxes import Regions
 from .pckh import pckh
-from .samples import PoseSample, field, read_json
+from .samples import PoseSample, field, is_numbers, read_json
 
 _WANTED = (
     "download the images from http://human-pose.mpi-inf.mpg.de to ROOT/images/*.jpg, and valid.json and gt_valid.mat, "
@@ -110,11 +110,11 @@ def _read_truth(path: Path) -> dict[str, Any]:
 def _box(person: Any, where: str) -> list[float]:
     """x, y, width, height of the square that is widened by 1.25, pixels from 0: _get_db of lib/dataset/mpii.py."""
     field(person, "image", where)
-    center, scale = field(person, "center", where), float(field(person, "scale", where))
-    if len(center) != 2:
+    center, scale = field(person, "center", where), field(person, "scale", where)
+    if not is_numbers(center, 2):
         raise ValueError(f"{where} has the center {center}; x and y are needed")
+    if not is_numbers([scale], 1) or not scale > 0:
+        raise ValueError(f"{where} has the scale {scale}; a number above 0 is needed")
     x, y = center
-    if scale <= 0:
-        raise ValueError(f"{where} has the scale {scale}; it must be above 0")
     side = scale * _SCALE
     return [x - 1 - side / 2, y + _DOWN * scale - 1 - side / 2, side, side]

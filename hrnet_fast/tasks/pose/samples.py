@@ -47,6 +47,11 @@ def read_json(path: Path, wanted: str) -> Any:
         raise ValueError(f"{path} is no JSON, or is cut off: {error}") from None
 
 
+def is_numbers(values: Any, count: int) -> bool:
+    """Whether `values`, read from JSON, is a list of `count` numbers; NaN is one."""
+    return isinstance(values, list) and len(values) == count and all(isinstance(v, (int, float)) for v in values)
+
+
 def field(entry: Any, name: str, where: str) -> Any:
     """entry[name]. ValueError, with `where`, if it is not there."""
     if not isinstance(entry, dict) or name not in entry:

@@ -225,8 +225,9 @@ BAD = {
     "unknown-image": (put("image_id", 8), "annotation 1 is of image 8, which the file does not list"),
     "short-keypoints": (
         put("keypoints", [1, 2, 3]),
-        "annotation 1 has 3 numbers for keypoints; 51 are needed",
+        "annotation 1 has keypoints that are not 51 numbers: x, y and visibility of each",
     ),
+    "words-for-a-box": (put("bbox", ["a"] * 4), "annotation 1 has the box ['a', 'a', 'a', 'a']; four finite numbers"),
     "nan-box": (put("bbox", [1, 2, float("nan"), 4]), "annotation 1 has the box [1, 2, nan, 4]; four finite numbers"),
     "no-people": (put("name", "dog", "categories"), "has no category 'person', only 'dog', 'car'"),
     "no-images": (lambda data: data["images"].clear(), "lists no images: there is nothing to evaluate"),
@@ -268,8 +269,9 @@ def test_a_cut_off_file_gets_one_sentence(root):
         ({"a": 1}, "is not a list of detections"),
         ([{"image_id": 1, "category_id": 1, "bbox": [1, 2, 3, 4]}], "detection 0 has no 'score'"),
         ([{"image_id": 1, "category_id": 1, "bbox": [1, 2, 3], "score": 1}], "detection 0 has the box [1, 2, 3]"),
+        ([{"image_id": 1, "category_id": 1, "bbox": [1, 2, 3, 4], "score": "high"}], "and the score high; x, y, width"),
     ],
-    ids=["no-list", "no-score", "short-box"],
+    ids=["no-list", "no-score", "short-box", "word-score"],
 )
 def test_bad_detections_get_one_sentence(root, rows, sentence):
     with pytest.raises(ValueError) as caught:
@@ -287,4 +289,4 @@ def test_people_with_impossible_boxes_are_left_out_and_counted(tmp_path):
     ]
     dataset = CocoKeypoints(write_coco(tmp_path / "coco", data))
     assert list(dataset)[1].boxes.tolist() == [[100, 20, 54, 59], [150, 100, 9, 19]]
-    assert dataset.notes[1] == "3 boxes without area or with numbers that are not finite were left out"
+    assert dataset.notes[1] == "3 boxes without area or outside their picture were left out"

@@ -118,7 +118,7 @@ def test_other_bad_files_get_one_sentence(root):
     path = root / "annot" / "valid.json"
     for text, sentence in {
         "[]": "valid.json lists no people: there is nothing to evaluate",
-        json.dumps([entries[0] | {"scale": 0}]): r"valid.json: person 0 has the scale 0.0; it must be above 0",
+        json.dumps([entries[0] | {"scale": 0}]): r"valid.json: person 0 has the scale 0; a number above 0 is needed",
         json.dumps([entries[0] | {"center": [1]}]): r"valid.json: person 0 has the center \[1\]; x and y are needed",
     }.items():
         path.write_text(text)
