@@ -80,7 +80,7 @@ def main(folder: Path) -> None:
     faces = [face(7, 98), face(3, 68), face(10, 29, illumination=False), face(13, 19)]
     sheets = {
         "pose": [[people(seed) for seed in (5, 1, 8)]],
-        "segmentation": [street(0), places, parsing],
+        "segmentation": [street(5), places, parsing],
         "landmarks": [faces],
         "classification": [[shown(label, seed) for label, seed in enumerate((5, 4, 7, 1))]],
     }

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from .drawing_library import opencv
+from .optional import opencv
 
 Point = tuple[float, float]  # (x, y) pixels; (0, 0) is the centre of the first pixel
 Colour = tuple[float, float, float]  # red, green, blue, 0 to 255
@@ -87,7 +87,7 @@ class Canvas:
         self,
         window: tuple[slice, slice],
         alpha: np.ndarray,  # float32 (h, w), 0 to 1
-        colour: np.ndarray | Colour,  # float32 (3, h, w), or one colour
+        colour: Sequence[np.ndarray] | Colour,  # three planes, float32 (h, w), or one colour
         owner: int | None = None,
         part: int = 0,
         depth: np.ndarray | float = 0.0,
@@ -158,9 +158,9 @@ class Canvas:
         cosine, sine = math.cos(math.radians(angle)), math.sin(math.radians(angle))
         u, v = (x * cosine + y * sine) / rx, (y * cosine - x * sine) / ry
         away = np.sqrt(u * u + v * v)
-        alpha = np.clip((1 - away) * (min(rx, ry) / softness) + 0.5, 0, 1) * opacity
+        alpha = _share((1 - away) * (min(rx, ry) / softness) + 0.5) * opacity
         height = np.sqrt(np.maximum(1 - away * away, 0))
-        paint: np.ndarray | Colour = colour
+        paint: Sequence[np.ndarray] | Colour = colour
         if shaded:
             paint = _lit(colour, u * cosine - v * sine, u * sine + v * cosine, height)
         self.paint(window, alpha.astype(np.float32), paint, owner, part, depth + bulge * height)
@@ -194,18 +194,18 @@ class Canvas:
         length = math.hypot(end[0] - start[0], end[1] - start[1])
         ax, ay = ((end[0] - start[0]) / length, (end[1] - start[1]) / length) if length > 1e-6 else (0.0, 1.0)
         along, across = x * ax + y * ay, y * ax - x * ay
-        share = np.clip(along / max(length, 1e-6), 0, 1)
+        share = _share(along / max(length, 1e-6))
         radius = _profile(share, radii)
         u = across / radius
         v = (along - share * length) * cap / radius
         away2 = u * u + v * v
-        alpha = np.clip((1 - np.sqrt(away2)) * radius + 0.5, 0, 1).astype(np.float32)
+        alpha = _share((1 - np.sqrt(away2)) * radius + 0.5).astype(np.float32)
         height = np.sqrt(np.maximum(1 - away2, 0))
-        base: np.ndarray | Colour = colour
+        base: Sequence[np.ndarray] | Colour = colour
         if stripes is not None:
             second, period, lengthwise = stripes
             wave = np.mod((across if lengthwise else along) / period, 1.0) < 0.45
-            base = np.stack([np.where(wave, np.float32(a), np.float32(b)) for a, b in zip(second, colour)])
+            base = [np.where(wave, np.float32(a), np.float32(b)) for a, b in zip(second, colour)]
         depth = depths[0] + share * (depths[1] - depths[0]) + flatness * radius * height
         if not domed:
             v, height = 0.0 * v, np.sqrt(np.maximum(1 - u * u, 0))
@@ -227,11 +227,17 @@ def _profile(share: np.ndarray, radii: Sequence[float]) -> np.ndarray:
     floor = [max(float(radius), 1e-3) for radius in radii]
     if len(floor) == 2:
         return np.float32(floor[0]) + share * np.float32(floor[1] - floor[0])
-    return np.interp(share, np.linspace(0, 1, len(floor)), floor).astype(np.float32)
+    steps = [step / (len(floor) - 1) for step in range(len(floor))]
+    return np.interp(share, steps, floor).astype(np.float32)
 
 
-def _lit(colour: np.ndarray | Colour, nx: np.ndarray, ny: np.ndarray, nz: np.ndarray) -> np.ndarray:
-    """The colour of a matt surface with the normal (nx, ny, nz) under LIGHT, float32 (3, h, w)."""
+def _share(values: np.ndarray) -> np.ndarray:
+    """Clipped to 0 to 1; on pieces this small the checks of np.clip cost more than its work."""
+    return np.maximum(np.minimum(values, 1), 0)
+
+
+def _lit(colour: Sequence[np.ndarray] | Colour, nx: np.ndarray, ny: np.ndarray, nz: np.ndarray) -> list[np.ndarray]:
+    """The planes of a matt surface of that colour, with the normal (nx, ny, nz), under LIGHT; float32 (h, w)."""
     facing = np.maximum(nx * LIGHT[0] + ny * LIGHT[1] + nz * LIGHT[2], 0)
     shade = (AMBIENT + (1.12 - AMBIENT) * facing).astype(np.float32)
-    return np.stack([shade * (value if isinstance(value, np.ndarray) else np.float32(value)) for value in colour])
+    return [shade * (value if isinstance(value, np.ndarray) else np.float32(value)) for value in colour]

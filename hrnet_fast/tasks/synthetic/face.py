@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from .canvas import LIGHT, Canvas, Colour
-from .drawing_library import opencv
 from .face_shape import FacePose, FaceShape, brow, eye, jaw, landmarks, mask, mouth, nose, pupil, skull
+from .optional import opencv
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,7 @@ def _lit_hull(canvas: Canvas, colour: Colour, place: FacePlace, outline: np.ndar
     u, v = np.float32(0.86) * u[None, :], np.float32(0.80) * v[:, None]
     height = np.sqrt(np.maximum(0.05, 1 - u * u - v * v))
     shade = 0.50 + 0.60 * np.maximum(u * LIGHT[0] + v * LIGHT[1] + height * LIGHT[2], 0)
-    lit = np.stack([shade.astype(np.float32) * np.float32(value) for value in colour])
+    lit = [shade.astype(np.float32) * np.float32(value) for value in colour]
     canvas.paint(window, _cover_of(window, outline), lit, number, depth=height * np.float32(place.unit))
 
 

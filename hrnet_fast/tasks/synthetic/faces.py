@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
-from .files import check_count, scene_seed, write_bytes, write_picture, write_text
+from .files import check_count, replacing, scene_seed, write_picture, write_text
+from .optional import h5py
 from .portraits import ATTRIBUTES, FaceTruth, face_scene
 
 LAYOUTS = ("original", "official")
@@ -107,30 +107,30 @@ def write_cofw(
     IsT (IsTr for train): cells with the pictures; phisT: x, y and occlusion of the points; bboxesT: their boxes, x, y,
     width, height.
     """
-    try:
-        import h5py
-    except ImportError as error:
-        raise ImportError('writing COFW\'s .mat file needs h5py: pip install "hrnet_fast[tasks]"') from error
     if split not in ("train", "test"):
         raise ValueError(f"COFW has no split {split!r}; choose train or test")
     check_count(images)
-    end = {"train": "Tr", "test": "T"}[split]
-    content, points, boxes = io.BytesIO(), [], []
-    with h5py.File(content, "w", userblock_size=512) as file:
-        cells = file.create_dataset(f"Is{end}", (1, images), h5py.ref_dtype)
-        for index in range(images):
-            picture, face = face_scene(scene_seed(seed, index), size, photographs)
-            # Matlab lays columns out first, so HDF5 sees (3, W, H).
-            cells[0, index] = file.create_dataset(f"#refs#/{index}", data=picture.T).ref
-            marks = face.points(29)
-            points.append(np.concatenate([marks[:, 0], marks[:, 1], face.occluded(29)]))
-            left, top, right, bottom = (*marks.min(axis=0), *marks.max(axis=0))
-            boxes.append([left, top, right - left, bottom - top])
-        file[f"phis{end}"] = np.stack(points, axis=1)
-        file[f"bboxes{end}"] = np.stack(boxes, axis=1)
-    header = b"MATLAB 7.3 MAT-file, drawn by hrnet_fast".ljust(124) + b"\x00\x02IM"
-    write_bytes(Path(root, f"COFW_{split}_color.mat"), header + content.getvalue()[len(header) :])
+    end, points, boxes = {"train": "Tr", "test": "T"}[split], [], []
+    hdf5 = h5py()
+    with replacing(Path(root, f"COFW_{split}_color.mat")) as path:
+        with hdf5.File(path, "w", userblock_size=512) as file:
+            cells = file.create_dataset(f"Is{end}", (1, images), hdf5.ref_dtype)
+            for index in range(images):
+                picture, face = face_scene(scene_seed(seed, index), size, photographs)
+                # Matlab lays columns out first, so HDF5 sees (3, W, H).
+                cells[0, index] = file.create_dataset(f"#refs#/{index}", data=picture.T).ref
+                marks = face.points(29)
+                points.append(np.concatenate([marks[:, 0], marks[:, 1], face.occluded(29)]))
+                boxes.append(np.concatenate([marks.min(axis=0), np.ptp(marks, axis=0)]))
+            file[f"phis{end}"] = np.stack(points, axis=1)
+            file[f"bboxes{end}"] = np.stack(boxes, axis=1)
+        with path.open("r+b") as file:
+            file.write(_MATLAB)
     return Path(root)
+
+
+# Matlab's header: 124 bytes of text, the version 2.0 and the byte order.
+_MATLAB = b"MATLAB 7.3 MAT-file, drawn by hrnet_fast".ljust(124) + b"\x00\x02IM"
 
 
 def write_aflw(

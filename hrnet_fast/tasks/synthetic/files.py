@@ -5,22 +5,32 @@ from __future__ import annotations
 import io
 import json
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 
+from .optional import pillow
+
 QUALITY = 92  # of JPEG pictures; fine enough that colours change by a few grey levels
 
 
-def write_bytes(path: Path, content: bytes) -> None:
-    """Through a file beside it, so that an interrupted run leaves no half of it."""
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A file beside `path` to write to, which takes its place at the end; an interrupted run leaves no half of it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(f".{path.name}.part")
     try:
-        beside.write_bytes(content)
+        yield beside
         os.replace(beside, path)
     finally:
         beside.unlink(missing_ok=True)
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    with replacing(path) as beside:
+        beside.write_bytes(content)
 
 
 def write_text(path: Path, lines: list[str]) -> None:
@@ -33,12 +43,10 @@ def write_json(path: Path, content: object) -> None:
 
 def write_picture(path: Path, pixels: np.ndarray) -> None:
     """uint8 (H, W), (H, W, 3) or (H, W, 4), or uint16 (H, W): the format is that of the name (.jpg, .JPEG, .png)."""
-    from PIL import Image
-
     content = io.BytesIO()
     jpeg = path.suffix.lower() in (".jpg", ".jpeg")
     options = {"format": "JPEG", "quality": QUALITY} if jpeg else {"format": "PNG", "compress_level": 4}
-    Image.fromarray(pixels).save(content, **options)
+    pillow().fromarray(pixels).save(content, **options)
     write_bytes(path, content.getvalue())
 
 

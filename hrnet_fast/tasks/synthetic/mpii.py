@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from .files import check_count, scene_seed, write_bytes, write_json, write_picture
+from .optional import scipy_io
 from .people import PersonTruth, figure_scene
 
 # dataset_joints of gt_valid.mat, in the order of the joints.
@@ -34,7 +35,7 @@ def write_mpii(
     """
     check_count(images)
     root = Path(root)
-    entries, people = [], []
+    entries, marks, heads = [], [], []
     for index in range(images):
         picture, found = figure_scene(scene_seed(seed, index), size, photographs=photographs, crowds=False)
         name = f"{index + 1:09d}.jpg"
@@ -42,9 +43,12 @@ def write_mpii(
         for person in found:
             if (person.mpii[:, 2] > 0).any():
                 entries.append(_entry(person, name))
-                people.append(person)
+                marks.append(person.mpii)
+                heads.append(person.head)
+    if not entries:
+        raise ValueError(f"nobody can be seen in pictures of {size[0]} x {size[1]}: MPII needs larger ones, or more")
     write_json(root / "annot" / f"{split}.json", entries)
-    write_bytes(root / "annot" / f"gt_{split}.mat", _truth(people))
+    write_bytes(root / "annot" / f"gt_{split}.mat", _truth(marks, heads))
     return root
 
 
@@ -61,23 +65,19 @@ def _entry(person: PersonTruth, name: str) -> dict[str, object]:
     }
 
 
-def _truth(people: list[PersonTruth]) -> bytes:
-    try:
-        from scipy.io import savemat
-    except ImportError as error:
-        raise ImportError('writing MPII\'s .mat file needs SciPy: pip install "hrnet_fast[tasks]"') from error
-    marks = np.stack([person.mpii for person in people], axis=-1)
-    heads = np.stack([np.reshape(person.head, (2, 2)) + 1 for person in people], axis=-1)
+def _truth(marks: list[np.ndarray], heads: list[tuple[float, float, float, float]]) -> bytes:
+    joints = np.stack(marks, axis=-1)
+    corners = np.stack([np.reshape(head, (2, 2)) + 1 for head in heads], axis=-1)
     names = np.empty((1, len(JOINTS)), object)
     names[0] = JOINTS
     content = io.BytesIO()
-    savemat(
+    scipy_io().savemat(
         content,
         {
             "dataset_joints": names,
-            "jnt_missing": (marks[:, 2] == 0).astype(np.float64),
-            "pos_gt_src": np.where(marks[:, 2:] > 0, marks[:, :2] + 1, 0.0),
-            "headboxes_src": heads,
+            "jnt_missing": (joints[:, 2] == 0).astype(np.float64),
+            "pos_gt_src": np.where(joints[:, 2:] > 0, joints[:, :2] + 1, 0.0),
+            "headboxes_src": corners,
         },
     )
     return _HEADER.ljust(116).encode() + content.getvalue()[116:]

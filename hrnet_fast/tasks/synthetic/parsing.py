@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from .files import check_count, scene_seed, write_bytes, write_picture, write_text
+from .optional import scipy_io
 from .scenes import parsing_scene, place_scene
 
 LAYOUTS = ("masks", "original")
@@ -73,13 +74,9 @@ def write_pascal_context(
 
 
 def _label_map(labels: np.ndarray) -> bytes:
-    try:
-        from scipy.io import savemat
-    except ImportError as error:
-        raise ImportError('writing .mat files needs SciPy: pip install "hrnet_fast[tasks]"') from error
     from ..segmentation.pascal_context import CONTEXT_IDS  # here, since it needs torch and nothing else here does
 
     content = io.BytesIO()
-    savemat(content, {"LabelMap": np.array([0, *CONTEXT_IDS], np.uint16)[labels]}, do_compression=True)
+    scipy_io().savemat(content, {"LabelMap": np.array([0, *CONTEXT_IDS], np.uint16)[labels]}, do_compression=True)
     # SciPy writes the date into the first 116 bytes, which are free text.
     return b"MATLAB 5.0 MAT-file, drawn by hrnet_fast".ljust(116) + content.getvalue()[116:]

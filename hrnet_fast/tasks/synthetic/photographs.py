@@ -13,9 +13,10 @@ from pathlib import Path
 
 import numpy as np
 
-from .drawing_library import opencv
+from .optional import opencv, pillow
 
 SUFFIXES = {".bmp", ".jpeg", ".jpg", ".png", ".webp"}
+LEAST_SIDE = 32  # pixels; in smaller pictures hardly anything can be told apart
 # Of the portrait, 512 x 600 pixels: (left, top, right, bottom) of what shows no person.
 _FREE_OF_PEOPLE = ((0, 0, 138, 350), (388, 0, 512, 360))
 
@@ -32,8 +33,11 @@ def background(rng: random.Random, size: tuple[int, int], folder: str | Path | N
 
     rng decides everything, by a number of draws that is the same for every source; size: (H, W).
     folder: photographs to use instead, which should show none of what the generator annotates.
-    Errors: FileNotFoundError if the folder holds no photograph.
+    Errors: ValueError for a size below LEAST_SIDE and for a file that cannot be read; FileNotFoundError if the folder
+    holds no photograph.
     """
+    if min(size) < LEAST_SIDE:
+        raise ValueError(f"the size is {size[0]} x {size[1]}; pictures need at least {LEAST_SIDE} pixels a side")
     cv2 = opencv()
     which, left, top, share, hue, warmth, gain, blur = (rng.random() for _ in range(8))
     mirror = rng.random() < 0.5
@@ -98,10 +102,11 @@ def _texture(seed: int, size: tuple[int, int]) -> np.ndarray:
 
 @functools.lru_cache(maxsize=8)
 def _read(path: Path) -> np.ndarray:
-    from PIL import Image
-
-    with Image.open(path) as image:
-        return np.asarray(image.convert("RGB"))
+    try:
+        with pillow().open(path) as image:
+            return np.asarray(image.convert("RGB"))
+    except OSError as error:
+        raise ValueError(f"{path} cannot be read as a photograph ({error}): remove it from the folder") from None
 
 
 def _files(folder: Path) -> list[Path]:

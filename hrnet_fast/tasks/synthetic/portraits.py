@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 
 from .canvas import Canvas
-from .drawing_library import opencv
 from .face import FaceLook, FacePlace, draw_face, hidden_landmarks
 from .face_shape import SCHEMES, FacePose, random_shape
+from .optional import opencv
 from .outfits import CLOTH, HAIR, SKIN
 from .photographs import background
 

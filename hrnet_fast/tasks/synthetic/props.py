@@ -13,8 +13,9 @@ LEAVES = ((70, 110, 48), (92, 128, 56), (58, 96, 60), (120, 132, 60))
 
 
 def foliage(canvas: Canvas, rng: random.Random, owner: int, middle: Point, radius: float, colour: Colour) -> None:
-    """A crown of leaves: lit balls of several sizes."""
-    for ball in range(14 if radius > 14 else 7):
+    """A crown of leaves: lit balls of several sizes, fewer where they are small."""
+    rng = random.Random(rng.randrange(2**31))  # its own, so that what follows does not hang on their number
+    for ball in range(14 if radius > 36 else 8 if radius > 10 else 5):
         angle, away = 6.283 * rng.random(), rng.random() ** 0.5
         place = (middle[0] + radius * away * np.cos(angle), middle[1] + 0.8 * radius * away * np.sin(angle))
         size = radius * rng.uniform(0.3, 0.55)

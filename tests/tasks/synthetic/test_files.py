@@ -3,6 +3,7 @@
 import contextlib
 import io
 import json
+import sys
 
 import numpy as np
 import pytest
@@ -156,6 +157,14 @@ def test_mpii_scores_100_with_its_own_joints(tmp_path):
     assert result["Mean"] == pytest.approx(100.0)
 
 
+def test_mpii_without_anybody_is_one_sentence(tmp_path, monkeypatch):
+    from hrnet_fast.tasks.synthetic import mpii
+
+    monkeypatch.setattr(mpii, "figure_scene", lambda *_, **__: (np.zeros((*SIZE, 3), np.uint8), []))
+    with pytest.raises(ValueError, match="nobody can be seen in pictures of 161 x 221"):
+        write_mpii(tmp_path, 2, 0, SIZE)
+
+
 @pytest.mark.parametrize("layout", ["original", "official"])
 def test_wflw_in_both_layouts(layout, tmp_path):
     write_wflw(tmp_path, IMAGES, 2, SIZE, layout=layout)
@@ -217,7 +226,7 @@ def test_cofw_and_aflw(tmp_path):
 
 
 def test_cofw_is_a_matlab_file(tmp_path):
-    content = (write_cofw(tmp_path, 1, 0, (32, 40)) / "COFW_test_color.mat").read_bytes()
+    content = (write_cofw(tmp_path, 1, 0, (64, 72)) / "COFW_test_color.mat").read_bytes()
     assert content.startswith(b"MATLAB 7.3 MAT-file")
     assert content[124:128] == b"\x00\x02IM"
     assert content[512:516] == b"\x89HDF"
@@ -299,3 +308,18 @@ def test_a_full_disk_leaves_no_half_file(tmp_path, monkeypatch):
         files.write_json(path, [2])
     assert json.loads(path.read_text()) == [1]
     assert [entry.name for entry in tmp_path.iterdir()] == ["a.json"]
+
+
+@pytest.mark.parametrize(
+    ("package", "write", "sentence"),
+    [
+        ("cv2", write_coco, "drawing needs OpenCV: pip install"),
+        ("PIL.Image", write_lip, "pictures need Pillow: pip install"),
+        ("scipy.io", write_mpii, "Matlab's files need SciPy: pip install"),
+        ("h5py", write_cofw, "Matlab's files need h5py: pip install"),
+    ],
+)
+def test_a_missing_package_is_one_sentence(package, write, sentence, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(RuntimeError, match=sentence):
+        write(tmp_path, 1, 0, (96, 128))
