@@ -16,6 +16,8 @@ args = parser.parse_args()
 
 picture = args.picture if args.picture else figure_scene(seed=2)[0]
 classifier = Classifier(args.model, args.weights, names=args.names)
+if classifier.network.random_weights:
+    print("no --weights were given, so they are random and the results mean nothing")
 classes = classifier(picture, top=5)
 for entry in classes:
     print(f"{entry.label}: {entry.probability:.1%}")

@@ -20,6 +20,8 @@ if picture is None:
     boxes = [(left, top, right - left, bottom - top)]
 
 estimator = LandmarkEstimator(args.model, args.weights)
+if estimator.network.random_weights:
+    print("no --weights were given, so they are random and the results mean nothing")
 faces = estimator(picture, boxes)
 for face in faces:
     print(f"{len(face.points)} points, mean score {face.score:.2f}, the first at {face.points[0].tolist()}")

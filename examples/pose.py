@@ -19,6 +19,8 @@ if picture is None:
     boxes = [person.box for person in people]
 
 estimator = PoseEstimator(args.model, args.weights)
+if estimator.network.random_weights:
+    print("no --weights were given, so they are random and the results mean nothing")
 people = estimator(picture, boxes)
 for person in people:
     x, y = person.keypoints[0].tolist()

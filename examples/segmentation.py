@@ -15,6 +15,8 @@ args = parser.parse_args()
 
 picture = args.picture if args.picture else street_scene(seed=1)[0]
 segmenter = Segmenter(args.model, args.weights, size="native")  # at the picture's own size, not Cityscapes' 1024 x 2048
+if segmenter.network.random_weights:
+    print("no --weights were given, so they are random and the results mean nothing")
 result = segmenter(picture)
 for name, pixels in result.areas().items():
     print(f"{name}: {pixels / result.labels.numel():.1%}")

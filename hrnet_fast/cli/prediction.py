@@ -120,7 +120,7 @@ def _one_line(error: Exception) -> str:
 
 
 def _with_advice(error: OSError, folder: Path, done: int, items: int) -> OSError:
-    how = f"{done} of {items} are done; then run the same command again, and it goes on from there"
+    how = f"{done} of {items} are done, and the same command goes on from there"
     if error.errno in _FULL:
-        return OSError(f"the disk of {folder} is full: free some space, {how}")
-    return OSError(f"{_one_line(error)}: set that right, {how}")
+        return OSError(f"the disk of {folder} is full: free some space; {how}")
+    return OSError(f"{_one_line(error)} ({how})")

@@ -194,7 +194,7 @@ def test_a_full_disk_is_told_in_one_sentence(run, photos, one_network, monkeypat
             patch.setattr(ledgers, "open", open_full, raising=False)
         result = run("predict", "photos", *MODEL, "--out", "out")
     assert result.code == 2 and result.out == "" and result.err.count("\n") == 1
-    assert "the disk of out is full: free some space, 0 of 4 are done" in result.err
+    assert "the disk of out is full: free some space; 0 of 4 are done, and the same command goes on" in result.err
     assert Path("out/results.jsonl").read_bytes() == before
     assert not list(Path("out").rglob(".*"))
     assert run("predict", "photos", *MODEL, "--out", "out", "--json").json()["done"] == 4
