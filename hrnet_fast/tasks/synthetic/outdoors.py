@@ -43,13 +43,15 @@ def _sky(canvas: Canvas, rng: random.Random, view: View, photograph: np.ndarray)
         plane = high + (low - high) * t
         canvas.planes[channel] = plane + cloud * (246 - plane) + 0.05 * (photograph[..., channel] - np.float32(128))
     if rng.random() < 0.7:
-        ridge = view.horizon - height * 0.28 * noise(rng.randrange(2**31), (2, width), coarse=2)[0]
+        peaks = [rng.random() for _ in range(13)]
+        xs = [width * step / 48 for step in range(49)]
+        ridge = [
+            height * (0.06 + 0.16 * (peaks[k // 4] * (1 - k % 4 / 4) + peaks[-(-k // 4)] * (k % 4 / 4)))
+            for k in range(49)
+        ]
         owner = canvas.add("mountain")
-        for drop, colour in ((0.0, (128, 138, 158)), (0.06 * height, (104, 120, 122))):
-            xs = np.linspace(0, width, 40)
-            edge = [
-                (x, float(np.interp(x, np.arange(width), ridge)) + drop + 0.015 * height * rng.random()) for x in xs
-            ]
+        for share, colour in ((1.0, (128, 138, 158)), (0.62, (104, 120, 122))):
+            edge = [(x, view.horizon - share * up - 0.012 * height * rng.random()) for x, up in zip(xs, ridge)]
             canvas.polygon([(0, view.horizon + 2), *edge, (width, view.horizon + 2)], colour, owner)
     if rng.random() < 0.4:
         _aeroplane(canvas, rng, (width * rng.uniform(0.2, 0.8), height * rng.uniform(0.08, 0.2)), width * 0.09)

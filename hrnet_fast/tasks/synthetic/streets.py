@@ -77,8 +77,7 @@ def draw_street(seed: int, size: tuple[int, int], photographs: str | Path | None
     view = View(0.55 * width, height * rng.uniform(0.40, 0.48), width * rng.uniform(0.44, 0.56), 1.5)
     _sky(canvas, rng, view, background(rng, size, photographs))
     _ground(canvas, rng, view)
-    for distance, paint in sorted(_plan(canvas, rng, view), key=lambda item: -item[0]):
-        del distance
+    for _, paint in sorted(_plan(canvas, rng, view), key=lambda item: -item[0]):
         paint()
     _haze(canvas, view)
     return canvas
@@ -128,10 +127,10 @@ def _plan(canvas: Canvas, rng: random.Random, view: View) -> list[tuple[float, C
     """Everything that stands on the ground: (distance in metres, how to paint it)."""
     plan: list[tuple[float, Callable[[], None]]] = []
 
-    def put(distance: float, paint: Callable[..., object], *values: object) -> None:
+    def put(distance: float, paint: Callable[[random.Random], object]) -> None:
         # Each thing draws from its own generator, so that its looks do not hang on the order of painting.
         own = random.Random(rng.randrange(2**31))
-        plan.append((distance, lambda: paint(own, *values)))
+        plan.append((distance, lambda: paint(own)))
 
     for side in (-1, 1):
         _side(rng, put, canvas, view, side)
@@ -172,12 +171,7 @@ def _side(rng: random.Random, put: Callable[..., None], canvas: Canvas, view: Vi
         place += rng.uniform(8, 20)
     for _ in range(rng.randrange(0, 3)):
         d = rng.uniform(9, 45)
-        put(
-            d,
-            lambda own, d=d: tree(
-                canvas, own, "vegetation", view.at(side * 7.6, 0, d), rng.uniform(4.5, 6.5) * view.scale(d)
-            ),
-        )
+        put(d, lambda own, d=d: _street_tree(canvas, own, view, side, d))
     for _ in range(rng.randrange(1, 4)):
         d, x = rng.uniform(5.5, 30), side * rng.uniform(5.8, 7.8)
         put(d, lambda own, d=d, x=x: draw_figure(
@@ -192,6 +186,11 @@ def _side(rng: random.Random, put: Callable[..., None], canvas: Canvas, view: Vi
         d, x = rng.uniform(8, 22), side * 7.9
         put(d, lambda own, d=d, x=x: block(
             canvas, view, canvas.add("static"), (70, 92, 80), (x - 0.4, x + 0.4), (0, 1.1), (d, d + 0.8)))  # fmt: skip
+
+
+def _street_tree(canvas: Canvas, rng: random.Random, view: View, side: int, distance: float) -> None:
+    height = rng.uniform(4.5, 6.5) * view.scale(distance)
+    tree(canvas, rng, "vegetation", view.at(side * 7.6, 0, distance), height)
 
 
 def _house(canvas: Canvas, rng: random.Random, view: View, side: int, near: float, far: float) -> None:
