@@ -41,8 +41,9 @@ class Segmenter:
         paper's numbers. "logits": the logits themselves are averaged and summed, which is faster.
     align_corners: of the up-sampling; None for the model's own (foreign modules: True with OCR, as official).
 
-    Of the full size only labels are kept: logits stay at a quarter of each view's size (4 * classes / 16 bytes a pixel
-    and view) and are up-sampled and summed in strips of rows.
+    Of the full size only labels are kept: logits stay at a quarter of each view's height and width (classes / 4 bytes a
+    pixel of the view: 10 MB for Cityscapes, 138 MB at six scales, whose windows overlap) and are up-sampled and summed
+    in strips of rows of a few megabytes.
     Errors: ValueError for classes that do not fit the network and for unknown options; those of `open_network`.
     """
 

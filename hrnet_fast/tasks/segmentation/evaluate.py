@@ -133,13 +133,13 @@ def _notes(segmenter: Segmenter, dataset: LabelledPictures, images: int, row: Pa
         yield "the weights are random, as none were given, so the scores mean nothing"
     if images < len(dataset):
         yield f"only the first {images} of {len(dataset)} pictures"
+    if segmenter.protocol != PROTOCOLS.get(dataset.classes.name):
+        yield "the pictures were not scaled as the official test scales them"
     if row is None:
         return
     ours = _views(segmenter.scales, segmenter.flip)
     theirs = _views(row.scales, row.flip)
     yield f"the paper's row ({row.source}) is {theirs}" + ("" if ours == theirs else f"; this one is {ours}")
-    if segmenter.protocol != PROTOCOLS.get(dataset.classes.name):
-        yield "the pictures were not scaled as the official test scales them"
 
 
 def _views(scales: tuple[float, ...], flip: bool) -> str:

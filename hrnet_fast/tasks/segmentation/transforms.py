@@ -26,7 +26,7 @@ def fit(image: Tensor, protocol: Protocol) -> tuple[Tensor, tuple[int, int]]:
 
     image: (H, W, 3) uint8. Returns (1, 3, h, w) float32 normalised, and (height, width).
     """
-    x = image.permute(2, 0, 1)[None].float()
+    x = image[None].permute(0, 3, 1, 2).float()  # in this order torch sees that it is channels_last, and resizes fast
     if protocol.fit == "exact":
         x = resize(x, protocol.size).round_()  # resized in 8 bits, to one grey level
     valid = (x.shape[2], x.shape[3])
@@ -51,7 +51,7 @@ def window(x: Tensor, top: int, left: int, height: int, width: int) -> Tensor:
     if part.shape[2:] == (height, width):
         return part
     black = torch.tensor([-m / s for m, s in zip(MEAN, STD)], device=x.device)[None, :, None, None]
-    padded = black.expand(x.shape[0], 3, height, width).contiguous()
+    padded = black.expand(x.shape[0], 3, height, width).contiguous(memory_format=torch.channels_last)
     padded[:, :, : part.shape[2], : part.shape[3]] = part
     return padded
 
@@ -70,6 +70,6 @@ def _pad_to_stride(x: Tensor) -> Tensor:
     if (height, width) == tuple(x.shape[2:]):
         return x
     mean = torch.tensor([round(255 * m) for m in MEAN], dtype=x.dtype, device=x.device)[None, :, None, None]
-    padded = mean.expand(x.shape[0], 3, height, width).contiguous()
+    padded = mean.expand(x.shape[0], 3, height, width).contiguous(memory_format=torch.channels_last)
     padded[:, :, : x.shape[2], : x.shape[3]] = x
     return padded
