@@ -266,10 +266,9 @@ def _hair(brush: _Brush, outfit: Outfit, middle, up, front, width: float, lean: 
         crown = middle + up * 0.040 * unit - front * 0.004 * unit
         brush.ball(crown, (width * 1.13, 0.042), outfit.hat_colour, LIP["hat"], lift=0.06, angle=lean)
         if outfit.hat == "cap":
-            brim = middle + up * 0.028 * unit
-            tip = brim + front * 0.095 * unit
+            brim = middle + up * 0.026 * unit + front * 0.058 * unit
             dark = tuple(0.75 * c for c in outfit.hat_colour)
-            brush.limb(brim + front * 0.03 * unit, tip, [width * 0.9, 0.02], dark, LIP["hat"], lift=0.03, cap=2.5)
+            brush.ball(brim, (0.95 * width, 0.015), dark, LIP["hat"], lift=0.03, angle=lean)
 
 
 def _features(brush: _Brush, outfit: Outfit, left, front, lean: float) -> None:
