@@ -1,0 +1,78 @@
+"""What a measurement belongs to: a GPU, the compilers, and the kernels' sources."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib import metadata
+from pathlib import Path
+
+import torch
+
+from hrnet_fast import kernels
+
+
+@dataclass(frozen=True)
+class DeviceKey:
+    """gpu: its name, e.g. "NVIDIA H200". capability: e.g. "9.0". kernels: digest of the kernels' sources."""
+
+    gpu: str
+    capability: str
+    multiprocessors: int
+    torch: str
+    triton: str
+    kernels: str
+
+    @property
+    def file_name(self) -> str:
+        """A file of its own for each key, readable: parts beside each other, other characters as dashes."""
+        parts = (self.gpu, f"sm{self.capability}", f"{self.multiprocessors}sm", f"torch{self.torch}",
+                 f"triton{self.triton}", self.kernels[:12])  # fmt: skip
+        return "".join(c if c.isalnum() or c in "._" else "-" for c in "_".join(parts)) + ".json"
+
+    def same_gpu(self, other: DeviceKey) -> bool:
+        """Whether another key's GPU and kernels are these, whatever the versions of torch and Triton."""
+        return (self.gpu, self.capability, self.multiprocessors, self.kernels) == (
+            other.gpu, other.capability, other.multiprocessors, other.kernels,
+        )  # fmt: skip
+
+
+def device_key(device: torch.device | int | None = None) -> DeviceKey:
+    """The key of a CUDA device; None for the current one."""
+    properties = torch.cuda.get_device_properties(device)
+    return DeviceKey(
+        properties.name,
+        f"{properties.major}.{properties.minor}",
+        properties.multi_processor_count,
+        torch.__version__,
+        _version("triton"),
+        kernels_digest(),
+    )
+
+
+@cache
+def kernels_digest() -> str:
+    """The digest of what a launch consists of: Triton kernels, their pages of the same name, the maps' layout."""
+    folder = Path(kernels.__file__).parent
+    compiled = sorted((folder / "triton").rglob("*.py"))
+    pages = {folder / file.name for file in compiled} - {folder / "__init__.py"}
+    return source_digest(folder, [*compiled, *sorted({*filter(Path.exists, pages), folder / "bordered.py"})])
+
+
+def source_digest(folder: Path, files: Sequence[Path]) -> str:
+    """SHA-256 of the files' names and lines in hexadecimal; blank lines, comment lines and line ends do not count."""
+    digest = hashlib.sha256()
+    for file in files:
+        lines = (line.rstrip() for line in file.read_text(encoding="utf-8").splitlines())
+        code = [line for line in lines if line and not line.lstrip().startswith("#")]
+        digest.update("\n".join([file.relative_to(folder).as_posix(), *code, ""]).encode())
+    return digest.hexdigest()
+
+
+def _version(distribution: str) -> str:
+    try:
+        return metadata.version(distribution)
+    except metadata.PackageNotFoundError:
+        return "none"
