@@ -44,10 +44,11 @@ def check_pose(ours: PoseEstimator, plain: PlainPose, data: bytes, boxes: np.nda
     return f"crops to {levels:.2f} grey levels, network {error}, {points}"
 
 
-def check_decode(plain: PlainPose, heatmaps: np.ndarray, flipped: np.ndarray, boxes: np.ndarray) -> str:
+def check_decode(plain: PlainPose, heatmaps: torch.Tensor, flipped: torch.Tensor, boxes: np.ndarray) -> str:
+    """heatmaps, flipped: (N, K, h, w) float32. Errors: Mismatch."""
     regions = regions_of(torch.from_numpy(boxes), plain.width / plain.height)
-    got = our_decode(torch.from_numpy(heatmaps), torch.from_numpy(flipped), regions).numpy()
-    want = plain.decode(heatmaps, flipped, [plain.region(box) for box in boxes])
+    got = our_decode(heatmaps, flipped, regions).numpy()
+    want = plain.decode(heatmaps, flipped.clone(), [plain.region(box) for box in boxes])
     worst = np.abs(got - want).max() / np.abs(want).max()
     _hold("the keypoints differ, relative to the largest coordinate, by", worst, RELATIVE, "")
     return f"keypoints to {worst:.0e} of the largest coordinate"
@@ -60,6 +61,7 @@ def our_decode(heatmaps: torch.Tensor, flipped: torch.Tensor, regions: Regions) 
 
 
 def check_segmentation(ours: Segmenter, plain: PlainSegmentation, data: bytes) -> str:
+    """One sentence on how near ours is. Errors: Mismatch."""
     image = PlainPose.read(data)
     x = plain.prepare(image)
     fitted = resize(fit(read_image(data), ours.protocol)[0], tuple(x.shape[2:]))

@@ -57,35 +57,49 @@ class PlainPose:
         return (tensor - torch.from_numpy(MEAN)[:, None, None]) / torch.from_numpy(STD)[:, None, None]
 
     @torch.no_grad()
-    def heatmaps(self, crops: Tensor) -> tuple[np.ndarray, np.ndarray]:
-        """Of the crops and of their mirror images (lib/core/function.py)."""
+    def heatmaps(self, crops: Tensor) -> tuple[Tensor, Tensor]:
+        """Of the crops and of their mirror images, (N, K, h, w) each (lib/core/function.py)."""
         heatmaps = self.model(crops.contiguous(memory_format=torch.channels_last))
         flipped = self.model(crops.flip(3).contiguous(memory_format=torch.channels_last))
-        return heatmaps.contiguous().numpy(), flipped.contiguous().numpy()
+        return heatmaps.contiguous(), flipped.contiguous()
 
-    def decode(self, heatmaps: np.ndarray, flipped: np.ndarray, regions: list[tuple]) -> np.ndarray:  # (N, K, 3)
-        """The flip average and lib/core/inference.py, keypoint by keypoint, as there."""
-        flipped = flipped[..., ::-1].copy()
-        for a, b in FLIP_PAIRS:
-            flipped[:, [a, b]] = flipped[:, [b, a]]
-        flipped[..., 1:] = flipped[..., :-1].copy()
-        maps = (heatmaps + flipped) * np.float32(0.5)
-        people, keypoints, height, width = maps.shape
-        flat = maps.reshape(people, keypoints, -1)
-        index, scores = flat.argmax(2), flat.max(2)
-        points = np.stack([index % width, index // width], 2).astype(np.float64) * (scores > 0)[..., None]
-        for n in range(people):
-            for k in range(keypoints):
-                x, y = math.floor(points[n, k, 0] + 0.5), math.floor(points[n, k, 1] + 0.5)
-                if 1 < x < width - 1 and 1 < y < height - 1:
-                    one = maps[n, k]
-                    step = np.array([one[y, x + 1] - one[y, x - 1], one[y + 1, x] - one[y - 1, x]])
-                    points[n, k] += np.sign(step) * 0.25
+    def decode(self, heatmaps: Tensor, flipped: Tensor, regions: list[tuple]) -> np.ndarray:  # (N, K, 3)
+        """The steps of lib/core/function.py and lib/core/inference.py, with their copies and loops; it changes
+        `flipped`, as there."""
+        back = torch.from_numpy(self.flip_back(flipped.numpy()).copy())
+        back[:, :, :, 1:] = back.clone()[:, :, :, :-1]
+        maps = ((heatmaps + back) * 0.5).clone().numpy()
+        points, scores = self.peaks(maps)
+        height, width = maps.shape[2:]
+        for n, k in np.ndindex(*points.shape[:2]):
+            x, y = math.floor(points[n][k][0] + 0.5), math.floor(points[n][k][1] + 0.5)
+            if 1 < x < width - 1 and 1 < y < height - 1:
+                one = maps[n][k]
+                step = np.array([one[y][x + 1] - one[y][x - 1], one[y + 1][x] - one[y - 1][x]])
+                points[n][k] += np.sign(step) * 0.25
         for n, (centre, scale) in enumerate(regions):
-            back = _affine(centre, scale, (width, height), inverse=True)
-            for k in range(keypoints):
-                points[n, k] = back @ np.array([*points[n, k], 1.0])
-        return np.concatenate([points, scores[..., None]], 2)
+            matrix = _affine(centre, scale, (width, height), inverse=True)
+            for k in range(points.shape[1]):
+                points[n, k] = np.dot(matrix, np.array([*points[n, k], 1.0]))
+        return np.concatenate([points, scores], 2)
+
+    @staticmethod
+    def flip_back(flipped: np.ndarray) -> np.ndarray:
+        """A mirrored view whose sides have changed places, in `flipped` itself."""
+        view = flipped[:, :, :, ::-1]
+        for left, right in FLIP_PAIRS:
+            kept = view[:, left].copy()
+            view[:, left] = view[:, right]
+            view[:, right] = kept
+        return view
+
+    @staticmethod
+    def peaks(maps: np.ndarray) -> tuple[np.ndarray, np.ndarray]:  # (N, K, 2) and (N, K, 1) float32
+        flat = maps.reshape(*maps.shape[:2], -1)
+        index, scores = flat.argmax(2)[..., None], flat.max(2)[..., None]
+        width = maps.shape[3]
+        points = np.concatenate([index % width, index // width], 2).astype(np.float32)
+        return points * (scores > 0), scores
 
 
 def _affine(centre: np.ndarray, scale: np.ndarray, size: tuple[int, int], inverse: bool = False) -> np.ndarray:

@@ -22,6 +22,7 @@ class Row:
     what: "pose", "segmentation" or "decode" (heatmaps to keypoints alone). model: its name, empty for "decode".
     picture: HxW of the JPEG, or of the heatmaps. people: in the picture. runner: OURS or PLAIN.
     p10_us, p50_us, p90_us: microseconds a request; stages: stage -> median microseconds; samples: requests timed.
+    around: median share of a request that is not the network, 0 to 1.
     """
 
     what: str
@@ -34,15 +35,11 @@ class Row:
     p90_us: float
     samples: int
     stages: dict[str, float]
+    around: float
 
     @property
     def key(self) -> tuple[str, str, str, int]:
         return self.what, self.model, self.picture, self.people
-
-    @property
-    def around(self) -> float:
-        """Share of the request that is not the network: what comes before and after it, and between the stages."""
-        return 1 - self.stages["network"] / self.p50_us
 
 
 @dataclass(frozen=True)
