@@ -49,7 +49,7 @@ def _cast(value, pointer, WIDEN: tl.constexpr):
     """float32 values in the dtype of a map, rounded to nearest; the interpreter would cut bfloat16 off."""
     if WIDEN:
         bits = value.to(tl.uint32, bitcast=True)
-        value = (bits + 0x7FFF + ((bits >> 16) & 1)).to(tl.float32, bitcast=True)
+        value = ((bits + 0x7FFF + ((bits >> 16) & 1)) & 0xFFFF0000).to(tl.float32, bitcast=True)
     return value.to(pointer.dtype.element_ty)
 
 
@@ -95,8 +95,8 @@ def _term(pointer, size, n, y, x, c, mask, C: tl.constexpr, MODE: tl.constexpr):
 
 @triton.jit
 def _finish(acc, maps, same, terms, sizes, m, n, y, x, c, geometry, ITEMS: tl.constexpr, AT: tl.constexpr,
-            WIDEN: tl.constexpr):  # fmt: skip
-    """The epilogue: bias, ReLU and terms in the item's order, then the store."""
+            EARLY: tl.constexpr, WIDEN: tl.constexpr):  # fmt: skip
+    """The epilogue: bias, ReLU and terms in the item's order, then the store. same: terms that are there already."""
     CO: tl.constexpr = ITEMS[AT + OUT]
     HOW: tl.constexpr = ITEMS[AT + RELU]
     COUNT: tl.constexpr = ITEMS[AT + TERMS]
@@ -106,7 +106,7 @@ def _finish(acc, maps, same, terms, sizes, m, n, y, x, c, geometry, ITEMS: tl.co
         acc = _relu(acc)
     for t in tl.static_range(COUNT):
         MODE: tl.constexpr = (ITEMS[AT + MODES] >> (16 + 2 * t)) & 3
-        if MODE == SAME:
+        if EARLY and MODE == SAME:
             acc += same[t].to(tl.float32)
         else:
             acc += _term(terms[t], sizes[t], n, y, x, c, mask, CO, MODE).to(tl.float32)
@@ -150,13 +150,15 @@ def _conv(maps, sources, terms, source_sizes, sizes, geometry, pid, ITEMS: tl.co
     if PDL:
         gdc_wait()
 
-    # Terms of the output's own size are asked for before the long loop, and used after it.
+    # Terms of the output's own size are asked for before the long loop and used after it, if registers can hold them.
+    EARLY: tl.constexpr = SHARES == 1 and BM * BN <= 64 * 128
     same = ()
-    for t in tl.static_range(COUNT):
-        if (ITEMS[AT + MODES] >> (16 + 2 * t)) & 3 == SAME:
-            same = same + (_term(terms[t], sizes[t], n, y, x, c, mask, CO, SAME),)
-        else:
-            same = same + (0,)
+    if EARLY:
+        for t in tl.static_range(COUNT):
+            if (ITEMS[AT + MODES] >> (16 + 2 * t)) & 3 == SAME:
+                same = same + (_term(terms[t], sizes[t], n, y, x, c, mask, CO, SAME),)
+            else:
+                same = same + (0,)
 
     height = geometry[3]
     width = geometry[4]
@@ -194,7 +196,7 @@ def _conv(maps, sources, terms, source_sizes, sizes, geometry, pid, ITEMS: tl.co
         acc = tl.dot(a, b, acc, input_precision=PRECISION)
 
     if SHARES == 1:
-        _finish(acc, maps, same, terms, sizes, m, n, y, x, c, geometry, ITEMS, AT, WIDEN)
+        _finish(acc, maps, same, terms, sizes, m, n, y, x, c, geometry, ITEMS, AT, EARLY, WIDEN)
     else:
         # Each share leaves its sum; whoever arrives last adds them up, always in the same order.
         part = tl.arange(0, BM)[:, None] * BN + tl.arange(0, BN)[None, :]
@@ -207,7 +209,7 @@ def _conv(maps, sources, terms, source_sizes, sizes, geometry, pid, ITEMS: tl.co
             for s in tl.static_range(SHARES):
                 total += tl.load(parts + s * (BM * BN), cache_modifier=".cg")
             tl.store(maps[5] + tile, 0)
-            _finish(total, maps, same, terms, sizes, m, n, y, x, c, geometry, ITEMS, AT, WIDEN)
+            _finish(total, maps, same, terms, sizes, m, n, y, x, c, geometry, ITEMS, AT, EARLY, WIDEN)
 
 
 @triton.jit

@@ -82,7 +82,7 @@ class TritonExecutor:
 
     def choice(self, plan: Plan, level: Level) -> TileChoice:
         """The tiles of a level."""
-        return model_choice(level, plan, self.dtype, self.gpu)
+        return model_choice(level, plan, self.dtype, self.precision, self.gpu)
 
     def explain(self, plan: Plan, level: Level) -> tuple[str, str]:
         """(executor, reason) of a plan's level."""

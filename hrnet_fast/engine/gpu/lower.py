@@ -47,34 +47,39 @@ class TileChoice:
     stages: int
 
 
-def problem(item: Conv, plan: Plan) -> Problem:
-    """The item as a matrix product over padded channels."""
+def problem(item: Conv, plan: Plan, dtype: torch.dtype, precision: str) -> Problem:
+    """The item as a matrix product over padded channels.
+
+    A formed input is read and summed in registers: sharing K would form it again for nothing.
+    """
     n, c, h, w = plan.values[item.out].shape
-    inputs = plan.values[item.sources[0].value].shape[1]
-    return Problem(n * h * w, padded_channels(c), prod(item.conv.kernel) * padded_channels(inputs))
+    k = prod(item.conv.kernel) * padded_channels(plan.values[item.sources[0].value].shape[1])
+    exact = dtype == torch.float32 and precision == "ieee"
+    return Problem(n * h * w, padded_channels(c), k, dtype.itemsize, exact, not item.has_prologue)
 
 
-def signature(level: Level, plan: Plan) -> str:
+def convolutions(level: Level, plan: Plan) -> list[Conv]:
+    """The level's items that need a tile, in order."""
+    return [item for item in level.items if isinstance(item, Conv) and beyond(item, plan) is None]
+
+
+def signature(level: Level, plan: Plan, dtype: torch.dtype, precision: str) -> str:
     """What a level's tiling depends on, as text: equal for equal work."""
-    parts = []
-    for item in level.items:
-        if isinstance(item, Conv) and beyond(item, plan) is None:
-            p, conv = problem(item, plan), item.conv
-            modes = "".join("=" if t.resize is None else t.resize.mode[0] for t in (*item.sources, *item.terms))
-            parts.append(f"{p.pixels}x{p.channels}x{p.k}k{conv.kernel[0]}s{conv.stride[0]}{modes}")
-        elif not isinstance(item, Function):
-            parts.append("sum")
-    return " ".join(parts)
+    parts = [str(dtype).removeprefix("torch.") + (" " + precision if dtype == torch.float32 else "")]
+    for item in convolutions(level, plan):
+        p, conv = problem(item, plan, dtype, precision), item.conv
+        modes = "".join("=" if t.resize is None else t.resize.mode[0] for t in (*item.sources, *item.terms))
+        parts.append(f"{p.pixels}x{p.channels}x{p.k}k{conv.kernel[0]}s{conv.stride[0]}{modes}")
+    rest = sum(isinstance(item, (Sum, Concat)) for item in level.items)
+    return " ".join(parts) + (f" +{rest}" if rest else "")
 
 
-def model_choice(level: Level, plan: Plan, dtype: torch.dtype, gpu: Gpu) -> TileChoice:
+def model_choice(level: Level, plan: Plan, dtype: torch.dtype, precision: str, gpu: Gpu) -> TileChoice:
     """The tiles that the model of the GPU chooses for a level."""
-    convs = [item for item in level.items if isinstance(item, Conv) and beyond(item, plan) is None]
-    if not convs:
+    problems = tuple(problem(item, plan, dtype, precision) for item in convolutions(level, plan))
+    if not problems:
         return TileChoice((), 2)
-    # A formed input is read and summed in registers: sharing K would form it again for nothing.
-    shared = not any(item.has_prologue for item in convs)
-    tiles = choose(tuple(problem(item, plan) for item in convs), dtype.itemsize, gpu, shared)
+    tiles = choose(problems, gpu)
     return TileChoice(tiles, stages(tiles, dtype.itemsize, gpu))
 
 

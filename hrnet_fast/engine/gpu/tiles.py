@@ -16,6 +16,31 @@ from hrnet_fast.kernels.level import Tile
 
 ROWS, COLUMNS, STEPS, SPLITS = (64, 128), (16, 32, 64, 128), (32, 64), (1, 2, 4, 8, 16)
 SUM_TILE = Tile(64, 32)
+# Elements of a tile that four warps hold in registers without spilling, found by compiling all: of a tile whose K is
+# not shared, and of any other (or any whose products are exact float32, which no tensor core makes).
+LARGEST, LARGEST_SHARED = 64 * 128, 64 * 64
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A convolution as a matrix product: output pixels, output channels (padded), and K; bytes of an element; whether
+    its products are float32's own (no tensor core); whether K may be shared."""
+
+    pixels: int
+    channels: int
+    k: int
+    itemsize: int = 2
+    exact: bool = False
+    sharable: bool = True
+
+    def grid(self, tile: Tile) -> int:
+        return -(-self.pixels // tile.rows) * -(-self.channels // tile.columns) * tile.split
+
+    def traffic(self, tile: Tile) -> int:
+        """Elements that all programs read, and twice those that they leave for each other."""
+        tiles = self.grid(tile) // tile.split
+        parts = 4 * tile.rows * tile.columns * tile.split if tile.split > 1 else 0
+        return tiles * ((tile.rows + tile.columns) * self.k + parts)
 
 
 @dataclass(frozen=True)
@@ -31,6 +56,11 @@ class Gpu:
     matrix_rate: float = 3800.0
     programs: int = 2  # that share a multiprocessor
 
+    def rate(self, problem: Problem) -> float:
+        """Operations a nanosecond of one multiprocessor: TF32 at half of the 16-bit rate, exact float32 without tensor
+        cores."""
+        return self.matrix_rate * (1.0 if problem.itemsize == 2 else 0.06 if problem.exact else 0.5)
+
     @property
     def places(self) -> int:
         return self.multiprocessors * self.programs
@@ -40,60 +70,44 @@ class Gpu:
 FILL, STEP, EPILOGUE, REDUCE = 750.0, {32: 55.0, 64: 75.0}, 400.0, 900.0
 
 
-@dataclass(frozen=True)
-class Problem:
-    """A convolution as a matrix product: output pixels, output channels (padded), and K."""
-
-    pixels: int
-    channels: int
-    k: int
-
-    def grid(self, tile: Tile) -> int:
-        return -(-self.pixels // tile.rows) * -(-self.channels // tile.columns) * tile.split
-
-    def traffic(self, tile: Tile) -> int:
-        """Elements that all programs read, and twice those that they leave for each other."""
-        tiles = self.grid(tile) // tile.split
-        parts = 4 * tile.rows * tile.columns * tile.split if tile.split > 1 else 0
-        return tiles * ((tile.rows + tile.columns) * self.k + parts)
-
-
-def candidates(problem: Problem, itemsize: int, gpu: Gpu, split: bool = True) -> list[Tile]:
-    """The tiles worth a thought: no wider than the problem, no share of K empty, shared memory for three stages."""
+def candidates(problem: Problem, gpu: Gpu) -> list[Tile]:
+    """The tiles worth a thought: no wider than the problem, no share of K empty, room in registers and for 3 stages."""
     found = []
-    for rows, columns, step, shares in product(ROWS, COLUMNS, STEPS, SPLITS if split else (1,)):
+    steps, splits = STEPS[:1] if problem.exact else STEPS, SPLITS if problem.sharable else SPLITS[:1]
+    for rows, columns, step, shares in product(ROWS, COLUMNS, steps, splits):
         too_wide = columns > 16 and columns // 2 >= problem.channels
         too_tall = rows > ROWS[0] and rows // 2 >= problem.pixels
         idle = (shares - 1) * step >= problem.k or (step > STEPS[0] and step >= 2 * problem.k)
-        too_big = 3 * (rows + columns) * step * itemsize > gpu.shared_memory or rows * columns > 128 * 128
+        most = LARGEST if shares == 1 and not problem.exact else LARGEST_SHARED
+        too_big = rows * columns > most or 3 * (rows + columns) * step * problem.itemsize > gpu.shared_memory
         if not (too_wide or too_tall or idle or too_big):
             found.append(Tile(rows, columns, step, shares))
     return found
 
 
-def program_time(problem: Problem, tile: Tile, itemsize: int, gpu: Gpu, running: int) -> float:
+def program_time(problem: Problem, tile: Tile, gpu: Gpu, running: int) -> float:
     """Nanoseconds that one program takes beside others, `running` in all."""
     rate = min(gpu.own_rate, gpu.shared_rate / running)
     steps = -(-problem.k // (tile.step * tile.split))
-    moved = (tile.rows + tile.columns) * tile.step * itemsize / rate
+    moved = (tile.rows + tile.columns) * tile.step * problem.itemsize / rate
     busy = gpu.programs if running > gpu.multiprocessors else 1
-    multiplied = 2 * tile.rows * tile.columns * tile.step * busy / gpu.matrix_rate
+    multiplied = 2 * tile.rows * tile.columns * tile.step * busy / gpu.rate(problem)
     time = FILL + steps * max(STEP[tile.step], moved, multiplied) + EPILOGUE
     if tile.split > 1:
         time += REDUCE + tile.split * tile.rows * tile.columns * 4 / rate
     return time
 
 
-def level_time(problems: Sequence[Problem], tiles: Sequence[Tile], itemsize: int, gpu: Gpu) -> float:
+def level_time(problems: Sequence[Problem], tiles: Sequence[Tile], gpu: Gpu) -> float:
     """Nanoseconds from the first program's start to the last one's end."""
     grids = [p.grid(t) for p, t in zip(problems, tiles)]
     running = min(gpu.places, sum(grids))
-    times = [program_time(p, t, itemsize, gpu, running) for p, t in zip(problems, tiles)]
+    times = [program_time(p, t, gpu, running) for p, t in zip(problems, tiles)]
     return max(*times, sum(time * grid for time, grid in zip(times, grids)) / gpu.places)
 
 
 @lru_cache(maxsize=4096)
-def choose(problems: tuple[Problem, ...], itemsize: int, gpu: Gpu, split: bool = True) -> tuple[Tile, ...]:
+def choose(problems: tuple[Problem, ...], gpu: Gpu) -> tuple[Tile, ...]:
     """A tile for each problem of a level.
 
     For a bound on every program's time, each item takes the tile that moves the fewest bytes within it; of all bounds,
@@ -103,14 +117,14 @@ def choose(problems: tuple[Problem, ...], itemsize: int, gpu: Gpu, split: bool =
     for running in (gpu.places // 4, gpu.places // 2, gpu.places):
         options = []
         for problem in problems:
-            tiles = candidates(problem, itemsize, gpu, split)
-            timed = [(program_time(problem, t, itemsize, gpu, running), problem.traffic(t), t) for t in tiles]
+            tiles = candidates(problem, gpu)
+            timed = [(program_time(problem, t, gpu, running), problem.traffic(t), t) for t in tiles]
             options.append(sorted(timed, key=lambda option: option[:2]))
         fastest = max(option[0][0] for option in options)
         bounds = sorted({time for option in options for time, _, _ in option if time >= fastest})
         for bound in bounds:
             tiles = [min((o for o in own if o[0] <= bound), key=lambda o: o[1:2] + o[:1])[2] for own in options]
-            time = level_time(problems, tiles, itemsize, gpu)
+            time = level_time(problems, tiles, gpu)
             if time < best:
                 best, found = time, tuple(tiles)
     return found

@@ -1,0 +1,76 @@
+"""Level kernels compiled for a GPU that need not be there, and what the compiler made of them."""
+
+import os
+import re
+import subprocess
+import tempfile
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+import triton
+from triton.backends.compiler import GPUTarget
+from triton.compiler import ASTSource
+
+from hrnet_fast.kernels.level import Launch
+from hrnet_fast.kernels.triton import kernel
+
+TYPES = {torch.float16: "*fp16", torch.bfloat16: "*bf16", torch.float32: "*fp32", torch.int32: "*i32"}
+CUOBJDUMP = Path(triton.__file__).parent / "backends/nvidia/bin/cuobjdump"
+SHARED_MEMORY = {80: 163 * 1024, 86: 99 * 1024, 89: 99 * 1024, 90: 227 * 1024}  # a program's at most, by architecture
+
+
+@dataclass(frozen=True)
+class Compiled:
+    """What a launch costs: registers a thread, bytes of stack and spilled memory, bytes of shared memory a program, and
+    how often each instruction stands in the machine code."""
+
+    registers: int
+    stack: int
+    local: int
+    shared: int
+    instructions: Counter
+
+    def count(self, pattern: str) -> int:
+        return sum(count for name, count in self.instructions.items() if re.match(pattern, name))
+
+
+def compile_for(launch: Launch, arch: int) -> Compiled:
+    """The launch's kernel for sm_`arch`, by Triton's own compiler and disassembler."""
+    function = kernel("level", False)
+    signature, constants, attributes = {}, {}, {}
+
+    def describe(value, path):
+        if isinstance(value, tuple):
+            return tuple(describe(part, (*path, index)) for index, part in enumerate(value))
+        if isinstance(value, torch.Tensor):
+            attributes[path] = [["tt.divisibility", 16]]
+            return TYPES[value.dtype]
+        return "fp32" if isinstance(value, float) else "i32"
+
+    for index, name in enumerate(function.arg_names):
+        if index < len(launch.arguments):
+            signature[name] = describe(launch.arguments[index], (index,))
+        else:
+            signature[name] = "constexpr"
+            constants[(index,)] = launch.constants[name] if name != "WIDEN" else False  # the interpreter's alone
+    source = ASTSource(function, signature, constants, attributes)
+    made = triton.compile(source, target=GPUTarget("cuda", arch, 32), options=launch.options)
+    return _inspect(made.asm["cubin"], made.metadata.shared)
+
+
+def _inspect(cubin: bytes, shared: int) -> Compiled:
+    handle, path = tempfile.mkstemp(suffix=".cubin")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(cubin)
+        usage, code = (
+            subprocess.run([CUOBJDUMP, what, path], capture_output=True, text=True, check=True).stdout
+            for what in ("-res-usage", "-sass")
+        )
+    finally:
+        os.unlink(path)
+    found = re.search(r"REG:(\d+) STACK:(\d+) SHARED:\d+ LOCAL:(\d+)", usage)
+    names = re.findall(r"^\s+/\*[0-9a-f]{4,}\*/\s+(?:@!?\w+\s+)?([A-Z][\w.]*)", code, re.MULTILINE)
+    return Compiled(*map(int, found.groups()), shared, Counter(names))

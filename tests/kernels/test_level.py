@@ -1,0 +1,192 @@
+"""The grouped level kernel in Triton's interpreter, against float64: every shape class, epilogue, tile and dtype."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from hrnet_fast.kernels.bordered import BorderedMap, bordered_size, padded_channels
+from hrnet_fast.kernels.level import ConvWork, Launch, MapTerm, SumWork, Tile, level_ref, pack_weight
+from hrnet_fast.testing import relative_l2
+
+DTYPES = [torch.float32, torch.float16, torch.bfloat16]
+by_dtype = pytest.mark.parametrize("dtype", DTYPES, ids=lambda dtype: str(dtype).removeprefix("torch."))
+NAMES = {"=": "same", "n": "nearest", "b": "bilinear", "c": "bilinear_corners"}
+
+
+def random_map(shape, dtype):
+    made = BorderedMap.zeros(shape, dtype)
+    made.nchw().copy_(torch.randn(shape))
+    return made
+
+
+def empty_map(shape, dtype):
+    """Zeros in the border and the padding, as they stay; NaN where the kernel must write."""
+    made = BorderedMap.zeros(shape, dtype)
+    made.nchw().fill_(torch.nan)
+    return made
+
+
+def outside(m: BorderedMap) -> float:
+    """What lies in the border and in the padded channels, absolutely summed."""
+    return float(m.data.double().abs().sum() - m.nchw().double().abs().sum())
+
+
+def exact(terms, size):
+    total = 0
+    for term in terms:
+        x, (mode, _, corners) = term.map.nchw().double(), term.mode.partition("_")
+        if mode == "bilinear":
+            x = F.interpolate(x, size, mode="bilinear", align_corners=bool(corners))
+        total = total + (F.interpolate(x, size, mode="nearest") if mode == "nearest" else x)
+    return total
+
+
+def make_conv(dtype, inputs, outputs, kernel, stride, size, batch, tile, terms="", relu="last", sources="", bias=True):
+    """A convolution of random maps, and its result in float64."""
+    h, w = size
+    out_size = tuple((side + 2 * (kernel // 2) - kernel) // stride + 1 for side in size)
+
+    def terms_of(codes, channels, full):
+        smaller = (max(1, full[0] // 2), max(1, full[1] // 3))
+        return tuple(
+            MapTerm(random_map((batch, channels, *(full if code == "=" else smaller)), dtype), NAMES[code])
+            for code in codes
+        )
+
+    source = terms_of(sources, inputs, size) or (MapTerm(random_map((batch, inputs, h, w), dtype)),)
+    weight = torch.randn(outputs, inputs, kernel, kernel, dtype=torch.float64) / (inputs * kernel * kernel) ** 0.5
+    weight, offset = weight.to(dtype).double(), torch.randn(outputs) if bias else None
+    work = ConvWork(
+        empty_map((batch, outputs, *out_size), dtype), source, *pack_weight(weight, offset, tile, dtype),
+        (kernel, kernel), (stride, stride), (kernel // 2, kernel // 2), tile, bool(sources),
+        terms_of(terms, outputs, out_size), relu,
+    )  # fmt: skip
+    x = exact(source, size).relu().to(dtype).double() if sources else source[0].map.nchw().double()
+    want = F.conv2d(x, weight, None if offset is None else offset.double(), stride, kernel // 2)
+    want = want.relu() if relu == "first" else want
+    want = want + exact(work.terms, out_size)
+    return work, want.relu() if relu == "last" else want
+
+
+def check(work, want, dtype, **options):
+    """Error at most twice that of torch's operations; border and padding untouched; the same bits again."""
+    level_ref([work])
+    own = relative_l2(work.out.nchw().double(), want)
+    work.out.nchw().fill_(torch.nan)
+    launch = Launch([work], **options)
+    launch()
+    first = work.out.data.clone()
+    assert relative_l2(work.out.nchw().double(), want) <= 2 * own
+    assert outside(work.out) == 0
+    launch()
+    assert torch.equal(first, work.out.data)
+
+
+@pytest.mark.parametrize("tile", [Tile(16, 16), Tile(64, 32, 64), Tile(32, 64, 32, 2), Tile(32, 32, 32, 8)], ids=str)
+@pytest.mark.parametrize(("kernel", "stride"), [(1, 1), (3, 1), (3, 2), (1, 2)])
+def test_kernels_and_tiles(kernel, stride, tile):
+    check(*make_conv(torch.float16, 18, 36, kernel, stride, (7, 5), 2, tile), torch.float16)
+
+
+@by_dtype
+def test_dtypes(dtype):
+    check(*make_conv(dtype, 18, 36, 3, 1, (7, 5), 2, Tile(64, 32, 32, 2), "=n"), dtype)
+
+
+@pytest.mark.parametrize("channels", [1, 3, 8, 18, 30, 32, 36, 44, 48, 72, 144])
+def test_channels_and_odd_sizes(channels):
+    check(*make_conv(torch.float16, channels, channels, 3, 1, (5, 6), 1, Tile(16, 32), "="), torch.float16)
+
+
+def test_head_of_720_channels():
+    check(*make_conv(torch.float16, 720, 19, 1, 1, (3, 4), 1, Tile(16, 16, 64), relu="none"), torch.float16)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 7), (6, 1), (2, 2), (17, 13)], ids=str)
+@pytest.mark.parametrize("batch", [1, 3])
+def test_small_and_odd_sizes(size, batch):
+    for stride in (1, 2):
+        check(*make_conv(torch.float16, 8, 24, 3, stride, size, batch, Tile(32, 32)), torch.float16)
+
+
+@pytest.mark.parametrize("split", [1, 4])
+@pytest.mark.parametrize("relu", ["none", "first", "last"])
+@pytest.mark.parametrize("terms", ["=", "n", "b", "c", "=n", "==nnbbc"])
+def test_epilogues(terms, relu, split):
+    check(*make_conv(torch.float16, 16, 18, 3, 1, (5, 7), 1, Tile(32, 32, 32, split), terms, relu), torch.float16)
+
+
+@by_dtype
+@pytest.mark.parametrize("sources", ["=", "=n", "=bb", "=ncb"])
+def test_pointwise_convolution_forms_its_source(sources, dtype):
+    check(*make_conv(dtype, 18, 17, 1, 1, (6, 5), 2, Tile(16, 32), relu="none", sources=sources), dtype)
+
+
+@by_dtype
+@pytest.mark.parametrize("terms", ["=", "=n", "=bc", "c"])
+@pytest.mark.parametrize("relu", [True, False])
+def test_sums(terms, relu, dtype):
+    small, full = (2, 3), (5, 6)
+    maps = tuple(MapTerm(random_map((2, 18, *(full if code == "=" else small)), dtype), NAMES[code]) for code in terms)
+    work = SumWork(empty_map((2, 18, *full), dtype), maps, Tile(16, 32), 0, relu)
+    want = exact(maps, full)
+    check(work, want.relu() if relu else want, dtype)
+
+
+def test_parts_of_a_concatenation_write_their_own_channels():
+    channels, out = (18, 5, 36), empty_map((1, 59, 4, 6), torch.float16)
+    parts = [MapTerm(random_map((1, c, *((4, 6) if i == 0 else (2, 3))), torch.float16), "bilinear" if i else "same")
+             for i, c in enumerate(channels)]  # fmt: skip
+    firsts = [0, 18, 23]
+    Launch([SumWork(out, (part,), Tile(16, 16), first) for part, first in zip(parts, firsts)])()
+    want = torch.cat([exact((part,), (4, 6)) for part in parts], 1)
+    assert relative_l2(out.nchw().double(), want) < 5e-4
+    assert outside(out) == 0
+
+
+@by_dtype
+def test_one_launch_of_many_items_gives_what_each_gives_alone(dtype):
+    cases = [
+        make_conv(dtype, 32, 32, 3, 1, (8, 6), 1, Tile(16, 32), "="),
+        make_conv(dtype, 64, 64, 3, 1, (4, 3), 1, Tile(16, 32, 32, 4), "="),
+        make_conv(dtype, 32, 64, 3, 2, (8, 6), 1, Tile(16, 16, 64, 2), relu="first"),
+        make_conv(dtype, 18, 17, 1, 1, (5, 5), 1, Tile(16, 32), relu="none", sources="=n"),
+    ]
+    total = MapTerm(random_map((1, 18, 3, 3), dtype))
+    added = SumWork(empty_map((1, 18, 3, 3), dtype), (total, total), Tile(16, 16))
+    works = [work for work, _ in cases] + [added]
+    alone = []
+    for work in works:
+        Launch([work])()
+        alone.append(work.out.data.clone())
+        work.out.nchw().fill_(torch.nan)
+    Launch(works)()
+    for work, before in zip(works, alone):
+        assert torch.equal(work.out.data, before)
+    assert sum(work.programs for work in works) == sum(Launch(works).programs)
+
+
+@pytest.mark.parametrize("bad", [torch.nan, torch.inf])
+def test_nan_and_infinity_spread_as_far_as_in_torch(bad):
+    work, _ = make_conv(torch.float32, 8, 8, 3, 1, (6, 6), 1, Tile(16, 16))
+    work.sources[0].map.nchw()[0, 3, 2, 2] = bad
+    level_ref([work])
+    want = work.out.nchw().clone()
+    Launch([work])()
+    assert torch.equal(work.out.nchw().isnan(), want.isnan())
+    assert torch.equal(work.out.nchw().isinf(), want.isinf())
+
+
+def test_layout_of_bordered_maps():
+    m = random_map((2, 18, 3, 5), torch.float32)
+    assert padded_channels(18) == 24 and bordered_size(m.shape) == 2 * 5 * 7 * 24 == m.data.numel()
+    n, c, y, x = 1, 17, 2, 4
+    assert m.data[((n * 5 + y + 1) * 7 + x + 1) * 24 + c] == m.nchw()[n, c, y, x]
+
+
+def test_refusals():
+    with pytest.raises(ValueError, match="at least one item"):
+        Launch([])
+    work, _ = make_conv(torch.float16, 8, 8, 1, 1, (2, 2), 1, Tile(16, 16), "=" * 8)
+    with pytest.raises(ValueError, match="sums 8 maps; at most 7"):
+        Launch([work])

@@ -1,0 +1,95 @@
+"""What Triton's compiler makes of the level kernel for GPUs that need not be there: registers, copies, tensor cores.
+
+Every tile that the engine may choose is compiled for every architecture and dtype.
+"""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+import torch
+
+from hrnet_fast.engine.gpu.tiles import Gpu, Problem, candidates, stages
+from hrnet_fast.kernels.bordered import BorderedMap
+from hrnet_fast.kernels.level import ConvWork, Launch, MapTerm, SumWork, Tile, pack_weight
+
+offline = pytest.importorskip("tests.kernels.offline", reason="Triton is not installed")
+pytestmark = pytest.mark.filterwarnings("ignore:TRITON_DEFAULT_FP_FUSION")
+
+ARCHES = {80: Gpu(80, 108, 164 * 1024), 89: Gpu(89, 128, 100 * 1024), 90: Gpu()}
+KINDS = {
+    "float16": (torch.float16, "ieee"),
+    "bfloat16": (torch.bfloat16, "ieee"),
+    "tf32": (torch.float32, "tf32"),
+    "float32": (torch.float32, "ieee"),
+}
+by_arch = pytest.mark.parametrize("arch", ARCHES)
+by_kind = pytest.mark.parametrize("kind", KINDS)
+
+
+def blank(channels, side, dtype):
+    return BorderedMap.zeros((1, channels, side, side), dtype)
+
+
+def residual_block_half(tile, channels, dtype):
+    """relu(conv3x3(x) + residual) of `channels` channels, tiled so that its rows and columns are full."""
+    x, out = blank(channels, 16, dtype), blank(max(channels, tile.columns), 16, dtype)
+    weight = torch.zeros(out.shape[1], channels, 3, 3)
+    packed = pack_weight(weight, None, tile, dtype)
+    return ConvWork(out, (MapTerm(x),), *packed, (3, 3), (1, 1), (1, 1), tile, False, (MapTerm(out),), "last")
+
+
+def tiles_of(dtype, precision, gpu):
+    """Every tile that a large problem may get, and of those that share K the least and the most shared."""
+    exact = dtype == torch.float32 and precision == "ieee"
+    return [t for t in candidates(Problem(1 << 16, 512, 4608, dtype.itemsize, exact), gpu) if t.split in (1, 16)]
+
+
+@by_arch
+@by_kind
+def test_every_tile(kind, arch):
+    (dtype, precision), gpu = KINDS[kind], ARCHES[arch]
+    tiles = tiles_of(dtype, precision, gpu)
+
+    def compiled(tile):
+        options = dict(precision=precision, stages=stages([tile], dtype.itemsize, gpu), pdl=arch >= 90)
+        # 48 channels: a kernel row of 144 is no multiple of a step, the harder way to address
+        return offline.compile_for(Launch([residual_block_half(tile, 48, dtype)], **options), arch)
+
+    with ThreadPoolExecutor(2) as pool:
+        found = dict(zip(tiles, pool.map(compiled, tiles)))
+    assert len(found) >= 8
+    for tile, code in found.items():
+        assert (code.stack, code.local) == (0, 0), f"{tile} spills: {code}"
+        assert code.count("LDL|STL") == 0, f"{tile} spills"
+        assert code.registers <= 255 and code.shared <= offline.SHARED_MEMORY[arch], f"{tile}: {code}"
+        assert code.count(r"LDGSTS.*128") > 0, f"{tile} does not copy 16 bytes at a time"
+        if kind != "float32":
+            wanted = "HGMMA" if arch >= 90 else "HMMA"
+            assert code.count(wanted) > 0, f"{tile} does not use the tensor cores: {code.instructions}"
+        if arch >= 90:
+            assert code.count("ACQBULK") > 0 and code.count("PREEXIT") > 0, f"{tile} waits for no other launch"
+
+
+@by_arch
+def test_a_level_of_four_branches(arch):
+    """Two programs a multiprocessor: registers and shared memory allow the residency that the tile model counts on."""
+    dtype, works = torch.float16, []
+    tiles = {256: Tile(64, 64, 32, 4), 128: Tile(64, 64, 32, 2), 64: Tile(64, 64), 32: Tile(64, 32)}
+    for channels, tile in tiles.items():
+        works.append(residual_block_half(tile, channels, dtype))
+    code = offline.compile_for(Launch(works, stages=3, pdl=arch >= 90), arch)
+    assert (code.stack, code.local) == (0, 0)
+    assert code.registers * 128 * 2 <= 65536 and 2 * code.shared <= offline.SHARED_MEMORY[arch]
+
+
+@by_arch
+@pytest.mark.parametrize("mode", ["nearest", "bilinear", "bilinear_corners"])
+def test_sums_and_formed_sources(mode, arch):
+    dtype, tile = torch.float16, Tile(64, 32)
+    terms = (MapTerm(blank(48, 16, dtype)), MapTerm(blank(48, 8, dtype), mode), MapTerm(blank(48, 4, dtype), mode))
+    packed = pack_weight(torch.zeros(17, 48, 1, 1), None, tile, dtype)
+    head = ConvWork(blank(17, 16, dtype), terms, *packed, (1, 1), (1, 1), (0, 0), tile, True)
+    total = SumWork(blank(48, 16, dtype), terms, tile, 0, True)
+    code = offline.compile_for(Launch([head, total], stages=3), arch)
+    assert (code.stack, code.local) == (0, 0)
+    assert code.count("HGMMA" if arch >= 90 else "HMMA") > 0
