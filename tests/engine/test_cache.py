@@ -189,17 +189,18 @@ def test_a_folder_that_cannot_be_written_is_warned_of_once(read_only):
     ) as warned:
         for i in range(3):
             cache.put(KEY, "tiles", str(i), TILE)
-    assert len([w for w in warned if "cannot be kept" in str(w.message)]) == 1
+    assert len(warned) == 1
     assert cache.get(KEY, "tiles", "0") == TILE
 
 
 def test_a_file_that_cannot_be_read_is_not_replaced(tmp_path):
     file_of(tmp_path).mkdir()  # as unreadable as a file gets, for root too
     cache = TuningCache(tmp_path)
-    with pytest.warns(UserWarning, match="cannot be read from") as warned:
+    with pytest.warns(UserWarning) as warned:
         assert cache.get(KEY, "tiles", SIGNATURE) is None
         cache.put(KEY, "tiles", SIGNATURE, TILE)
-    assert ["cannot be kept" in str(w.message) for w in warned] == [False, True]
+    read, kept = (str(w.message) for w in warned)
+    assert "cannot be read from" in read and "cannot be kept in" in kept
     assert cache.get(KEY, "tiles", SIGNATURE) == TILE
     assert file_of(tmp_path).is_dir()
 

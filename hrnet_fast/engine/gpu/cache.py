@@ -108,7 +108,7 @@ class TuningCache:
             if found != device_key:
                 raise ValueError("it belongs to another GPU or other versions")
             return entries
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             pass
         except OSError as error:
             if to_write:
