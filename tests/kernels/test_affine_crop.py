@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 
-from hrnet_fast.kernels import affine_crop, affine_crop_ref
+from hrnet_fast.kernels import affine_crop, affine_crop_ref, extension
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 by_implementation = pytest.mark.parametrize("crop", [affine_crop, affine_crop_ref], ids=["op", "ref"])
@@ -76,6 +76,20 @@ def test_every_layout_is_read_where_it_lies(view):
     maps = torch.from_numpy(matrices(5, (20, 30), noise()))
     got, want = (affine_crop(x, maps, (20, 30), MEAN, STD) for x in (views[view], views[view].contiguous()))
     assert torch.equal(got, want)
+
+
+@pytest.mark.parametrize("body", ["portable", "avx2", "avx512"])
+@pytest.mark.parametrize("size", [(24, 48), (33, 17), (2, 1)], ids=["24x48", "33x17", "2x1"])
+@pytest.mark.skipif(extension().module is None, reason=str(extension().reason))
+def test_every_instruction_set_gives_the_crops(body, size):
+    needed = {"avx2": "avx2", "avx512": "avx512f"}.get(body)
+    if needed and not extension().module.cpu_features()[needed]:
+        pytest.skip(f"this CPU has no {needed}")
+    image, maps = torch.from_numpy(noise()), torch.from_numpy(matrices(12, size, noise()))
+    got = torch.ops.hrnet_fast_testing.affine_crop_body(image, maps, size, MEAN, STD, True, body)
+    difference = (levels(got) - levels(affine_crop_ref(image, maps, size, MEAN, STD, True))).abs()
+    assert difference.max() < 1.001
+    assert (difference > 0.5).float().mean() < 0.01
 
 
 @by_implementation
