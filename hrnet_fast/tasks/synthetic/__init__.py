@@ -1,8 +1,9 @@
 """Data that exists everywhere: figures, faces and scenes on photographs, with annotations that are true of them.
 
 `*_scene(seed, size)` gives a picture and its truth in memory; `write_*(root, images, seed, size)` writes a small data
-set in the original files of the data set that it is named after. The same seed gives the same bytes with the same
-versions of the packages, and the same annotations everywhere.
+set in the original files of the data set that it is named after. The same seed gives the same annotations, and with the
+same versions of the packages the same bytes; only where OpenCV finds other vector instructions (no AVX2, say), one
+pixel in ten thousand differs by a grey level or two.
 """
 
 from .cityscapes import write_cityscapes

@@ -97,7 +97,7 @@ def face_scene(
         image = _relight(image, light, side)
     if true["blur"]:
         image = opencv().GaussianBlur(np.clip(image, 0, 255), (0, 0), sigma * min(size))
-    picture = np.clip(np.rint(image), 0, 255).astype(np.uint8)
+    picture = np.ascontiguousarray(np.clip(np.rint(image), 0, 255).astype(np.uint8))
     return picture, FaceTruth(np.round(points, 3), hidden, true, pose.yaw, pose.pitch, pose.roll)
 
 

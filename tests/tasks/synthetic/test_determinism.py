@@ -46,6 +46,8 @@ def test_a_seed_is_a_picture(name):
     first, again, other = SCENES[name](4), SCENES[name](4), SCENES[name](5)
     np.testing.assert_array_equal(first[0], again[0])
     assert digest(first[1]) == digest(again[1])
+    assert first[0].flags.c_contiguous
+    assert first[0].dtype == np.uint8
     assert (first[0] != other[0]).mean() > 0.3
     assert digest(first[1]) != digest(other[1])
 
