@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from ..images import Source, read_image
-from ..network import open_network
+from ..network import MAX_PIXELS, PIECES, open_network
 from ..stages import Stages, clock
 from .classes import ClassSet, class_set, classes_of
 from .labelling import View, label
@@ -95,7 +95,7 @@ class Segmenter:
         for image in images:
             with stage("read"):
                 pixels = read_image(image).to(self.network.device)
-            if together and pixels.shape != together[0].shape:
+            if together and (pixels.shape != together[0].shape or len(together) == _most_together(pixels)):
                 results += self._same_size(together, stage)
                 together = []
             together.append(pixels)
@@ -145,6 +145,11 @@ class Segmenter:
         """TEST.OUTPUT_INDEX -1: of OCR's two outputs the second."""
         outputs = self.network(images)
         return outputs if isinstance(outputs, Tensor) else outputs[-1]
+
+
+def _most_together(image: Tensor) -> int:
+    """How many pictures like this one are held at once: what the network takes in one piece."""
+    return min(PIECES[0], max(1, MAX_PIXELS // (image.shape[0] * image.shape[1])))
 
 
 def _classes(asked: str | ClassSet | None, outputs: int, model: str) -> ClassSet:

@@ -166,6 +166,19 @@ def test_a_batch_is_its_pictures_one_by_one(networks):
     assert segmenter.batch([]) == []
 
 
+def test_a_long_batch_is_not_held_at_once(networks, monkeypatch):
+    segmenter = networks(CITY, size="native")
+    run, sizes = segmenter._logits, []
+
+    def watched(images, stage):
+        sizes.append(len(images))
+        return run(images, stage)
+
+    monkeypatch.setattr(segmenter, "_logits", watched)
+    results = segmenter.batch([picture(16, 24, seed) for seed in range(35)])
+    assert len(results) == 35 and sizes == [16, 16, 3]
+
+
 def test_the_clock_names_the_stages(networks):
     stages = Stages()
     networks(CITY, size="native")(picture(32, 32), stages=stages)
