@@ -118,7 +118,7 @@ def _about(dry_run: bool, words: Sequence[str]) -> dict[str, object]:
                 "capability": f"{device.major}.{device.minor}",
                 "multiprocessors": device.multi_processor_count,
                 "memory_gib": round(device.total_memory / 2**30),
-                "l2_mib": round(device.L2_cache_size / 2**20),
+                "l2_mib": round(getattr(device, "L2_cache_size", 0) / 2**20),
                 "cudnn": torch.backends.cudnn.version(),
             },
         }

@@ -10,7 +10,7 @@ from torch import nn
 
 from benchmarks.cases import Case
 from benchmarks.compare import Question
-from benchmarks.gpu.jobs import Emit, Job
+from benchmarks.gpu.jobs import Emit, Job, sentence
 from benchmarks.gpu.networks import Ready, measure
 from benchmarks.gpu.question import question
 from benchmarks.gpu.timing import DRY, FULL
@@ -57,7 +57,12 @@ def run(job: Job, emit: Emit, device: torch.device) -> None:
     with gpu_turns() as turns:
         asked_of_all = question(job.case, device)
         for name, runner_name in job.rows():
-            build = partial(_build, {**EAGER, **COMPILED}[runner_name], job)
+            runner = {**EAGER, **COMPILED}[runner_name]
+            if isinstance(runner, Compile):
+                runner.before_run = turns.alone
+            else:
+                turns.alone()
+            build = partial(_build, runner, job)
             effort = DRY if job.dry_run else FULL
             emit(measure(name, build, asked_of_all, job.case.dtype, effort, is_ours=False, alone=turns.alone))
 
@@ -74,9 +79,10 @@ def _build(runner: Runner, job: Job, model: nn.Module, asked_of: Question) -> Re
     if isinstance(runner, GraphedEager):
         return Ready(call, runner.replay)
     if isinstance(runner, Compile) and not runner.has_graphs:
-        call()
-        replay, _ = captured(call)
-        return Ready(call, replay)
+        try:
+            return Ready(call, captured(call)[0])
+        except RuntimeError as error:  # a call that cannot be captured is still timed as it is
+            return Ready(call, extra=(("no_replay", sentence(error)),))
     return Ready(call)
 
 

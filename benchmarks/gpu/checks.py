@@ -19,7 +19,7 @@ from benchmarks.gpu.paths import ROOT, WORK
 from benchmarks.machine import usable_cores
 
 # what runs on a GPU comes first; each folder is a row, so that a time limit loses one alone
-TEST_FOLDERS = ("tests/kernels", "tests/engine", "tests/test_api.py", "tests/tasks", "tests/plan")
+TEST_FOLDERS = ("tests/kernels", "tests/engine", "tests/test_api.py")
 DRY_TESTS = ("tests/test_env.py",)
 TOOLS = ("memcheck", "racecheck")
 EXECUTORS = ("triton", "cudnn")

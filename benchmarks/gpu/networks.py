@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import time
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 import torch
@@ -34,11 +33,12 @@ def measure(
     effort: Effort,
     *,
     is_ours: bool,
-    alone: Callable[[], AbstractContextManager] = nullcontext,
+    alone: Callable[[], None],
 ) -> dict[str, object]:
-    """The row of one runner. `alone` is entered for the timing. Errors of the runner are raised.
+    """The row of one runner. Errors of the runner are raised.
 
-    build: gets its own copy of the model, on the device and in `dtype`. p10_us, p50_us, p90_us: one call from an idle
+    build: gets its own copy of the model, on the device and in `dtype`. alone: called before what is built is run
+    again: from then on nobody else uses the GPU. p10_us, p50_us, p90_us: one call from an idle
     GPU, between events; wall_us: the same by the host's clock; replay_…: the graph alone, once the host has launched
     it; memory_bytes: see `steady_memory`, the model's own weights included; build_s: from the plain module to the first
     result; error, error_torch: relative L2 against float64, ours and plain torch's.
@@ -49,6 +49,7 @@ def measure(
     model = copy.deepcopy(question.model).to(device, question.x.dtype)
     ready = build(model, question)
     del model
+    alone()
     with torch.inference_mode():
         synchronized(ready.call, device)
         row: dict[str, object] = {"name": name, "build_s": round(time.perf_counter() - start, 2), **dict(ready.extra)}
@@ -57,8 +58,7 @@ def measure(
         row["memory_bytes"] = steady_memory(ready.call, device, before)
         if status == "wrong":
             return row
-        with alone():
-            row |= isolated(ready.call, device, effort).row()
-            if ready.replay is not None:
-                row |= isolated(ready.replay, device, effort, head_start=True).row("replay_")
+        row |= isolated(ready.call, device, effort).row()
+        if ready.replay is not None:
+            row |= isolated(ready.replay, device, effort, head_start=True).row("replay_")
     return row

@@ -1,4 +1,4 @@
-"""Turns at the GPU: many processes may build at once, but one that times has the GPU and the host to itself."""
+"""Turns at the GPU: many processes may build at once, but one that runs what it built has the machine to itself."""
 
 from __future__ import annotations
 
@@ -12,19 +12,22 @@ FILE = "HRNET_FAST_BENCH_TURNS"  # environment: the file whose lock all children
 
 
 class Turns:
-    """Holds the right to build from the start; `alone` waits until all others have built, too."""
+    """Holds the right to build from the start; after `alone`, nobody else builds or runs until it is closed.
+
+    Libraries choose algorithms by timing them when a network first runs, so that it too is done alone.
+    """
 
     def __init__(self, path: Path | None):
         self._file = None if path is None else open(path, "a")  # noqa: SIM115
+        self._alone = False
         self._lock(fcntl.LOCK_SH)
 
-    @contextmanager
-    def alone(self) -> Iterator[None]:
-        """Nobody else builds or times meanwhile. Entered once: after it nothing is built that others would wait for."""
-        self._lock(fcntl.LOCK_UN)
-        self._lock(fcntl.LOCK_EX)
-        yield
-        self._lock(fcntl.LOCK_UN)
+    def alone(self) -> None:
+        """Waits until no other builds or runs. May be called again."""
+        if not self._alone:
+            self._lock(fcntl.LOCK_UN)
+            self._lock(fcntl.LOCK_EX)
+            self._alone = True
 
     def close(self) -> None:
         if self._file is not None:

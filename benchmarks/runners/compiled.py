@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from contextlib import nullcontext
 
 import torch
 from torch import Tensor, nn
+from torch._inductor import config as inductor
 from torch._inductor import list_mode_options
+from torch._inductor.compile_fx import compile_fx
 from torch._inductor.utils import fresh_cache
 
 from .base import Call, Runner
@@ -17,13 +20,15 @@ logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)
 
 
 class Compile(Runner):
-    """mode: torch.compile's; freezing: weights folded into the graph; keep_cache: use the compiler's own cache folder,
-    so that a second build is quick, where one that is timed starts as on a machine that never saw this model."""
+    """mode: torch.compile's. freezing: weights folded into the graph. keep_cache: use the compiler's own cache folder,
+    so that a second build is quick, where one that is timed starts as on a machine that never saw this model.
+    before_run: called when all is compiled, before the first kernel runs (libraries choose their algorithms then)."""
 
     slow_build = True
 
     def __init__(self, mode: str = "default", freezing: bool = False, keep_cache: bool = False):
         self.mode, self.freezing, self.keep_cache = mode, freezing, keep_cache
+        self.before_run: Callable[[], None] | None = None
         words = ["torch.compile", *([] if mode == "default" else [mode]), *(["freezing"] if freezing else [])]
         self.name = " ".join(words)
         graphs = ", CUDA graphs included" if self.has_graphs else ""
@@ -37,12 +42,26 @@ class Compile(Runner):
         return self.mode in ("reduce-overhead", "max-autotune")
 
     def build(self, model: nn.Module, x: Tensor, dtype: torch.dtype) -> Call:
-        module = model.to(dtype).to(memory_format=torch.channels_last).requires_grad_(False)
+        with torch.inference_mode(False):  # parameters stay what the compiler knows best
+            module = model.to(dtype).to(memory_format=torch.channels_last).requires_grad_(False)
         x = x.contiguous(memory_format=torch.channels_last)
-        # torch.compile takes a mode or options, not both: a mode is but a name for options
-        options = {**list_mode_options(self.mode), **({"freezing": True} if self.freezing else {})}
-        compiled = torch.compile(module, fullgraph=True, dynamic=False, options=options)
-        with nullcontext() if self.keep_cache else fresh_cache():
+        compiled = torch.compile(module, fullgraph=True, dynamic=False, **self._how())
+        # freezing must stand in the global settings: as an option of torch.compile, Dynamo does not see it, takes the
+        # weights for inputs, and nothing is folded
+        frozen = inductor.patch(freezing=True) if self.freezing else nullcontext()
+        with frozen, nullcontext() if self.keep_cache else fresh_cache():
             for _ in range(3 if self.has_graphs else 1):  # its graphs are recorded at the second call
                 compiled(x)
         return lambda: compiled(x)
+
+    def _how(self) -> dict[str, object]:
+        """Arguments of torch.compile: its mode, or the very same as a backend that calls `before_run`."""
+        if self.before_run is None:
+            return {"mode": self.mode}
+
+        def backend(graph: torch.fx.GraphModule, inputs: list[Tensor]) -> Callable:
+            made = compile_fx(graph, inputs, config_patches=list_mode_options(self.mode))
+            self.before_run()
+            return made
+
+        return {"backend": backend}

@@ -24,6 +24,7 @@ from benchmarks.gpu.__main__ import main
 from benchmarks.gpu.jobs import Job
 from benchmarks.gpu.store import read_report
 from benchmarks.gpu.workloads import DRY_RUN
+from hrnet_fast.engine.executors.reference import ReferenceExecutor
 from hrnet_fast.engine.module import OptimizedModule
 from hrnet_fast.plan.cost import Machine
 
@@ -215,9 +216,11 @@ def test_baselines_are_checked_and_timed_with_their_graphs(gpu, monkeypatch, tmp
 
 def test_ours_is_checked_and_timed_with_its_graph(gpu, monkeypatch, tmp_path):
     monkeypatch.setattr(ours, "bare_replay", lambda fast, x: lambda: None)
+    monkeypatch.setattr(ReferenceExecutor, "verdict", lambda self, plan: "fastest of two", raising=False)
     status, report = report_of(tmp_path, "--parts", "ours")
     (row,) = report["rows"]
     assert status == 0 and row["status"] == "ok" and row["executor"] == "reference" and row["levels"] > 20
+    assert row["chosen"] == "fastest of two"
     assert row["p50_us"] > row["replay_p50_us"] and row["error"] <= 2 * row["error_torch"]
 
 
@@ -233,7 +236,7 @@ def test_the_bare_graph_is_found_where_a_program_keeps_one(gpu):
 
     class Fast:
         def __init__(self, run):
-            self._program = lambda inputs, leaves, tree: types.SimpleNamespace(run=run)
+            self.program_for = lambda x: types.SimpleNamespace(run=run)
 
     assert ours.bare_replay(Fast(Program(graph).run), torch.zeros(1)) is graph.replay
     assert ours.bare_replay(Fast(Program(None).run), torch.zeros(1)) is None

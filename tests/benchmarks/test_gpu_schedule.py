@@ -125,16 +125,17 @@ def test_who_times_waits_for_who_builds(tmp_path):
     first, second = Turns(path), Turns(path)
 
     def timing():
-        with first.alone():
-            happened.append("timed")
+        first.alone()
+        happened.append("timed")
+        first.close()
 
     thread = threading.Thread(target=timing)
     thread.start()
     time.sleep(0.1)
     happened.append("built")
-    with second.alone():
-        happened.append("timed too")
-    thread.join(10)
-    first.close()
+    second.alone()
+    second.alone()
+    happened.append("timed too")
     second.close()
+    thread.join(10)
     assert happened[0] == "built" and sorted(happened[1:]) == ["timed", "timed too"]
