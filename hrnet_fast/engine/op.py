@@ -20,7 +20,7 @@ from __future__ import annotations
 import ast
 import secrets
 import weakref
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
@@ -147,16 +147,23 @@ def _backward(ctx: Any, gradients: list[Tensor | None]) -> tuple[list[Tensor], N
 
 
 # A CUDA graph of the caller's cannot hold the executors' own graphs: inductor then leaves this op out of its one.
-_TAGS = (torch.Tag.cudagraph_unsafe,)
+TAGS = (torch.Tag.pt2_compliant_tag, torch.Tag.needs_exact_strides, torch.Tag.cudagraph_unsafe)
+# Not torch.library.custom_op, whose wrapper takes longer than a small network's host side.
+library = torch.library.Library("hrnet_fast", "FRAGMENT")
 
-run = torch.library.custom_op(
-    "hrnet_fast::run", _run, mutates_args=(), tags=_TAGS,
-    schema="(Tensor[] inputs, str network, str structure) -> Tensor[]",
-)  # fmt: skip
-run.register_fake(_run_fake)
-run.register_autograd(_backward, setup_context=_save)
-run_backward = torch.library.custom_op(
-    "hrnet_fast::run_backward", _run_backward, mutates_args=(), tags=_TAGS,
-    schema="(Tensor?[] gradients, Tensor[] inputs, str network, str structure) -> Tensor[]",
-)  # fmt: skip
-run_backward.register_fake(_run_backward_fake)
+
+def _define(schema: str, implementation: Callable, fake: Callable) -> None:
+    name = schema.partition("(")[0]
+    library.define(schema, tags=TAGS)
+    for device in ("CPU", "CUDA"):
+        library.impl(name, implementation, device)
+    torch.library.register_fake(f"hrnet_fast::{name}", fake, lib=library)
+
+
+_define("run(Tensor[] inputs, str network, str structure) -> Tensor[]", _run, _run_fake)
+_define(
+    "run_backward(Tensor?[] gradients, Tensor[] inputs, str network, str structure) -> Tensor[]",
+    _run_backward,
+    _run_backward_fake,
+)
+torch.library.register_autograd("hrnet_fast::run", _backward, setup_context=_save, lib=library)
