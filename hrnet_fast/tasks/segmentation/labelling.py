@@ -55,11 +55,12 @@ def label(
     if size and ordered and len(views) <= 8 and all(whole is not None for whole in wholes):
         return upsample_argmax(wholes, size, align_corners)[:, : target[0], : target[1]].contiguous()
     images = views[0].windows[0][1].shape[0]
-    shift = _shift(views) if exp else None
-    return torch.stack([
-        argmax(_chain([_view_map(view, n, shift, align_corners) for view in views], base, valid, target, align_corners))
-        for n in range(images)
-    ])  # fmt: skip
+    labels = []
+    for n in range(images):
+        shift = _shift(views, n) if exp else None
+        maps = [_view_map(view, n, shift, align_corners) for view in views]
+        labels.append(argmax(_chain(maps, base, valid, target, align_corners)))
+    return torch.stack(labels)
 
 
 def _one_step(base: tuple[int, int], valid: tuple[int, int], target: tuple[int, int]) -> tuple[int, int] | None:
@@ -69,12 +70,12 @@ def _one_step(base: tuple[int, int], valid: tuple[int, int], target: tuple[int, 
     return target if valid == base else None
 
 
-def _shift(views: Sequence[View]) -> float:
-    """What to take from all logits, lest the exponential of the largest overflow; 0 for those of a trained network.
+def _shift(views: Sequence[View], n: int) -> float:
+    """What to take from picture n's logits, lest the exponential of the largest overflow; 0 for trained networks'.
 
     A pixel whose largest logit is 180 below the picture's largest has zeros alone, and so class 0, in float32.
     """
-    largest = max(float(logits.amax()) for view in views for _, logits in view.windows)
+    largest = max(float(logits[n].amax()) for view in views for _, logits in view.windows)
     return max(0.0, largest - _LARGEST_EXPONENT)
 
 

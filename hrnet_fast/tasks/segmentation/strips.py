@@ -27,6 +27,11 @@ class RowMap:
     channels: int
     size: tuple[int, int]
 
+    @property
+    def largest(self) -> int:
+        """Pixels of the largest map that this one is made of."""
+        return self.size[0] * self.size[1]
+
     def down(self, begin: int, end: int) -> Tensor:  # (end - begin, some width, channels)
         """The rows, not yet as wide as they are to be."""
         raise NotImplementedError
@@ -56,6 +61,10 @@ class Resized(RowMap):
     def __init__(self, source: RowMap, size: tuple[int, int], align_corners: bool) -> None:
         self.source, self.size, self.align_corners = source, size, align_corners
         self.channels = source.channels
+
+    @property
+    def largest(self) -> int:
+        return max(super().largest, self.source.largest)
 
     def down(self, begin: int, end: int) -> Tensor:
         height = self.source.size[0]
@@ -94,6 +103,10 @@ class Exp(RowMap):
     def __init__(self, source: RowMap, shift: float = 0.0) -> None:
         self.source, self.shift, self.channels, self.size = source, shift, source.channels, source.size
 
+    @property
+    def largest(self) -> int:
+        return self.source.largest
+
     def down(self, begin: int, end: int) -> Tensor:
         rows = self.source.rows(begin, end)
         return (rows - self.shift).exp_() if self.shift else rows.exp()
@@ -104,6 +117,10 @@ class Cropped(RowMap):
 
     def __init__(self, source: RowMap, size: tuple[int, int]) -> None:
         self.source, self.channels, self.size = source, source.channels, size
+
+    @property
+    def largest(self) -> int:
+        return self.source.largest
 
     def down(self, begin: int, end: int) -> Tensor:
         return self.source.down(begin, end)
@@ -151,6 +168,10 @@ class Sum(RowMap):
     def __init__(self, maps: Sequence[RowMap]) -> None:
         self.maps, self.channels, self.size = maps, maps[0].channels, maps[0].size
 
+    @property
+    def largest(self) -> int:
+        return max(one.largest for one in self.maps)
+
     def down(self, begin: int, end: int) -> Tensor:
         total = self.maps[0].rows(begin, end)
         for other in self.maps[1:]:
@@ -166,7 +187,7 @@ def as_batch(strip: Tensor) -> Tensor:
 def argmax(whole: RowMap) -> Tensor:  # (height, width) uint8, on the maps' device
     """The channel of the largest value of each pixel, strip by strip."""
     height, width = whole.size
-    step = max(8, _STRIP_VALUES // (whole.channels * width))
+    step = max(1, _STRIP_VALUES * height // (whole.channels * whole.largest))  # rows: a small picture has large views
     last, align_corners = whole, False
     if isinstance(whole, Resized):  # whose last step the op takes over
         last, align_corners = whole.source, whole.align_corners

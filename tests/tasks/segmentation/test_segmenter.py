@@ -266,6 +266,14 @@ def test_no_tensor_of_the_full_size_holds_logits(exp):
     assert largest.bytes <= max(full / 4, labels.nbytes)
 
 
+def test_a_small_picture_does_not_make_its_large_view_whole():
+    view, target = (768, 1024), (75, 100)
+    views = [View(view, [((0, 0, *view), torch.randn(1, 19, 192, 256))])]
+    with _Largest() as largest:
+        label(views, base=target, valid=target, target=target, exp=True, align_corners=False)
+    assert largest.bytes < 4 * 19 * view[0] * view[1] / 8
+
+
 def test_labelling_a_cityscapes_picture_adds_little_memory():
     logits = torch.randn(1, 19, 256, 512)
     views = [View((1024, 2048), [((0, 0, 1024, 2048), logits)])]
