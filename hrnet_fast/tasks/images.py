@@ -100,11 +100,7 @@ def _pixels(image: Image.Image, name: str) -> Tensor:
         if values.min() < 0 or values.max() > 0xFFFF:
             raise ImageError(f"{name} holds 32-bit pixels, whose range is not known: convert it to 8 bits first")
         return _grey((values >> 8).astype(np.uint8))
-    if image.mode != "RGB":
-        image = image.convert("RGB")
-    pixels = torch.empty(image.height, image.width, 3, dtype=torch.uint8)
-    pixels.numpy()[:] = image
-    return pixels
+    return torch.from_numpy(np.array(image if image.mode == "RGB" else image.convert("RGB")))
 
 
 def _orientation(image: Image.Image) -> int:

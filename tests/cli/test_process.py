@@ -28,7 +28,10 @@ def test_bad_input_ends_a_process_with_2():
     assert done.returncode == 2 and done.stdout == "" and done.stderr.count("\n") == 1
 
 
-@pytest.mark.parametrize("line", ["--help", "--version", "bench --help", "bench --size x"])
+@pytest.mark.parametrize(
+    "line",
+    ["--help", "--version", "bench --help", "predict --help", "evaluate --help", "synth --help", "bench --size x"],
+)
 def test_torch_is_not_imported_for(line):
     program = (
         "import sys\nfrom hrnet_fast.cli import main\n"

@@ -8,6 +8,7 @@ by Ctrl-C."""
 from __future__ import annotations
 
 import argparse
+import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -102,13 +103,14 @@ def _result(args: argparse.Namespace, task: str, prediction: Prediction | None, 
 
 
 def _text(data: dict[str, Any]) -> str:
-    from hrnet_fast.tasks.evaluation import stage_table
+    from hrnet_fast.tasks.evaluation import WIDTH, stage_table
 
     counts = [f"{data['done']} done"]
     counts += [f"{data['done_before']} done before"] if data["done_before"] else []
     counts += [f"{len(data['skipped'])} skipped"] if data["skipped"] else []
     lines = [f"{data['model']}: {', '.join(counts)}; results are in {data['results']}"]
-    lines += [f"note: {text}" for text in data["notes"]]
+    for text in data["notes"]:
+        lines += textwrap.wrap(f"note: {text}", WIDTH, subsequent_indent="      ")
     if data["images"]:
         lines += ["", *stage_table(data["seconds"], data["images"])]
     if data["skipped"]:
