@@ -1,0 +1,52 @@
+"""The op on a GPU: inductor with and without CUDA graphs of its own around ours, and opcheck."""
+
+import pytest
+import torch
+
+from hrnet_fast import optimize
+from hrnet_fast.testing import relative_l2
+from tests.engine.test_op import OP, Larger, X
+from tests.engine.test_optimize import small
+
+pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")
+TOLERANCE = {torch.float32: 1e-3, torch.float16: 2e-2, torch.bfloat16: 1e-1}  # the user's own layer is compiled anew
+
+
+@pytest.fixture(autouse=True)
+def _fresh_compiler():
+    torch.compiler.reset()
+
+
+@pytest.mark.parametrize("mode", ["default", "reduce-overhead"])
+@pytest.mark.parametrize("dtype", TOLERANCE, ids=str)
+def test_inductor(mode, dtype):
+    fast = optimize(small().eval().to("cuda", dtype))
+    model = Larger(fast).eval().to("cuda", dtype)
+    compiled = torch.compile(model, fullgraph=True, mode=mode)
+    with torch.no_grad():
+        for _ in range(4):  # inductor's graphs warm up, capture, and are replayed
+            x = torch.randn(2, 3, 64, 64, device="cuda", dtype=dtype)
+            torch.compiler.cudagraph_mark_step_begin()
+            for got, want in zip([y.clone() for y in compiled(x)], model(x), strict=True):
+                assert relative_l2(got, want) < TOLERANCE[dtype]
+        fast.original.final_layer.bias.add_(1)
+        with pytest.raises(RuntimeError, match=r"changed after optimize\(\)"):  # the op is called, not replayed
+            compiled(x)
+
+
+def test_opcheck():
+    fast = optimize(small().eval().cuda())
+    torch.library.opcheck(OP, ([X.cuda()], fast._token, "(0,)"))
+
+
+def test_a_program_exported_on_a_gpu_runs_on_another_stream():
+    fast = optimize(small().eval().half().cuda())
+    x = X.half().cuda()
+    program = torch.export.export(fast, (x,)).module()
+    expected = fast(x)
+    side = torch.cuda.Stream()
+    side.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(side):
+        got = program(x)
+    side.synchronize()
+    assert torch.equal(got, expected)
