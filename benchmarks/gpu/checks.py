@@ -21,8 +21,8 @@ from benchmarks.machine import usable_cores
 # what runs on a GPU comes first; each folder is a row, so that a time limit loses one alone
 TEST_FOLDERS = ("tests/kernels", "tests/engine", "tests/test_api.py")
 DRY_TESTS = ("tests/test_env.py",)
-TOOLS = ("memcheck", "racecheck")
-EXECUTORS = ("triton", "cudnn")
+# tool, executor, and how the small network is played (benchmarks/gpu/small_net.py)
+SANITIZED = (("memcheck", "triton", "tape"), ("racecheck", "triton", "graph"), ("memcheck", "cudnn", "graph"))
 _FAILURES_SHOWN = 12
 
 
@@ -33,8 +33,9 @@ def test_jobs(dry_run: bool) -> Iterator[Job]:
 
 def sanitizer_jobs(dry_run: bool) -> Iterator[Job]:
     """racecheck sees shared memory alone, which cuDNN's kernels are trusted with."""
-    for executor, tool in (("triton", "memcheck"), ("triton", "racecheck"), ("cudnn", "memcheck")):
-        yield Job("sanitizer", (f"{tool}, {executor}",), (f"{tool}:{executor}",), None, dry_run, 60, 300)
+    for tool, executor, how in SANITIZED:
+        name = f"{tool}, {executor}, {how}"
+        yield Job("sanitizer", (name,), (f"{tool}:{executor}:{how}",), None, dry_run, 60, 300)
 
 
 def run(job: Job, emit: Emit, device: torch.device) -> None:
@@ -43,8 +44,7 @@ def run(job: Job, emit: Emit, device: torch.device) -> None:
         if job.part == "tests":
             emit({"name": name, **run_tests(name)})
         else:
-            tool, _, executor = runner.partition(":")
-            emit({"name": name, **sanitize(tool, executor, job.dry_run)})
+            emit({"name": name, **sanitize(*runner.split(":"), job.dry_run)})
 
 
 def run_tests(target: str) -> dict:
@@ -105,15 +105,21 @@ def find_sanitizer() -> str | None:
     return shutil.which("compute-sanitizer", path=folders)
 
 
-def sanitize(tool: str, executor: str, dry_run: bool) -> dict:
+def sanitize(tool: str, executor: str, how: str, dry_run: bool) -> dict:
     """The tool's count of errors over a small network, which must also compute the right numbers."""
     program = None if dry_run else find_sanitizer()
     if program is None and not dry_run:
         return {"status": "not run", "reason": "compute-sanitizer was found neither on the PATH nor in CUDA_HOME"}
-    command = [sys.executable, "-m", "benchmarks.gpu.small_net", "reference" if dry_run else executor]
+    played = ["reference", "graph"] if dry_run else [executor, how]
+    command = [sys.executable, "-m", "benchmarks.gpu.small_net", *played]
+    environment = dict(os.environ)
     if program:
         command = [program, "--tool", tool, "--print-limit", "20", *command]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, errors="replace")
+        if how == "tape":
+            environment["PYTORCH_NO_CUDA_MEMORY_CACHING"] = "1"  # else an overrun may end in a neighbour's memory
+    done = subprocess.run(
+        command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False, errors="replace"
+    )
     return read_sanitizer(done.stdout + done.stderr, done.returncode, dry_run)
 
 

@@ -1,5 +1,7 @@
-"""A small network played once by one executor, for compute-sanitizer: `python -m benchmarks.gpu.small_net EXECUTOR`.
+"""A small network played by one executor, for compute-sanitizer: `python -m benchmarks.gpu.small_net EXECUTOR HOW`.
 
+HOW is "graph", as users run it, or "tape": kernel by kernel without a CUDA graph, which needs no memory pool, so that
+every tensor can be an allocation of its own (PYTORCH_NO_CUDA_MEMORY_CACHING=1) and a read beyond one be noticed.
 Everything but the executor's own work stays on the CPU, so that little else is instrumented.
 """
 
@@ -9,6 +11,7 @@ import copy
 import sys
 
 import torch
+from torch import Tensor
 
 import hrnet_fast
 from benchmarks.gpu.jobs import sentence
@@ -18,8 +21,8 @@ MODEL = "hrnet_w18_small.pose_coco_256x192"
 SIZE = (64, 64)
 
 
-def main(executor: str, device: torch.device) -> int:
-    """Zero if the outputs are within the tolerance; prints the error, or what broke."""
+def main(executor: str, how: str, device: torch.device) -> int:
+    """Exit status: zero if the outputs are within the tolerance; prints the error, or what broke."""
     model = testing.fill_weights(hrnet_fast.create_model(MODEL))
     torch.manual_seed(0)
     x = torch.randn(1, 3, *SIZE)
@@ -29,8 +32,8 @@ def main(executor: str, device: torch.device) -> int:
         plain = testing.relative_l2(copy.deepcopy(model).to(dtype)(x.to(dtype)), want)
     try:
         fast = hrnet_fast.optimize(model.to(device, dtype), dtype=dtype, executor=executor, example=x)
-        for _ in range(2):  # what runs once and is captured, then the graph
-            got = [y.cpu() for y in testing.flatten_outputs(fast(x.to(device, dtype)))]
+        play = graph if how == "graph" else tape
+        got = [y.cpu() for y in play(fast, x.to(device, dtype))]
     except Exception as error:
         print(f"{executor}: {sentence(error)}")
         return 1
@@ -39,5 +42,22 @@ def main(executor: str, device: torch.device) -> int:
     return 0 if testing.within_tolerance(error, plain) else 1
 
 
+def graph(fast: hrnet_fast.OptimizedModule, x: Tensor) -> list[Tensor]:
+    """The outputs of the second call: the first one runs the kernels and captures them."""
+    fast(x)
+    return testing.flatten_outputs(fast(x))
+
+
+def tape(fast: hrnet_fast.OptimizedModule, x: Tensor) -> list[Tensor]:
+    """The outputs of the executor's kernels, launched one by one. Errors: TypeError for an executor without a tape."""
+    work = getattr(getattr(fast.program_for(x).run, "__self__", None), "tape", None)
+    if work is None:
+        raise TypeError(f"the executor {fast.executor.name!r} keeps no tape")
+    with torch.inference_mode():
+        work.load([x])
+        work.play()
+        return work.results()
+
+
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1], torch.device("cuda" if torch.cuda.is_available() else "cpu")))
+    sys.exit(main(*sys.argv[1:3], torch.device("cuda" if torch.cuda.is_available() else "cpu")))

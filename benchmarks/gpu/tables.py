@@ -34,8 +34,13 @@ def identity(report: Mapping) -> str:
         gpu += f" (sm_{device['capability'].replace('.', '')}, {device['multiprocessors']} multiprocessors, "
         gpu += f"{device['memory_gib']} GiB, cuDNN {device['cudnn']})"
     shown = [f"{name} {versions[name]}" for name in ("python", "torch", "cuda", "triton") if name in versions]
-    text = f"{gpu}; {machine['cpu']}, {machine['cores']} cores; {', '.join(shown)}; commit {report['commit']}; "
+    text = f"{gpu}; {machine['cpu']}, {machine['cores']} cores; {', '.join(shown)}; {_sources(report)}; "
     return textwrap.fill(text + "random weights (speed does not depend on them).", WIDTH)
+
+
+def _sources(report: Mapping) -> str:
+    """The commit; outside a checkout, the fingerprint of the library's files."""
+    return f"sources {report['code']}" if report["commit"] == "unknown" else f"commit {report['commit']}"
 
 
 def line_of(row: Row) -> str:
@@ -51,6 +56,8 @@ def line_of(row: Row) -> str:
         found += [f"{name} {us:.2f}" for name, us in row["forms"].items()]
     if "passed" in row:
         found.append(f"{row['passed']} passed, {row['failed']} failed, {row['skipped']} skipped, {row['seconds']} s")
+    if "chosen" in row:
+        found.append(str(row["chosen"]))
     if row.get("numbers"):
         found.append(str(row["numbers"]))
     if "levels" in row and isinstance(row["levels"], list):
@@ -159,6 +166,8 @@ def _troubles(report: Mapping) -> str:
     # a profile or test that breaks says more than one of many baselines
     rows.sort(key=lambda row: (row["part"] in ("baselines", "micro"), row["status"] == "not run"))
     lines = [f"  {row['part']}, {row['name']}: {row['status']}: {row.get('reason')}"[:180] for row in rows]
+    refusals = [row for row in of_part(report, "ours") if "refused" in str(row.get("chosen"))]
+    lines = [f"  {row['name']}: {row['chosen']}"[:180] for row in refusals] + lines
     if len(lines) > _TROUBLES:
         lines[_TROUBLES:] = [f"  and {len(lines) - _TROUBLES} more, in the report's file"]
     return "\n".join(["not as it should be", *lines]) if lines else ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -76,7 +77,7 @@ def test_sanitizer_is_believed_only_with_its_summary_and_right_numbers(output, s
 
 def test_a_machine_without_the_sanitizer_says_so(monkeypatch):
     monkeypatch.setattr(checks, "find_sanitizer", lambda: None)
-    row = checks.sanitize("memcheck", "triton", False)
+    row = checks.sanitize("memcheck", "triton", "graph", False)
     assert row["status"] == "not run" and "compute-sanitizer was found neither" in row["reason"]
 
 
@@ -94,24 +95,46 @@ def test_the_tool_is_put_before_the_network(monkeypatch):
     seen = []
 
     def run(command, **options):
-        seen.append(command)
+        seen.append((command, options["env"].get("PYTORCH_NO_CUDA_MEMORY_CACHING")))
         return checks.subprocess.CompletedProcess(command, 0, CLEAN, "")
 
     monkeypatch.setattr(checks, "find_sanitizer", lambda: "/cuda/bin/compute-sanitizer")
     monkeypatch.setattr(checks.subprocess, "run", run)
-    assert checks.sanitize("racecheck", "triton", False)["status"] == "ok"
-    assert seen[0][:3] == ["/cuda/bin/compute-sanitizer", "--tool", "racecheck"]
-    assert seen[0][-4:] == [sys.executable, "-m", "benchmarks.gpu.small_net", "triton"]
+    monkeypatch.delenv("PYTORCH_NO_CUDA_MEMORY_CACHING", raising=False)
+    assert checks.sanitize("racecheck", "triton", "graph", False)["status"] == "ok"
+    assert checks.sanitize("memcheck", "triton", "tape", False)["status"] == "ok"
+    assert seen[0][0][:3] == ["/cuda/bin/compute-sanitizer", "--tool", "racecheck"]
+    assert seen[0][0][-5:] == [sys.executable, "-m", "benchmarks.gpu.small_net", "triton", "graph"]
+    assert [uncached for _, uncached in seen] == [None, "1"]  # a graph needs torch's memory pool
 
 
 def test_small_net_tells_its_error(capsys):
-    assert small_net.main("reference", torch.device("cpu")) == 0
+    assert small_net.main("reference", "graph", torch.device("cpu")) == 0
     assert capsys.readouterr().out.startswith("reference: relative L2 error ")
 
 
 def test_small_net_tells_what_broke(capsys):
-    assert small_net.main("no such executor", torch.device("cpu")) == 1
+    assert small_net.main("no such executor", "graph", torch.device("cpu")) == 1
     assert "executor='no such executor' is not known" in capsys.readouterr().out
+
+
+def test_small_net_plays_a_tape_kernel_by_kernel(capsys):
+    assert small_net.main("reference", "tape", torch.device("cpu")) == 1
+    assert "TypeError: the executor 'reference' keeps no tape" in capsys.readouterr().out
+    played = []
+
+    class Program:
+        def __init__(self):
+            self.tape = SimpleNamespace(
+                load=played.extend, play=lambda: played.append("played"), results=lambda: [torch.ones(1)]
+            )
+
+        def run(self, inputs):
+            raise AssertionError("the graph was asked for")
+
+    fast = SimpleNamespace(program_for=lambda x: SimpleNamespace(run=Program().run))
+    assert small_net.tape(fast, torch.zeros(1))[0].item() == 1.0
+    assert [str(one) for one in played] == ["tensor([0.])", "played"]
 
 
 def test_tests_that_are_not_there_or_cannot_run(monkeypatch):

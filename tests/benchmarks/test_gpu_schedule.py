@@ -15,7 +15,7 @@ from benchmarks.gpu.turns import Turns
 
 ABOUT = {
     "gpu": "none", "torch": "2.11.0", "dry_run": True, "device": {}, "machine": {}, "versions": {}, "commit": "0",
-    "command": "test",
+    "code": "0", "command": "test",
 }  # fmt: skip
 
 

@@ -140,6 +140,17 @@ def test_aims_are_judged(label, us, replay, told):
     assert verdict(summary).endswith(f": {told}")
 
 
+def test_a_candidate_that_auto_refused_is_named(report):
+    refused = network("auto", 262.0, part="ours", chosen="fastest of cudnn 300 us; triton refused: its error 1e-1 is")
+    text = terminal_tables(a_report(*report["rows"][:-1], refused))
+    assert f"  ours, {FIRST}" not in text and f"  {FIRST}: auto: fastest of cudnn 300 us; triton refused" in text
+
+
+def test_sources_outside_a_checkout_are_told_by_their_fingerprint():
+    assert "commit 0123456789;" in terminal_tables(a_report())
+    assert "sources c0de;" in terminal_tables({**a_report(), "commit": "unknown"})
+
+
 def test_every_workload_has_an_aim_and_its_own_label():
     assert all(workload.aim for workload in WORKLOADS)
     assert len({workload.label for workload in WORKLOADS}) == len(WORKLOADS) == 6
