@@ -28,8 +28,9 @@ Predict = Callable[["ndarray", Path], Any]  # (picture (H, W, 3) uint8, where it
 class Prediction:
     """Runs `predict` over items, and keeps count.
 
-    package: the task's, for `draw` and `to_json`. drawings: whether pictures are drawn. skipped: what could not be
-    read, with the reason. notes: what else a reader must know. frames: frames of videos done.
+    package: the task's, for `draw` and `to_json`. drawings: whether pictures are drawn.
+    done: sources whose results are in the ledger. skipped: what could not be read, with the reason. notes: what else a
+    reader must know. images: pictures and frames that were predicted.
     """
 
     def __init__(self, package: ModuleType, predict: Predict, ledger: Ledger, stages: Stages, drawings: bool) -> None:

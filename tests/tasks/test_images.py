@@ -127,6 +127,7 @@ def test_exif_orientation_is_applied(tmp_path, kind, orientation):
     assert np.array_equal(read_image(path).numpy(), want)
 
 
+@pytest.mark.filterwarnings("ignore:Corrupt EXIF data")
 def test_damaged_exif_data_do_not_hide_the_picture():
     image = read_image(encoded(rgb(), "JPEG", exif=b"Exif\x00\x00II*\x00\xff\xff\xff\x7f"))
     assert image.shape == (H, W, 3)

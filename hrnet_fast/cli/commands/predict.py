@@ -49,6 +49,7 @@ def run(args: argparse.Namespace) -> Result:
     about = {
         "model": args.model,
         "weights": args.weights or "random",
+        "outputs": args.outputs,
         "dtype": args.dtype,
         "boxes": str(args.boxes) if args.boxes else None,
         "options": {**estimator_options(args, task), **options.keywords},
