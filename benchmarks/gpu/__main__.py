@@ -6,6 +6,7 @@ import argparse
 import importlib.util
 import os
 import shlex
+import shutil
 import signal
 import sys
 import time
@@ -20,17 +21,17 @@ from benchmarks import machine
 from benchmarks.gpu.build import build_in_place
 from benchmarks.gpu.children import end_all
 from benchmarks.gpu.jobs import Job
-from benchmarks.gpu.paths import WORK, our_code
+from benchmarks.gpu.paths import TUNING, WORK, our_code
 from benchmarks.gpu.schedule import Budget, play
 from benchmarks.gpu.store import PARTS, Row, Store
 from benchmarks.gpu.tables import line_of, terminal_tables
 from benchmarks.results import RESULTS
 
-_JOBS = {"micro": "micro:jobs", "baselines": "baselines:jobs", "ours": "ours:jobs", "profile": "levels:jobs",
-         "tests": "checks:test_jobs", "sanitizer": "checks:sanitizer_jobs"}  # fmt: skip
-_NEEDS = {"baselines": ("matplotlib", "PIL"), "ours": ("matplotlib", "PIL"), "profile": ("matplotlib", "PIL"),
-          "tests": ("pytest",)}  # fmt: skip
-_ORDER = ("micro", "tests", "ours", "profile", "sanitizer", "baselines")  # what takes longest comes last
+_JOBS = {"micro": "micro:jobs", "baselines": "baselines:jobs", "ours": "ours:jobs", "tuned": "ours:tuned_jobs",
+         "profile": "levels:jobs", "tests": "checks:test_jobs", "sanitizer": "checks:sanitizer_jobs"}  # fmt: skip
+_PICTURE = ("matplotlib", "PIL")  # of the photograph
+_NEEDS = {**dict.fromkeys(("baselines", "ours", "tuned", "profile"), _PICTURE), "tests": ("pytest",)}
+_ORDER = ("micro", "tests", "ours", "profile", "sanitizer", "tuned", "baselines")  # what takes longest comes last
 DRY_FOLDER = WORK / "dry-run"
 
 
@@ -89,6 +90,9 @@ def _finish(store: Store, parts: Sequence[str], left: Sequence[str]) -> int:
             for folder in filter(None, (store.path.parent, store.mirror)):
                 if picture := draw(store.data(), (folder / store.path.name).with_suffix(".png")):
                     print(f"plot: {os.path.relpath(picture)}")
+    for file in sorted(TUNING.glob("*.json")):
+        copied = f"; copied to {store.mirror}" if store.mirror and shutil.copy(file, store.mirror) else ""
+        print(f"measured tiles: {os.path.relpath(file)}{copied}")
     if left:
         shown = "; ".join(left[:6]) + ("; …" if len(left) > 6 else "")
         print(f"{len(left)} rows are left for another run (the same command goes on): {shown}")

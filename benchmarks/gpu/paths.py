@@ -9,6 +9,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 WORK = ROOT / "build" / "gpu-report"  # compilers' caches, float64 answers and logs: kept between runs, never committed
+TUNING = WORK / "tuning"  # what was tuned here: tiles by GPU, versions and kernels
 
 _OURS = ("hrnet_fast/**/*.py", "kernels/**/*.py", "csrc/**/*")
 _QUESTION = ("hrnet_fast/models/*.py", "hrnet_fast/testing.py", "benchmarks/photo.py", "benchmarks/compare.py")

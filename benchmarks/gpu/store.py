@@ -13,8 +13,14 @@ from pathlib import Path
 from benchmarks.gpu.paths import our_code
 
 KIND = "gpu-report"
-PARTS = ("micro", "baselines", "ours", "profile", "tests", "sanitizer")
-OF_OUR_CODE = ("ours", "profile", "tests", "sanitizer")  # their rows count only for the sources they were made from
+PARTS = ("micro", "baselines", "ours", "tuned", "profile", "tests", "sanitizer")
+OF_OUR_CODE = (
+    "ours",
+    "tuned",
+    "profile",
+    "tests",
+    "sanitizer",
+)  # their rows count only for the sources they were made from
 STATUSES = ("ok", "outside tolerance", "wrong", "failed", "not run", "timed out")
 _IDENTITY = ("gpu", "torch", "dry_run")
 _FIELDS = ("kind", "gpu", "torch", "dry_run", "device", "machine", "versions", "commit", "code", "command", "rows")
@@ -25,8 +31,9 @@ Row = dict[str, object]  # part, name, status, reason, and what was measured
 class Store:
     """Rows by part and name, in a JSON file that is replaced as a whole after each row.
 
-    about: gpu, torch, dry_run, device (name -> value), machine, versions, commit, code, command. mirror: a second folder
-    that gets the file each time. Errors: ValueError that names the file, if it is not a report or one of something else.
+    about: gpu, torch, dry_run, device (name -> value), machine, versions, commit, code, command. mirror: a second
+    folder that gets the file each time. Errors: ValueError that names the file, if it is not a report or one of
+    something else.
     """
 
     def __init__(self, folder: Path, about: Mapping[str, object], mirror: Path | None = None):

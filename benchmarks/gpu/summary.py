@@ -30,16 +30,15 @@ def state(row: Row) -> str:
 class Summary:
     """One network in one dtype. rows: executor -> row of ours. Times are medians in microseconds, None if unknown.
 
-    best: our row with the fastest bare graph, else the fastest call. torch_us, torch_name: the best correct baseline's
-    call; torch_replay_us: the best bare graph of a correct baseline. ratio: torch_us over the call of `auto`, or of the
-    best executor where `auto` was not timed; replay_ratio: the same of bare graphs. memory_ratio: ours over that of
-    eager channels_last.
+    main: our row that counts: of `auto`, tuned if it was, else of the executor with the fastest bare graph or call.
+    torch_us, torch_name: the best correct baseline's call; torch_replay_us: the best bare graph of a correct baseline.
+    ratio: torch_us over our call; replay_ratio: the same of bare graphs. memory_ratio: ours over eager channels_last.
     """
 
     label: str
     workload: Workload
     rows: Mapping[str, Row]
-    best: Row
+    main: Row
     torch_us: float | None
     torch_name: str
     torch_replay_us: float | None
@@ -47,11 +46,11 @@ class Summary:
 
     @property
     def replay_us(self) -> float | None:
-        return _timed(self.rows.get("auto"), _GRAPH) or _timed(self.best, _GRAPH)
+        return _timed(self.main, _GRAPH)
 
     @property
     def ratio(self) -> float | None:
-        ours = _timed(self.rows.get("auto"), "p50_us") or _timed(self.best, "p50_us")
+        ours = _timed(self.main, "p50_us")
         return self.torch_us / ours if ours and self.torch_us else None
 
     @property
@@ -65,7 +64,8 @@ class Networks:
     def __init__(self, report: Mapping):
         self._asked = [(f"{w.label} {dtype}", w) for w, dtype in asked(bool(report["dry_run"]))]
         self._rows: dict[str, dict[str, dict[str, Row]]] = {"baselines": {}, "ours": {}}
-        for part, found in self._rows.items():
+        for part in ("baselines", "ours", "tuned"):
+            found = self._rows["baselines" if part == "baselines" else "ours"]
             for row in of_part(report, part):
                 label, _, runner = row["name"].partition(": ")
                 found.setdefault(label, {})[runner] = row
@@ -89,14 +89,16 @@ class Networks:
             rows, torch_rows = self.ours(label), self.torch(label)
             if not rows:
                 continue
-            best = min(rows.values(), key=lambda row: row.get(_GRAPH) or row.get("p50_us") or float("inf"))
+            fastest_of_ours = min(rows.values(), key=lambda row: row.get(_GRAPH) or row.get("p50_us") or float("inf"))
+            autos = (rows[name] for name in ("auto tuned", "auto") if name in rows and "p50_us" in rows[name])
+            main = next(autos, fastest_of_ours)
             calls = {name: us for name, row in torch_rows.items() if (us := _timed(row, "p50_us"))}
             graphs = [us for row in torch_rows.values() if (us := _timed(row, _GRAPH))]
             fastest = min(calls, key=calls.get, default="")
             eager = torch_rows.get("plain channels_last", {}).get("memory_bytes")
-            memory = (rows.get("auto") or best).get("memory_bytes")
+            memory = main.get("memory_bytes")
             yield Summary(
-                label, workload, rows, best, calls.get(fastest), fastest, min(graphs, default=None),
+                label, workload, rows, main, calls.get(fastest), fastest, min(graphs, default=None),
                 memory / eager if memory and eager else None,
             )  # fmt: skip
 

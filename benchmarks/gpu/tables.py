@@ -56,6 +56,9 @@ def line_of(row: Row) -> str:
         found += [f"{name} {us:.2f}" for name, us in row["forms"].items()]
     if "passed" in row:
         found.append(f"{row['passed']} passed, {row['failed']} failed, {row['skipped']} skipped, {row['seconds']} s")
+    if "tuned" in row:
+        told = row["tuned"]
+        found.append(f"{told['levels']} levels {told['before_us']} > {told['us']} us in {told['seconds']} s")
     if "chosen" in row:
         found.append(str(row["chosen"]))
     if row.get("numbers"):
@@ -102,10 +105,10 @@ def _baselines(networks: Networks) -> str:
 
 
 def _ours(networks: Networks) -> str:
-    heads = ["triton", "cudnn", "auto", "torch", "ratio", "graph", "torch", "ratio", "memory"]
+    heads = ["triton", "cudnn", "auto", "tuned", "torch", "ratio", "graph", "torch", "ratio", "memory"]
     lines = [_line("us", heads)]
     for summary in networks.summaries():
-        calls = [_cell(summary.rows.get(executor)) for executor in ("triton", "cudnn", "auto")]
+        calls = [_cell(summary.rows.get(executor)) for executor in ("triton", "cudnn", "auto", "auto tuned")]
         best, best_replay = (_us(us) if us else "-" for us in (summary.torch_us, summary.torch_replay_us))
         replay = _us(summary.replay_us) if summary.replay_us else "-"
         ratios = [f"{ratio:.2f}x" if ratio else "-" for ratio in (summary.ratio, summary.replay_ratio)]
@@ -166,7 +169,9 @@ def _troubles(report: Mapping) -> str:
     # a profile or test that breaks says more than one of many baselines
     rows.sort(key=lambda row: (row["part"] in ("baselines", "micro"), row["status"] == "not run"))
     lines = [f"  {row['part']}, {row['name']}: {row['status']}: {row.get('reason')}"[:180] for row in rows]
-    refusals = [row for row in of_part(report, "ours") if "refused" in str(row.get("chosen"))]
+    refusals = [
+        row for part in ("ours", "tuned") for row in of_part(report, part) if "refused" in str(row.get("chosen"))
+    ]
     lines = [f"  {row['name']}: {row['chosen']}"[:180] for row in refusals] + lines
     if len(lines) > _TROUBLES:
         lines[_TROUBLES:] = [f"  and {len(lines) - _TROUBLES} more, in the report's file"]
@@ -204,7 +209,7 @@ def rows_of(networks: Networks) -> Iterator[str]:
     yield "| " + " | ".join(["median µs", *heads, "aim"]) + " |"
     yield "|---" + "|---:" * len(heads) + "|---|"
     for summary in networks.summaries():
-        ours = summary.rows.get("auto") or summary.best
+        ours = summary.main
         error = f"{ours['error']:.1e} / {ours['error_torch']:.1e}" if ours.get("error") is not None else "-"
         cells = [
             summary.label, f"**{ours['p50_us']:.1f}**" if "p50_us" in ours else ours["status"],

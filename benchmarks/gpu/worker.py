@@ -15,8 +15,10 @@ from benchmarks.gpu.jobs import Emit, Job, sentence
 MARK = "@row "
 DEAD = 3  # exit status: the GPU answers no more in this process
 # loaded when needed, so that a package which one part lacks stops that part alone
-MODULES = {"micro": "micro", "baselines": "baselines", "ours": "ours", "profile": "levels", "tests": "checks",
-           "sanitizer": "checks"}  # fmt: skip
+MODULES = {
+    "micro": "micro", "baselines": "baselines", "ours": "ours", "tuned": "ours", "profile": "levels",
+    "tests": "checks", "sanitizer": "checks",
+}  # fmt: skip
 
 
 def work(job: Job, emit: Emit) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
 import sys
 from types import SimpleNamespace
 
@@ -96,7 +98,7 @@ def test_the_tool_is_put_before_the_network(monkeypatch):
 
     def run(command, **options):
         seen.append((command, options["env"].get("PYTORCH_NO_CUDA_MEMORY_CACHING")))
-        return checks.subprocess.CompletedProcess(command, 0, CLEAN, "")
+        return subprocess.CompletedProcess(command, 0, CLEAN, "")
 
     monkeypatch.setattr(checks, "find_sanitizer", lambda: "/cuda/bin/compute-sanitizer")
     monkeypatch.setattr(checks.subprocess, "run", run)
@@ -185,3 +187,24 @@ def test_the_build_is_in_place_with_this_python(monkeypatch, tmp_path):
 def test_a_python_without_setuptools_builds_nothing(monkeypatch):
     monkeypatch.setattr(build.importlib.util, "find_spec", lambda name: None)
     assert build.build_in_place() == "extension: not compiled, as this Python has no setuptools"
+
+
+@pytest.mark.skipif(shutil.which("make") is None, reason="there is no make")
+@pytest.mark.parametrize(
+    ("words", "wanted"),
+    [
+        (["PY=python9"], "python9 -m benchmarks.gpu --budget 540 --build"),
+        (
+            ["PY=python9", "PARTS=micro,ours", "BUDGET=60"],
+            "python9 -m benchmarks.gpu --parts micro,ours --budget 60 --build",
+        ),
+        (["ARGS=--dry-run"], ".venv/bin/python -m benchmarks.gpu --budget 540 --dry-run"),
+    ],
+    ids=["own-python", "parts", "venv"],
+)
+def test_make_runs_the_report(words, wanted):
+    command = ["make", "--no-print-directory", "-n", "gpu-report", *words]
+    done = subprocess.run(command, cwd=checks.ROOT, capture_output=True, text=True, check=True)
+    lines = [" ".join(line.split()) for line in done.stdout.splitlines()]
+    assert lines[-1] == wanted
+    assert not any("pip install" in line for line in lines if "PY=python9" in words)

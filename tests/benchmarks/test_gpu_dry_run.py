@@ -55,12 +55,13 @@ def run(tmp_path, *words):
         ("micro", "*", 13),
         ("tests", "*", 1),
         ("ours", "*", 3),
+        ("tuned", "*", 2),
         ("profile", "*", 1),
         ("sanitizer", "memcheck, triton*", 1),
         ("baselines", "*: [pC]*", 3),
         ("baselines", "*: torch.compile max-autotune", 1),
     ],
-    ids=["micro", "tests", "ours", "profile", "sanitizer", "eager", "compile"],
+    ids=["micro", "tests", "ours", "tuned", "profile", "sanitizer", "eager", "compile"],
 )
 def test_each_part_runs(tmp_path, capsys, part, only, rows):
     status, made, report = run(tmp_path, "--parts", part, "--only", only)

@@ -8,19 +8,22 @@ capture.
 from __future__ import annotations
 
 import json
+import os
 import time
 import types
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 import torch
 import torch.nn.functional as F
 from torch.overrides import TorchFunctionMode
 
+import hrnet_fast
+from benchmarks.gpu import __main__ as command
 from benchmarks.gpu import baselines, cudnn, empty_kernel, levels, micro, ours, worker
 from benchmarks.gpu import question as question_module
 from benchmarks.gpu import workloads as workloads_module
-from benchmarks.gpu.__main__ import main
 from benchmarks.gpu.jobs import Job
 from benchmarks.gpu.store import read_report
 from benchmarks.gpu.workloads import DRY_RUN
@@ -160,7 +163,7 @@ def inline(job, deadline, keep, environment):
 
 
 def report_of(tmp_path, *words):
-    status = main([*words, "--out", str(tmp_path)], child=inline)
+    status = command.main([*words, "--out", str(tmp_path)], child=inline)
     (path,) = tmp_path.glob("gpu-*.json")
     return status, read_report(path)
 
@@ -222,6 +225,38 @@ def test_ours_is_checked_and_timed_with_its_graph(gpu, monkeypatch, tmp_path):
     assert status == 0 and row["status"] == "ok" and row["executor"] == "reference" and row["levels"] > 20
     assert row["chosen"] == "fastest of two"
     assert row["p50_us"] > row["replay_p50_us"] and row["error"] <= 2 * row["error_torch"]
+
+
+def test_tuning_is_told_and_kept_for_the_next(gpu, monkeypatch, tmp_path, capsys):
+    folders = []
+
+    def tune(self, plan):
+        folders.append(os.environ["HRNET_FAST_CACHE"])
+        Path(folders[-1]).mkdir()
+        Path(folders[-1], "tiles.json").write_text("{}")
+        return {"level": types.SimpleNamespace(model_time=3.0, time=2.0)}
+
+    monkeypatch.setattr(ReferenceExecutor, "tune", tune, raising=False)
+    monkeypatch.setattr(ours, "TUNED", ("reference tuned", "triton tuned"))
+    optimize = hrnet_fast.optimize
+    monkeypatch.setattr(
+        hrnet_fast, "optimize", lambda *given, **how: optimize(*given, **{**how, "executor": "reference"})
+    )
+    for module in (ours, command):
+        monkeypatch.setattr(module, "TUNING", tmp_path / "tuning")
+    status, report = report_of(tmp_path, "--parts", "tuned", "--mirror", str(tmp_path / "mirror"))
+    rows = {row["name"].partition(": ")[2]: row for row in report["rows"]}
+    assert status == 0 and "tuned" not in rows["reference tuned"] and folders == [str(tmp_path / "tuning")]
+    assert rows["triton tuned"]["tuned"] | {"seconds": 0} == {"seconds": 0, "levels": 1, "before_us": 3.0, "us": 2.0}
+    assert (tmp_path / "mirror" / "tiles.json").read_text() == "{}"
+    assert "HRNET_FAST_CACHE" not in os.environ or os.environ["HRNET_FAST_CACHE"] not in folders
+
+
+def test_untuned_rows_start_from_an_empty_cache(monkeypatch):
+    monkeypatch.setenv("HRNET_FAST_CACHE", "mine")
+    with ours.cache(tuned=False):
+        assert list(Path(os.environ["HRNET_FAST_CACHE"]).iterdir()) == []
+    assert os.environ["HRNET_FAST_CACHE"] == "mine"
 
 
 def test_the_bare_graph_is_found_where_a_program_keeps_one(gpu):

@@ -57,7 +57,7 @@ def report():
 def full_report(status="ok"):
     """Every row that a report can hold, with long numbers and, but for "ok", a long reason for each."""
     jobs = [
-        *micro.jobs(False), *baselines.jobs(False), *ours.jobs(False),
+        *micro.jobs(False), *baselines.jobs(False), *ours.jobs(False), *ours.tuned_jobs(False),
         *(Job("profile", (f"{w.label} float16: levels",), ("triton",)) for w in WORKLOADS),
         *(Job("tests", (f"tests/{name}",), ("pytest",)) for name in ("kernels", "engine", "api", "tasks")),
         *(Job("sanitizer", (f"{tool}, triton",), ("x",)) for tool in ("memcheck", "racecheck")),
@@ -66,7 +66,7 @@ def full_report(status="ok"):
     for job in jobs:
         for name in job.names:
             row = a_row(job.part, name, status, reason=None if status == "ok" else "a reason " * 30)
-            if job.part in ("baselines", "ours") and status in ("ok", "outside tolerance"):
+            if job.part in ("baselines", "ours", "tuned") and status in ("ok", "outside tolerance"):
                 row |= network("x", 12345.6, 12340.1, part=job.part) | {"name": name, "status": status}
             if name.startswith("cuDNN"):
                 forms = dict.fromkeys(("conv", "conv, add, relu", "fused add relu"), 1234.567)
@@ -109,6 +109,18 @@ def test_ours_is_held_against_the_best_correct_torch(report):
     assert summary.memory_ratio == pytest.approx(0.9)
 
 
+def test_tuned_rows_count_where_there_are_any(report):
+    tuned = network("auto tuned", 200.0, 180.0, part="tuned", tuned={})
+    (summary,) = Networks(a_report(*report["rows"], tuned)).summaries()
+    assert summary.replay_us == 180.0 and summary.ratio == pytest.approx(6.0)
+    assert verdict(summary).endswith("180.0 us met, 6.00x met")
+
+
+def test_without_auto_the_fastest_executor_counts(report):
+    (summary,) = Networks(a_report(*report["rows"][:-1])).summaries()
+    assert summary.replay_us == 240.0 and summary.ratio == pytest.approx(1200 / 260)
+
+
 def test_wrong_numbers_of_ours_have_no_ratio():
     row = a_row("ours", f"{FIRST}: auto", "wrong", reason="far off", error=1.0, error_torch=1e-3)
     (summary,) = Networks(a_report(network("plain", 800.0), row)).summaries()
@@ -121,7 +133,7 @@ def test_tables_show_times_ratios_and_aims(report):
     lines = terminal_tables(report).splitlines()
     torch_line, our_line = (line.split()[5:] for line in lines if line.startswith(f"{FIRST} "))
     assert torch_line == ["8000", "7000", "1500", "-", "1200", "900.0!", "-", "-", "-"]
-    assert our_line == ["260.0", "700.0", "262.0", "1200", "4.58x", "241.0", "1000", "4.15x", "0.90"]
+    assert our_line == ["260.0", "700.0", "262.0", "-", "1200", "4.58x", "241.0", "1000", "4.15x", "0.90"]
     assert f"  {FIRST}: ≤ 250 µs, ≥ 4x; then ≤ 180 µs: 241.0 us met, 4.58x met" in lines
 
 
@@ -173,10 +185,14 @@ def test_shapes_are_hrnets_with_channels_that_a_gpu_likes():
     ("row", "text"),
     [
         (network("a", 262.04, 241.0), f"  {FIRST}: a: 262.0 us, replay 241.0 us, error 0.50x torch's, built in 1.0 s"),
+        (
+            a_row("tuned", "t", tuned={"levels": 25, "before_us": 300.0, "us": 250.5, "seconds": 61.0}),
+            "  t: 25 levels 300.0 > 250.5 us in 61.0 s",
+        ),
         (a_row("micro", "copy 4 MiB", value=4.3, unit="TB/s"), "  copy 4 MiB: 4.3 TB/s"),
         (a_row("ours", "a", "failed", reason="out of memory"), "  a: failed: out of memory"),
     ],
-    ids=["network", "micro", "failed"],
+    ids=["network", "tuned", "micro", "failed"],
 )  # fmt: skip
 def test_a_row_is_one_line_of_the_log(row, text):
     assert line_of(row) == text
