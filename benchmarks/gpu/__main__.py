@@ -19,7 +19,7 @@ import torch
 
 from benchmarks import machine
 from benchmarks.gpu.build import build_in_place
-from benchmarks.gpu.children import end_all
+from benchmarks.gpu.children import begin, end_all
 from benchmarks.gpu.jobs import Job
 from benchmarks.gpu.paths import TUNING, WORK, our_code
 from benchmarks.gpu.schedule import Budget, play
@@ -51,6 +51,7 @@ def main(arguments: Sequence[str] | None = None, child: Callable | None = None) 
     except (ValueError, OSError) as error:
         print(f"benchmarks.gpu: {error}", file=sys.stderr)
         return 2
+    begin()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
         return _main(options, parts, store, Budget(options.budget, budget_from), child)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import signal
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from benchmarks.gpu.jobs import Job
@@ -18,6 +20,7 @@ from benchmarks.gpu.worker import DEAD, MARK
 
 Rows = Callable[[dict], None]
 COMMAND = (sys.executable, "-m", "benchmarks.gpu.worker")
+_POLL, _FAREWELL = 0.1, 5.0  # seconds
 
 
 def run_child(job: Job, deadline: float, keep: Rows, environment: Mapping[str, str] | None = None) -> set[str]:
@@ -27,7 +30,7 @@ def run_child(job: Job, deadline: float, keep: Rows, environment: Mapping[str, s
     next run takes them.
     """
     missing = dict.fromkeys(job.names)
-    while missing and time.monotonic() < deadline:
+    while missing and time.monotonic() < deadline and not _ENDED.is_set():
         child = _Child(job.only(set(missing)), environment or {})
         try:
             for row in child.rows(deadline, job.limit_s):
@@ -35,11 +38,9 @@ def run_child(job: Job, deadline: float, keep: Rows, environment: Mapping[str, s
                 keep(row)
         finally:
             verdict = child.end()
-        if not missing:
+        if not missing or _ENDED.is_set() or (child.stopped and time.monotonic() >= deadline):
             break
         lost = next(iter(missing))
-        if child.stopped and time.monotonic() >= deadline:
-            break
         if child.stopped:
             keep({"name": lost, "status": "timed out", "reason": f"no result after {job.limit_s:.0f} s"})
         elif verdict == DEAD:
@@ -51,16 +52,26 @@ def run_child(job: Job, deadline: float, keep: Rows, environment: Mapping[str, s
 
 
 _LIVE: set[_Child] = set()
+_ENDED = threading.Event()
+
+
+def begin() -> None:
+    """Children may be started, also after an `end_all`."""
+    _ENDED.clear()
 
 
 def end_all() -> None:
-    """Ends whatever child still runs."""
+    """Ends whatever child still runs, and starts no other."""
+    _ENDED.set()
     for child in list(_LIVE):
         child.end()
 
 
 class _Child:
-    """One process, in a process group of its own, so that what it starts ends with it."""
+    """One process, in a process group of its own, so that what it starts ends with it.
+
+    stopped: whether it was given up, for lack of time.
+    """
 
     def __init__(self, job: Job, environment: Mapping[str, str]):
         logs = WORK / "logs"
@@ -70,38 +81,46 @@ class _Child:
         with open(self._log, "w") as log:
             self._process = subprocess.Popen(
                 [*COMMAND, job.to_json()], cwd=ROOT, env={**os.environ, **environment}, stdout=subprocess.PIPE,
-                stderr=log, text=True, errors="replace", start_new_session=True,
+                stderr=log, start_new_session=True,
             )  # fmt: skip
         _LIVE.add(self)
 
     def rows(self, deadline: float, limit_s: float) -> Iterator[dict]:
-        """Each row as it comes; ends the process at the deadline, or when a row takes longer than its limit."""
-        self._until = min(deadline, time.monotonic() + limit_s)
-        threading.Thread(target=self._watch, daemon=True).start()
-        for line in self._process.stdout:
+        """Each row as it comes, until the process ends, the deadline is there, or a row takes longer than its limit."""
+        for line in self._lines(deadline, limit_s):
             if line.startswith(MARK):
-                self._until = min(deadline, time.monotonic() + limit_s)
                 yield json.loads(line[len(MARK) :])
 
-    def _watch(self) -> None:
-        while self._process.poll() is None:
-            if time.monotonic() > self._until:
-                self.stopped = True
-                self._kill()
-            time.sleep(0.1)
-        self._kill()  # helpers that outlive it would keep its output open
+    def _lines(self, deadline: float, limit_s: float) -> Iterator[str]:
+        """Helpers that outlive the process may keep its output open: then what was written before its end counts."""
+        output, pending = self._process.stdout.fileno(), b""
+        until = min(deadline, time.monotonic() + limit_s)
+        while not self.stopped:
+            ended = self._process.poll() is not None
+            if select.select([output], [], [], _POLL)[0]:
+                data = os.read(output, 1 << 16)
+                if not data:
+                    return
+                *lines, pending = (pending + data).split(b"\n")
+                for line in lines:
+                    if line.startswith(MARK.encode()):
+                        until = min(deadline, time.monotonic() + limit_s)
+                    yield line.decode(errors="replace")
+            elif ended:
+                return
+            self.stopped = time.monotonic() > until
 
     def end(self) -> int:
         """The exit status; the process and all that it started are ended."""
-        self._kill()
+        if not self.stopped and not _ENDED.is_set() and sys.exc_info()[0] is None:
+            try:
+                self._process.wait(_FAREWELL)  # it has closed its output, and is about to end by itself
+            except subprocess.TimeoutExpired:
+                self.stopped = True
+        with suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
         _LIVE.discard(self)
         return self._process.wait()
-
-    def _kill(self) -> None:
-        try:
-            os.killpg(self._process.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            return
 
     def last_words(self) -> str:
         """The last line of its errors that says something."""

@@ -6,12 +6,13 @@ import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from fnmatch import fnmatch
 from functools import partial
 from pathlib import Path
 
-from benchmarks.gpu.children import run_child
+from benchmarks.gpu.children import end_all, run_child
 from benchmarks.gpu.jobs import Job
 from benchmarks.gpu.paths import WORK
 from benchmarks.gpu.store import Row, Store
@@ -57,7 +58,7 @@ def play(
     """
     left: list[str] = []
     missing = (job.only({n for n in job.names if fnmatch(n, only) and not store.done(job.part, n)}) for job in jobs)
-    for batch in _batches((job for job in missing if job), beside or max(1, min(6, usable_cores() // 3))):
+    for batch in _batches((job for job in missing if job), beside or max(1, min(6, usable_cores() // 2))):
         if not budget.suffices(max(job.expected_s for job in batch)):
             left += [name for job in batch for name in job.names]
             continue
@@ -93,12 +94,24 @@ def _run(batch: list[Job], store: Store, deadline: float, said: Callable[[Row], 
 
     def one(job: Job, turns: Path) -> set[str]:
         keep = partial(_keep, store, job.part, said)
-        return child(job, deadline, keep, {**caches, FILE: str(turns)} if len(batch) > 1 else caches)
+        with _ending_all():
+            return child(job, deadline, keep, {**caches, FILE: str(turns)} if len(batch) > 1 else caches)
 
     with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(len(batch)) as pool:
         turns = Path(folder, "turns")
         turns.touch()
-        return list(pool.map(lambda job: one(job, turns), batch))
+        with _ending_all():
+            return list(pool.map(lambda job: one(job, turns), batch))
+
+
+@contextmanager
+def _ending_all() -> Iterator[None]:
+    """What goes wrong, an interruption too, ends every child: nobody waits for one that is not needed any more."""
+    try:
+        yield
+    except BaseException:
+        end_all()
+        raise
 
 
 def _keep(store: Store, part: str, said: Callable[[Row], None], row: Row) -> None:

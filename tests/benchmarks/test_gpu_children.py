@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 import time
 
 import pytest
 
 import benchmarks.gpu.children as children
-from benchmarks.gpu.children import end_all, run_child
+from benchmarks.gpu.children import begin, end_all, run_child
 from benchmarks.gpu.jobs import Job
+from benchmarks.gpu.schedule import Budget, play
+from benchmarks.gpu.store import Store
 
 # a child that plays its runners: "ok", "die", "hang", "lost" (the GPU answers no more), "noise", "orphan"
 CHILD = """
@@ -39,6 +42,9 @@ for name, runner in zip(job["names"], job["runners"]):
 def stub(monkeypatch, tmp_path):
     monkeypatch.setattr(children, "COMMAND", (sys.executable, "-c", CHILD))
     monkeypatch.setattr(children, "WORK", tmp_path)
+    begin()
+    yield
+    begin()
 
 
 def run(*runners, seconds=20.0, limit_s=20.0, environment=None):
@@ -95,4 +101,28 @@ def test_an_error_in_the_report_ends_the_child():
         run_child(Job("micro", ("a",), ("pid",)), time.monotonic() + 20, keep)
     with pytest.raises(ProcessLookupError):
         os.kill(pids[0], 0)
-    end_all()
+
+
+def test_an_interruption_ends_all_children_and_starts_no_other():
+    rows = []
+    begun = time.monotonic()
+    threading.Timer(0.5, end_all).start()
+    job = Job("micro", ("a", "b"), ("hang", "ok"))
+    assert run_child(job, begun + 20, rows.append) == {"a", "b"}
+    assert rows == [] and time.monotonic() - begun < 10
+    assert run_child(job, begun + 20, rows.append) == {"a", "b"}
+    begin()
+    assert run_child(Job("micro", ("b",), ("ok",)), begun + 20, rows.append) == set()
+
+
+def test_a_report_that_is_interrupted_leaves_nothing_behind(monkeypatch, tmp_path):
+    store = Store(tmp_path, dict.fromkeys(("gpu", "torch", "dry_run"), "1.0"))
+
+    def interrupt(row):
+        raise KeyboardInterrupt
+
+    jobs = [Job("micro", (name,), (runner,), beside=True) for name, runner in (("a", "hang"), ("b", "ok"))]
+    begun = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        play(jobs, store, Budget(60), beside=2, said=interrupt)
+    assert not children._LIVE and time.monotonic() - begun < 15
