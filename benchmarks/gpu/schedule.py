@@ -95,8 +95,11 @@ def _run(batch: list[Job], store: Store, deadline: float, said: Callable[[Row], 
     def one(job: Job, turns: Path) -> set[str]:
         keep = partial(_keep, store, job.part, said)
         with _ending_all():
-            return child(job, deadline, keep, {**caches, FILE: str(turns)} if len(batch) > 1 else caches)
+            return child(job, deadline, keep, {**caches, FILE: str(turns)})
 
+    if len(batch) == 1:
+        with _ending_all():
+            return [child(batch[0], deadline, partial(_keep, store, batch[0].part, said), caches)]
     with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(len(batch)) as pool:
         turns = Path(folder, "turns")
         turns.touch()

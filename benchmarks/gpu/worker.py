@@ -32,7 +32,6 @@ def work(job: Job, emit: Emit) -> bool:
             run(job.only({name}), emit, device)
         except Exception as error:  # a runner may fail in any way; its row says how
             emit({"name": name, "status": "failed", "reason": sentence(error)})
-        torch.compiler.reset()
         if not _alive(device):
             return False
     return True

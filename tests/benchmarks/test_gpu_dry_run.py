@@ -10,7 +10,7 @@ import torch
 
 from benchmarks.gpu import __main__ as command
 from benchmarks.gpu import timing, worker
-from benchmarks.gpu.children import run_child
+from benchmarks.gpu.children import begin, run_child
 from benchmarks.gpu.jobs import Job
 from benchmarks.gpu.store import PARTS, read_report
 
@@ -135,6 +135,7 @@ def test_every_part_has_jobs_whose_children_know_them():
 
 
 def test_a_real_child_makes_a_row(tmp_path):
+    begin()
     rows = []
     job = Job("micro", ("matrix product float16",), ("product:float16",), dry_run=True)
     assert run_child(job, time.monotonic() + 120, rows.append) == set()

@@ -157,7 +157,7 @@ def inline(job, deadline, keep, environment):
         keep(json.loads(json.dumps(row, allow_nan=False)))
         missing.discard(row["name"])
 
-    with OnCuda():  # jobs are run in threads, and a mode is of one thread
+    with OnCuda():
         worker.work(job, emit)
     return missing
 
