@@ -175,7 +175,7 @@ class Launch:
     ):
         if not works:
             raise ValueError("level: a launch needs at least one item")
-        self.works, device = tuple(works), works[0].out.data.device
+        self.works, self.stages, device = tuple(works), stages, works[0].out.data.device
         tiles = [work.tiles if isinstance(work, ConvWork) and work.tile.split > 1 else 0 for work in works]
         self.arrivals = torch.zeros(max(1, sum(tiles)), dtype=torch.int32, device=device)
         parts = [count * work.tile.split * work.tile.rows * work.tile.columns for count, work in zip(tiles, works)]
@@ -193,6 +193,18 @@ class Launch:
             WIDEN=self.interpreted and works[0].out.data.dtype == torch.bfloat16,
         )  # fmt: skip
         self.options = dict(num_warps=warps, num_stages=stages, **({"launch_pdl": True} if pdl else {}))
+
+    @property
+    def specialisation(self) -> tuple:
+        """What the compiled kernel depends on: launches with an equal one share it."""
+        return (self.works[0].out.data.dtype, *self.constants.items(), *self.options.items())
+
+    def compile(self) -> None:
+        """Compiles the kernel without a launch."""
+        from .triton import kernel
+
+        function, grid = kernel("level", self.interpreted), (sum(self.programs),)
+        function.warmup(*self.arguments, grid=grid, **self.constants, **self.options)
 
     def __call__(self) -> None:
         from .triton import kernel

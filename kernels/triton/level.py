@@ -94,6 +94,14 @@ def _term(pointer, size, n, y, x, c, mask, C: tl.constexpr, MODE: tl.constexpr):
 
 
 @triton.jit
+def _multiply(a, b, acc, PRECISION: tl.constexpr, WIDEN: tl.constexpr):
+    if WIDEN:  # Triton's interpreter multiplies bfloat16 wrongly
+        a = a.to(tl.float32)
+        b = b.to(tl.float32)
+    return tl.dot(a, b, acc, input_precision=PRECISION)
+
+
+@triton.jit
 def _finish(acc, maps, same, terms, sizes, m, n, y, x, c, geometry, ITEMS: tl.constexpr, AT: tl.constexpr,
             EARLY: tl.constexpr, WIDEN: tl.constexpr):  # fmt: skip
     """The epilogue: bias, ReLU and terms in the item's order, then the store. same: terms that are there already."""
@@ -105,11 +113,11 @@ def _finish(acc, maps, same, terms, sizes, m, n, y, x, c, geometry, ITEMS: tl.co
     if HOW == RELU_FIRST:
         acc = _relu(acc)
     for t in tl.static_range(COUNT):
-        MODE: tl.constexpr = (ITEMS[AT + MODES] >> (16 + 2 * t)) & 3
-        if EARLY and MODE == SAME:
+        if EARLY and (ITEMS[AT + MODES] >> (16 + 2 * t)) & 3 == SAME:
             acc += same[t].to(tl.float32)
         else:
-            acc += _term(terms[t], sizes[t], n, y, x, c, mask, CO, MODE).to(tl.float32)
+            term = _term(terms[t], sizes[t], n, y, x, c, mask, CO, (ITEMS[AT + MODES] >> (16 + 2 * t)) & 3)
+            acc += term.to(tl.float32)
     if HOW == RELU_LAST:
         acc = _relu(acc)
     at = _pixel(n, y, x, geometry[1], geometry[2])
@@ -168,9 +176,9 @@ def _conv(maps, sources, terms, source_sizes, sizes, geometry, pid, ITEMS: tl.co
     row_pitch = (width + 2) * C
     weight = maps[1] + c[None, :] * PITCH
     acc = tl.full((BM, BN), 0.0, tl.float32)
-    for k0 in tl.range(split * SHARE, split * SHARE + SHARE, BK):
-        k = k0 + tl.arange(0, BK)
-        if FORMED == 0:
+    if FORMED == 0:
+        for k0 in tl.range(split * SHARE, split * SHARE + SHARE, BK):
+            k = k0 + tl.arange(0, BK)
             if ROW % BK == 0:  # the step lies in one kernel row
                 shared = k0 // ROW * row_pitch + k0 % ROW + tl.arange(0, BK)
             else:
@@ -180,20 +188,21 @@ def _conv(maps, sources, terms, source_sizes, sizes, geometry, pid, ITEMS: tl.co
                 a = tl.load(maps[0] + at)
             else:
                 a = tl.load(maps[0] + at, mask=(k < K)[None, :], other=0.0)
-        else:  # a pointwise convolution that forms its input while it reads
+            acc = _multiply(a, tl.load(weight + k[:, None]), acc, PRECISION, WIDEN)
+    else:
+        # A pointwise convolution that forms its input while it reads: so many maps at once that copies of several
+        # steps would fill the shared memory.
+        for k0 in tl.range(0, SHARE, BK, num_stages=1):
+            k = k0 + tl.arange(0, BK)
             total = tl.full((BM, BK), 0.0, tl.float32)
             for s in tl.static_range(FORMED):
-                FROM: tl.constexpr = (ITEMS[AT + MODES] >> (2 * s)) & 3
-                value = _term(sources[s], source_sizes[s], n, y, x, k, (k < K)[None, :], C, FROM)
+                value = _term(sources[s], source_sizes[s], n, y, x, k, (k < K)[None, :], C,
+                              (ITEMS[AT + MODES] >> (2 * s)) & 3)  # fmt: skip
                 total += value.to(tl.float32)
             if ITEMS[AT + SOURCE_RELU]:
                 total = _relu(total)
             a = _cast(total, maps[3], WIDEN)  # rounded as the map would be
-        b = tl.load(weight + k[:, None])
-        if WIDEN:  # Triton's interpreter multiplies bfloat16 wrongly
-            a = a.to(tl.float32)
-            b = b.to(tl.float32)
-        acc = tl.dot(a, b, acc, input_precision=PRECISION)
+            acc = _multiply(a, tl.load(weight + k[:, None]), acc, PRECISION, WIDEN)
 
     if SHARES == 1:
         _finish(acc, maps, same, terms, sizes, m, n, y, x, c, geometry, ITEMS, AT, EARLY, WIDEN)
@@ -233,15 +242,16 @@ def _sum(maps, terms, sizes, geometry, pid, ITEMS: tl.constexpr, AT: tl.constexp
         gdc_wait()
     total = tl.full((BM, BN), 0.0, tl.float32)
     for t in tl.static_range(COUNT):
-        MODE: tl.constexpr = (ITEMS[AT + MODES] >> (16 + 2 * t)) & 3
-        total += _term(terms[t], sizes[t], n, y, x, c, mask & (c < PITCH)[None, :], PITCH, MODE).to(tl.float32)
+        there = mask & (c < PITCH)[None, :]
+        term = _term(terms[t], sizes[t], n, y, x, c, there, PITCH, (ITEMS[AT + MODES] >> (16 + 2 * t)) & 3)
+        total += term.to(tl.float32)
     if ITEMS[AT + RELU] == RELU_LAST:
         total = _relu(total)
     at = _pixel(n, y, x, geometry[1], geometry[2])[:, None] * ITEMS[AT + OUT] + geometry[3] + c[None, :]
     tl.store(maps[0] + at, _cast(total, maps[0], WIDEN), mask=mask)
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["source_sizes", "sizes", "geometry", "ends"])
 def level_kernel(maps, sources, terms, source_sizes, sizes, geometry, ends, ITEMS: tl.constexpr,
                  PRECISION: tl.constexpr, PDL: tl.constexpr, WIDEN: tl.constexpr):  # fmt: skip
     """Programs [ends[i - 1], ends[i]) compute item i. ITEMS: a record an item, as laid out above."""

@@ -40,8 +40,8 @@ def residual_block_half(tile, channels, dtype):
 
 def tiles_of(dtype, precision, gpu):
     """Every tile that a large problem may get, and of those that share K the least and the most shared."""
-    exact = dtype == torch.float32 and precision == "ieee"
-    return [t for t in candidates(Problem(1 << 16, 512, 4608, dtype.itemsize, exact), gpu) if t.split in (1, 16)]
+    own = Problem(1 << 16, 512, 4608, dtype.itemsize, exact=dtype == torch.float32 and precision == "ieee")
+    return [tile for tile in candidates(own, gpu) if tile.split in (1, 16)]
 
 
 @by_arch
@@ -57,7 +57,7 @@ def test_every_tile(kind, arch):
 
     with ThreadPoolExecutor(2) as pool:
         found = dict(zip(tiles, pool.map(compiled, tiles)))
-    assert len(found) >= 8
+    assert len(found) >= 6
     for tile, code in found.items():
         assert (code.stack, code.local) == (0, 0), f"{tile} spills: {code}"
         assert code.count("LDL|STL") == 0, f"{tile} spills"
@@ -85,11 +85,14 @@ def test_a_level_of_four_branches(arch):
 @by_arch
 @pytest.mark.parametrize("mode", ["nearest", "bilinear", "bilinear_corners"])
 def test_sums_and_formed_sources(mode, arch):
-    dtype, tile = torch.float16, Tile(64, 32)
-    terms = (MapTerm(blank(48, 16, dtype)), MapTerm(blank(48, 8, dtype), mode), MapTerm(blank(48, 4, dtype), mode))
-    packed = pack_weight(torch.zeros(17, 48, 1, 1), None, tile, dtype)
-    head = ConvWork(blank(17, 16, dtype), terms, *packed, (1, 1), (1, 1), (0, 0), tile, True)
-    total = SumWork(blank(48, 16, dtype), terms, tile, 0, True)
-    code = offline.compile_for(Launch([head, total], stages=3), arch)
-    assert (code.stack, code.local) == (0, 0)
-    assert code.count("HGMMA" if arch >= 90 else "HMMA") > 0
+    """The head of a segmentation network: four maps of 270 channels, three of them interpolated, in one product."""
+    dtype, gpu = torch.float16, ARCHES[arch]
+    for tile in candidates(Problem(1 << 16, 24, 272, 2, formed=True), gpu):
+        terms = tuple(MapTerm(blank(270, 16 >> i, dtype), mode if i else "same") for i in range(4))
+        packed = pack_weight(torch.zeros(19, 270, 1, 1), None, tile, dtype)
+        head = ConvWork(blank(19, 16, dtype), terms, *packed, (1, 1), (1, 1), (0, 0), tile, True)
+        total = SumWork(blank(270, 16, dtype), terms, Tile(64, 32), 0, True)
+        code = offline.compile_for(Launch([head, total], stages=5), arch)
+        assert (code.stack, code.local) == (0, 0)
+        assert code.shared <= offline.SHARED_MEMORY[arch]
+        assert code.count("HGMMA" if arch >= 90 else "HMMA") > 0

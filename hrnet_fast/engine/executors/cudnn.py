@@ -140,6 +140,7 @@ class CudnnExecutor:
     """
 
     name = "cudnn"
+    hands_over = True  # results are the caller's
     max_plans = 16  # shapes whose plans a module keeps, each with memory of its own
 
     def __init__(

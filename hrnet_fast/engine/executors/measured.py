@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -11,6 +12,8 @@ from torch import Tensor
 
 from ...plan import Level, Plan
 from ...testing import TOLERANCE_FACTOR, relative_l2
+from ..gpu.cache import TuningCache
+from ..gpu.device_key import DeviceKey, device_key
 from ..gpu.program import GpuProgram
 from ..gpu.timing import isolated
 from ..results import empty_result
@@ -69,6 +72,7 @@ class TorchExecutor(ReferenceExecutor):
     """The reference executor in a CUDA graph: what remains where nothing faster is right."""
 
     name = "torch"
+    hands_over = True
 
     def prepare(self, plan: Plan, watch: Watch | None = None) -> Run:
         """A function from inputs to results, in the plan's order. watch: called with each item and its result."""
@@ -80,27 +84,32 @@ class TorchExecutor(ReferenceExecutor):
 class MeasuredExecutor:
     """Measures its candidates once for each plan, and plays it by the fastest one that is as exact as torch.
 
-    tensors: the module's parameters and buffers by key. candidates: in the order of preference. clock: times a run.
-    A candidate that fails to build or to run, or whose error against float64 is above twice that of torch's own
-    operations, is refused; `verdict` tells why. Raises RuntimeError with all reasons where none is left.
+    tensors: the module's parameters and buffers by key. candidates: in the order of preference. clock: microseconds of
+    a run. cache: of winners, which are then built and checked, but not timed again. A candidate that fails to build or
+    to run, or whose error against float64 is above twice that of torch's own operations, is refused; `verdict` tells
+    why.
+    Raises RuntimeError with all reasons where none is left.
     """
 
     name = "auto"
+    hands_over = True  # as all its candidates
     max_plans = 16
 
     def __init__(
         self, tensors: Mapping[str, Tensor], dtype: torch.dtype, device: torch.device,
-        candidates: Sequence[Candidate], clock: Clock = isolated,
+        candidates: Sequence[Candidate], clock: Clock = isolated, cache: TuningCache | None = None,
+        key: DeviceKey | None = None,
     ):  # fmt: skip
         self.tensors, self.dtype, self.device = tensors, dtype, device
         self.candidates, self.clock = {candidate.name: candidate for candidate in candidates}, clock
-        self._verdicts: dict[tuple, Verdict] = {}
+        self.cache, self.key = cache or TuningCache(), key or (device_key(device) if device.type == "cuda" else None)
+        self._verdicts: dict[str, Verdict] = {}
 
     def verdict(self, plan: Plan) -> Verdict:
         """What was found for a plan; it is measured now if it was not before."""
-        if _key(plan) not in self._verdicts:
+        if self._signature(plan) not in self._verdicts:
             self.prepare(plan)
-        return self._verdicts[_key(plan)]
+        return self._verdicts[self._signature(plan)]
 
     def explain(self, plan: Plan, level: Level) -> tuple[str, str]:
         """(executor, reason) of a plan's level."""
@@ -110,47 +119,83 @@ class MeasuredExecutor:
 
     def prepare(self, plan: Plan, watch: Watch | None = None) -> Run:
         """A function from inputs to results, in the plan's order. watch: called with each item and its result."""
-        known = self._verdicts.get(_key(plan))
-        if watch is not None or known is not None:
-            return self.candidates[(known or self.verdict(plan)).winner].prepare(plan, watch)
-        inputs = [_random(plan.values[value].shape, self.dtype, self.device) for value in plan.inputs]
-        exact = self._by_torch(plan, torch.float64, inputs)
-        allowed = [
-            TOLERANCE_FACTOR * relative_l2(own, want)
-            for own, want in zip(self._by_torch(plan, self.dtype, inputs), exact)
-        ]
+        if watch is not None:
+            return self.candidates[self.verdict(plan).winner].prepare(plan, watch)
+        signature = self._signature(plan)
+        with torch.inference_mode():
+            contest = Contest(plan, self._inputs(plan), self.tensors, self.dtype, self.device)
+            run = self._remembered(contest, signature) or self._measure(contest, signature)
+        return run
+
+    def _remembered(self, contest: Contest, signature: str) -> Run | None:
+        """The winner of an earlier measurement, if it still passes the check."""
+        entry = self.cache.get(self.key, "executors", signature) if self.key else None
+        name = (entry or {}).get("executor")
+        if name not in self.candidates:
+            return None
+        run, _ = contest.enter(self.candidates[name])
+        if run is None:
+            return None
+        times = {each: time for each, time in entry.get("us", {}).items() if isinstance(time, (int, float))}
+        self._verdicts[signature] = Verdict(name, times or {name: float("nan")}, {})
+        return run
+
+    def _measure(self, contest: Contest, signature: str) -> Run:
         best, winner, times, refused = None, "", {}, {}
         for name, candidate in self.candidates.items():
-            try:
-                run = candidate.prepare(plan)
-                errors = [relative_l2(given, want) for given, want in zip(run(inputs), exact)]
-                too_far = next((e for e, limit in zip(errors, allowed) if not e <= limit), None)
-                if too_far is not None:
-                    refused[name] = f"its error {too_far:.1e} is above {max(allowed):.1e}, twice torch's own"
-                    continue
-                times[name] = self.clock(lambda run=run: run(inputs))
-            except Exception as error:  # whatever goes wrong in one candidate, the next one may do
-                refused[name] = f"{type(error).__name__}: {str(error).strip().splitlines()[0] if str(error) else ''}"
-                continue
-            if best is None or times[name] < times[winner]:
-                best, winner = run, name
+            run, refused[name] = contest.enter(candidate)
+            if run is not None:
+                times[name] = self.clock(lambda run=run: run(contest.inputs))
+                if best is None or times[name] < times[winner]:
+                    best, winner = run, name
+        refused = {name: why for name, why in refused.items() if why}
         if best is None:
             reasons = "; ".join(f"{name}: {why}" for name, why in refused.items())
-            raise RuntimeError(f"no executor can play {plan.name} here ({reasons})")
-        self._verdicts[_key(plan)] = Verdict(winner, times, refused)
+            raise RuntimeError(f"no executor can play {contest.plan.name} here ({reasons})")
+        self._verdicts[signature] = Verdict(winner, times, refused)
+        if self.key:
+            entry = {"executor": winner, "us": {name: round(time, 2) for name, time in times.items()}}
+            self.cache.put(self.key, "executors", signature, entry)
         return best
 
-    def _by_torch(self, plan: Plan, dtype: torch.dtype, inputs: Sequence[Tensor]) -> list[Tensor]:
-        return ReferenceExecutor(self.tensors, dtype, self.device).run(plan, inputs)
+    def _inputs(self, plan: Plan) -> list[Tensor]:
+        """Normal values, the same for every contest of a shape."""
+        generator = torch.Generator(device=self.device).manual_seed(0)
+        shapes = [plan.values[value].shape for value in plan.inputs]
+        return [torch.randn(s, generator=generator, device=self.device).to(self.dtype) for s in shapes]
+
+    def _signature(self, plan: Plan) -> str:
+        """The plan and the dtype as text, with a digest of what the plan does."""
+        shapes = " ".join("x".join(map(str, plan.values[value].shape)) for value in plan.inputs)
+        does = hashlib.sha256(repr((plan.values, [level.items for level in plan.levels])).encode()).hexdigest()[:12]
+        return f"{plan.name} {shapes} {str(self.dtype).removeprefix('torch.')} {does}"
 
 
-def _key(plan: Plan) -> tuple:
-    return (plan.name, *(plan.values[value].shape for value in plan.inputs))
+class Contest:
+    """One plan on one set of inputs: what is right, and which candidates are."""
 
+    def __init__(
+        self, plan: Plan, inputs: Sequence[Tensor], tensors: Mapping[str, Tensor], dtype: torch.dtype,
+        device: torch.device,
+    ):  # fmt: skip
+        self.plan, self.inputs = plan, inputs
+        self.exact = ReferenceExecutor(tensors, torch.float64, device).run(plan, inputs)
+        plain = ReferenceExecutor(tensors, dtype, device).run(plan, inputs)
+        self.allowed = [TOLERANCE_FACTOR * relative_l2(own, want) for own, want in zip(plain, self.exact)]
 
-def _random(shape: Sequence[int], dtype: torch.dtype, device: torch.device) -> Tensor:
-    generator = torch.Generator(device=device).manual_seed(0)
-    return torch.randn(tuple(shape), generator=generator, device=device).to(dtype)
+    def enter(self, candidate: Candidate) -> tuple[Run | None, str]:
+        """The candidate's run, or None and why it is refused."""
+        try:
+            run = candidate.prepare(self.plan)
+            given = run(self.inputs)
+        except Exception as error:  # whatever goes wrong in one candidate, the next one may do
+            first_line = str(error).strip().partition("\n")[0]
+            return None, f"{type(error).__name__}: {first_line}"
+        for result, want, limit in zip(given, self.exact, self.allowed):
+            error = relative_l2(result, want)
+            if not error <= limit:
+                return None, f"its error {error:.1e} is above {limit:.1e}, {TOLERANCE_FACTOR:g}x torch's own"
+        return run, ""
 
 
 def _room(like: Tensor, dtype: torch.dtype) -> Tensor:

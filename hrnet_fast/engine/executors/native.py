@@ -51,6 +51,7 @@ class NativeExecutor:
     """
 
     name = "native"
+    hands_over = False  # results may be its own buffers
     max_plans = 64  # shapes whose plans a module keeps
     dtype = torch.float32
 

@@ -45,6 +45,7 @@ class OneDnnExecutor:
     """
 
     name = "onednn"
+    hands_over = False  # results may be its own buffers
     max_plans = 8  # shapes whose plans a module keeps, each with weights of its own
 
     def __init__(self, tensors: Mapping[str, Tensor], dtype: torch.dtype, why: str = "as asked"):

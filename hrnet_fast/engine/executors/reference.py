@@ -22,6 +22,7 @@ class ReferenceExecutor:
     """
 
     name = "reference"
+    hands_over = False  # results may be its own buffers
     max_plans = 64  # shapes whose plans a module keeps
 
     def __init__(

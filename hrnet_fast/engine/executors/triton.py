@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import torch
 from torch import Tensor
 
 from ...plan import Level, Plan
+from ..gpu.cache import TuningCache
+from ..gpu.device_key import device_key
 from ..gpu.layout import Memory, allocate, unplaceable
-from ..gpu.lower import Lowering, Step, TileChoice, beyond, model_choice
+from ..gpu.lower import Lowering, Step, TileChoice, beyond, convolutions, model_choice, problem, signature
 from ..gpu.program import GpuProgram
 from ..gpu.tiles import Gpu
+from ..gpu.tune import Tuned, as_entry, from_entry, tune_level
+from ..gpu.warm import compile_all
 from ..results import empty_result
 from .reference import Watch
 
@@ -66,23 +70,43 @@ class TritonExecutor:
 
     tensors: the module's parameters and buffers by key. float32 products use TF32 where torch's own convolutions do
     (`torch.backends.cudnn.allow_tf32` when the module is optimized). Items that the kernels do not know are played by
-    torch, inside the same graph. Each plan owns its memory: calls of one shape run one after another.
+    torch, inside the same graph. Each plan owns its memory: calls of one shape run one after another. Tiles come from
+    the cache of measured ones, else from a model of the GPU.
     """
 
     name = "triton"
+    hands_over = True  # results are the caller's
     max_plans = 16  # shapes whose plans a module keeps, each with memory of its own
 
-    def __init__(self, tensors: Mapping[str, Tensor], dtype: torch.dtype, device: torch.device, why: str = "as asked"):
+    def __init__(
+        self, tensors: Mapping[str, Tensor], dtype: torch.dtype, device: torch.device, why: str = "as asked",
+        cache: TuningCache | None = None,
+    ):  # fmt: skip
         self.dtype, self.device, self.why = dtype, device, why
         self.gpu = describe_gpu(device)
         tf32 = dtype == torch.float32 and device.type == "cuda" and torch.backends.cudnn.allow_tf32
         self.precision = "tf32" if tf32 else "ieee"
         overlap = device.type == "cuda" and self.gpu.capability >= 90
         self.lowering = Lowering(tensors, dtype, device, self.precision, overlap)
+        self.cache = cache or TuningCache()
+        self.key = device_key(device) if device.type == "cuda" else None
 
     def choice(self, plan: Plan, level: Level) -> TileChoice:
-        """The tiles of a level."""
+        """The tiles of a level: measured, or as the model of the GPU has them."""
+        return self._measured(plan, level) or self._modelled(plan, level)
+
+    def _modelled(self, plan: Plan, level: Level) -> TileChoice:
         return model_choice(level, plan, self.dtype, self.precision, self.gpu)
+
+    def _measured(self, plan: Plan, level: Level) -> TileChoice | None:
+        if self.key is None:
+            return None
+        problems = [problem(item, plan, self.dtype, self.precision) for item in convolutions(level, plan)]
+        return from_entry(self.cache.get(self.key, "tiles", self.signature(plan, level)), problems, self.gpu)
+
+    def signature(self, plan: Plan, level: Level) -> str:
+        """What a level's measured tiles are kept under."""
+        return signature(level, plan, self.dtype, self.precision)
 
     def explain(self, plan: Plan, level: Level) -> tuple[str, str]:
         """(executor, reason) of a plan's level."""
@@ -90,10 +114,11 @@ class TritonExecutor:
         if len(refused) == len(level.items):
             return "torch", refused[0]
         tiles = " ".join(f"{t.rows}x{t.columns}x{t.step}/{t.split}" for t in self.choice(plan, level).tiles)
+        tiles = f"{'tuned' if self._measured(plan, level) else 'modelled'} tiles {tiles}" if tiles else "sums alone"
         where = "" if self.device.type == "cuda" else " in Triton's interpreter"
         name = str(self.dtype).removeprefix("torch.") + (" (TF32)" if self.precision == "tf32" else "")
         beside = f"; by torch: {refused[0]}" if refused else ""
-        return self.name, f"one launch{where} in {name}, tiles {tiles or 'of sums'}: {self.why}{beside}"
+        return self.name, f"one launch{where} in {name}, {tiles}: {self.why}{beside}"
 
     def prepare(self, plan: Plan, watch: Watch | None = None) -> Callable[[Sequence[Tensor]], list[Tensor]]:
         """A function from inputs to results, in the plan's order. watch: called with each item and its result."""
@@ -114,7 +139,22 @@ class TritonExecutor:
             raise ValueError(f"{why}: use a smaller batch or image, or executor='cudnn'")
         memory = allocate(plan, self.dtype, self.device)
         steps = self.lowering.steps(plan, memory, lambda level: self.choice(plan, level))
+        compile_all((step.launch for step in steps if step.launch), self.device)
         return LevelTape(plan, memory, steps, watch)
+
+    def tune(self, plan: Plan, progress: Callable[[Iterable[Level]], Iterable[Level]] = iter) -> dict[str, Tuned]:
+        """Measures tiles for every distinct level of a plan that the cache lacks, keeps them there, and tells of them.
+
+        progress: wraps the levels, e.g. in a progress bar. Programs prepared before keep their tiles.
+        """
+        distinct = {self.signature(plan, level): level for level in plan.levels if convolutions(level, plan)}
+        missing = {name: level for name, level in distinct.items() if not self._measured(plan, level)}
+        memory, found = allocate(plan, self.dtype, self.device), {}
+        with torch.inference_mode(), torch.cuda.device(self.device):
+            for name, level in zip(missing, progress(list(missing.values()))):
+                found[name] = tune_level(level, plan, memory, self.lowering, self._modelled(plan, level), self.gpu)
+                self.cache.put(self.key, "tiles", name, as_entry(found[name]))
+        return found
 
 
 def describe_gpu(device: torch.device) -> Gpu:

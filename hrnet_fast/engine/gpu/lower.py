@@ -48,14 +48,11 @@ class TileChoice:
 
 
 def problem(item: Conv, plan: Plan, dtype: torch.dtype, precision: str) -> Problem:
-    """The item as a matrix product over padded channels.
-
-    A formed input is read and summed in registers: sharing K would form it again for nothing.
-    """
+    """The item as a matrix product over padded channels."""
     n, c, h, w = plan.values[item.out].shape
     k = prod(item.conv.kernel) * padded_channels(plan.values[item.sources[0].value].shape[1])
     exact = dtype == torch.float32 and precision == "ieee"
-    return Problem(n * h * w, padded_channels(c), k, dtype.itemsize, exact, not item.has_prologue)
+    return Problem(n * h * w, padded_channels(c), k, dtype.itemsize, exact, item.has_prologue)
 
 
 def convolutions(level: Level, plan: Plan) -> list[Conv]:

@@ -16,22 +16,22 @@ from hrnet_fast.kernels.level import Tile
 
 ROWS, COLUMNS, STEPS, SPLITS = (64, 128), (16, 32, 64, 128), (32, 64), (1, 2, 4, 8, 16)
 SUM_TILE = Tile(64, 32)
-# Elements of a tile that four warps hold in registers without spilling, found by compiling all: of a tile whose K is
-# not shared, and of any other (or any whose products are exact float32, which no tensor core makes).
+# Elements of a tile that four warps hold in registers without spilling, found by compiling all: of 16-bit maps whose K
+# is not shared, and of others; products of exact float32, which no tensor core makes, need rows of 64 besides.
 LARGEST, LARGEST_SHARED = 64 * 128, 64 * 64
 
 
 @dataclass(frozen=True)
 class Problem:
     """A convolution as a matrix product: output pixels, output channels (padded), and K; bytes of an element; whether
-    its products are float32's own (no tensor core); whether K may be shared."""
+    its products are float32's own (no tensor core); whether it forms its input while it reads."""
 
     pixels: int
     channels: int
     k: int
     itemsize: int = 2
     exact: bool = False
-    sharable: bool = True
+    formed: bool = False
 
     def grid(self, tile: Tile) -> int:
         return -(-self.pixels // tile.rows) * -(-self.channels // tile.columns) * tile.split
@@ -73,12 +73,13 @@ FILL, STEP, EPILOGUE, REDUCE = 750.0, {32: 55.0, 64: 75.0}, 400.0, 900.0
 def candidates(problem: Problem, gpu: Gpu) -> list[Tile]:
     """The tiles worth a thought: no wider than the problem, no share of K empty, room in registers and for 3 stages."""
     found = []
-    steps, splits = STEPS[:1] if problem.exact else STEPS, SPLITS if problem.sharable else SPLITS[:1]
+    small = problem.exact or problem.formed  # many values in registers besides the tile
+    steps, splits = STEPS[:1] if small else STEPS, SPLITS[:1] if problem.formed else SPLITS
     for rows, columns, step, shares in product(ROWS, COLUMNS, steps, splits):
         too_wide = columns > 16 and columns // 2 >= problem.channels
-        too_tall = rows > ROWS[0] and rows // 2 >= problem.pixels
+        too_tall = rows > ROWS[0] and (rows // 2 >= problem.pixels or small)
         idle = (shares - 1) * step >= problem.k or (step > STEPS[0] and step >= 2 * problem.k)
-        most = LARGEST if shares == 1 and not problem.exact else LARGEST_SHARED
+        most = LARGEST if shares == 1 and problem.itemsize == 2 else LARGEST_SHARED
         too_big = rows * columns > most or 3 * (rows + columns) * step * problem.itemsize > gpu.shared_memory
         if not (too_wide or too_tall or idle or too_big):
             found.append(Tile(rows, columns, step, shares))

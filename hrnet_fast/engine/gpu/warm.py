@@ -1,0 +1,25 @@
+"""Compiles the kernels of many launches at once: Triton's compiler leaves Python's lock while it works."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+
+import torch
+
+from hrnet_fast.kernels.level import Launch
+
+
+def compile_all(launches: Iterable[Launch], device: torch.device) -> None:
+    """Compiles each distinct kernel once, on all the threads this process may use; nothing is launched."""
+    distinct = list({launch.specialisation: launch for launch in launches}.values())
+    if device.type != "cuda" or len(distinct) < 2:
+        return
+
+    def compile_one(launch: Launch) -> None:
+        with torch.cuda.device(device):
+            launch.compile()
+
+    with ThreadPoolExecutor(min(len(distinct), len(os.sched_getaffinity(0)))) as pool:
+        list(pool.map(compile_one, distinct))

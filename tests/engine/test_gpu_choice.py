@@ -1,0 +1,128 @@
+"""The cuDNN executor with torch's convolutions in cuDNN's place, and the choice among executors by measurement."""
+
+import pytest
+import torch
+
+from hrnet_fast import create_model
+from hrnet_fast.engine.executors.cudnn import CudnnExecutor, TorchConvolutions
+from hrnet_fast.engine.executors.measured import MeasuredExecutor, TorchExecutor
+from hrnet_fast.engine.executors.reference import ReferenceExecutor
+from hrnet_fast.engine.gpu.cache import TuningCache
+from hrnet_fast.engine.gpu.device_key import DeviceKey
+from hrnet_fast.plan import inference_view, make_plan, named_tensors
+from hrnet_fast.testing import relative_l2
+from tests.golden import fill
+from tests.models.test_models import SMALL
+
+CPU = torch.device("cpu")
+KEY = DeviceKey("A GPU", "9.0", 132, "2.11", "3.6", "0")
+
+
+def planned(tag, batch=1, size=(64, 64)):
+    model = fill(create_model(f"{SMALL}.{tag}"))
+    x = torch.randn(batch, 3, *size)
+    return make_plan(inference_view(model), x), named_tensors(model), [x]
+
+
+@pytest.mark.parametrize("tag", ["pose_coco_256x192", "seg_cityscapes", "seg_ocr_lip", "cls_in1k", "det_coco"])
+def test_cudnn_executor_computes_the_plan(tag):
+    plan, tensors, inputs = planned(tag, 2)
+    executor = CudnnExecutor(tensors, torch.float32, CPU, convolutions=TorchConvolutions())
+    seen = []
+    watched = executor.prepare(plan, lambda item, result: seen.append((item, result.clone())))
+    with torch.inference_mode():
+        exact = ReferenceExecutor(tensors, torch.float64).run(plan, inputs)
+        # as verify has it: the larger of torch's errors in its two memory formats
+        layouts = (torch.contiguous_format, torch.channels_last)
+        plain = [[x.contiguous(memory_format=layout) for x in inputs] for layout in layouts]
+        own = zip(*(ReferenceExecutor(tensors, torch.float32).run(plan, x) for x in plain))
+        allowed = [2 * max(relative_l2(y, want) for y in both) for both, want in zip(own, exact)]
+        for given in (executor.prepare(plan)(inputs), watched(inputs)):
+            for result, want, limit in zip(given, exact, allowed):
+                assert result.shape == want.shape
+                assert relative_l2(result, want) <= limit
+    assert [item for item, _ in seen] == list(plan.items())
+    assert all(result.shape == plan.values[item.out].shape for item, result in seen)
+
+
+class Fake:
+    """An executor that computes right, wrong or not at all, and takes `time` microseconds by the clock of the tests."""
+
+    def __init__(self, name, tensors, time, fault=None):
+        self.name, self.time, self.fault = name, time, fault
+        self.inner = ReferenceExecutor(tensors, torch.float32)
+        self.prepared = 0
+
+    def prepare(self, plan, watch=None):
+        self.prepared += 1
+        if self.fault == "crash":
+            raise RuntimeError("out of order\nand more")
+
+        def run(inputs):
+            results = self.inner.prepare(plan, watch)(inputs)
+            return [y * 1.001 for y in results] if self.fault == "wrong" else results
+
+        run.time = self.time
+        return run
+
+    def explain(self, plan, level):
+        return self.name, "fake"
+
+
+def clock(work):
+    return work.__defaults__[0].time
+
+
+@pytest.fixture(scope="module")
+def pose():
+    return planned("pose_coco_256x192")
+
+
+def contest(pose, cache, *candidates):
+    _, tensors, _ = pose
+    return MeasuredExecutor(tensors, torch.float32, CPU, candidates, clock, cache, KEY)
+
+
+def test_the_fastest_right_one_wins(pose, tmp_path):
+    plan, tensors, inputs = pose
+    fakes = [Fake("slow", tensors, 9.0), Fake("wrong", tensors, 1.0, "wrong"), Fake("quick", tensors, 5.0),
+             Fake("broken", tensors, 0.0, "crash")]  # fmt: skip
+    executor = contest(pose, TuningCache(tmp_path), *fakes)
+    run = executor.prepare(plan)
+    verdict = executor.verdict(plan)
+    assert verdict.winner == "quick" and verdict.times == {"slow": 9.0, "quick": 5.0}
+    assert verdict.refused["broken"] == "RuntimeError: out of order"
+    assert "above" in verdict.refused["wrong"] and "torch's own" in verdict.refused["wrong"]
+    name, reason = executor.explain(plan, plan.levels[0])
+    assert name == "quick" and "fastest of quick 5 us, slow 9 us; wrong refused: its error" in reason
+    assert torch.equal(run(inputs)[0], ReferenceExecutor(tensors, torch.float32).run(plan, inputs)[0])
+
+
+def test_a_winner_is_remembered_and_checked_again(pose, tmp_path):
+    plan, tensors, _ = pose
+    contest(pose, TuningCache(tmp_path), Fake("a", tensors, 2.0), Fake("b", tensors, 1.0)).prepare(plan)
+    a, b = Fake("a", tensors, 2.0), Fake("b", tensors, 1.0)
+    again = contest(pose, TuningCache(tmp_path), a, b)
+    again.prepare(plan)
+    assert (a.prepared, b.prepared) == (0, 1) and again.verdict(plan).times == {"a": 2.0, "b": 1.0}
+    spoilt = contest(pose, TuningCache(tmp_path), Fake("a", tensors, 2.0), Fake("b", tensors, 1.0, "wrong"))
+    spoilt.prepare(plan)
+    assert spoilt.verdict(plan).winner == "a"
+
+
+def test_where_none_is_left_all_reasons_are_told(pose, tmp_path):
+    plan, tensors, _ = pose
+    executor = contest(pose, TuningCache(tmp_path), Fake("a", tensors, 1.0, "crash"), Fake("b", tensors, 1.0, "wrong"))
+    with pytest.raises(RuntimeError, match="no executor can play PoseHRNet here .*a: RuntimeError: out of order; b"):
+        executor.prepare(plan)
+
+
+def test_plain_torch_is_a_candidate(pose, tmp_path):
+    plan, tensors, inputs = pose
+    torch_executor = TorchExecutor(tensors, torch.float32, CPU)
+    executor = MeasuredExecutor(
+        tensors, torch.float32, CPU, [torch_executor], lambda work: 1.0, TuningCache(tmp_path), KEY
+    )
+    run = executor.prepare(plan)
+    with torch.inference_mode():
+        assert relative_l2(run(inputs)[0], ReferenceExecutor(tensors, torch.float64).run(plan, inputs)[0]) < 1e-6

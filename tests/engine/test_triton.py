@@ -1,0 +1,193 @@
+"""The Triton executor in Triton's interpreter: whole networks against float64, where values lie, tiles, tuning."""
+
+from itertools import combinations
+
+import pytest
+import torch
+from torch import nn
+
+from hrnet_fast import create_model, explain, optimize, verify
+from hrnet_fast.engine.executors.triton import TritonExecutor, unsupported
+from hrnet_fast.engine.gpu.layout import allocate, slots, unplaceable
+from hrnet_fast.engine.gpu.lower import Lowering, TileChoice, convolutions, model_choice, problem, signature
+from hrnet_fast.engine.gpu.tiles import LARGEST, Gpu, Problem, Tile, candidates, choose, stages
+from hrnet_fast.engine.gpu.tune import as_entry, from_entry, likely, tune_level
+from hrnet_fast.plan import inference_view, make_plan, named_tensors
+from hrnet_fast.plan.buffers import lifetimes
+from tests.golden import fill
+from tests.models.test_models import SMALL
+
+pytest.importorskip("triton", reason="Triton is not installed")
+LARGE = ["hrnet_w32.pose_coco_256x192", "hrnet_w18.cls_in1k", "hrnet_w48.seg_ocr_cityscapes", "hrnet_w18.det_coco"]
+
+
+@pytest.fixture
+def interpreted(monkeypatch):
+    monkeypatch.setenv("TRITON_INTERPRET", "1")
+
+
+def plan_of(name, size=(128, 128), batch=1):
+    with torch.device("meta"):
+        model = create_model(name)
+    return make_plan(inference_view(model.eval()), torch.empty(batch, 3, *size, device="meta"))
+
+
+@pytest.mark.parametrize(
+    ("tag", "dtype"),
+    [
+        ("pose_coco_256x192", torch.float16),
+        ("seg_cityscapes", torch.bfloat16),
+        ("cls_in1k", torch.float16),
+    ],
+    ids=str,
+)
+def test_whole_network(tag, dtype, interpreted):
+    model = fill(create_model(f"{SMALL}.{tag}"))
+    x = torch.randn(1, 3, 32, 32)
+    report = verify(model, optimize(model, executor="triton", dtype=dtype, example=x), x)
+    assert report.passed and report.executor == "triton", str(report)
+
+
+def test_one_module_takes_and_gives_lists(interpreted):
+    module = fill(create_model(f"{SMALL}.pose_coco_256x192")).stage3[0]
+    maps = [torch.randn(2, 16 << b, 16 >> b, 8 >> b) for b in range(3)]
+    fast = optimize(module, executor="triton", dtype=torch.float16, example=(maps,))
+    report = verify(module, fast, maps)
+    assert report.passed, str(report)
+
+
+def test_results_are_the_callers_own(interpreted):
+    model = fill(nn.Sequential(nn.Conv2d(3, 18, 3, 2, 1), nn.BatchNorm2d(18), nn.ReLU(), nn.Conv2d(18, 5, 1)))
+    x = torch.randn(2, 3, 9, 10)
+    fast = optimize(model, executor="triton", example=x)
+    with torch.inference_mode():
+        first = fast(x)
+        kept = first.clone()
+        fast(-x)
+    assert torch.equal(first, kept)
+    assert not first.is_inference()
+    strided = fast(x.contiguous(memory_format=torch.channels_last))
+    assert strided.is_contiguous(memory_format=torch.channels_last) and torch.equal(strided, first)
+
+
+def test_explain_names_interpreter_and_tiles(interpreted):
+    model = fill(create_model(f"{SMALL}.pose_coco_256x192"))
+    plan = explain(model, (1, 3, 64, 64), executor="triton", dtype=torch.float16)
+    assert all(level.executor == "triton" for level in plan.levels)
+    assert "Triton's interpreter in float16, modelled tiles 64x" in plan.levels[0].reason
+
+
+def test_refused_on_a_cpu_without_the_interpreter(monkeypatch):
+    monkeypatch.delenv("TRITON_INTERPRET", raising=False)
+    model = create_model(f"{SMALL}.pose_coco_256x192")
+    with pytest.raises(RuntimeError, match="executor='triton' cannot be used: the Triton kernels run on a GPU"):
+        optimize(model, executor="triton")
+    with pytest.raises(RuntimeError, match="executor='cudnn' cannot be used: cuDNN runs on a GPU"):
+        optimize(model, executor="cudnn")
+    assert "float64" in unsupported(torch.float64, torch.device("cpu"))
+
+
+@pytest.mark.parametrize("name", LARGE)
+def test_no_value_lies_where_another_one_lives(name):
+    plan = plan_of(name)
+    place, life = slots(plan), lifetimes(plan.levels, plan.inputs, plan.outputs)
+    tenants = {}
+    for value, slot in place.items():
+        tenants.setdefault(slot, []).append(value)
+    for together in tenants.values():
+        for a, b in combinations(together, 2):
+            assert plan.values[a].shape == plan.values[b].shape
+            assert life[a][1] < life[b][0] or life[b][1] < life[a][0]
+    for value in plan.inputs:
+        assert len(tenants[place[value]]) == 1
+    assert len(tenants) < len(place) / 2
+
+
+def test_memory_of_w32_is_below_that_of_eager_torch():
+    """What eager torch holds at its peak: the maps alive between two levels; ours: every slot, border and padding."""
+    plan = plan_of("hrnet_w32.pose_coco_256x192", (256, 192), 8)
+    memory = allocate(plan, torch.float16, torch.device("meta"))
+    largest_two = sorted((torch.Size(v.shape).numel() for v in plan.values), reverse=True)[:3]
+    assert memory.bytes < 2 * 4 * sum(largest_two)
+
+
+@pytest.mark.parametrize(("name", "launches"), [(LARGE[0], 97), (LARGE[1], 104), ("hrnet_w48.seg_cityscapes", 99)])
+def test_one_launch_a_level(name, launches):
+    plan = plan_of(name)
+    device = torch.device("cpu")
+    model = fill(create_model(name))
+    lowering = Lowering(named_tensors(model), torch.float16, device, "ieee", False)
+    memory = allocate(plan, torch.float16, device)
+    choice = lambda level: model_choice(level, plan, torch.float16, "ieee", Gpu())  # noqa: E731
+    steps = lowering.steps(plan, memory, choice)
+    assert sum(step.launch is not None for step in steps) == launches
+    assert len({step.launch.specialisation for step in steps if step.launch}) < launches / 2
+
+
+def test_what_is_too_large_for_an_index_is_refused():
+    plan = plan_of("hrnet_w18.features", (4096, 4096), 16)
+    assert "32-bit index" in unplaceable(plan)
+    executor = TritonExecutor({}, torch.float16, torch.device("cpu"))
+    with pytest.raises(ValueError, match="32-bit index reaches: use a smaller batch"):
+        executor.tape(plan)
+
+
+def test_tiles_fit_and_cover():
+    for pixels, channels, k in [(48, 256, 2304), (3072, 32, 288), (1, 8, 72), (10**6, 48, 432), (3072, 24, 256)]:
+        for exact in (False, True):
+            own = Problem(pixels, channels, k, 4 if exact else 2, exact)
+            options = candidates(own, Gpu())
+            assert options
+            for tile in options:
+                assert own.grid(tile) * tile.rows * tile.columns >= pixels * channels * tile.split
+                assert tile.rows * tile.columns <= LARGEST and (tile.split - 1) * tile.step < k
+                assert 2 <= stages([tile], own.itemsize, Gpu()) <= 5
+
+
+def test_deep_small_maps_are_shared_among_programs():
+    """The last branch of W32 at batch 1: 48 pixels and K = 2304 would else keep four programs busy alone."""
+    branches = tuple(Problem(3072 >> 2 * i, 32 << i, 288 << i) for i in range(4))
+    tiles = choose(branches, Gpu())
+    assert tiles[3].split > 1 and tiles[0].split == 1
+    assert sum(p.grid(t) for p, t in zip(branches, tiles)) <= Gpu().places
+
+
+def test_tuning_keeps_the_fastest_that_it_timed():
+    plan = plan_of(f"{SMALL}.pose_coco_256x192", (64, 64))
+    model = fill(create_model(f"{SMALL}.pose_coco_256x192"))
+    device, gpu = torch.device("cpu"), Gpu()
+    lowering = Lowering(named_tensors(model), torch.float16, device, "ieee", False)
+    memory = allocate(plan, torch.float16, device)
+    level = max(plan.levels, key=lambda level: len(convolutions(level, plan)))
+    problems = [problem(item, plan, torch.float16, "ieee") for item in convolutions(level, plan)]
+    timed = []
+
+    def clock(step):  # a GPU that likes many steps in flight, and 32 columns
+        tiles = [work.tile for work in step.launch.works]
+        timed.append(tiles)
+        return 10.0 * sum(tile.columns != 32 for tile in tiles) + sum(t.split for t in tiles) - step.launch.stages
+
+    start = model_choice(level, plan, torch.float16, "ieee", gpu)
+    tuned = tune_level(level, plan, memory, lowering, start, gpu, clock)
+    best = [[t for t in likely(p, gpu) if t.columns == 32] for p in problems]
+    assert all(t.columns == 32 for t, options in zip(tuned.choice.tiles, best) if options)
+    assert tuned.choice.stages == 5 and tuned.time <= tuned.model_time and len(timed) > len(problems)
+    assert from_entry(as_entry(tuned), problems, gpu) == tuned.choice
+
+
+def test_a_strange_entry_of_the_cache_is_not_used():
+    problems = [Problem(3072, 32, 288)]
+    good = {"tiles": [{"rows": 64, "columns": 32, "step": 32, "split": 1}], "stages": 4}
+    assert from_entry(good, problems, Gpu()) == TileChoice((Tile(64, 32),), 4)
+    spilling = {"tiles": [{"rows": 128, "columns": 128, "step": 32, "split": 4}], "stages": 4}
+    for bad in (None, {}, {**good, "tiles": []}, {**good, "stages": 99}, {**good, "tiles": [{"rows": 64}]}, spilling):
+        assert from_entry(bad, problems, Gpu()) is None
+
+
+def test_signatures_tell_levels_apart():
+    plan = plan_of(LARGE[0], (256, 192))
+    signatures = {signature(level, plan, torch.float16, "ieee") for level in plan.levels}
+    assert 10 < len(signatures) < 60
+    level = plan.levels[0]
+    tf32, exact = (signature(level, plan, torch.float32, precision) for precision in ("tf32", "ieee"))
+    assert len({tf32, exact, signature(level, plan, torch.float16, "ieee")}) == 3
