@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator
+from functools import partial
 
 import torch
-from torch import Tensor
 
 import hrnet_fast
 from benchmarks.gpu.jobs import Emit, Job
@@ -15,7 +15,6 @@ from benchmarks.gpu.question import question
 from benchmarks.gpu.store import Row
 from benchmarks.gpu.workloads import asked, label
 from hrnet_fast import testing
-from hrnet_fast.engine.gpu.profile import profile_levels
 from hrnet_fast.engine.machine import machine
 from hrnet_fast.plan import Level
 from hrnet_fast.plan.cost import annotate
@@ -43,44 +42,25 @@ def run(job: Job, emit: Emit, device: torch.device) -> None:
         fast = hrnet_fast.optimize(model, dtype=x.dtype, executor="reference" if job.dry_run else executor, example=x)
         error = testing.relative_l2(fast(x), asked_of.want)
     plan = fast.plan_for(x)
-    # a GPU that the library has no figures of is still profiled, without a roofline
-    try:
-        figures = machine(device, x.dtype)
-    except ValueError:
-        figures = None
-    levels = plan.levels if figures is None else annotate(plan, x.dtype, figures, lambda level: ("", "")).levels
-    times = [level.roofline_us for level in levels] if job.dry_run else times_of(fast, x)
+    figures = machine(device, x.dtype)
+    levels = annotate(plan, x.dtype, figures, partial(fast.executor.explain, plan)).levels
+    times = [(index, level.roofline_us) for index, level in enumerate(levels)] if job.dry_run else fast.profile(x)
     found = [
         {
             "level": index,
             "us": round(us, 3),
-            "roofline_us": round(levels[index].roofline_us, 3) if figures else None,
+            "roofline_us": round(levels[index].roofline_us, 3),
             "flops": levels[index].flops,
             "bytes": levels[index].bytes,
             "items": describe(levels[index], plan.values),
-            "how": fast.executor.explain(plan, plan.levels[index])[1][:200],
+            "how": levels[index].reason[:200],
         }
-        for index, us in enumerate(times)
+        for index, us in times
     ]
-    row: Row = {"name": name, "executor": executor, "roofline": figures.name if figures else None, "levels": found}
+    row: Row = {"name": name, "executor": executor, "roofline": figures.name, "levels": found}
     right = testing.within_tolerance(error, asked_of.error_torch)
     reason = None if right else f"relative L2 error {error:.2e}, where plain torch has {asked_of.error_torch:.2e}"
     emit({**row, "status": "ok" if right else "wrong", "reason": reason})
-
-
-def times_of(fast: hrnet_fast.OptimizedModule, x: Tensor) -> list[float]:
-    """Microseconds of each level of the plan that `fast` has played for inputs like `x`; each is timed alone.
-
-    Errors: TypeError for an executor that does not play level by level.
-    """
-    tape = getattr(getattr(fast.program_for(x).run, "__self__", None), "tape", None)
-    if not hasattr(tape, "steps"):
-        raise TypeError(f"the executor {fast.executor.name!r} has no steps, one a level, to time")
-    with torch.inference_mode():
-        times = profile_levels(tape.steps)
-    if len(times) != len(fast.plan_for(x).levels):
-        raise AssertionError(f"{len(times)} levels were timed, but the plan has {len(fast.plan_for(x).levels)}")
-    return times
 
 
 def describe(level: Level, values) -> str:

@@ -72,14 +72,8 @@ def cache(tuned: bool) -> Iterator[None]:
 def _build(executor: str, job: Job, model: nn.Module, asked_of: Question) -> Ready:
     """As a user who has the model in the dtype would have it; a dry run plays the plan with plain torch operations."""
     x, name = asked_of.x, executor.removesuffix(" tuned")
-    optimize = partial(
-        hrnet_fast.optimize, model, dtype=x.dtype, executor="reference" if job.dry_run else name, example=x
-    )
-    extra: list[tuple[str, object]] = []
-    fast = optimize()
-    if executor == "triton tuned" and not job.dry_run:
-        extra += _tune(fast, x)
-        fast = optimize()
+    fast = hrnet_fast.optimize(model, dtype=x.dtype, executor="reference" if job.dry_run else name, example=x)
+    extra = _tune(fast, x) if executor == "triton tuned" and not job.dry_run else []
     fast(x)
     plan = fast.plan_for(x)
     extra += [("executor", fast.executor.name), ("levels", len(plan.levels))]
@@ -92,7 +86,7 @@ def _build(executor: str, job: Job, model: nn.Module, asked_of: Question) -> Rea
 def _tune(fast: hrnet_fast.OptimizedModule, x: Tensor) -> list[tuple[str, object]]:
     """Tunes the levels of one plan; seconds it took, and the sums over the levels it tuned, before and after."""
     begun = time.perf_counter()
-    found = fast.executor.tune(fast.plan_for(x)).values()
+    found = fast.tune(x).values()
     seconds = round(time.perf_counter() - begun, 1)
     sums = {key: round(sum(getattr(one, key) for one in found), 2) for key in ("model_time", "time")}
     return [("tuned", {"seconds": seconds, "levels": len(found), "before_us": sums["model_time"], "us": sums["time"]})]

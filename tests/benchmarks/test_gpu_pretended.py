@@ -28,6 +28,7 @@ from benchmarks.gpu.jobs import Job
 from benchmarks.gpu.store import read_report
 from benchmarks.gpu.workloads import DRY_RUN
 from hrnet_fast.engine.executors.reference import ReferenceExecutor
+from hrnet_fast.engine.module import OptimizedModule
 from hrnet_fast.plan.cost import Machine
 
 CPU, CUDA = torch.device("cpu"), torch.device("cuda")
@@ -229,13 +230,13 @@ def test_ours_is_checked_and_timed_with_its_graph(gpu, monkeypatch, tmp_path):
 def test_tuning_is_told_and_kept_for_the_next(gpu, monkeypatch, tmp_path, capsys):
     folders = []
 
-    def tune(self, plan):
+    def tune(self, x):
         folders.append(os.environ["HRNET_FAST_CACHE"])
         Path(folders[-1]).mkdir()
         Path(folders[-1], "tiles.json").write_text("{}")
         return {"level": types.SimpleNamespace(model_time=3.0, time=2.0)}
 
-    monkeypatch.setattr(ReferenceExecutor, "tune", tune, raising=False)
+    monkeypatch.setattr(OptimizedModule, "tune", tune, raising=False)
     monkeypatch.setattr(ours, "TUNED", ("reference tuned", "triton tuned"))
     optimize = hrnet_fast.optimize
     monkeypatch.setattr(
@@ -278,7 +279,8 @@ def test_the_bare_graph_is_found_where_a_program_keeps_one(gpu):
 
 
 def test_levels_are_held_against_the_roofline(gpu, monkeypatch, tmp_path, capsys):
-    monkeypatch.setattr(levels, "times_of", lambda fast, x: [2.5] * len(fast.plan_for(x).levels))
+    every = lambda self, x: [(index, 2.5) for index in range(len(self.plan_for(x).levels))]  # noqa: E731
+    monkeypatch.setattr(OptimizedModule, "profile", every, raising=False)
     status, report = report_of(tmp_path, "--parts", "profile")
     (row,) = report["rows"]
     assert status == 0 and row["roofline"] == "pretended" and len(row["levels"]) == 25
@@ -288,30 +290,6 @@ def test_levels_are_held_against_the_roofline(gpu, monkeypatch, tmp_path, capsys
     }  # fmt: skip
     assert row["levels"][0]["flops"] == 2 * 64 * 32 * 32 * 3 * 9 and row["levels"][0]["roofline_us"] > 0
     assert "25 levels, 62.5 us; roofline" in capsys.readouterr().out
-
-
-def test_levels_are_timed_by_the_steps_of_the_tape(gpu, monkeypatch):
-    monkeypatch.setattr(levels, "profile_levels", lambda steps: [float(step) for step in steps])
-
-    class Program:
-        def __init__(self, **tape):
-            self.tape = types.SimpleNamespace(**tape)
-
-        def run(self, inputs):
-            raise AssertionError("the program itself was run")
-
-    def fast(program, count):
-        plan = types.SimpleNamespace(levels=[None] * count)
-        return types.SimpleNamespace(
-            program_for=lambda x: types.SimpleNamespace(run=program.run), plan_for=lambda x: plan,
-            executor=types.SimpleNamespace(name="cudnn"),
-        )  # fmt: skip
-
-    assert levels.times_of(fast(Program(steps=(1, 2)), 2), None) == [1.0, 2.0]
-    with pytest.raises(TypeError, match="'cudnn' has no steps"):
-        levels.times_of(fast(Program(), 2), None)
-    with pytest.raises(AssertionError, match="2 levels were timed, but the plan has 3"):
-        levels.times_of(fast(Program(steps=(1, 2)), 3), None)
 
 
 def test_a_gpu_that_is_lost_ends_the_child(gpu):
