@@ -60,6 +60,10 @@ def add_executor(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--executor", default="auto", metavar="NAME", help=names)
 
 
+def add_device(parser: argparse.ArgumentParser, default: str = "cpu") -> None:
+    parser.add_argument("--device", default=default, metavar="NAME", help=f"cpu, cuda or cuda:1 (default: {default})")
+
+
 def model_name(args: argparse.Namespace) -> str:
     """The model that was named, first or by --model."""
     first, option = getattr(args, "model_first", None), args.model

@@ -29,16 +29,16 @@ def shape_model(args: argparse.Namespace) -> nn.Module:
 
 
 def zero_model(args: argparse.Namespace) -> nn.Module:
-    """The named model with all tensors zero: enough to plan and pack, not to compare numbers."""
+    """The named model on --device with all tensors zero: enough to plan and pack, not to compare numbers."""
     model = _uninitialised(args)
     for tensor in model.state_dict().values():
         tensor.zero_()
-    return model
+    return model.to(device(args))
 
 
 def random_model(args: argparse.Namespace) -> nn.Module:
-    """The named model with random weights, the same in every run."""
-    return fill_weights(_uninitialised(args))
+    """The named model on --device with random weights, the same in every run."""
+    return fill_weights(_uninitialised(args)).to(device(args))
 
 
 def weighted_model(args: argparse.Namespace) -> tuple[nn.Module, LoadReport | None]:
@@ -50,7 +50,19 @@ def weighted_model(args: argparse.Namespace) -> tuple[nn.Module, LoadReport | No
 def images(args: argparse.Namespace, model: nn.Module) -> Tensor:
     """Random float32 images (N, 3, H, W) as normalised photographs are: mean 0, deviation 1."""
     size = args.size or model.config.input_size
-    return torch.randn(args.batch, 3, *size, generator=torch.Generator().manual_seed(0))
+    return torch.randn(args.batch, 3, *size, generator=torch.Generator().manual_seed(0)).to(device(args))
+
+
+def device(args: argparse.Namespace) -> torch.device:
+    """The device of --device; the CPU for commands without it. Raises ValueError for one that is not here."""
+    name = getattr(args, "device", None) or "cpu"
+    try:
+        found = torch.device(name)
+    except RuntimeError:
+        raise ValueError(f"--device {name!r} is no device: use cpu, cuda or cuda:1") from None
+    if found.type == "cuda" and (found.index or 0) >= torch.cuda.device_count():
+        raise ValueError(f"--device {name}: torch {torch.__version__} sees {torch.cuda.device_count()} GPUs here")
+    return found
 
 
 def torch_dtype(args: argparse.Namespace) -> torch.dtype:

@@ -14,14 +14,24 @@ _GPUS = {"H200": Machine("H200 (790 TFLOP/s bf16, 4.3 TB/s)", 790e12, 4.3e12)}
 
 
 def machine(device: torch.device, dtype: torch.dtype) -> Machine:
-    """The roofline of a device: known figures for a known GPU, a short measurement for a CPU."""
+    """The roofline of a device: known figures for a known GPU, a short measurement for any other one and for a CPU."""
     if device.type == "cuda":
         name = torch.cuda.get_device_name(device)
-        for known, figures in _GPUS.items():
-            if known in name:
-                return figures
-        raise ValueError(f"no roofline figures are known for {name}; add them to hrnet_fast/engine/machine.py")
+        known = next((figures for model, figures in _GPUS.items() if model in name), None)
+        return known or _measured_gpu(device, dtype)
     return _measured_cpu(dtype, torch.get_num_threads())
+
+
+@functools.cache
+def _measured_gpu(device: torch.device, dtype: torch.dtype) -> Machine:
+    """Best of a few large matrix products and copies."""
+    a = torch.randn(4096, 4096, dtype=dtype, device=device)
+    source = torch.empty(1 << 28, dtype=torch.uint8, device=device)
+    target = torch.empty_like(source)
+    flops = 2 * 4096**3 / _best(lambda: (a @ a, torch.cuda.synchronize(device)))
+    bandwidth = 2 * source.nbytes / _best(lambda: (target.copy_(source), torch.cuda.synchronize(device)))
+    figures = f"{flops / 1e12:.0f} TFLOP/s {str(dtype).split('.')[1]}, {bandwidth / 1e12:.1f} TB/s"
+    return Machine(f"{torch.cuda.get_device_name(device)} ({figures})", flops, bandwidth)
 
 
 @functools.cache

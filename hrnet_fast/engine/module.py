@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import warnings
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -84,6 +84,34 @@ class OptimizedModule(nn.Module):
         leaves: list[Tensor] = []
         structure = op.describe(inputs, leaves)
         return self._program(inputs, leaves, structure)
+
+    def tune(self, *inputs: Any, progress: Callable[[Iterable[Any]], Iterable[Any]] = iter) -> dict[str, Any]:
+        """Measure tiles for the levels of the plan for inputs like these, keep them in the user's cache, and use them.
+
+        progress: wraps the levels while they are measured, e.g. a progress bar. Returns what was found, by level
+        signature; empty where all was known. Raises RuntimeError where the executor has nothing to tune.
+        """
+        plan = self.plan_for(*inputs)
+        found = self._tunable().tune(plan, progress)
+        self._prepare()
+        return found
+
+    def profile(self, *inputs: Any) -> list[tuple[int, float]]:
+        """(level, microseconds) of the plan for inputs like these, each level repeated alone inside a CUDA graph.
+
+        Raises RuntimeError where the executor does not play levels on a GPU.
+        """
+        return self._tunable().profile(self.plan_for(*inputs))
+
+    def _tunable(self) -> Any:
+        """The executor that plays levels on a GPU, or the one among the candidates of `auto`."""
+        candidates = getattr(self.executor, "candidates", {self.executor.name: self.executor})
+        if self.device.type != "cuda" or "triton" not in candidates:
+            raise RuntimeError(
+                f"only the Triton executor on a GPU is tuned and profiled, and this module is played by "
+                f"{self.executor.name} on {self.device}"
+            )
+        return candidates["triton"]
 
     def _program(self, inputs: Sequence[Any], leaves: Sequence[Tensor], structure: str) -> Program:
         key = (structure, *[x.shape for x in leaves])

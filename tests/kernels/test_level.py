@@ -1,27 +1,32 @@
-"""The grouped level kernel in Triton's interpreter, against float64: every shape class, epilogue, tile and dtype."""
+"""The grouped level kernel against float64: every shape class, epilogue, tile and dtype.
+
+On a machine with a GPU it is the compiled kernel that is tested, on any other one Triton's interpreter plays it.
+"""
 
 import pytest
 import torch
 import torch.nn.functional as F
 
+from hrnet_fast.engine.gpu.tiles import Gpu, Problem, candidates
 from hrnet_fast.kernels.bordered import BorderedMap, bordered_size, padded_channels
 from hrnet_fast.kernels.level import ConvWork, Launch, MapTerm, SumWork, Tile, level_ref, pack_weight
 from hrnet_fast.testing import relative_l2
 
+DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 DTYPES = [torch.float32, torch.float16, torch.bfloat16]
 by_dtype = pytest.mark.parametrize("dtype", DTYPES, ids=lambda dtype: str(dtype).removeprefix("torch."))
 NAMES = {"=": "same", "n": "nearest", "b": "bilinear", "c": "bilinear_corners"}
 
 
 def random_map(shape, dtype):
-    made = BorderedMap.zeros(shape, dtype)
+    made = BorderedMap.zeros(shape, dtype, DEVICE)
     made.nchw().copy_(torch.randn(shape))
     return made
 
 
 def empty_map(shape, dtype):
     """Zeros in the border and the padding, as they stay; NaN where the kernel must write."""
-    made = BorderedMap.zeros(shape, dtype)
+    made = BorderedMap.zeros(shape, dtype, DEVICE)
     made.nchw().fill_(torch.nan)
     return made
 
@@ -55,7 +60,8 @@ def make_conv(dtype, inputs, outputs, kernel, stride, size, batch, tile, terms="
 
     source = terms_of(sources, inputs, size) or (MapTerm(random_map((batch, inputs, h, w), dtype)),)
     weight = torch.randn(outputs, inputs, kernel, kernel, dtype=torch.float64) / (inputs * kernel * kernel) ** 0.5
-    weight, offset = weight.to(dtype).double(), torch.randn(outputs) if bias else None
+    weight = weight.to(DEVICE, dtype).double()
+    offset = torch.randn(outputs).to(DEVICE) if bias else None
     work = ConvWork(
         empty_map((batch, outputs, *out_size), dtype), source, *pack_weight(weight, offset, tile, dtype),
         (kernel, kernel), (stride, stride), (kernel // 2, kernel // 2), tile, bool(sources),
@@ -175,6 +181,22 @@ def test_nan_and_infinity_spread_as_far_as_in_torch(bad):
     Launch([work])()
     assert torch.equal(work.out.nchw().isnan(), want.isnan())
     assert torch.equal(work.out.nchw().isinf(), want.isinf())
+
+
+@pytest.mark.skipif(DEVICE == "cpu", reason="there is no GPU: every tile is compiled in test_level_compiled.py")
+@by_dtype
+@pytest.mark.parametrize("precision", ["ieee", "tf32"])
+def test_every_tile_on_a_gpu(precision, dtype):
+    exact = dtype == torch.float32 and precision == "ieee"
+    for tile in candidates(Problem(1 << 16, 512, 4608, dtype.itemsize, exact), Gpu()):
+        for channels in (48, 64):
+            work, want = make_conv(dtype, channels, 130, 3, 1, (19, 17), 3, tile, "=n")
+            for stages in (3, 5):
+                torch.backends.cudnn.allow_tf32 = precision == "tf32"  # what torch's own error is taken from
+                try:
+                    check(work, want, dtype, stages=stages, precision=precision)
+                finally:
+                    torch.backends.cudnn.allow_tf32 = True
 
 
 def test_layout_of_bordered_maps():

@@ -1,6 +1,6 @@
 """One file a command: HELP, EXAMPLES, add_arguments(parser), run(args) -> Result; its docstring describes it."""
 
-from . import bench, convert, env, evaluate, explain, info, list, predict, synth, verify
+from . import bench, convert, env, evaluate, explain, info, list, predict, synth, tune, verify
 
 COMMANDS = {
     "list": list,
@@ -12,6 +12,7 @@ COMMANDS = {
     "explain": explain,
     "verify": verify,
     "bench": bench,
+    "tune": tune,
     "convert": convert,
 }
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from ..arguments import add_executor, add_input, add_model, positive
+from ..arguments import add_device, add_executor, add_input, add_model, positive
 from ..output import CHECK_FAILED, Result, note
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_model(parser)
     add_input(parser)
     add_executor(parser)
+    add_device(parser)
     parser.add_argument(
         "--rounds", type=positive, default=10, metavar="N", help=f"rounds of {CALLS_PER_ROUND} calls (default: 10)"
     )

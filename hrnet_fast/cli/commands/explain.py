@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Any
 
-from ..arguments import add_executor, add_input, add_model
+from ..arguments import add_device, add_executor, add_input, add_model
 from ..output import Result
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_model(parser)
     add_input(parser)
     add_executor(parser)
+    add_device(parser)
 
 
 def run(args: argparse.Namespace) -> Result:

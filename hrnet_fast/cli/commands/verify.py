@@ -6,7 +6,7 @@ from __future__ import annotations
 import argparse
 from dataclasses import asdict
 
-from ..arguments import add_executor, add_input, add_model
+from ..arguments import add_device, add_executor, add_input, add_model
 from ..output import CHECK_FAILED, Result, note
 
 HELP = "check the numbers against float64"
@@ -21,6 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--weights", metavar="FILE", help="a checkpoint of any HRNet code base (default: random)")
     add_input(parser)
     add_executor(parser)
+    add_device(parser)
     parser.add_argument("--levels", action="store_true", help="also report every item of the plan")
 
 

@@ -14,6 +14,7 @@ from ..gpu.layout import Memory, allocate, unplaceable
 from ..gpu.lower import Lowering, Step, TileChoice, beyond, convolutions, model_choice, problem, signature
 from ..gpu.program import GpuProgram
 from ..gpu.tiles import Gpu
+from ..gpu.timing import within_a_graph
 from ..gpu.tune import Tuned, as_entry, from_entry, tune_level
 from ..gpu.warm import compile_all
 from ..results import empty_result
@@ -155,6 +156,15 @@ class TritonExecutor:
                 found[name] = tune_level(level, plan, memory, self.lowering, self._modelled(plan, level), self.gpu)
                 self.cache.put(self.key, "tiles", name, as_entry(found[name]))
         return found
+
+    def profile(self, plan: Plan) -> list[tuple[int, float]]:
+        """(level, microseconds) of every level, each repeated alone as a node of a graph.
+
+        A level's maps then lie in L2, as they do after the level before it; the sum leaves out what overlapping
+        launches save.
+        """
+        with torch.inference_mode(), torch.cuda.device(self.device):
+            return [(index, within_a_graph(step)) for index, step in enumerate(self.tape(plan).steps)]
 
 
 def describe_gpu(device: torch.device) -> Gpu:

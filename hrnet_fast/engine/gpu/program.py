@@ -35,12 +35,14 @@ class GpuProgram:
     """Runs a tape for one caller at a time, on its stream; each gets fresh tensors, which no later call writes.
 
     The tape is captured at the first run. Where the caller is capturing a graph of its own, the tape is played instead
-    of replayed, and so becomes part of that graph. On the CPU (Triton's interpreter) it is always played.
+    of replayed, and so becomes part of that graph, on the same memory: the two must not run at the same time. On the
+    CPU (Triton's interpreter) it is always played.
     """
 
     def __init__(self, tape: Tape, empty: Empty):
         self.tape, self.empty = tape, empty
         self.graph: torch.cuda.CUDAGraph | None = None
+        self._of_graph: list[Tensor] = []  # where its replays leave the results
         self._lock = threading.Lock()
         self._done: torch.cuda.Event | None = None
 
@@ -50,7 +52,7 @@ class GpuProgram:
             with self._lock:
                 self.tape.load(inputs)
                 self.tape.play()
-                return self._results(inputs[0])
+                return self._copies(self.tape.results(), inputs[0])
         with self._lock, torch.cuda.device(self.tape.device):
             if torch.cuda.is_current_stream_capturing():
                 if self.graph is None:
@@ -60,21 +62,22 @@ class GpuProgram:
                     )
                 self.tape.load(inputs)
                 self.tape.play()
-                return self._results(inputs[0])
+                return self._copies(self.tape.results(), inputs[0])
             stream = torch.cuda.current_stream()
             if self._done is not None:
                 stream.wait_event(self._done)  # the last caller's work, on whatever stream that was
             self.tape.load(inputs)
             if self.graph is None:
                 self.graph = capture(self.tape.play)
+                self._of_graph = self.tape.results()
             self.graph.replay()
-            results = self._results(inputs[0])
+            results = self._copies(self._of_graph, inputs[0])
             self._done = self._done or torch.cuda.Event()
             self._done.record(stream)
             return results
 
-    def _results(self, like: Tensor) -> list[Tensor]:
-        return [self.empty(result.shape, like).copy_(result) for result in self.tape.results()]
+    def _copies(self, results: Sequence[Tensor], like: Tensor) -> list[Tensor]:
+        return [self.empty(result.shape, like).copy_(result) for result in results]
 
 
 def capture(work: Callable[[], None]) -> torch.cuda.CUDAGraph:
