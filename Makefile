@@ -4,7 +4,7 @@
 #   make test    the tests
 #   make gpu-report   tests, checks and measures this machine's GPU, in parts that resume (benchmarks/gpu)
 #   make lint    ruff
-#   make docs    writes the speed table of README.md from the results in benchmarks/results
+#   make docs    writes the tables of README.md from the results in benchmarks/results
 #   make clean   removes what was built, but not .venv
 # PYTHON=python3.12 chooses the interpreter, TORCH="torch==2.11.0" the torch, HRNET_FAST_BUILD the extension (setup.py).
 
@@ -50,6 +50,7 @@ lint: $(VENV)/.with-ruff
 
 docs: $(VENV)/.with-bench
 	$(PY) -m benchmarks.report --readme
+	$(PY) -m benchmarks.requests.report --readme
 
 clean:
 	rm -rf build dist *.egg-info kernels/_C*.so kernels/_build.json .pytest_cache .ruff_cache .benchmarks
