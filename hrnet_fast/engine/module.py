@@ -93,6 +93,8 @@ class OptimizedModule(nn.Module):
         """
         plan = self.plan_for(*inputs)
         found = self._tunable().tune(plan, progress)
+        if found and hasattr(self.executor, "forget"):
+            self.executor.forget(plan)
         self._prepare()
         return found
 

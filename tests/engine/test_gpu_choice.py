@@ -51,7 +51,7 @@ class Fake:
     def __init__(self, name, tensors, time, fault=None):
         self.name, self.time, self.fault = name, time, fault
         self.inner = ReferenceExecutor(tensors, torch.float32)
-        self.prepared = 0
+        self.prepared, self.released = 0, False
 
     def prepare(self, plan, watch=None):
         self.prepared += 1
@@ -67,6 +67,9 @@ class Fake:
 
     def explain(self, plan, level):
         return self.name, "fake"
+
+    def release(self):
+        self.released = True
 
 
 def clock(work):
@@ -90,6 +93,7 @@ def test_the_fastest_right_one_wins(pose, tmp_path):
     executor = contest(pose, TuningCache(tmp_path), *fakes)
     run = executor.prepare(plan)
     verdict = executor.verdict(plan)
+    assert [fake.name for fake in fakes if not fake.released] == ["quick"]
     assert verdict.winner == "quick" and verdict.times == {"slow": 9.0, "quick": 5.0}
     assert verdict.refused["broken"] == "RuntimeError: out of order"
     assert "above" in verdict.refused["wrong"] and "torch's own" in verdict.refused["wrong"]
@@ -105,6 +109,9 @@ def test_a_winner_is_remembered_and_checked_again(pose, tmp_path):
     again = contest(pose, TuningCache(tmp_path), a, b)
     again.prepare(plan)
     assert (a.prepared, b.prepared) == (0, 1) and again.verdict(plan).times == {"a": 2.0, "b": 1.0}
+    again.forget(plan)
+    a.time = 0.5
+    assert again.verdict(plan).winner == "a"
     spoilt = contest(pose, TuningCache(tmp_path), Fake("a", tensors, 2.0), Fake("b", tensors, 1.0, "wrong"))
     spoilt.prepare(plan)
     assert spoilt.verdict(plan).winner == "a"

@@ -171,6 +171,10 @@ class CudnnExecutor:
 
         return run
 
+    def release(self) -> None:
+        """Let go of the packed weights; plans that were prepared keep theirs."""
+        self._packed.clear()
+
     def tape(self, plan: Plan, watch: Watch | None = None) -> ItemTape:
         """The plan's items, ready to be played."""
         return ItemTape(plan, self, watch)

@@ -32,6 +32,9 @@ class Candidate(Protocol):
 
     def explain(self, plan: Plan, level: Level) -> tuple[str, str]: ...
 
+    def release(self) -> None:
+        """Let go of what is kept for plans to come."""
+
 
 @dataclass(frozen=True)
 class Verdict:
@@ -125,7 +128,17 @@ class MeasuredExecutor:
         with torch.inference_mode():
             contest = Contest(plan, self._inputs(plan), self.tensors, self.dtype, self.device)
             run = self._remembered(contest, signature) or self._measure(contest, signature)
+        winners = {verdict.winner for verdict in self._verdicts.values()}
+        for name, candidate in self.candidates.items():
+            if name not in winners:
+                candidate.release()  # weights are packed anew in the next contest, and do not lie about until then
         return run
+
+    def forget(self, plan: Plan) -> None:
+        """Measure this plan again when it is next prepared, in this process or a later one."""
+        self._verdicts.pop(self._signature(plan), None)
+        if self.key:
+            self.cache.put(self.key, "executors", self._signature(plan), {})
 
     def _remembered(self, contest: Contest, signature: str) -> Run | None:
         """The winner of an earlier measurement, if it still passes the check."""

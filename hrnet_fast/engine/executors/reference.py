@@ -36,6 +36,10 @@ class ReferenceExecutor:
         """(executor, reason) of a plan's level."""
         return self.name, self.reason
 
+    def release(self) -> None:
+        """Let go of the folded weights; they are made again when they are needed."""
+        self._folded.clear()
+
     def prepare(self, plan: Plan, watch: Watch | None = None) -> Callable[[Sequence[Tensor]], list[Tensor]]:
         """A function from inputs to results, in the plan's order. watch: called with each item and its result."""
         return lambda inputs: self.run(plan, inputs, watch)

@@ -12,7 +12,7 @@ from ..gpu.cache import TuningCache
 from ..gpu.device_key import device_key
 from ..gpu.layout import Memory, allocate, unplaceable
 from ..gpu.lower import Lowering, Step, TileChoice, beyond, convolutions, model_choice, problem, signature
-from ..gpu.program import GpuProgram
+from ..gpu.program import CaptureError, GpuProgram
 from ..gpu.tiles import Gpu
 from ..gpu.timing import within_a_graph
 from ..gpu.tune import Tuned, as_entry, from_entry, tune_level
@@ -134,12 +134,22 @@ class TritonExecutor:
 
         return run
 
+    def release(self) -> None:
+        """Let go of the packed weights; plans that were prepared keep theirs."""
+        self.lowering.release()
+
     def tape(self, plan: Plan, watch: Watch | None = None) -> LevelTape:
-        """The plan's memory and steps. Raises ValueError for maps that the kernels cannot address."""
+        """The plan's memory and steps.
+
+        Raises ValueError for maps that the kernels cannot address, CaptureError where the GPU lacks memory.
+        """
         if why := unplaceable(plan):
             raise ValueError(f"{why}: use a smaller batch or image, or executor='cudnn'")
-        memory = allocate(plan, self.dtype, self.device)
-        steps = self.lowering.steps(plan, memory, lambda level: self.choice(plan, level))
+        try:
+            memory = allocate(plan, self.dtype, self.device)
+            steps = self.lowering.steps(plan, memory, lambda level: self.choice(plan, level))
+        except torch.cuda.OutOfMemoryError as error:
+            raise CaptureError(f"the GPU's memory does not suffice for this input shape ({error})") from error
         compile_all((step.launch for step in steps if step.launch), self.device)
         return LevelTape(plan, memory, steps, watch)
 

@@ -108,6 +108,10 @@ class Lowering:
         self.torch = ReferenceExecutor(tensors, dtype, device)
         self._packed: dict[tuple, tuple[Tensor, Tensor]] = {}
 
+    def release(self) -> None:
+        """Let go of the packed weights; steps that were made keep theirs."""
+        self._packed.clear()
+
     def steps(self, plan: Plan, memory: Memory, choice: Callable[[Level], TileChoice]) -> list[Step]:
         """One step a level. choice: the tiles of a level."""
         last = len(plan.levels) - 1
