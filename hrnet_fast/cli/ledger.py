@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+from hrnet_fast.tasks.files import replacing
 
 from .arguments import UsageError
 from .output import to_json
@@ -79,16 +80,3 @@ class Ledger:
                 f"{self.folder} holds results with {name} {before.get(name)!r}, not {now.get(name)!r}: "
                 "choose another --out, or remove the folder"
             )
-
-
-@contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """Yields the path of a temporary file in the same folder, which takes `path`'s place when the block ends well."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.part")
-    try:
-        yield part
-        os.replace(part, path)
-    except BaseException:
-        part.unlink(missing_ok=True)
-        raise

@@ -8,12 +8,13 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from hrnet_fast.tasks.files import replacing
 from hrnet_fast.tasks.images import read_image
 from hrnet_fast.tasks.stages import Stages
 from hrnet_fast.tasks.video import VideoReader, VideoWriter
 
 from .inputs import Item
-from .ledger import Ledger, replacing
+from .ledger import Ledger
 from .output import to_json
 
 if TYPE_CHECKING:

@@ -12,6 +12,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from .optional import pillow
+
 if TYPE_CHECKING:
     from PIL import Image
 
@@ -64,18 +66,14 @@ def _from_file(file: io.BytesIO, name: str) -> Tensor:
 
 
 def _open(file: Path | io.BytesIO, name: str) -> Image.Image:
+    pil = pillow()
     try:
-        from PIL import Image, UnidentifiedImageError
-    except ImportError:
-        raise RuntimeError('reading pictures needs Pillow: pip install "hrnet_fast[tasks]"') from None
-
-    try:
-        return Image.open(file)
+        return pil.open(file)
     except FileNotFoundError:
         raise FileNotFoundError(f"there is no picture {name}") from None
-    except UnidentifiedImageError:
+    except pil.UnidentifiedImageError:
         raise ImageError(f"{name} is not a picture that Pillow can read, or it is damaged at its beginning") from None
-    except Image.DecompressionBombError:
+    except pil.DecompressionBombError:
         raise ImageError(f"{name} claims to have more pixels than Pillow's Image.MAX_IMAGE_PIXELS allows") from None
     except (OSError, SyntaxError, ValueError) as error:
         raise ImageError(f"{name} cannot be opened: {_reason(error)}") from None

@@ -8,6 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from .optional import pillow
+
 # Of RGB in 0..1; tools/valid.py of HRNet-Image-Classification, and lib/datasets/wflw.py of the landmarks' repository.
 MEAN = (0.485, 0.456, 0.406)
 STD = (0.229, 0.224, 0.225)
@@ -50,13 +52,9 @@ def normalise(
 
 
 def _by_pillow(image: Tensor, size: tuple[int, int]) -> Tensor:
-    try:
-        from PIL import Image
-    except ImportError:
-        raise RuntimeError('resizing pictures needs Pillow: pip install "hrnet_fast[tasks]"') from None
-
+    pil = pillow()
     resized = torch.empty(*size, 3, dtype=torch.uint8)
-    resized.numpy()[:] = Image.fromarray(image.numpy()).resize((size[1], size[0]), Image.Resampling.BILINEAR)
+    resized.numpy()[:] = pil.fromarray(image.numpy()).resize((size[1], size[0]), pil.Resampling.BILINEAR)
     return resized
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from types import ModuleType
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,6 +12,7 @@ import torch
 from torch import Tensor
 
 from .images import ImageError
+from .optional import opencv
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -37,7 +37,7 @@ class VideoReader:
     """
 
     def __init__(self, path: str | os.PathLike) -> None:
-        self._cv2 = _opencv()
+        self._cv2 = opencv()
         self.path = Path(path)
         if not self.path.exists():
             raise FileNotFoundError(f"there is no video {path}")
@@ -87,7 +87,7 @@ class VideoWriter:
     """
 
     def __init__(self, path: str | os.PathLike, fps: float) -> None:
-        self._cv2 = _opencv()
+        self._cv2 = opencv()
         self.path, self.fps, self.frames = Path(path), fps, 0
         self._part = self.path.with_name(f".{self.path.stem}.part.mp4")
         self._writer = None
@@ -128,13 +128,3 @@ class VideoWriter:
         if written != self.frames:
             counts = f"{max(written, 0)} of {self.frames} frames"
             raise OSError(f"only {counts} of {self.path} were written: is the disk full?")
-
-
-def _opencv() -> ModuleType:
-    # FFmpeg's own remarks on a damaged file (AV_LOG_QUIET) would stand beside our sentence.
-    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
-    try:
-        import cv2
-    except ImportError:
-        raise RuntimeError('videos need OpenCV: pip install "hrnet_fast[tasks]"') from None
-    return cv2

@@ -7,8 +7,9 @@ meta.mat's `synsets` gives each id its WordNet id. Classifiers number the classe
 from __future__ import annotations
 
 import re
-import zlib
 from pathlib import Path
+
+from ..matlab import reading_mat
 
 CLASSES = 1000  # of the challenge; meta.mat also lists inner nodes of the tree, with higher ids
 TRUTH, META = "ILSVRC2012_validation_ground_truth.txt", "meta.mat"
@@ -44,23 +45,6 @@ def _number(name: str, count: int) -> int:
 
 def _wnids(path: Path) -> dict[int, str]:
     """ILSVRC2012_ID -> WordNet id of the challenge's classes."""
-    try:
-        from scipy.io import loadmat
-        from scipy.io.matlab import MatReadError
-    except ImportError:
-        raise RuntimeError('reading meta.mat needs SciPy: pip install "hrnet_fast[tasks]"') from None
-    try:
-        synsets = loadmat(path, squeeze_me=True, struct_as_record=True)["synsets"]
-        pairs = {int(entry["ILSVRC2012_ID"]): str(entry["WNID"]) for entry in synsets.ravel()}
-    except (
-        ValueError,
-        KeyError,
-        IndexError,
-        TypeError,
-        NotImplementedError,
-        OSError,
-        MatReadError,
-        zlib.error,
-    ) as error:
-        raise ValueError(f"{path} is not the devkit's meta.mat: {error}") from None
+    with reading_mat(path, "the devkit's meta.mat", squeeze_me=True, struct_as_record=True) as content:
+        pairs = {int(entry["ILSVRC2012_ID"]): str(entry["WNID"]) for entry in content["synsets"].ravel()}
     return {number: wnid for number, wnid in pairs.items() if 1 <= number <= CLASSES}

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ..images import Source, read_image
+from ..optional import pillow
 from .results import Classification
 
 if TYPE_CHECKING:
@@ -20,18 +21,16 @@ def draw(image: Source, result: Sequence[Classification]) -> Image.Image:
 
     image: whatever `read_image` takes. result: what the Classifier said of it.
     """
-    try:
-        from PIL import Image, ImageDraw, ImageFont
-    except ImportError:
-        raise RuntimeError('drawing needs Pillow: pip install "hrnet_fast[tasks]"') from None
+    pil = pillow()
+    from PIL import ImageDraw, ImageFont
 
     pixels = read_image(image).cpu().numpy()
     height, width = pixels.shape[:2]
     size = max(10, min(28, width // 22))
     row, margin = round(1.6 * size), size // 2
     shown = result[:_ROWS]
-    sheet = Image.new("RGB", (width, height + row * len(shown) + (margin if shown else 0)), _PAPER)
-    sheet.paste(Image.fromarray(pixels), (0, 0))
+    sheet = pil.new("RGB", (width, height + row * len(shown) + (margin if shown else 0)), _PAPER)
+    sheet.paste(pil.fromarray(pixels), (0, 0))
     pen, font = ImageDraw.Draw(sheet), ImageFont.load_default(size)
     for position, entry in enumerate(shown):
         top = height + margin // 2 + position * row

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
-import zlib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
+from ..matlab import reading_mat
 from .lists import faces_of, read_list
 from .samples import FaceDataset, FaceSample, as_points, check_pictures, first_of
 
@@ -79,27 +78,10 @@ def _original(path: Path, images: Path, split: str) -> list[FaceSample]:
 
 def _load(path: Path) -> tuple[list[str], np.ndarray, np.ndarray, np.ndarray, Sequence[int]]:
     """names, points (N, 38: all x, then all y), boxes (N, 4: left, right, top, bottom), seen (N, 19) and the order."""
-    try:
-        from scipy.io import loadmat
-        from scipy.io.matlab import MatReadError
-    except ImportError:
-        raise RuntimeError('reading AFLWinfo_release.mat needs SciPy: pip install "hrnet_fast[tasks]"') from None
-    try:
-        content: dict[str, Any] = loadmat(path)
+    with reading_mat(path, "AFLWinfo_release.mat") as content:
         names = [str(np.ravel(entry)[0]) for entry in np.ravel(content["nameList"])]
         points, boxes, seen = content["data"].astype(float), content["bbox"].astype(float), content["mask_new"] == 1
         order = (np.ravel(content["ra"]).astype(int) - 1).tolist()
-    except (
-        ValueError,
-        KeyError,
-        IndexError,
-        TypeError,
-        NotImplementedError,
-        OSError,
-        MatReadError,
-        zlib.error,
-    ) as error:
-        raise ValueError(f"{path} is not AFLWinfo_release.mat, or it is damaged: {error}") from None
     shapes = (points.shape, boxes.shape, seen.shape, len(order))
     count = len(names)
     if shapes != ((count, 2 * POINTS), (count, 4), (count, POINTS), count):

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from ..optional import h5py
 from .boxes import box_of_points
 from .samples import FaceDataset, FaceSample, as_points, first_of
 
@@ -79,11 +80,8 @@ def _picture(stored: Any, where: str) -> np.ndarray:
 
 
 def _open(path: Path) -> Any:
+    package = h5py()
     try:
-        import h5py
-    except ImportError:
-        raise RuntimeError('reading COFW needs h5py: pip install "hrnet_fast[tasks]"') from None
-    try:
-        return h5py.File(path, "r")
+        return package.File(path, "r")
     except OSError:
         raise ValueError(f"{path} is not a Matlab 7.3 file (HDF5), or it is cut off") from None

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ..images import Source, read_image
+from ..optional import pillow
 from .results import Face
 
 if TYPE_CHECKING:
@@ -25,12 +26,7 @@ def draw(image: Source, faces: Sequence[Face], *, boxes: bool = False) -> Image.
     image: whatever `read_image` takes. faces: what the estimator found in it. boxes: also draws the boxes given.
     Points of a number that no data set has are drawn without lines.
     """
-    try:
-        from PIL import Image
-    except ImportError:
-        raise RuntimeError('drawing needs Pillow: pip install "hrnet_fast[tasks]"') from None
-
-    canvas = Image.fromarray(read_image(image).cpu().numpy())
+    canvas = pillow().fromarray(read_image(image).cpu().numpy())
     for face in faces:
         _draw_face(canvas, face, boxes)
     return canvas

@@ -6,12 +6,13 @@ import contextlib
 import io
 import json
 import os
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from ..files import replacing
+from ..optional import coco_tools
 from .boxes import Regions
 from .nms import OKS_THRE, oks_nms, soft_oks_nms
 from .rescore import rescore
@@ -89,19 +90,17 @@ def average_precision(
 
     annotations: the contents of a COCO annotation file. results: COCO's results format. person: the category's id.
     """
-    try:
-        from pycocotools.coco import COCO as Coco
-        from pycocotools.cocoeval import COCOeval
-    except ImportError:
-        raise RuntimeError('COCO\'s AP needs pycocotools: pip install "hrnet_fast[tasks]"') from None
+    coco = coco_tools()
+    from pycocotools.cocoeval import COCOeval
+
     with contextlib.redirect_stdout(io.StringIO()):  # it prints each of its steps
-        truth = Coco()
+        truth = coco.COCO()
         truth.dataset = annotations
         truth.createIndex()
         if results:
             found = truth.loadRes([dict(row) for row in results])
         else:  # loadRes cannot take an empty list
-            found = Coco()
+            found = coco.COCO()
             found.dataset = {name: annotations[name] for name in ("images", "categories")} | {"annotations": []}
             found.createIndex()
         evaluation = COCOeval(truth, found, "keypoints")
@@ -114,10 +113,5 @@ def average_precision(
 
 def write_results(path: str | os.PathLike, results: list[dict[str, Any]]) -> None:
     """Writes COCO's results format for COCO's server; whole or not at all."""
-    path = Path(path)
-    temporary = path.with_name(f"{path.name}.part")
-    try:
-        temporary.write_text(json.dumps(results))
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with replacing(path) as part:
+        part.write_text(json.dumps(results))

@@ -9,6 +9,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from ..optional import torchvision_detection
+
 PERSON = 1  # COCO's category of people, which is also the label that torchvision's COCO detectors give them
 
 
@@ -25,10 +27,7 @@ def torchvision_detector(
     Errors: RuntimeError if torchvision is missing, if the download fails, or if the file does not fit;
         FileNotFoundError.
     """
-    try:
-        from torchvision.models import detection
-    except ImportError:
-        raise RuntimeError('detector="torchvision" needs torchvision: pip install "hrnet_fast[tasks]"') from None
+    detection = torchvision_detection()
     if weights is None:
         kind = detection.FasterRCNN_ResNet50_FPN_Weights.DEFAULT
         try:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ..images import Source, read_image
+from ..optional import pillow
 from .results import Person
 
 if TYPE_CHECKING:
@@ -20,11 +21,12 @@ def draw(image: Source, people: Sequence[Person], threshold: float = 0.2) -> Ima
 
     image: whatever `read_image` takes. threshold: keypoints with lower scores are left out, and limbs that end there.
     """
-    from PIL import Image, ImageDraw  # results need no Pillow until they are drawn
+    pil = pillow()
+    from PIL import ImageDraw
 
-    picture = Image.fromarray(read_image(image).cpu().numpy())
+    picture = pil.fromarray(read_image(image).cpu().numpy())
     factor = 2 if picture.width * picture.height <= _SMOOTH_PIXELS else 1
-    large = picture.resize((picture.width * factor, picture.height * factor), Image.Resampling.NEAREST)
+    large = picture.resize((picture.width * factor, picture.height * factor), pil.Resampling.NEAREST)
     pen = ImageDraw.Draw(large)
     for person in sorted(people, key=lambda person: person.box[3]):  # the nearest, who are largest, come last
         _draw_person(pen, person, factor, threshold)

@@ -166,9 +166,7 @@ class PoseEstimator:
         with stage("crop"):
             size = network.input_size
             crops = [
-                affine_crop(
-                    picture.to(network.device), crop_matrices(part, size, udp), size, MEAN, STD, self.flip_test
-                )
+                affine_crop(picture.to(network.device), crop_matrices(part, size, udp), size, MEAN, STD, self.flip_test)
                 for picture, part, _ in batch
             ]
             images = crops[0] if len(crops) == 1 else torch.cat(crops)

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..matlab import reading_mat
 from .boxes import Regions
 from .pckh import pckh
 from .samples import PoseSample, field, is_numbers, read_json
@@ -90,21 +91,13 @@ class MpiiScorer:
 
 
 def _read_truth(path: Path) -> dict[str, Any]:
-    try:
-        from scipy.io import loadmat
-        from scipy.io.matlab import MatReadError
-    except ImportError:
-        raise RuntimeError('MPII\'s annotations need scipy: pip install "hrnet_fast[tasks]"') from None
-    try:
-        contents = loadmat(path)
-    except (ValueError, OSError, TypeError, NotImplementedError, MatReadError) as error:
-        raise ValueError(f"{path} cannot be read as a MATLAB file: {error}") from None
-    truth: dict[str, Any] = {
-        name: torch.from_numpy(np.asarray(field(contents, name, str(path)), np.float64))
-        for name in ("jnt_missing", "pos_gt_src", "headboxes_src")
-    }
-    names = field(contents, "dataset_joints", str(path)).ravel()
-    return truth | {"dataset_joints": [np.asarray(name).item() for name in names]}
+    with reading_mat(path, "a file of MPII's annotations") as contents:
+        truth: dict[str, Any] = {
+            name: torch.from_numpy(np.asarray(field(contents, name, str(path)), np.float64))
+            for name in ("jnt_missing", "pos_gt_src", "headboxes_src")
+        }
+        names = field(contents, "dataset_joints", str(path)).ravel()
+        return truth | {"dataset_joints": [np.asarray(name).item() for name in names]}
 
 
 def _box(person: Any, where: str) -> list[float]:

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from ..optional import opencv
 from .files import check_count, scene_seed, write_json, write_picture
-from .optional import opencv
 from .people import COCO_KEYPOINTS, PersonTruth, figure_scene
 
 # "skeleton" of person_keypoints_*.json: pairs of keypoints, counted from 1.

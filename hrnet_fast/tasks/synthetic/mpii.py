@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
+from ..optional import scipy_io
 from .files import check_count, scene_seed, write_bytes, write_json, write_picture
-from .optional import scipy_io
 from .people import PersonTruth, figure_scene
 
 # dataset_joints of gt_valid.mat, in the order of the joints.

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
+from ..optional import scipy_io
 from .files import check_count, scene_seed, write_bytes, write_picture, write_text
-from .optional import scipy_io
 from .scenes import parsing_scene, place_scene
 
 LAYOUTS = ("masks", "original")

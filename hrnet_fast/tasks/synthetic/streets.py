@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
+from ..optional import opencv
 from .canvas import Canvas, Colour
 from .figure import draw_figure
-from .optional import opencv
 from .outfits import random_outfit
 from .photographs import background, noise
 from .props import LEAVES, bush, foliage, lamp_post, tree

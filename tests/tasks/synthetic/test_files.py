@@ -303,7 +303,7 @@ def test_a_full_disk_leaves_no_half_file(tmp_path, monkeypatch):
     def full(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(files.os, "replace", full)
+    monkeypatch.setattr("os.replace", full)
     with pytest.raises(OSError, match="No space left"):
         files.write_json(path, [2])
     assert json.loads(path.read_text()) == [1]
@@ -313,10 +313,10 @@ def test_a_full_disk_leaves_no_half_file(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("package", "write", "sentence"),
     [
-        ("cv2", write_coco, "drawing needs OpenCV: pip install"),
+        ("cv2", write_coco, "videos and drawn scenes need OpenCV: pip install"),
         ("PIL.Image", write_lip, "pictures need Pillow: pip install"),
         ("scipy.io", write_mpii, "Matlab's files need SciPy: pip install"),
-        ("h5py", write_cofw, "Matlab's files need h5py: pip install"),
+        ("h5py", write_cofw, "Matlab's files of version 7.3 need h5py: pip install"),
     ],
 )
 def test_a_missing_package_is_one_sentence(package, write, sentence, tmp_path, monkeypatch):

@@ -1,0 +1,33 @@
+"""Matlab's files up to version 7.2, as SciPy reads them."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from .optional import scipy_io
+
+
+@contextmanager
+def reading_mat(path: Path, what: str, **options: Any) -> Iterator[dict[str, Any]]:
+    """Yields the variables of a file. options: of scipy.io.loadmat.
+
+    ValueError that it is not `what` if it cannot be read, and if what the block looks for in it is not there.
+    """
+    io = scipy_io()
+    try:
+        yield io.loadmat(path, **options)
+    except (
+        ValueError,
+        KeyError,
+        IndexError,
+        TypeError,
+        NotImplementedError,
+        OSError,
+        io.matlab.MatReadError,
+        zlib.error,
+    ) as error:
+        raise ValueError(f"{path} is not {what}, or it is damaged: {error}") from None
