@@ -18,18 +18,22 @@ def padded_channels(channels: int) -> int:
     return -(-channels // CHANNEL_MULTIPLE) * CHANNEL_MULTIPLE
 
 
-def bordered_size(shape: Sequence[int]) -> int:
+def bordered_size(shape: Sequence[int], border: int = 1) -> int:
     """Elements of the bordered map of a logical shape (N, C, H, W)."""
     n, c, h, w = shape
-    return n * (h + 2) * (w + 2) * padded_channels(c)
+    return n * (h + 2 * border) * (w + 2 * border) * padded_channels(c)
 
 
 @dataclass(frozen=True)
 class BorderedMap:
-    """A map of logical `shape` (N, C, H, W) that lies bordered in `data`, a flat tensor of `bordered_size(shape)`."""
+    """A map of logical `shape` (N, C, H, W) that lies bordered in `data`, a tensor of `bordered_size(shape)` elements.
+
+    border: 1, or 0 for a map without one, which only sums read and write.
+    """
 
     data: Tensor
     shape: tuple[int, int, int, int]
+    border: int = 1
 
     @classmethod
     def zeros(cls, shape: Sequence[int], dtype: torch.dtype, device: torch.device | str = "cpu") -> "BorderedMap":
@@ -46,5 +50,6 @@ class BorderedMap:
 
     def nchw(self) -> Tensor:
         """The logical map (N, C, H, W), a view."""
-        n, c, h, w = self.shape
-        return self.data.view(n, h + 2, w + 2, self.channels)[:, 1:-1, 1:-1, :c].permute(0, 3, 1, 2)
+        (n, c, h, w), b = self.shape, self.border
+        whole = self.data.view(n, h + 2 * b, w + 2 * b, self.channels)
+        return whole[:, b : b + h, b : b + w, :c].permute(0, 3, 1, 2)

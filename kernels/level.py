@@ -177,13 +177,15 @@ class Launch:
             raise ValueError("level: a launch needs at least one item")
         self.works, self.stages, device = tuple(works), stages, works[0].out.data.device
         tiles = [work.tiles if isinstance(work, ConvWork) and work.tile.split > 1 else 0 for work in works]
-        self.arrivals = torch.zeros(max(1, sum(tiles)), dtype=torch.int32, device=device)
+        shared = sum(tiles) > 0  # a K; else nothing is allocated, and a launch may be made inside a capture
+        self.arrivals = torch.zeros(sum(tiles), dtype=torch.int32, device=device) if shared else None
         parts = [count * work.tile.split * work.tile.rows * work.tile.columns for count, work in zip(tiles, works)]
-        self.partial = torch.empty(max(1, sum(parts)), dtype=torch.float32, device=device)
+        self.partial = torch.empty(sum(parts), dtype=torch.float32, device=device) if shared else None
         self.interpreted = device.type != "cuda"
         arguments, tile, part = [], 0, 0
         for work, count, size in zip(works, tiles, parts):
-            arguments.append(_arguments(work, self.partial[part : part + size], self.arrivals[tile : tile + count]))
+            own = (self.partial[part : part + size], self.arrivals[tile : tile + count]) if count else ()
+            arguments.append(_arguments(work, own))
             tile, part = tile + count, part + size
         self.programs = [work.programs for work in works]
         ends = tuple(sum(self.programs[: i + 1]) for i in range(len(works)))
@@ -219,7 +221,7 @@ def record(work: Work) -> tuple[int, ...]:
     if isinstance(work, SumWork):
         relu = RELUS["last" if work.relu else "none"]
         channels = (work.terms[0].map.channels, out.channels, work.width)
-        own = (SUM, tile.rows, tile.columns, 0, 1, *[0] * 6, *channels, 0, relu)
+        own = (SUM, tile.rows, tile.columns, 0, 1, 0, out.border, *[0] * 4, *channels, 0, relu)
         sources: tuple[int, ...] = ()
     else:
         own = (
@@ -234,16 +236,18 @@ def record(work: Work) -> tuple[int, ...]:
     return (*own, len(sources), len(terms), low + (high << 16))
 
 
-def _arguments(work: Work, partial: Tensor, arrivals: Tensor) -> tuple:
-    """Pointers and sizes of an item: maps, sources, terms, the sources' sizes, the terms' sizes, geometry."""
+def _arguments(work: Work, meeting: tuple[Tensor, ...]) -> tuple:
+    """Pointers and sizes of an item: maps, sources, terms, the sources' sizes, the terms' sizes, geometry.
+
+    meeting: where programs that share K leave their sums and count their arrivals; empty if none do.
+    """
     out = work.out
     pointers = tuple(term.map.data for term in work.terms)
     sizes = tuple(_size(term, out) for term in work.terms)
     geometry = (out.pixels, *out.shape[2:])
     if isinstance(work, SumWork):
         return (out.data,), (), pointers, (), sizes, (*geometry, work.first)
-    split = work.tile.split > 1
-    maps = (work.sources[0].map.data, work.weight, work.bias, out.data) + ((partial, arrivals) if split else ())
+    maps = (work.sources[0].map.data, work.weight, work.bias, out.data, *meeting)
     extra = work.sources if work.forms_its_source else ()
     source_sizes = tuple(_size(term, out) for term in extra)
     geometry = (*geometry, *work.sources[0].map.shape[2:])

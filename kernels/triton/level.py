@@ -27,6 +27,7 @@ COLUMNS = tl.constexpr(2)  # of a program's tile: output channels
 STEP = tl.constexpr(3)  # along K
 SPLIT = tl.constexpr(4)  # programs that share a tile's K
 KERNEL = tl.constexpr(5)  # y, x
+BORDERED = tl.constexpr(6)  # of a sum: its maps' border
 STRIDE = tl.constexpr(7)
 PADDING = tl.constexpr(9)
 IN = tl.constexpr(11)  # channels of a pixel that is read; for a sum, of its terms
@@ -54,9 +55,9 @@ def _cast(value, pointer, WIDEN: tl.constexpr):
 
 
 @triton.jit
-def _pixel(n, y, x, height, width):
+def _pixel(n, y, x, height, width, BORDER: tl.constexpr = 1):
     """Index of a pixel of a bordered map."""
-    return (n * (height + 2) + y + 1) * (width + 2) + x + 1
+    return (n * (height + 2 * BORDER) + y + BORDER) * (width + 2 * BORDER) + x + BORDER
 
 
 @triton.jit
@@ -71,21 +72,21 @@ def _taps(position, size, scale, CORNERS: tl.constexpr):
 
 
 @triton.jit
-def _term(pointer, size, n, y, x, c, mask, C: tl.constexpr, MODE: tl.constexpr):
+def _term(pointer, size, n, y, x, c, mask, C: tl.constexpr, MODE: tl.constexpr, BORDER: tl.constexpr = 1):
     """Values [pixels, channels] of a map, brought to the output's pixels. size: (height, width, scale y, scale x)."""
     if MODE <= NEAREST:
         if MODE == NEAREST:
             y = tl.minimum((y.to(tl.float32) * size[2]).to(tl.int32), size[0] - 1)
             x = tl.minimum((x.to(tl.float32) * size[3]).to(tl.int32), size[1] - 1)
-        at = _pixel(n, y, x, size[0], size[1])
+        at = _pixel(n, y, x, size[0], size[1], BORDER)
         return tl.load(pointer + at[:, None] * C + c[None, :], mask=mask, other=0.0)
     else:
         y0, y1, wy = _taps(y, size[0], size[2], MODE == BILINEAR_CORNERS)
         x0, x1, wx = _taps(x, size[1], size[3], MODE == BILINEAR_CORNERS)
-        p00 = pointer + _pixel(n, y0, x0, size[0], size[1])[:, None] * C + c[None, :]
-        p01 = pointer + _pixel(n, y0, x1, size[0], size[1])[:, None] * C + c[None, :]
-        p10 = pointer + _pixel(n, y1, x0, size[0], size[1])[:, None] * C + c[None, :]
-        p11 = pointer + _pixel(n, y1, x1, size[0], size[1])[:, None] * C + c[None, :]
+        p00 = pointer + _pixel(n, y0, x0, size[0], size[1], BORDER)[:, None] * C + c[None, :]
+        p01 = pointer + _pixel(n, y0, x1, size[0], size[1], BORDER)[:, None] * C + c[None, :]
+        p10 = pointer + _pixel(n, y1, x0, size[0], size[1], BORDER)[:, None] * C + c[None, :]
+        p11 = pointer + _pixel(n, y1, x1, size[0], size[1], BORDER)[:, None] * C + c[None, :]
         top = tl.load(p00, mask=mask, other=0.0).to(tl.float32) * (1 - wx)[:, None]
         top += tl.load(p01, mask=mask, other=0.0).to(tl.float32) * wx[:, None]
         low = tl.load(p10, mask=mask, other=0.0).to(tl.float32) * (1 - wx)[:, None]
@@ -230,6 +231,7 @@ def _sum(maps, terms, sizes, geometry, pid, ITEMS: tl.constexpr, AT: tl.constexp
     C: tl.constexpr = ITEMS[AT + WIDTH]
     PITCH: tl.constexpr = ITEMS[AT + IN]
     COUNT: tl.constexpr = ITEMS[AT + TERMS]
+    BORDER: tl.constexpr = ITEMS[AT + BORDERED]
     ACROSS: tl.constexpr = (C + BN - 1) // BN
     m = pid // ACROSS * BM + tl.arange(0, BM)
     c = pid % ACROSS * BN + tl.arange(0, BN)
@@ -243,11 +245,11 @@ def _sum(maps, terms, sizes, geometry, pid, ITEMS: tl.constexpr, AT: tl.constexp
     total = tl.full((BM, BN), 0.0, tl.float32)
     for t in tl.static_range(COUNT):
         there = mask & (c < PITCH)[None, :]
-        term = _term(terms[t], sizes[t], n, y, x, c, there, PITCH, (ITEMS[AT + MODES] >> (16 + 2 * t)) & 3)
+        term = _term(terms[t], sizes[t], n, y, x, c, there, PITCH, (ITEMS[AT + MODES] >> (16 + 2 * t)) & 3, BORDER)
         total += term.to(tl.float32)
     if ITEMS[AT + RELU] == RELU_LAST:
         total = _relu(total)
-    at = _pixel(n, y, x, geometry[1], geometry[2])[:, None] * ITEMS[AT + OUT] + geometry[3] + c[None, :]
+    at = _pixel(n, y, x, geometry[1], geometry[2], BORDER)[:, None] * ITEMS[AT + OUT] + geometry[3] + c[None, :]
     tl.store(maps[0] + at, _cast(total, maps[0], WIDEN), mask=mask)
 
 

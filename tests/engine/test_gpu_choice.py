@@ -27,7 +27,7 @@ def planned(tag, batch=1, size=(64, 64)):
 @pytest.mark.parametrize("tag", ["pose_coco_256x192", "seg_cityscapes", "seg_ocr_lip", "cls_in1k", "det_coco"])
 def test_cudnn_executor_computes_the_plan(tag):
     plan, tensors, inputs = planned(tag, 2)
-    executor = CudnnExecutor(tensors, torch.float32, CPU, convolutions=TorchConvolutions())
+    executor = CudnnExecutor(tensors, torch.float32, CPU, convolutions=TorchConvolutions())  # sums: the interpreter's
     seen = []
     watched = executor.prepare(plan, lambda item, result: seen.append((item, result.clone())))
     with torch.inference_mode():
@@ -43,6 +43,46 @@ def test_cudnn_executor_computes_the_plan(tag):
                 assert relative_l2(result, want) <= limit
     assert [item for item, _ in seen] == list(plan.items())
     assert all(result.shape == plan.values[item.out].shape for item, result in seen)
+
+
+class Counting(TorchConvolutions):
+    """Counts what would be launched."""
+
+    def __init__(self):
+        self.count = 0
+
+    def plain(self, x, weight, bias, geometry):
+        self.count += 1
+        return x.new_empty(len(x), len(weight), *self.size(x, weight, geometry))
+
+    def relu(self, x, weight, bias, geometry):
+        return self.plain(x, weight, bias, geometry)
+
+    def add_relu(self, x, z, weight, bias, geometry):
+        assert z.shape[2:] == self.size(x, weight, geometry)
+        return self.plain(x, weight, bias, geometry)
+
+    @staticmethod
+    def size(x, weight, geometry):
+        stride, padding, _, _ = geometry
+        return tuple(
+            (side + 2 * p - k) // s + 1 for side, p, k, s in zip(x.shape[2:], padding, weight.shape[2:], stride)
+        )
+
+
+def test_cudnn_launches_a_convolution_each_and_sums_once_a_level():
+    model = fill(create_model("hrnet_w32.pose_coco_256x192"))
+    x = torch.randn(1, 3, 64, 64)
+    plan, convolutions, sums = make_plan(inference_view(model), x), Counting(), []
+
+    def sum_all(pending):
+        sums.append(len(pending))
+        return [torch.empty(each.shape) for each in pending]
+
+    executor = CudnnExecutor(named_tensors(model), torch.float32, CPU, convolutions=convolutions, sum_all=sum_all)
+    executor.tape(plan).play()
+    assert convolutions.count == 293
+    assert len(sums) == 9 < sum(sums)
 
 
 class Fake:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -10,15 +11,16 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from hrnet_fast import kernels
 from hrnet_fast.kernels.bordered import padded_channels
 
 from ...plan import Conv, Function, Item, Level, Plan, Sum, Term
 from ...plan.buffers import dead_after
 from ...plan.fold import fold
+from ..gpu.lower import beyond
 from ..gpu.program import GpuProgram
+from ..gpu.sums import PendingSum, sum_all
 from ..results import empty_result
-from .reference import ReferenceExecutor, Watch, total
+from .reference import ReferenceExecutor, Watch
 
 STREAMS = 4  # branches of an HRNet
 
@@ -29,6 +31,8 @@ def unsupported(dtype: torch.dtype, device: torch.device) -> str | None:
         return f"cuDNN runs on a GPU, and this is {device.type}"
     if not torch.backends.cudnn.is_available():
         return "this build of torch has no cuDNN"
+    if importlib.util.find_spec("triton") is None:
+        return "its sums need Triton: pip install triton"
     if dtype not in (torch.float32, torch.bfloat16, torch.float16):
         return f"cuDNN has no {str(dtype).removeprefix('torch.')} convolutions"
     return None
@@ -76,16 +80,41 @@ class _Packed:
     bias: Tensor
 
 
+FORMED = -1  # where a convolution finds the input that was formed for it
+
+
+@dataclass(frozen=True)
+class SumOf:
+    """A sum of a plan's values, of a logical shape."""
+
+    shape: tuple[int, ...]
+    terms: tuple[Term, ...]
+    relu: bool
+
+    def of(self, values: Mapping[int, Tensor]) -> PendingSum:
+        return PendingSum(self.shape, tuple((values[term.value], term) for term in self.terms), self.relu)
+
+
+@dataclass(frozen=True)
+class Player:
+    """An item: the sum that forms its input, what computes it from the values, and the sum that ends it."""
+
+    compute: Callable[[Mapping[int, Tensor]], Tensor] | None
+    source: SumOf | None = None
+    total: SumOf | None = None
+
+
 class ItemTape:
     """A plan played item by item; maps are channels-last with channels padded to a multiple of 8 by zeros.
 
-    Items of a level have streams of their own, which part and meet at the level's ends: what a level frees, none still
-    reads.
+    Convolutions of a level have streams of their own, which part and meet within the level: what a level frees, none
+    still reads. Its sums are one launch.
     """
 
     def __init__(self, plan: Plan, executor: CudnnExecutor, watch: Watch | None = None):
         self.plan, self.watch, self.device = plan, watch, executor.device
         self.items = {item.out: executor.player(item, plan) for item in plan.items()}
+        self.sum_all = executor.sum_all
         self.dead = dead_after(plan.levels, plan.outputs)
         self.inputs = {v: executor.empty(plan.values[v].shape) for v in plan.inputs}
         self.outputs: list[Tensor] = []
@@ -110,20 +139,42 @@ class ItemTape:
         self.outputs = [values[v] for v in self.plan.outputs]
 
     def _play_level(self, items: Sequence[Item], values: dict[int, Tensor]) -> None:
-        if not self.streams or len(items) == 1:
-            results = [self.items[item.out](values) for item in items]
-        else:
-            main = torch.cuda.current_stream()
-            used = self.streams[: len(items)]
-            for stream in used:
-                stream.wait_stream(main)
-            results = []
-            for index, item in enumerate(items):
-                with torch.cuda.stream(used[index % len(used)]):
-                    results.append(self.items[item.out](values))
-            for stream in used:
-                main.wait_stream(stream)
-        values.update((item.out, result) for item, result in zip(items, results))
+        """Inputs that convolutions form, then all items on their streams, then what remains to be added."""
+        players = [self.items[item.out] for item in items]
+        sources = self._added([player.source for player in players], values)
+        results = self._beside(players, [values if x is None else {**values, FORMED: x} for x in sources])
+        for item, result in zip(items, results):
+            if result is not None:
+                values[item.out] = result
+        totals = self._added([player.total for player in players], values)
+        values.update((item.out, x) for item, x in zip(items, totals) if x is not None)
+
+    def _added(self, sums: Sequence[SumOf | None], values: Mapping[int, Tensor]) -> list[Tensor | None]:
+        """The sums that are there, by one launch."""
+        pending = [(i, each.of(values)) for i, each in enumerate(sums) if each is not None]
+        results: list[Tensor | None] = [None] * len(sums)
+        if pending:
+            for (index, _), result in zip(pending, self.sum_all([each for _, each in pending])):
+                results[index] = result
+        return results
+
+    def _beside(self, players: Sequence[Player], values: Sequence[Mapping[int, Tensor]]) -> list[Tensor | None]:
+        """What each player computes, on streams that part and meet again."""
+        working = [index for index, player in enumerate(players) if player.compute is not None]
+        results: list[Tensor | None] = [None] * len(players)
+        if not self.streams or len(working) < 2:
+            for index in working:
+                results[index] = players[index].compute(values[index])
+            return results
+        main, used = torch.cuda.current_stream(), self.streams[: len(working)]
+        for stream in used:
+            stream.wait_stream(main)
+        for position, index in enumerate(working):
+            with torch.cuda.stream(used[position % len(used)]):
+                results[index] = players[index].compute(values[index])
+        for stream in used:
+            main.wait_stream(stream)
+        return results
 
     def results(self) -> list[Tensor]:
         return [self._logical(v, result) for v, result in zip(self.plan.outputs, self.outputs)]
@@ -136,7 +187,8 @@ class ItemTape:
 class CudnnExecutor:
     """Plays plans by cuDNN's fused convolutions: the floor under the other GPU executors.
 
-    tensors: the module's parameters and buffers by key. convolutions: what computes; cuDNN, but for tests.
+    tensors: the module's parameters and buffers by key. convolutions, sum_all: what computes and adds; cuDNN and a
+    Triton kernel, but for tests.
     """
 
     name = "cudnn"
@@ -145,10 +197,10 @@ class CudnnExecutor:
 
     def __init__(
         self, tensors: Mapping[str, Tensor], dtype: torch.dtype, device: torch.device, why: str = "as asked",
-        convolutions: Convolutions | None = None,
+        convolutions: Convolutions | None = None, sum_all: Callable = sum_all,
     ):  # fmt: skip
         self.tensors, self.dtype, self.device, self.why = tensors, dtype, device, why
-        self.convolutions = convolutions or CudnnConvolutions()
+        self.convolutions, self.sum_all = convolutions or CudnnConvolutions(), sum_all
         self.torch = ReferenceExecutor(tensors, dtype, device)
         self._packed: dict[tuple, _Packed] = {}
 
@@ -187,33 +239,32 @@ class CudnnExecutor:
         made = torch.zeros(n, padded_channels(c), h, w, dtype=self.dtype, device=self.device)
         return made.contiguous(memory_format=torch.channels_last)
 
-    def player(self, item: Item, plan: Plan) -> Callable[[Mapping[int, Tensor]], Tensor]:
-        """A function from the values to an item's result."""
-        if isinstance(item, Conv) and item.conv.groups == 1:
-            return self._conv(item)
-        if isinstance(item, Sum) and len(plan.values[item.out].shape) == 4:
-            return lambda values: fused_sum([(values[t.value], t) for t in item.terms], item.relu)
-        return self._by_torch(item, plan)
+    def player(self, item: Item, plan: Plan) -> Player:
+        """How an item is played."""
+        if isinstance(item, Function) or beyond(item, plan) is not None:
+            return Player(self._by_torch(item, plan))
+        if isinstance(item, Sum):
+            return Player(None, total=SumOf(plan.values[item.out].shape, item.terms, item.relu))
+        if isinstance(item, Conv):
+            return self._conv(item, plan)
+        return Player(self._by_torch(item, plan))
 
-    def _conv(self, item: Conv) -> Callable[[Mapping[int, Tensor]], Tensor]:
-        conv, ops = item.conv, self.convolutions
-        packed = self._weights(item)
+    def _conv(self, item: Conv, plan: Plan) -> Player:
+        conv, ops, packed, shape = item.conv, self.convolutions, self._weights(item), plan.values[item.out].shape
         geometry = (list(conv.stride), list(conv.padding), list(conv.dilation), conv.groups)
-        residual = len(item.terms) == 1 and item.terms[0].resize is None and item.relu == "last"
-
-        def play(values: Mapping[int, Tensor]) -> Tensor:
-            x = values[item.sources[0].value]
-            if item.has_prologue:
-                x = fused_sum([(values[t.value], t) for t in item.sources], item.source_relu)
-            if residual:
-                return ops.add_relu(x, values[item.terms[0].value], packed.weight, packed.bias, geometry)
-            early = item.relu == "first" or (item.relu == "last" and not item.terms)
-            y = (ops.relu if early else ops.plain)(x, packed.weight, packed.bias, geometry)
-            if not item.terms:
-                return y
-            return fused_sum([(y, Term(item.out)), *((values[t.value], t) for t in item.terms)], item.relu == "last")
-
-        return play
+        read, source = item.sources[0].value, None
+        if item.has_prologue:
+            inputs = plan.values[item.sources[0].value].shape[1]
+            read, source = FORMED, SumOf((shape[0], inputs, *shape[2:]), item.sources, item.source_relu)
+        if len(item.terms) == 1 and item.terms[0].resize is None and item.relu == "last":
+            other = item.terms[0].value
+            return Player(
+                lambda values: ops.add_relu(values[read], values[other], packed.weight, packed.bias, geometry), source
+            )
+        early = item.relu == "first" or (item.relu == "last" and not item.terms)
+        compute = ops.relu if early else ops.plain
+        total = SumOf(shape, (Term(item.out), *item.terms), item.relu == "last") if item.terms else None
+        return Player(lambda values: compute(values[read], packed.weight, packed.bias, geometry), source, total)
 
     def _weights(self, item: Conv) -> _Packed:
         key = (item.conv, item.norm)
@@ -242,14 +293,3 @@ class CudnnExecutor:
             return padded.contiguous(memory_format=torch.channels_last)
 
         return play
-
-
-def fused_sum(terms: Sequence[tuple[Tensor, Term]], relu: bool) -> Tensor:
-    """The sum of interpolated maps in one kernel, or by torch where they are interpolated in several ways."""
-    how = {(term.resize.mode, term.resize.align_corners): term.resize for _, term in terms if term.resize}
-    if len(how) > 1 or any(mode not in ("nearest", "bilinear") for mode, _ in how):
-        numbered = [Term(index, term.resize) for index, (_, term) in enumerate(terms)]
-        return total(numbered, {index: x for index, (x, _) in enumerate(terms)}, relu)
-    size = next((resize.size for resize in how.values()), tuple(terms[0][0].shape[2:]))
-    mode, align = next(iter(how), ("nearest", False))
-    return kernels.fuse_sum([x for x, _ in terms], size, mode, align, relu)

@@ -158,11 +158,15 @@ class Lowering:
 
 
 def map_term(term: Term, memory: Memory) -> MapTerm:
-    resize = term.resize
-    if resize is None:
-        return MapTerm(memory.maps[term.value])
-    corners = "_corners" if resize.mode == "bilinear" and resize.align_corners else ""
-    return MapTerm(memory.maps[term.value], resize.mode + corners)
+    return MapTerm(memory.maps[term.value], mode_of(term))
+
+
+def mode_of(term: Term) -> str:
+    """How a term is resized, as the level kernel names it."""
+    if term.resize is None:
+        return "same"
+    corners = term.resize.mode == "bilinear" and term.resize.align_corners
+    return term.resize.mode + ("_corners" if corners else "")
 
 
 def sum_works(item: Sum | Concat, memory: Memory) -> list[SumWork]:

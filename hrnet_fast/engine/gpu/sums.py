@@ -1,0 +1,45 @@
+"""The sums of a level, of maps that convolutions left: one Triton launch for all, on channels-last maps."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from hrnet_fast.kernels.bordered import BorderedMap
+from hrnet_fast.kernels.level import Launch, MapTerm, SumWork
+
+from ...plan import Term
+from .lower import mode_of
+from .tiles import SUM_TILE
+
+
+@dataclass(frozen=True)
+class PendingSum:
+    """A sum of interpolated maps. terms: padded channels-last maps [N, C', h, w] with how each is resized."""
+
+    shape: tuple[int, ...]  # logical, (N, C, H, W)
+    terms: tuple[tuple[Tensor, Term], ...]
+    relu: bool
+
+
+def sum_all(pending: Sequence[PendingSum]) -> list[Tensor]:
+    """The sums [N, C', H, W], channels-last, by one launch."""
+    works, results = [], []
+    for each in pending:
+        first = each.terms[0][0]
+        n, channels, h, w = each.shape[0], first.shape[1], *each.shape[2:]
+        made = torch.empty(n, h, w, channels, dtype=first.dtype, device=first.device)
+        terms = tuple(MapTerm(_flat(x, each.shape[1]), mode_of(term)) for x, term in each.terms)
+        works.append(SumWork(BorderedMap(made, (n, each.shape[1], h, w), 0), terms, SUM_TILE, 0, each.relu))
+        results.append(made.permute(0, 3, 1, 2))
+    Launch(works, stages=2)()
+    return results
+
+
+def _flat(x: Tensor, channels: int) -> BorderedMap:
+    """A channels-last map as the kernel sees it."""
+    n, _, h, w = x.shape
+    return BorderedMap(x.permute(0, 2, 3, 1).contiguous(), (n, channels, h, w), 0)
