@@ -177,13 +177,14 @@ class Launch:
             raise ValueError("level: a launch needs at least one item")
         self.works, self.stages, device = tuple(works), stages, works[0].out.data.device
         tiles = [work.tiles if isinstance(work, ConvWork) and work.tile.split > 1 else 0 for work in works]
+        counters = [-(-count // 4) * 4 for count in tiles]  # every pointer 16 bytes aligned: one kernel for all launches
         shared = sum(tiles) > 0  # a K; else nothing is allocated, and a launch may be made inside a capture
-        self.arrivals = torch.zeros(sum(tiles), dtype=torch.int32, device=device) if shared else None
+        self.arrivals = torch.zeros(sum(counters), dtype=torch.int32, device=device) if shared else None
         parts = [count * work.tile.split * work.tile.rows * work.tile.columns for count, work in zip(tiles, works)]
         self.partial = torch.empty(sum(parts), dtype=torch.float32, device=device) if shared else None
         self.interpreted = device.type != "cuda"
         arguments, tile, part = [], 0, 0
-        for work, count, size in zip(works, tiles, parts):
+        for work, count, size in zip(works, counters, parts):
             own = (self.partial[part : part + size], self.arrivals[tile : tile + count]) if count else ()
             arguments.append(_arguments(work, own))
             tile, part = tile + count, part + size

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from hrnet_fast import create_model, load_weights
+from hrnet_fast.tasks.network import known_device
 from hrnet_fast.testing import fill_weights, without_init
 from hrnet_fast.weights import LoadReport
 
@@ -55,14 +56,7 @@ def images(args: argparse.Namespace, model: nn.Module) -> Tensor:
 
 def device(args: argparse.Namespace) -> torch.device:
     """The device of --device; the CPU for commands without it. Raises ValueError for one that is not here."""
-    name = getattr(args, "device", None) or "cpu"
-    try:
-        found = torch.device(name)
-    except RuntimeError:
-        raise ValueError(f"--device {name!r} is no device: use cpu, cuda or cuda:1") from None
-    if found.type == "cuda" and (found.index or 0) >= torch.cuda.device_count():
-        raise ValueError(f"--device {name}: torch {torch.__version__} sees {torch.cuda.device_count()} GPUs here")
-    return found
+    return known_device(getattr(args, "device", None) or "cpu")
 
 
 def torch_dtype(args: argparse.Namespace) -> torch.dtype:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import struct
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -53,6 +54,14 @@ def read_image(source: Source) -> Tensor:
         f"a picture must be a path, the bytes of a file, a PIL image, a uint8 array (H, W, 3) or a uint8 tensor "
         f"(3, H, W), not {type(source).__name__}"
     )
+
+
+def pictures_of(sources: Iterable[Source]) -> Iterable[Source]:
+    """Several pictures, as they are. TypeError for a single one, whose letters or rows would be taken for pictures."""
+    alone = (str, bytes, bytearray, memoryview, os.PathLike)
+    if isinstance(sources, alone) or (hasattr(sources, "shape") and len(sources.shape) < 4) or hasattr(sources, "mode"):
+        raise TypeError("batch takes a list of pictures; this is a single one, which the estimator itself takes")
+    return sources
 
 
 def _from_path(path: Path) -> Tensor:

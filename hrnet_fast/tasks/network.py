@@ -66,18 +66,28 @@ class Network:
         images: (N, 3, H, W) float32, normalised, on `device`; N may be 0.
         Returns (N, K, H/4, W/4) maps or (N, classes) logits in the images' dtype; of a network with several outputs
         (OCR: the auxiliary one first, as official) a list of them.
+        Errors: ValueError for another shape; RuntimeError if an output holds NaN or infinity.
         """
         if images.dim() != 4 or images.shape[1] != 3:
             raise ValueError(f"a network takes images (N, 3, H, W), not {tuple(images.shape)}")
         pieces = _pieces(len(images), images.shape[2] * images.shape[3])
         if not pieces:
             return self._empty(images)
-        results = [self.module(piece) for piece in images.split(pieces)]
+        results = [self._checked(self.module(piece)) for piece in images.split(pieces)]
         if len(results) == 1:
             return _as_list(results[0])
         if isinstance(results[0], Tensor):
             return torch.cat(results)
         return [torch.cat(parts) for parts in zip(*results)]
+
+    def _checked(self, outputs: Any) -> Any:
+        for output in (outputs,) if isinstance(outputs, Tensor) else outputs:
+            if not torch.stack(output.aminmax()).isfinite().all():
+                raise RuntimeError(
+                    f"{self.name} gave NaN or infinite values: compute in float32 (dtype=torch.float32), or check its "
+                    "weights"
+                )
+        return outputs
 
     def _empty(self, images: Tensor) -> Tensor | list[Tensor]:
         shapes = _output_shapes(self.module, tuple(images.shape[2:]))
@@ -108,10 +118,14 @@ def open_network(
     dtype, executor: as `hrnet_fast.optimize`. device: None for where the module is, or the CPU.
     input_size: (height, width); None for the model's own, or for a foreign module that of the paper's table.
     Errors: KeyError for an unknown name; ValueError for a head that does not fit the task, for weights without the
-        head (CheckpointError), and for what `optimize` refuses; TypeError for another kind of model.
+        head (CheckpointError), for a device that is not here, and for what `optimize` refuses; TypeError for another
+        kind of model or dtype.
     """
     if task not in HEADS:
         raise ValueError(f"task {task!r} is not known; choose one of {', '.join(HEADS)}")
+    if dtype is not None and not isinstance(dtype, torch.dtype):
+        raise TypeError(f"dtype is a torch.dtype such as torch.bfloat16, not {dtype!r}")
+    device = None if device is None else known_device(device)
     if isinstance(model, str):
         with without_init():
             plain = create_model(model)
@@ -142,6 +156,17 @@ def open_network(
         random_weights=isinstance(model, str) and weights is None,
         loaded=loaded,
     )
+
+
+def known_device(name: torch.device | str) -> torch.device:
+    """The device of that name. ValueError if there is none here."""
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        raise ValueError(f"{name!r} is no device: use cpu, cuda or cuda:1") from None
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise ValueError(f"there is no {name}: torch {torch.__version__} sees {torch.cuda.device_count()} GPUs here")
+    return device
 
 
 def _config(module: nn.Module) -> HRNetConfig | None:
@@ -175,8 +200,8 @@ def _has_task(head: str) -> bool:
     return any(head in heads for heads in HEADS.values())
 
 
-def _moves(module: nn.Module, device: torch.device | str | None) -> bool:
-    return device is not None and any(t.device != torch.device(device) for t in module.parameters())
+def _moves(module: nn.Module, device: torch.device | None) -> bool:
+    return device is not None and any(t.device != device for t in module.parameters())
 
 
 def _output_shapes(module: nn.Module, size: tuple[int, int]) -> list[tuple[int, ...]]:

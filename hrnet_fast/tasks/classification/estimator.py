@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from ..images import Source, read_image
+from ..images import Source, pictures_of, read_image
 from ..network import open_network
 from ..pixels import normalise
 from ..stages import Stages, clock
@@ -56,7 +56,7 @@ class Classifier:
         return self.batch([image], top, stages=stages)[0]
 
     def batch(
-        self, images: Sequence[Source], top: int = 5, *, stages: Stages | None = None
+        self, images: Iterable[Source], top: int = 5, *, stages: Stages | None = None
     ) -> list[list[Classification]]:
         """The same for many pictures of any sizes at once, which the network takes in batches."""
         if top < 1:
@@ -68,13 +68,13 @@ class Classifier:
             return [[self._classification(index, value) for value, index in zip(*row)] for row in rows]
 
     def probabilities(
-        self, images: Sequence[Source], *, stages: Stages | None = None
+        self, images: Iterable[Source], *, stages: Stages | None = None
     ) -> Tensor:  # (N, classes) float32, on the network's device
-        """Softmax over all classes. ValueError for logits that hold NaN."""
+        """Softmax over all classes."""
         stage = clock(stages)
         network = self.network
         crops = []
-        for image in images:
+        for image in pictures_of(images):
             with stage("read"):
                 pixels = read_image(image).to(network.device)
             with stage("crop"):
@@ -86,10 +86,7 @@ class Classifier:
         with stage("network"):
             logits = network(batch)
         with stage("decode"):
-            probabilities = logits.float().softmax(dim=1)
-            if probabilities.isnan().any():
-                raise ValueError(f"{network.name} gave logits that hold NaN: compute in float32, or check its weights")
-            return probabilities
+            return logits.float().softmax(dim=1)
 
     def _classification(self, index: int, probability: float) -> Classification:
         known = self.names[index] if self.names else None

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from ..images import Source, read_image
+from ..boxes import read_boxes
+from ..images import Source, pictures_of, read_image
 from ..network import open_network
 from ..stages import Stages, clock
-from .boxes import Square, check_boxes, square_of
+from .boxes import Square, square_of
 from .crop import crop_faces
 from .decode import decode
 from .protocol import protocol_of
@@ -23,6 +24,7 @@ from .schemes import scheme_of
 class _Request(NamedTuple):
     image: int
     box: tuple[float, float, float, float]
+    score: float
     source: str
     square: Square
     crop: Tensor  # (1, 3, h, w)
@@ -66,22 +68,23 @@ class LandmarkEstimator:
     def __call__(self, image: Source, boxes: Any = None, *, stages: Stages | None = None) -> list[Face]:
         """The faces of one picture, one for each box, in their order.
 
-        image: whatever `read_image` takes. boxes: N x (x, y, width, height) in pixels, as COCO's: the box around the
-            landmarks, as a face detector gives it; it is widened by 1.25 here. They may pass the border. None takes
-            the whole picture for one face, and the result says so (`box_source`).
-        Errors: ValueError for a box that is empty, not finite or outside the picture, and for heatmaps that hold NaN;
-            those of `read_image`.
+        image: whatever `read_image` takes. boxes: N rows of x, y, width, height and optionally a score, in
+            pixels: the box around the landmarks, as a face detector gives it; it is widened by 1.25 here. None takes
+            the whole picture for one face, and the result says so (`box_source`). No boxes give no faces. A box that
+            passes the border is cut out with black around it.
+        Errors: those of `read_boxes`, of `read_image` and of the network.
         """
         return self.batch([image], [boxes], stages=stages)[0]
 
     def batch(
-        self, images: Sequence[Source], boxes: Sequence[Any] | None = None, *, stages: Stages | None = None
+        self, images: Iterable[Source], boxes: Iterable[Any] | None = None, *, stages: Stages | None = None
     ) -> list[list[Face]]:
-        """The faces of many pictures; boxes: one entry a picture, each as for one.
+        """The faces of many pictures, of any sizes, which go through the network together, `batch_size` at once.
 
-        The network takes `batch_size` faces at once, of whichever picture they are.
+        boxes: for each picture what `__call__` takes; None for no boxes anywhere.
         """
-        boxes = [None] * len(images) if boxes is None else boxes
+        images = list(pictures_of(images))
+        boxes = [None] * len(images) if boxes is None else list(boxes)
         if len(boxes) != len(images):
             raise ValueError(f"there are {len(images)} pictures and boxes for {len(boxes)}; each needs an entry")
         faces: list[list[Face]] = [[] for _ in images]
@@ -102,17 +105,15 @@ class LandmarkEstimator:
         with stage("read"):
             pixels = read_image(image).to(self.network.device)
         height, width = pixels.shape[:2]
-        if boxes is None:
-            checked, source = [(0.0, 0.0, float(width), float(height))], IMAGE
-        else:
-            checked, source = check_boxes(boxes, height, width), GIVEN
-        for first in range(0, len(checked), self.batch_size):
-            piece = checked[first : first + self.batch_size]
+        source = IMAGE if boxes is None else GIVEN
+        rows, box_scores = read_boxes([(0, 0, width, height)] if boxes is None else boxes, (height, width))
+        for first in range(0, len(rows), self.batch_size):
+            piece = [tuple(row) for row in rows[first : first + self.batch_size].tolist()]
             with stage("crop"):
                 squares = [square_of(box) for box in piece]
                 crops = crop_faces(pixels, squares, self.network.input_size[0], self.protocol)
-            for box, square, crop in zip(piece, squares, crops.split(1)):
-                yield _Request(index, box, source, square, crop)
+            for box, score, square, crop in zip(piece, box_scores[first:].tolist(), squares, crops.split(1)):
+                yield _Request(index, box, score, source, square, crop)
 
     def _answer(self, requests: list[_Request], faces: list[list[Face]], stages: Stages | None) -> None:
         """Runs the network on some crops and adds what it finds to the faces of their pictures."""
@@ -128,9 +129,5 @@ class LandmarkEstimator:
             flipped = heatmaps[count:] if self.swap is not None else None
             squares = [request.square for request in requests]
             points, scores = decode(heatmaps[:count], squares, self.protocol, flipped, self.swap)
-            if scores.isnan().any():
-                raise ValueError(
-                    f"{self.network.name} gave heatmaps that hold NaN: compute in float32, or check its weights"
-                )
             for request, at, score in zip(requests, points.float(), scores):
-                faces[request.image].append(Face(at, score, request.box, request.source))
+                faces[request.image].append(Face(at, score, request.box, request.score, request.source))

@@ -20,12 +20,14 @@ class Face:
     points: (L, 2) float32 x, y, on the CPU. A point is always given, even for what is hidden.
     scores: (L,) float32, the heights of the heatmaps' peaks, about 0 to 1 for a trained network.
     box: (x, y, width, height) as given, before it is widened to the crop.
+    box_score: the detector's, 1 if none was given.
     box_source: "given", or "image", where no box was given and the whole picture is taken for one face.
     """
 
     points: Tensor
     scores: Tensor
     box: tuple[float, float, float, float]
+    box_score: float = 1.0
     box_source: str = GIVEN
 
     @property
@@ -47,6 +49,7 @@ def to_json(faces: Sequence[Face]) -> dict[str, Any]:
                 "points": [[*point, score] for point, score in zip(face.points.tolist(), face.scores.tolist())],
                 "score": face.score,
                 "box": list(face.box),
+                "box_score": face.box_score,
                 "box_source": face.box_source,
                 "scheme": face.scheme and face.scheme.name,
             }

@@ -10,20 +10,19 @@ import torch
 from torch import Tensor, nn
 
 from ...kernels import affine_crop
-from ..images import Source, read_image
+from ..boxes import read_boxes
+from ..images import Source, pictures_of, read_image
 from ..network import open_network
+from ..pixels import MEAN, STD
 from ..stages import Stages, clock
 from .affine import crop_matrices, to_picture
-from .boxes import Regions, read_boxes, regions_of
+from .boxes import Regions, regions_of
 from .decode import METHODS, decode
 from .detector import torchvision_detector
 from .nms import oks_nms
 from .rescore import rescore
 from .results import Person
 from .skeletons import Skeleton, skeleton_of
-
-# tools/test.py of the official pose repository: transforms.Normalize
-MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 Detector = Callable[[Tensor], Tensor]  # picture (H, W, 3) uint8 -> (N, 5) x, y, width, height, score
 
@@ -90,11 +89,10 @@ class PoseEstimator:
 
         image: whatever `read_image` takes.
         boxes: N rows of x, y, width, height and optionally a score, in pixels; None to ask the detector, or without one
-            to take the whole picture for one person. No boxes give no people. A box beyond the picture's border is cut
-            out with black around it, and a box of which nothing lies in the picture gives a person too, from a black
-            crop; both as the official code and mmpose do. The official file of detections: `read_detections`.
-        Errors: ValueError for boxes that hold NaN or have no area, by index; RuntimeError if the network gives NaN;
-        those of `read_image`.
+            to take the whole picture for one person, and the result says so (`box_source`). No boxes give no people. A
+            box that passes the border is cut out with black around it. The official file of detections:
+            `read_detections`.
+        Errors: those of `read_boxes`, of `read_image` and of the network.
         """
         return self.batch([image], [boxes], stages=stages)[0]
 
@@ -114,7 +112,7 @@ class PoseEstimator:
         kept: list[tuple[Tensor, Tensor, str]] = []
 
         def requests() -> Iterator[tuple[Tensor, Regions]]:
-            for image, given in _paired(images, boxes):
+            for image, given in _paired(pictures_of(images), boxes):
                 with clock(stages)("read"):
                     picture = read_image(image)
                 rows, scores, source = self._boxes(picture, given, stages)
@@ -180,19 +178,15 @@ class PoseEstimator:
                 )
                 points[..., :2] = to_picture(points[..., :2], part, maps.shape[2:], udp)
                 parts.append(points.float().cpu())
-            if not all(parts[-1].isfinite().all() for _, _, parts in batch):
-                raise RuntimeError(
-                    f"{network.name} gave heatmaps with NaN or infinite values: its weights, or its dtype, do not fit"
-                )
 
     def _boxes(self, picture: Tensor, boxes: Any, stages: Stages | None) -> tuple[Tensor, Tensor, str]:
+        height, width = picture.shape[:2]
         if boxes is not None:
-            return *read_boxes(boxes), "given"
+            return *read_boxes(boxes, (height, width)), "given"
         if self.detector is not None:
             with clock(stages)("detect"):
-                return *read_boxes(self.detector(picture)), "detector"
-        height, width = picture.shape[:2]
-        return *read_boxes([(0, 0, width, height)]), "image"
+                return *read_boxes(self.detector(picture), (height, width)), "detector"
+        return *read_boxes([(0, 0, width, height)], (height, width)), "image"
 
     def _people(self, points: Tensor, boxes: Tensor, box_scores: Tensor, source: str) -> list[Person]:
         scores = rescore(points[..., 2].double(), box_scores)

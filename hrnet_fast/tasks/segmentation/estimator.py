@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from ..images import Source, read_image
+from ..images import Source, pictures_of, read_image
 from ..network import MAX_PIXELS, PIECES, open_network
 from ..stages import Stages, clock
 from .classes import ClassSet, class_set, classes_of
@@ -87,12 +87,12 @@ class Segmenter:
         """
         return self.batch([image], stages=stages)[0]
 
-    def batch(self, images: Sequence[Source], *, stages: Stages | None = None) -> list[Segmentation]:
+    def batch(self, images: Iterable[Source], *, stages: Stages | None = None) -> list[Segmentation]:
         """The same for many pictures; the network takes neighbours of one size together."""
         stage = clock(stages)
         results: list[Segmentation] = []
         together: list[Tensor] = []
-        for image in images:
+        for image in pictures_of(images):
             with stage("read"):
                 pixels = read_image(image).to(self.network.device)
             if together and (pixels.shape != together[0].shape or len(together) == _most_together(pixels)):

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 
-from hrnet_fast.tasks.landmark.boxes import Square, box_of_center, box_of_points, check_boxes, square_of
+from hrnet_fast.tasks.landmark.boxes import Square, box_of_center, box_of_points, square_of
 from hrnet_fast.tasks.landmark.crop import crop_faces, crop_matrices, official_crop
 from hrnet_fast.tasks.landmark.protocol import PROTOCOLS, protocol_of
 
@@ -100,30 +100,6 @@ def test_boxes_of_points_are_whole_pixels():
     points = torch.tensor([[440.696, 132.7], [524.6, 122.17], [487.1, 206.4]])
     assert box_of_points(points) == (440.0, 122.0, 85.0, 85.0)
     assert square_of(box_of_points(points)) == Square(482.5, 164.5, 106.25)
-
-
-@pytest.mark.parametrize(
-    ("boxes", "words"),
-    [
-        ([[1, 2, 3]], r"boxes must be \(N, 4\)"),
-        ([1, 2, 3, 4], r"boxes must be \(N, 4\)"),
-        ([[1, 2, 3, 4], [1, 2, 0, 4]], "box 1 is 0 wide and 4 high"),
-        ([[1, 2, 3, -4]], "box 0 is 3 wide and -4 high"),
-        ([[1, float("nan"), 3, 4]], "box 0 .* must be finite"),
-        ([[1, 2, float("inf"), 4]], "box 0 .* must be finite"),
-        ([[60, 2, 3, 4]], "box 0, .* lies outside the picture of 60 x 40"),
-        ([[1, -9, 3, 9]], "lies outside"),
-    ],
-    ids=["three-columns", "one-dimension", "no-width", "negative", "nan", "infinite", "right-of-it", "above-it"],
-)
-def test_bad_boxes(boxes, words):
-    with pytest.raises(ValueError, match=words):
-        check_boxes(boxes, 40, 60)
-
-
-def test_good_boxes_and_none():
-    assert check_boxes([], 40, 60) == check_boxes(np.zeros((0, 4)), 40, 60) == []
-    assert check_boxes(torch.tensor([[-5, -5, 6, 6]]), 40, 60) == [(-5.0, -5.0, 6.0, 6.0)]
 
 
 def test_an_unknown_protocol():

@@ -91,14 +91,20 @@ def test_no_faces(estimator, picture):
     ("boxes", "words"),
     [
         ([[200, 10, 5, 5]], "box 0, .* lies outside the picture of 128 x 96 pixels"),
-        ([[2, 1, 9, 0]], "box 0 is 9 wide and 0 high, so it holds no face"),
-        ([[float("nan"), 1, 9, 9]], "must be finite"),
+        ([[2, 1, 9, 0]], "box 0, .* has no area"),
+        ([[float("nan"), 1, 9, 9]], "box 0, .* not finite"),
     ],
     ids=["outside", "no-area", "nan"],
 )
 def test_impossible_boxes(estimator, picture, boxes, words):
     with pytest.raises(ValueError, match=words):
         estimator(picture, boxes)
+
+
+def test_boxes_may_have_scores(estimator, picture):
+    faces = estimator(picture, [[*box, 0.25 * i] for i, box in enumerate(BOXES)])
+    assert [face.box_score for face in faces] == [0, 0.25, 0.5]
+    assert_same(faces, estimator(picture, BOXES))
 
 
 def test_boxes_for_each_picture(estimator, picture):
@@ -121,20 +127,6 @@ def test_options_that_cannot_be(model):
     with pytest.raises(ValueError, match="no landmark scheme has 7 points"):
         LandmarkEstimator(seven, flip_test=True)
     assert LandmarkEstimator(seven)(np.zeros((9, 9, 3), np.uint8))[0].scheme is None
-
-
-class Broken:
-    input_size, num_outputs, name, device = (256, 256), 29, "broken", torch.device("cpu")
-
-    def __call__(self, images):
-        return torch.full((len(images), 29, 64, 64), float("nan"))
-
-
-def test_heatmaps_that_are_no_numbers(model, picture):
-    estimator = LandmarkEstimator(model)
-    estimator.network = Broken()
-    with pytest.raises(ValueError, match="broken gave heatmaps that hold NaN"):
-        estimator(picture)
 
 
 def test_stages(estimator, picture):

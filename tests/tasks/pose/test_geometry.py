@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from hrnet_fast.tasks.pose.affine import crop_matrices, to_picture
-from hrnet_fast.tasks.pose.boxes import Regions, read_boxes, regions_of
+from hrnet_fast.tasks.pose.boxes import Regions, regions_of
 from tests.tasks.pose import official
 
 SIZES = [(256, 192), (384, 288), (256, 256), (64, 48)]
@@ -69,43 +69,3 @@ def test_a_crop_and_its_heatmap_agree_on_where_the_picture_is(udp):
     in_crop = found @ maps[:, :, :2].mT + maps[:, None, :, 2]
     factor = torch.tensor([191 / 47, 255 / 63] if udp else [4.0, 4.0], dtype=torch.float64)
     torch.testing.assert_close(in_crop, points * factor, rtol=1e-9, atol=1e-6)
-
-
-@pytest.mark.parametrize(
-    "rows",
-    [[[1, 2, 3, 4]], np.array([[1, 2, 3, 4]], np.float32), torch.tensor([[1, 2, 3, 4]]), [(1, 2, 3, 4, 1)]],
-    ids=["list", "array", "tensor", "scored"],
-)
-def test_boxes_come_in_many_forms(rows):
-    got, scores = read_boxes(rows)
-    assert got.tolist() == [[1, 2, 3, 4]] and scores.tolist() == [1]
-    assert got.dtype == scores.dtype == torch.float64
-
-
-@pytest.mark.parametrize("rows", [[], np.zeros((0, 4)), torch.zeros(0, 5)], ids=["list", "array", "tensor"])
-def test_no_boxes_are_no_boxes(rows):
-    assert read_boxes(rows)[0].shape == (0, 4)
-
-
-BAD = {
-    "one-row": ([1, 2, 3, 4], "boxes have shape (4,); N rows of x, y, width, height, and a score or none, are needed"),
-    "ragged": ([[1, 2], [3]], "boxes must be an array of N rows x, y, width, height: "),
-    "nan": ([[1, 2, 3, 4], [1, 2, 3, np.nan]], "box 1, [1.0, 2.0, 3.0, nan], holds numbers that are not finite"),
-    "infinite": ([[1, 2, np.inf, 4]], "box 0, [1.0, 2.0, inf, 4.0], holds numbers that are not finite"),
-    "no-area": (
-        [[1, 2, 0, 4]],
-        "box 0, [1.0, 2.0, 0.0, 4.0], has no area: width and height must be above 0 (boxes are x, y, width, height)",
-    ),
-    "turned": (
-        [[9, 9, -3, 4]],
-        "box 0, [9.0, 9.0, -3.0, 4.0], has no area: width and height must be above 0 (boxes are x, y, width, height)",
-    ),
-    "words": ("people.json", "boxes must be an array of N rows x, y, width, height: "),
-}
-
-
-@pytest.mark.parametrize(("rows", "sentence"), BAD.values(), ids=BAD)
-def test_bad_boxes_get_one_sentence(rows, sentence):
-    with pytest.raises(ValueError) as caught:
-        read_boxes(rows)
-    assert str(caught.value).startswith(sentence) and "\n" not in str(caught.value)
