@@ -1,0 +1,45 @@
+"""Boxes of people and faces, as a caller gives them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+
+def read_boxes(boxes: Any, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
+    """Boxes and their scores from an array, tensor or list: (N, 4) and (N,), both float64 on the CPU.
+
+    boxes: N rows of x, y, width, height in pixels, as COCO's, and optionally a score, 1 if it is left out. A box may
+        pass the picture's border; N may be 0.
+    size: (height, width) of the picture.
+    Errors: ValueError for another shape, and, by its index, for a box whose numbers are not finite, that has no area or
+        that lies outside the picture.
+    """
+    try:
+        rows = torch.as_tensor(boxes, dtype=torch.float64).detach().cpu()
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise ValueError(f"boxes must be an array of N rows x, y, width, height: {error}") from None
+    if rows.numel() == 0:
+        rows = rows.reshape(0, 5)
+    if rows.dim() != 2 or rows.shape[1] not in (4, 5):
+        raise ValueError(
+            f"boxes have shape {tuple(rows.shape)}; N rows of x, y, width, height, and a score or none, are needed"
+        )
+    _refuse(~rows.isfinite().all(1), rows, "holds numbers that are not finite")
+    low, sides = rows[:, :2], rows[:, 2:4]
+    _refuse(
+        (sides <= 0).any(1), rows, "has no area: width and height must be above 0 (boxes are x, y, width, height)"
+    )
+    height, width = size
+    outside = (low >= torch.tensor((width, height))) | (low + sides <= 0)
+    _refuse(outside.any(1), rows, f"lies outside the picture of {width} x {height} pixels")
+    scores = rows[:, 4] if rows.shape[1] == 5 else torch.ones(len(rows), dtype=torch.float64)
+    return rows[:, :4], scores
+
+
+def _refuse(bad: Tensor, rows: Tensor, why: str) -> None:
+    if bad.any():
+        index = int(bad.nonzero()[0])
+        raise ValueError(f"box {index}, {rows[index].tolist()}, {why}")
