@@ -177,7 +177,7 @@ class Launch:
             raise ValueError("level: a launch needs at least one item")
         self.works, self.stages, device = tuple(works), stages, works[0].out.data.device
         tiles = [work.tiles if isinstance(work, ConvWork) and work.tile.split > 1 else 0 for work in works]
-        counters = [-(-count // 4) * 4 for count in tiles]  # every pointer 16 bytes aligned: one kernel for all launches
+        counters = [-(-count // 4) * 4 for count in tiles]  # pointers stay 16 bytes aligned
         shared = sum(tiles) > 0  # a K; else nothing is allocated, and a launch may be made inside a capture
         self.arrivals = torch.zeros(sum(counters), dtype=torch.int32, device=device) if shared else None
         parts = [count * work.tile.split * work.tile.rows * work.tile.columns for count, work in zip(tiles, works)]
