@@ -7,11 +7,12 @@ from pathlib import Path
 
 from .arguments import UsageError
 
-_FORM = '{"picture.jpg": [[x, y, width, height], ...], ...} in pixels'
+_FORM = '{"picture.jpg": [[x, y, width, height], ...], ...} in pixels (a fifth number is a score)'
 
 
 class Boxes:
-    """The boxes of --boxes FILE, a JSON object: a picture's path or file name -> its boxes [x, y, width, height].
+    """The boxes of --boxes FILE, a JSON object: a picture's path or file name -> its boxes [x, y, width, height] or
+    [x, y, width, height, score].
 
     x, y: the upper left corner, in pixels. A video's boxes hold for all its frames.
     """
@@ -27,7 +28,9 @@ class Boxes:
             raise UsageError(f"{path} holds a {type(self._boxes).__name__}, but must hold {_FORM}")
         for name, boxes in self._boxes.items():
             if not isinstance(boxes, list) or not all(map(_is_box, boxes)):
-                raise UsageError(f"the boxes of {name!r} in {path} are not four numbers each; it must hold {_FORM}")
+                raise UsageError(
+                    f"the boxes of {name!r} in {path} are not four or five numbers each; it must hold {_FORM}"
+                )
 
     def of(self, source: Path) -> list[list[float]]:
         """ValueError if the file says nothing about this picture."""
@@ -40,6 +43,6 @@ class Boxes:
 def _is_box(box: object) -> bool:
     return (
         isinstance(box, list)
-        and len(box) == 4
+        and len(box) in (4, 5)
         and all(isinstance(x, (int, float)) and not isinstance(x, bool) for x in box)
     )

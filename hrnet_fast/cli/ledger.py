@@ -27,6 +27,8 @@ class Ledger:
     def __init__(self, folder: Path, about: dict[str, Any]) -> None:
         self.folder, self.path = folder, folder / RESULTS
         self._about = to_json(about) + "\n"
+        if folder.exists() and not folder.is_dir():
+            raise UsageError(f"--out {folder} is a file, but must be a folder")
         self._check_about()
         self.done: dict[str, str | None] = {record["source"]: record.get("picture") for record in self._read()}
 

@@ -31,7 +31,8 @@ class Prediction:
 
     package: the task's, for `draw` and `to_json`. drawings: whether pictures are drawn.
     done: sources whose results are in the ledger. skipped: what could not be read, with the reason. notes: what else a
-    reader must know. images: pictures and frames that were predicted.
+    reader must know. images: pictures and frames that were predicted. whole: of these, how many had no boxes, so that
+    all of the picture was taken for one person or face.
     """
 
     def __init__(self, package: ModuleType, predict: Predict, ledger: Ledger, stages: Stages, drawings: bool) -> None:
@@ -41,6 +42,7 @@ class Prediction:
         self.skipped: list[dict[str, str]] = []
         self.notes: list[str] = []
         self.images = 0
+        self.whole = 0
 
     def run(self, items: Sequence[Item], progress: Callable[[int], object]) -> None:
         """Errors: OSError with what to do where results cannot be written. What was done is then in the ledger."""
@@ -61,6 +63,7 @@ class Prediction:
             pixels = read_image(item.source).numpy()
         result = self._predict(pixels, item.source)
         self.images += 1
+        self._look_at(result)
         record = {"source": item.key, "size": list(pixels.shape[:2]), **self._package.to_json(result)}
         record |= self._save_labels(item, result)
         if self._drawings:
@@ -71,6 +74,11 @@ class Prediction:
                 drawing.save(part, "JPEG" if options else "PNG", **options)
             record["picture"] = item.picture.as_posix()
         return record
+
+    def _look_at(self, result: Any) -> None:
+        """Pose, landmarks: notes a picture that was taken whole, as it had no boxes."""
+        if isinstance(result, list) and any(getattr(one, "box_source", None) == "image" for one in result):
+            self.whole += 1
 
     def _save_labels(self, item: Item, result: Any) -> dict[str, str]:
         """Segmentation: the labels themselves, beside the drawing."""
@@ -94,6 +102,7 @@ class Prediction:
             while (frame := self._next(reader)) is not None:
                 result = self._predict(frame, item.source)
                 self.images += 1
+                self._look_at(result)
                 if self._drawings:
                     self._add_drawing(writer, frame, result)
                 place = {"frame": frames, "time": round(frames / reader.fps, 4)}

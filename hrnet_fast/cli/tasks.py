@@ -15,11 +15,15 @@ from .boxes import Boxes
 
 RANDOM = "the weights are random, as no --weights FILE was given: the results mean nothing"
 
+NONE = "none"  # as an option's value: None
+
 # Options of the estimators, and of their calls: destination -> task that has it -> name of the keyword.
 _ESTIMATOR = {
-    "flip": {"pose": "flip_test", "landmark": "flip_test", "segmentation": "flip"},
+    "flip": dict.fromkeys(("pose", "landmark", "segmentation"), "flip_test"),
     "decode": {"pose": "decode"},
     "detector": {"pose": "detector"},
+    "nms": {"pose": "nms"},
+    "oks_threshold": {"pose": "oks_threshold"},
     "protocol": {"landmark": "protocol"},
     "resize": {"segmentation": "size"},
     "scales": {"segmentation": "scales"},
@@ -43,6 +47,12 @@ def add_estimator(parser: argparse.ArgumentParser) -> None:
         "--detector", metavar="FILE", help="pose: finds people where there are no boxes: weights of torchvision's "
         "fasterrcnn_resnet50_fpn, or `torchvision` to download them"
     )  # fmt: skip
+    group.add_argument(
+        "--nms", metavar="HOW", help="pose: how double people are suppressed: hard (default of evaluate), soft or none"
+    )
+    group.add_argument(
+        "--oks-threshold", type=float, metavar="T", help="pose: of --nms (default: 0.9)"
+    )
     group.add_argument("--protocol", metavar="NAME", help="landmark: official (default), affine or mmpose")
     group.add_argument(
         "--resize", type=_resize, metavar="HOW", help="segmentation: official (default), native or HEIGHTxWIDTH"
@@ -123,7 +133,8 @@ def _given(args: argparse.Namespace, task: str, options: dict[str, dict[str, str
     for name, keywords in options.items():
         value = getattr(args, name, None)
         if value is not None and task not in keywords:
-            raise UsageError(f"--{name} belongs to {' and '.join(keywords)}, but {args.model} is for {task}")
+            option = f"--{name.replace('_', '-')}"
+            raise UsageError(f"{option} belongs to {' and '.join(keywords)}, but {args.model} is for {task}")
         if value is not None:
-            given[keywords[task]] = value
+            given[keywords[task]] = None if value == NONE else value
     return given

@@ -29,9 +29,7 @@ def read_boxes(boxes: Any, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
         )
     _refuse(~rows.isfinite().all(1), rows, "holds numbers that are not finite")
     low, sides = rows[:, :2], rows[:, 2:4]
-    _refuse(
-        (sides <= 0).any(1), rows, "has no area: width and height must be above 0 (boxes are x, y, width, height)"
-    )
+    _refuse((sides <= 0).any(1), rows, "has no area: width and height must be above 0 (boxes are x, y, width, height)")
     height, width = size
     outside = (low >= torch.tensor((width, height))) | (low + sides <= 0)
     _refuse(outside.any(1), rows, f"lies outside the picture of {width} x {height} pixels")

@@ -3,13 +3,29 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
+from itertools import islice
 from typing import Any
 
 WIDTH = 100
 
 Progress = Callable[[int], object]  # what `evaluate` tells, after each piece of work, how many images it had
+
+
+def batches(samples: Iterable[Any], size: int) -> Iterator[list[Any]]:
+    """Lists of `size` samples, the last one as long as what remains; no more than one is held."""
+    samples = iter(samples)
+    while batch := list(islice(samples, size)):
+        yield batch
+
+
+def usual_notes(random_weights: bool, images: int, total: int, what: str = "pictures") -> Iterator[str]:
+    """What every evaluation says of itself if it is so."""
+    if random_weights:
+        yield "the weights are random, as none were given, so the scores mean nothing"
+    if images < total:
+        yield f"only the first {images} of {total} {what}"
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ import json
 from hrnet_fast.tasks.evaluation import Evaluation
 
 FULL = Evaluation(
-    "pose", "coco val2017", "hrnet_w32.pose_coco_256x192", 4,
+    "pose", "COCO val2017", "hrnet_w32.pose_coco_256x192", 4,
     {"AP": 70.0, "AP50": 90.123, **{f"metric {i}": float(i) for i in range(20)}},
     {"AP": 74.4, "AR": 79.8},
     {"decode": 0.1, "network": 0.3},

@@ -13,7 +13,7 @@ from typing import Any
 
 from ..arguments import UsageError, add_model_option, positive
 from ..output import Result, note
-from ..tasks import RANDOM, add_estimator, open_estimator, task_name
+from ..tasks import NONE, RANDOM, add_estimator, open_estimator, task_name
 
 HELP = "a data set's score beside the paper's"
 EXAMPLES = (
@@ -31,6 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--split", metavar="NAME", help="default: the one of the paper's row")
     parser.add_argument("--limit", type=positive, metavar="N", help="only the first N images")
     parser.add_argument("--boxes", metavar="FILE", help="coco: detections; `annotations` for the annotated boxes")
+    parser.add_argument("--labels", metavar="FILE", help="imagenet: lines `name label` (default: ROOT/SPLIT.txt)")
     parser.add_argument(
         "--results", type=Path, metavar="PATH", help="also write them: coco as JSON, segmentation as a folder of PNG"
     )
@@ -48,7 +49,7 @@ def run(args: argparse.Namespace) -> Result:
     task = task_name(args.model)
     package = package_of(task)
     dataset = _open_dataset(args, task, package.DATASETS)
-    wanted = _supported(package.evaluate, args, task, results=("results", "save"), server=(), per_class=())
+    wanted = _supported(package.evaluate, args, task, "results", "server", "per_class")
     if not args.weights:
         note(f"note: {RANDOM}")
     estimator = open_estimator(args, task)
@@ -65,21 +66,14 @@ def _open_dataset(args: argparse.Namespace, task: str, datasets: Mapping[str, Ca
             f"{args.model} is for {task}, whose data sets are {', '.join(datasets)}; {args.dataset!r} is none of them"
         )
     opener = datasets[args.dataset]
-    return opener(args.root, **_supported(opener, args, args.dataset, split=(), boxes=()))
+    options = ("split", "boxes", "labels", "nms", "oks_threshold")
+    return opener(args.root, **_supported(opener, args, args.dataset, *options))
 
 
-def _supported(function: Callable, args: argparse.Namespace, what: str, **options: tuple[str, ...]) -> dict[str, Any]:
-    """The options that were given, as keywords of `function`. UsageError for one that it does not take.
-
-    options: an argument -> what the keyword may be called, if not the same.
-    """
-    known, given = inspect.signature(function).parameters, {}
-    for name, keywords in options.items():
-        value = getattr(args, name)
-        if value is None:
-            continue
-        keyword = next((keyword for keyword in keywords or (name,) if keyword in known), None)
-        if keyword is None:
+def _supported(function: Callable, args: argparse.Namespace, what: str, *options: str) -> dict[str, Any]:
+    """Those of the options that were given, as keywords of `function`. UsageError for one that it does not take."""
+    given = {name: value for name in options if (value := getattr(args, name)) is not None}
+    for name in given:
+        if name not in inspect.signature(function).parameters:
             raise UsageError(f"--{name.replace('_', '-')} means nothing for {what}")
-        given[keyword] = value
-    return given
+    return {name: None if value == NONE else value for name, value in given.items()}

@@ -88,6 +88,13 @@ def _predict(
 def _result(args: argparse.Namespace, task: str, prediction: Prediction | None, before: int) -> Result:
     done, skipped = (prediction.done, prediction.skipped) if prediction else ([], [])
     notes = ([] if args.weights else [RANDOM]) + (prediction.notes if prediction else [])
+    if prediction and prediction.whole:
+        ways = "--boxes FILE or --detector FILE" if task == "pose" else "--boxes FILE"
+        one = {"pose": "person", "landmark": "face"}[task]
+        notes.append(
+            f"{prediction.whole} of {prediction.images} images had no boxes, so the whole image was taken for one "
+            f"{one}: give {ways}"
+        )
     data: dict[str, Any] = {
         "task": task,
         "model": args.model,

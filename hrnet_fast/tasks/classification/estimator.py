@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ..evaluation import batches
 from ..images import Source, pictures_of, read_image
 from ..network import open_network
 from ..pixels import normalise
@@ -25,6 +26,7 @@ class Classifier:
 
     model, weights, dtype, device, executor: as `open_network`.
     names: what the classes are called: a file (one a line, or JSON), a list or a dict, as `read_class_names` reads.
+    batch_size: pictures at once, which bounds the memory.
     Errors: ValueError if there are not as many names as classes; those of `open_network`.
     """
 
@@ -37,7 +39,11 @@ class Classifier:
         device: torch.device | str | None = None,
         executor: str = "auto",
         names: str | os.PathLike | Sequence[str] | Mapping | None = None,
+        batch_size: int = 16,
     ) -> None:
+        if batch_size < 1:
+            raise ValueError(f"batch_size is {batch_size}; it must be at least 1")
+        self.batch_size = batch_size
         self.network = open_network(
             model, weights, task="classification", dtype=dtype, device=device, executor=executor
         )
@@ -58,7 +64,7 @@ class Classifier:
     def batch(
         self, images: Iterable[Source], top: int = 5, *, stages: Stages | None = None
     ) -> list[list[Classification]]:
-        """The same for many pictures of any sizes at once, which the network takes in batches."""
+        """The same for many pictures of any sizes, of which the network takes `batch_size` at once."""
         if top < 1:
             raise ValueError(f"top={top} asks for no class; it must be at least 1")
         probabilities = self.probabilities(images, stages=stages)
@@ -71,16 +77,18 @@ class Classifier:
         self, images: Iterable[Source], *, stages: Stages | None = None
     ) -> Tensor:  # (N, classes) float32, on the network's device
         """Softmax over all classes."""
-        stage = clock(stages)
         network = self.network
+        parts = [self._part(part, stages) for part in batches(pictures_of(images), self.batch_size)]
+        return torch.cat(parts) if parts else torch.empty(0, network.num_outputs, device=network.device)
+
+    def _part(self, images: list[Source], stages: Stages | None) -> Tensor:  # (N, classes) float32
+        stage, network = clock(stages), self.network
         crops = []
-        for image in pictures_of(images):
+        for image in images:
             with stage("read"):
                 pixels = read_image(image).to(network.device)
             with stage("crop"):
                 crops.append(resize_crop(pixels, network.input_size))
-        if not crops:
-            return torch.empty(0, network.num_outputs, device=network.device)
         with stage("crop"):
             batch = normalise(crops)
         with stage("network"):

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from itertools import islice
 
 import torch
 
-from ..evaluation import Evaluation, Progress
+from ..evaluation import Evaluation, Progress, batches, usual_notes
 from ..stages import Stages
 from .estimator import LandmarkEstimator
 from .metrics import LandmarkScores, whole_pixels
 from .paper import SOURCE, paper_row
-from .samples import FaceDataset, FaceSample
+from .samples import FaceDataset
 
 
 def evaluate(
@@ -22,14 +22,14 @@ def evaluate(
     limit: int | None = None,
     progress: Progress | None = None,
     stages: Stages | None = None,
-    batch: int = 16,
 ) -> Evaluation:
     """NME, failure rates and AUC (up to 0.08 and 0.1) in per cent, and the NME of each subset.
 
     "NME whole pixels" is that of the points cut to whole pixels, as the official evaluation cuts them (`whole_pixels`).
 
     dataset: what the readers give; each face is cut out by the annotation's box, as in the papers' tables.
-    limit: only the first so many faces. progress: is told after each batch how many faces it had. batch: faces at once.
+    limit: only the first so many faces. progress: is told after each batch (`estimator.batch_size`
+        faces) how many it had.
     Memory does not grow with the data set.
     Errors: ValueError for an empty data set, one of other points, and a face that cannot be scored; those of
         `read_image`.
@@ -41,7 +41,7 @@ def evaluate(
         )
     stages = stages if stages is not None else Stages(network.device)
     scores, cut = LandmarkScores(), LandmarkScores()
-    for samples in _batches(islice(dataset, limit), batch):
+    for samples in batches(islice(dataset, limit), estimator.batch_size):
         found = estimator.batch([s.image for s in samples], [[s.box] for s in samples], stages=stages)
         with stages("score"):
             points = torch.stack([faces[0].points for faces in found])
@@ -67,18 +67,9 @@ def evaluate(
 
 
 def _notes(estimator: LandmarkEstimator, dataset: FaceDataset, faces: int, paper: bool) -> Iterator[str]:
-    if estimator.network.random_weights:
-        yield "the weights are random, as none were given, so the scores mean nothing"
-    if faces < len(dataset):
-        yield f"only the first {faces} of {len(dataset)} faces"
+    yield from usual_notes(estimator.network.random_weights, faces, len(dataset), "faces")
     if paper:
         yield (
             f"the paper's row is that of {SOURCE}, without a flip test; the official evaluation cuts points to whole "
             "pixels, so its NME is to be held against `NME whole pixels`"
         )
-
-
-def _batches(samples: Iterable[FaceSample], size: int) -> Iterator[list[FaceSample]]:
-    samples = iter(samples)
-    while batch := list(islice(samples, size)):
-        yield batch

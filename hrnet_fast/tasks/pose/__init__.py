@@ -1,5 +1,7 @@
 """Pose estimation, top-down: pictures and person boxes in, keypoints out; COCO's AP and MPII's PCKh."""
 
+from types import MappingProxyType
+
 from .coco import CocoKeypoints
 from .detections import read_detections
 from .detector import torchvision_detector
@@ -7,11 +9,12 @@ from .draw import draw
 from .estimator import PoseEstimator
 from .evaluate import evaluate
 from .mpii import Mpii
+from .nms import oks, oks_nms, soft_oks_nms
 from .results import Person, to_json
 from .skeletons import COCO, MPII, Skeleton
 
 Estimator = PoseEstimator
-DATASETS = {"coco": CocoKeypoints, "mpii": Mpii}
+DATASETS = MappingProxyType({"coco": CocoKeypoints, "mpii": Mpii})
 
 __all__ = [
     "COCO",
@@ -25,7 +28,10 @@ __all__ = [
     "Skeleton",
     "draw",
     "evaluate",
+    "oks",
+    "oks_nms",
     "read_detections",
+    "soft_oks_nms",
     "to_json",
     "torchvision_detector",
 ]

@@ -10,14 +10,14 @@ from typing import Any
 
 import torch
 
-from .coco_scorer import NMS, CocoScorer
+from .coco_scorer import CocoScorer
 from .detections import find_detections, read_detections
-from .nms import OKS_THRE
+from .nms import OKS_THRE, suppression_of
 from .samples import PoseSample, field, is_numbers, read_json
 
 _WANTED = (
     "download 2017 Val images and 2017 Train/Val annotations from https://cocodataset.org/#download and unpack them to "
-    "ROOT/annotations/person_keypoints_val2017.json and ROOT/val2017/*.jpg (or ROOT/images/val2017/*.jpg)"
+    "{root}/annotations/person_keypoints_val2017.json and {root}/val2017/*.jpg (or {root}/images/val2017/*.jpg)"
 )
 _FIELDS = ("id", "image_id", "category_id", "bbox", "area")
 
@@ -37,7 +37,7 @@ class CocoKeypoints:
         categories, naming the first.
     """
 
-    name = "coco"
+    name, samples = "COCO", "pictures"
     keypoints = 17
 
     def __init__(
@@ -49,19 +49,18 @@ class CocoKeypoints:
         nms: str | None = "hard",
         oks_threshold: float = OKS_THRE,
     ) -> None:
-        if nms is not None and nms not in NMS:
-            raise ValueError(f"nms {nms!r} is not known; choose one of {', '.join(NMS)}, or None")
+        suppression_of(nms)
         self._nms, self._oks_threshold = nms, oks_threshold
         self.root, self.split = Path(root), split
         self.has_annotations = not split.startswith("test")
         prefix = "person_keypoints" if self.has_annotations else "image_info"
         path = self.root / "annotations" / f"{prefix}_{split}.json"
-        self.annotations = _checked(read_json(path, _WANTED), path)
+        self.annotations = _checked(read_json(path, _WANTED.format(root=root)), path)
         self._person = _person(self.annotations, path)
         self._people = _people(self.annotations, self._person, path)
         self._folder = next((f for f in (self.root / "images" / split, self.root / split) if f.is_dir()), None)
         if self._folder is None:
-            raise FileNotFoundError(f"{self.root / split} is missing: {_WANTED}")
+            raise FileNotFoundError(f"{self.root / split} is missing: {_WANTED.format(root=root)}")
         detections = find_detections(self.root, split) if boxes == "auto" else boxes
         self._skipped = 0
         if detections is None and not self.has_annotations:

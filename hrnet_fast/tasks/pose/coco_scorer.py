@@ -14,7 +14,7 @@ from torch import Tensor
 from ..files import replacing
 from ..optional import coco_tools
 from .boxes import Regions
-from .nms import OKS_THRE, oks_nms, soft_oks_nms
+from .nms import OKS_THRE, suppression_of
 from .rescore import rescore
 from .samples import PoseSample
 from .skeletons import COCO
@@ -22,7 +22,6 @@ from .skeletons import COCO
 # The order of COCOeval.stats for keypoints; names as the papers' tables
 METRICS = ("AP", "AP50", "AP75", "APM", "APL", "AR", "AR50", "AR75", "ARM", "ARL")
 PIXEL_STD = 200  # lib/dataset/coco.py: `scale` is in units of it
-NMS = {"hard": oks_nms, "soft": soft_oks_nms}
 
 
 class CocoScorer:
@@ -30,7 +29,7 @@ class CocoScorer:
 
     annotations: the contents of an annotation file; None if there are none, so that only `results` can be asked for.
     person: the id of the category of people.
-    nms: one of NMS (both of lib/nms/nms.py) or None. threshold: theirs.
+    nms: as `suppression_of` takes it. threshold: theirs.
     """
 
     def __init__(
@@ -41,7 +40,7 @@ class CocoScorer:
         threshold: float = OKS_THRE,
     ) -> None:
         self._person = person
-        self._annotations, self._suppress, self._threshold = annotations, NMS.get(nms), threshold
+        self._annotations, self._suppress, self._threshold = annotations, suppression_of(nms), threshold
         self._images: list[int] = []
         self._people: list[tuple[int, Tensor, Tensor, Regions]] = []
 

@@ -19,7 +19,7 @@ from .affine import crop_matrices, to_picture
 from .boxes import Regions, regions_of
 from .decode import METHODS, decode
 from .detector import torchvision_detector
-from .nms import oks_nms
+from .nms import OKS_THRE, suppression_of
 from .rescore import rescore
 from .results import Person
 from .skeletons import Skeleton, skeleton_of
@@ -41,7 +41,8 @@ class PoseEstimator:
     decode: "quarter", "dark" or "udp". A network must have been trained for UDP; any may be read by DARK.
     blur: size of the Gaussian of DARK and UDP; None for 17 if the network's input is 384 or more high (its heatmaps
         have sigma 3), else 11 (sigma 2).
-    nms: drops people whose OKS with a better one is above this (the official 0.9); None keeps one person a box.
+    nms, oks_threshold: how double people of a picture are suppressed: "hard" (the official OKS-NMS), "soft", or None,
+        which keeps one person a box.
     skeleton: the keypoints; None for COCO's or MPII's, by their number.
     batch_size: people at once, which bounds the memory.
     Errors: ValueError for an unknown `decode`, a skeleton that does not fit the network; those of `open_network`.
@@ -60,7 +61,8 @@ class PoseEstimator:
         shift: bool | None = None,
         decode: str = "quarter",
         blur: int | None = None,
-        nms: float | None = None,
+        nms: str | None = None,
+        oks_threshold: float = OKS_THRE,
         skeleton: Skeleton | None = None,
         batch_size: int = 16,
     ) -> None:
@@ -80,7 +82,8 @@ class PoseEstimator:
         self.detector = torchvision_detector(device=self.network.device) if detector == "torchvision" else detector
         if self.detector is not None and not callable(self.detector):
             raise ValueError(f"detector {detector!r} is neither 'torchvision' nor a function from a picture to boxes")
-        self.flip_test, self.decode, self.nms, self.batch_size = flip_test, decode, nms, batch_size
+        self.flip_test, self.decode, self.batch_size = flip_test, decode, batch_size
+        self.nms, self.oks_threshold = suppression_of(nms), oks_threshold
         self.shift = decode != "udp" if shift is None else shift
         self.blur = (17 if self.network.input_size[0] >= 384 else 11) if blur is None else blur
 
@@ -192,7 +195,8 @@ class PoseEstimator:
         scores = rescore(points[..., 2].double(), box_scores)
         kept: Sequence[int] = range(len(points))
         if self.nms is not None:
-            kept = oks_nms(points, scores, self.regions(boxes).areas, self.skeleton.sigmas, self.nms).tolist()
+            areas, sigmas = self.regions(boxes).areas, self.skeleton.sigmas
+            kept = self.nms(points, scores, areas, sigmas, self.oks_threshold).tolist()
         rows, box_scores, scores = boxes.tolist(), box_scores.tolist(), scores.tolist()
         return [
             Person(points[i, :, :2], points[i, :, 2], scores[i], tuple(rows[i]), box_scores[i], source, self.skeleton)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from itertools import islice
 
 import torch
 from torch import Tensor
 
-from ..evaluation import Evaluation
+from ..evaluation import Evaluation, Progress, usual_notes
 from ..images import read_image
 from ..stages import Stages
 from .boxes import Regions
@@ -29,7 +29,7 @@ def evaluate(
     dataset: CocoKeypoints | Mpii,
     *,
     limit: int | None = None,
-    progress: Callable[[int], object] | None = None,
+    progress: Progress | None = None,
     stages: Stages | None = None,
     results: str | os.PathLike | None = None,
 ) -> Evaluation:
@@ -88,10 +88,7 @@ def evaluate(
 
 
 def _notes(estimator: PoseEstimator, dataset: CocoKeypoints | Mpii, images: int) -> Iterator[str]:
-    if estimator.network.random_weights:
-        yield "the weights are random, as none were given, so the scores mean nothing"
-    if images < len(dataset):
-        yield f"only the first {images} of {len(dataset)}"
+    yield from usual_notes(estimator.network.random_weights, images, len(dataset), dataset.samples)
     if not estimator.flip_test and paper_row(estimator.network.name, dataset.name, dataset.split):
         yield "without the flip test, which the paper's row has"
     yield from dataset.notes

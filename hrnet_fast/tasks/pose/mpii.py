@@ -17,9 +17,9 @@ from .pckh import pckh
 from .samples import PoseSample, field, is_numbers, read_json
 
 _WANTED = (
-    "download the images from http://human-pose.mpi-inf.mpg.de to ROOT/images/*.jpg, and valid.json and gt_valid.mat, "
-    "which the README of github.com/leoxiaobin/deep-high-resolution-net.pytorch links to under "
-    '"Data preparation", to ROOT/annot'
+    "download the images from http://human-pose.mpi-inf.mpg.de to {root}/images/*.jpg, and valid.json and "
+    "gt_valid.mat, which the README of github.com/leoxiaobin/deep-high-resolution-net.pytorch links to under "
+    '"Data preparation", to {root}/annot'
 )
 KEYPOINTS = 16
 _SCALE = 200.0  # an MPII scale of 1 is a person of 200 pixels
@@ -36,20 +36,20 @@ class Mpii:
     Errors: FileNotFoundError saying what to download; ValueError for people with missing fields, naming the first.
     """
 
-    name = "mpii"
+    name, samples = "MPII", "people"
     keypoints = KEYPOINTS
     box_source = "annotations"
 
     def __init__(self, root: str | os.PathLike, split: str = "valid") -> None:
         self.root, self.split = Path(root), split
         path = self.root / "annot" / f"{split}.json"
-        self._people = read_json(path, _WANTED)
+        self._people = read_json(path, _WANTED.format(root=root))
         if not isinstance(self._people, list) or not self._people:
             raise ValueError(f"{path} lists no people: there is nothing to evaluate")
         self._boxes = torch.tensor([_box(person, f"{path}: person {i}") for i, person in enumerate(self._people)])
         self._truth = self.root / "annot" / f"gt_{split}.mat"
         if not self._truth.exists():
-            raise FileNotFoundError(f"{self._truth} is missing: {_WANTED}")
+            raise FileNotFoundError(f"{self._truth} is missing: {_WANTED.format(root=root)}")
 
     def __len__(self) -> int:
         return len(self._people)

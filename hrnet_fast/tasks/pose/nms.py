@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
@@ -84,6 +84,14 @@ def soft_oks_nms(
         again = _falling(scores)
         order, scores = order[again], scores[again]
     return torch.stack(keep) if keep else torch.empty(0, dtype=torch.int64)
+
+
+def suppression_of(name: str | None) -> Callable[..., Tensor] | None:
+    """`oks_nms` for "hard", `soft_oks_nms` for "soft", None for None. ValueError for another name."""
+    known = {None: None, "hard": oks_nms, "soft": soft_oks_nms}
+    if name not in known:
+        raise ValueError(f"nms {name!r} is not known; choose hard, soft or None")
+    return known[name]
 
 
 def _falling(scores: Tensor) -> Tensor:

@@ -18,6 +18,6 @@ _MPII_ROWS = {("hrnet_w32.pose_mpii_256x256", "valid"): (97.1, 95.9, 90.3, 86.4,
 
 def paper_row(model: str, dataset: str, split: str) -> dict[str, float] | None:
     """metric -> per cent; None if no row is printed for this model on this data."""
-    names, rows = {"coco": (_COCO, _COCO_ROWS), "mpii": (_MPII, _MPII_ROWS)}.get(dataset, ((), {}))
+    names, rows = {"COCO": (_COCO, _COCO_ROWS), "MPII": (_MPII, _MPII_ROWS)}.get(dataset, ((), {}))
     row = rows.get((model, split))
     return dict(zip(names, row)) if row else None

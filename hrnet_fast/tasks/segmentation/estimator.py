@@ -35,7 +35,7 @@ class Segmenter:
         other class sets get.
     scales: the views that are summed; the paper's multi-scale rows have 0.5, 0.75, 1, 1.25, 1.5, 1.75.
         Above 1 (Cityscapes), or where a view exceeds the window, windows slide over it.
-    flip: each view is averaged with that of the mirrored picture, for LIP with left and right exchanged.
+    flip_test: each view is averaged with that of the mirrored picture, for LIP with left and right exchanged.
     combine: "exp": logits are averaged over the flip, up-sampled and exponentiated, then averaged over windows and
         summed over scales: what the official test does (it takes logits for log-probabilities), and what gave the
         paper's numbers. "logits": the logits themselves are averaged and summed, which is faster.
@@ -58,7 +58,7 @@ class Segmenter:
         classes: str | ClassSet | None = None,
         size: str | tuple[int, int] = "official",
         scales: Sequence[float] = (1.0,),
-        flip: bool = False,
+        flip_test: bool = False,
         combine: str = "exp",
         align_corners: bool | None = None,
     ) -> None:
@@ -74,7 +74,7 @@ class Segmenter:
         )
         self.classes = _classes(classes, self.network.num_outputs, self.network.name)
         self.protocol = NATIVE if size == "native" else protocol_for(self.classes.name, given)
-        self.scales, self.flip, self.combine = tuple(scales), flip, combine
+        self.scales, self.flip_test, self.combine = tuple(scales), flip_test, combine
         if align_corners is None:
             config = self.network.config
             align_corners = config.align_corners if config else self._has_two_outputs()
@@ -127,7 +127,7 @@ class Segmenter:
 
     def _logits(self, images: Tensor, stage) -> Tensor:  # (N, C, h, w) at a quarter of the size
         with stage("network"):
-            if not self.flip:
+            if not self.flip_test:
                 return self._last(images)
             logits, mirrored = self._last(torch.cat([images, images.flip(3)])).chunk(2)
         with stage("labels"):

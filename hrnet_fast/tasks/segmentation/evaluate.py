@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 
-from ..evaluation import Evaluation, Progress
+from ..evaluation import Evaluation, Progress, usual_notes
 from ..stages import Stages
 from .cityscapes_metrics import InstanceCounts
 from .classes import CITYSCAPES
@@ -22,13 +22,13 @@ from .save import save_labels
 
 
 def evaluate(
-    segmenter: Segmenter,
+    estimator: Segmenter,
     dataset: LabelledPictures,
     *,
     limit: int | None = None,
     progress: Progress | None = None,
     stages: Stages | None = None,
-    save: str | os.PathLike | None = None,
+    results: str | os.PathLike | None = None,
     server: bool = False,
     per_class: bool = False,
 ) -> Evaluation:
@@ -36,42 +36,42 @@ def evaluate(
 
     Only counts are kept, so memory does not grow with the data set.
     limit: only the first so many pictures. progress: is told after each picture that one more is done.
-    save: a folder for the labels, <key>.png each; a picture whose file is there already is computed again.
+    results: a folder for the labels, <key>.png each; a picture whose file is there already is computed again.
     server: write label ids as the server of Cityscapes takes them (see `save_labels`).
     per_class: also "IoU <name>" of every class that occurs.
     iIoU needs the instanceIds images; where they are missing it is left out, and a note says so.
     Errors: ValueError for an empty data set, for one without annotations, for classes that are not the network's and
     for annotations that do not fit; those of `read_image`.
     """
-    if segmenter.classes.names != dataset.classes.names:
+    if estimator.classes.names != dataset.classes.names:
         raise ValueError(
-            f"{dataset.name} has the classes of {dataset.classes.name}, but {segmenter.network.name} answers with "
-            f"those of {segmenter.classes.name}"
+            f"{dataset.name} has the classes of {dataset.classes.name}, but {estimator.network.name} answers with "
+            f"those of {estimator.classes.name}"
         )
-    stages = stages if stages is not None else Stages(segmenter.network.device)
+    stages = stages if stages is not None else Stages(estimator.network.device)
     tally, images = _Tally(dataset), 0
     for sample in islice(dataset, limit):
-        result = segmenter(sample.image, stages=stages)
+        result = estimator(sample.image, stages=stages)
         with stages("score"):
             tally.add(sample, result)
-        if save is not None:
+        if results is not None:
             with stages("save"):
-                save_labels(result, Path(save) / f"{sample.key}.png", server=server)
+                save_labels(result, Path(results) / f"{sample.key}.png", server=server)
         images += 1
         if progress is not None:
             progress(1)
     if not images:
         raise ValueError(f"{dataset} is empty: there is nothing to evaluate")
-    row = paper_row(segmenter.network.name)
+    row = paper_row(estimator.network.name)
     return Evaluation(
         task="segmentation",
         dataset=f"{dataset.name} {dataset.split}",
-        model=segmenter.network.name,
+        model=estimator.network.name,
         images=images,
         metrics=tally.metrics(per_class),
         paper=row and row.metrics,
         seconds=stages.seconds,
-        notes=(*_notes(segmenter, dataset, images, row), *tally.notes()),
+        notes=(*_notes(estimator, dataset, images, row), *tally.notes()),
     )
 
 
@@ -128,16 +128,13 @@ class _Tally:
             yield f"{absent} of {total} classes neither occur nor were predicted: the means leave them out"
 
 
-def _notes(segmenter: Segmenter, dataset: LabelledPictures, images: int, row: PaperRow | None) -> Iterator[str]:
-    if segmenter.network.random_weights:
-        yield "the weights are random, as none were given, so the scores mean nothing"
-    if images < len(dataset):
-        yield f"only the first {images} of {len(dataset)} pictures"
-    if segmenter.protocol != PROTOCOLS.get(dataset.classes.name):
+def _notes(estimator: Segmenter, dataset: LabelledPictures, images: int, row: PaperRow | None) -> Iterator[str]:
+    yield from usual_notes(estimator.network.random_weights, images, len(dataset))
+    if estimator.protocol != PROTOCOLS.get(dataset.classes.name):
         yield "the pictures were not scaled as the official test scales them"
     if row is None:
         return
-    ours = _views(segmenter.scales, segmenter.flip)
+    ours = _views(estimator.scales, estimator.flip_test)
     theirs = _views(row.scales, row.flip)
     yield f"the paper's row ({row.source}) is {theirs}" + ("" if ours == theirs else f"; this one is {ours}")
 

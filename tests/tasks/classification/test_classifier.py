@@ -142,7 +142,7 @@ class Oracle(Classifier):
     """Answers with each picture's true class, shifted by `error`."""
 
     def __init__(self, model, labels, error=0):
-        super().__init__(model)
+        super().__init__(model, batch_size=4)
         self.labels, self.error = labels, error
 
     def probabilities(self, images, *, stages=None):
@@ -155,7 +155,7 @@ def test_evaluate_scores_known_answers(model, folders, error, want):
     dataset = ImageNet(folders)
     oracle = Oracle(model, {str(sample.image): sample.label for sample in dataset}, error)
     done = []
-    evaluation = evaluate(oracle, dataset, progress=done.append, batch=4)
+    evaluation = evaluate(oracle, dataset, progress=done.append)
     assert evaluation.metrics["top-1"] == want
     assert (evaluation.images, done) == (6, [4, 2])
     assert evaluation.dataset == "ImageNet val"
@@ -163,7 +163,7 @@ def test_evaluate_scores_known_answers(model, folders, error, want):
 
 
 def test_evaluate_runs_the_real_network_and_its_clock(classifier, folders):
-    evaluation = evaluate(classifier, ImageNet(folders), limit=3, batch=2)
+    evaluation = evaluate(classifier, ImageNet(folders), limit=3)
     assert evaluation.images == 3
     assert set(evaluation.seconds) == {"read", "crop", "network", "decode"}
     assert any("only the first 3 of 6" in note for note in evaluation.notes)
@@ -189,9 +189,9 @@ class Passing:
         self.held -= 1
 
 
-def test_evaluate_holds_no_more_than_two_batches(classifier):
+def test_evaluate_holds_no_more_than_two_batches(model):
     dataset = Passing()
-    assert evaluate(classifier, dataset, batch=4).images == 30
+    assert evaluate(Classifier(model, batch_size=4), dataset).images == 30
     assert 4 <= dataset.most <= 8
 
 

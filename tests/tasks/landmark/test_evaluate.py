@@ -29,9 +29,9 @@ TAGS = {"wflw": "wflw_original", "300w": "w300_original", "cofw": "cofw_file", "
 class Oracle(LandmarkEstimator):
     """Answers with the annotation, each point moved by (3, 4) times `error` of the face's normaliser."""
 
-    def __init__(self, dataset, error=0.0):
+    def __init__(self, dataset, error=0.0, **options):
         name = "300w" if dataset.name == "300W" else dataset.name.lower()
-        super().__init__(fill_weights(create_model(f"hrnet_w18_small.landmark_{name}")))
+        super().__init__(fill_weights(create_model(f"hrnet_w18_small.landmark_{name}")), **options)
         self.faces, self.error = iter(list(dataset)), error
 
     def batch(self, images, boxes=None, *, stages=None):
@@ -65,7 +65,7 @@ def test_answers_nine_per_cent_off_score_nine(name, request):
 
 def test_subsets_are_scored(wflw_lists):
     dataset = open_wflw(wflw_lists)
-    metrics = evaluate(Oracle(dataset, 0.02), dataset, batch=2).metrics
+    metrics = evaluate(Oracle(dataset, 0.02, batch_size=2), dataset).metrics
     assert {name for name in metrics if " " in name} == {"NME pose", "NME blur", "NME whole pixels"}
     assert metrics["NME blur"] == pytest.approx(2, abs=1e-6)
 
@@ -79,8 +79,8 @@ def test_the_official_cut_to_whole_pixels_is_scored_too(cofw_file):
 
 
 def test_the_real_network_its_clock_and_notes(aflw_lists):
-    estimator, done = LandmarkEstimator("hrnet_w18_small.landmark_aflw"), []
-    evaluation = evaluate(estimator, open_aflw(aflw_lists), limit=2, progress=done.append, batch=1)
+    estimator, done = LandmarkEstimator("hrnet_w18_small.landmark_aflw", batch_size=1), []
+    evaluation = evaluate(estimator, open_aflw(aflw_lists), limit=2, progress=done.append)
     assert (evaluation.images, done) == (2, [1, 1])
     assert set(evaluation.seconds) == {"read", "crop", "network", "decode", "score"}
     assert evaluation.metrics["NME"] > 0
@@ -120,7 +120,7 @@ class Passing:
 
 def test_no_more_than_two_batches_are_held():
     dataset = Passing()
-    assert evaluate(LandmarkEstimator("hrnet_w18_small.landmark_aflw"), dataset, batch=4).images == 20
+    assert evaluate(LandmarkEstimator("hrnet_w18_small.landmark_aflw", batch_size=4), dataset).images == 20
     assert 4 <= dataset.most <= 8
 
 

@@ -150,7 +150,7 @@ def test_pictures_stream_through():
 
 def test_double_people_are_suppressed_if_asked():
     boxes = [(40, 20, 120, 160, 0.5), (41, 20, 120, 160, 0.75), (180, 20, 120, 160, 0.25)]
-    people = seeing(nms=0.9)(spot(110, 90), boxes)
+    people = seeing(nms="hard")(spot(110, 90), boxes)
     assert [person.box_score for person in people] == [0.75, 0.25]
 
 
@@ -196,7 +196,7 @@ def test_bad_options_get_one_sentence(options, sentence):
 
 def test_mpii_has_no_oks():
     with pytest.raises(ValueError, match="nms needs the sigmas of OKS, which the skeleton 'mpii' has not"):
-        PoseEstimator("hrnet_w18_small.pose_mpii_256x256", nms=0.9)
+        PoseEstimator("hrnet_w18_small.pose_mpii_256x256", nms="hard")
 
 
 def test_skeletons_are_drawn_where_they_are(estimator):

@@ -42,7 +42,7 @@ def test_coco_is_evaluated(tmp_path, estimator):
     stages = Stages()
     path = tmp_path / "results.json"
     evaluation = evaluate(estimator, CocoKeypoints(write_coco(tmp_path / "coco")), stages=stages, results=path)
-    assert (evaluation.task, evaluation.dataset, evaluation.model) == ("pose", "coco val2017", NAME)
+    assert (evaluation.task, evaluation.dataset, evaluation.model) == ("pose", "COCO val2017", NAME)
     assert 0 <= evaluation.metrics["AP"] < 50
     assert list(evaluation.seconds) == ["read", "crop", "network", "decode", "score"]
     assert evaluation.notes[0] == "the weights are random, as none were given, so the scores mean nothing"
@@ -55,7 +55,7 @@ def test_mpii_is_evaluated(tmp_path):
     dataset = DATASETS["mpii"](write_mpii(tmp_path / "mpii"))
     evaluation = evaluate(estimator, dataset, limit=3)
     assert 0 <= evaluation.metrics["Mean"] <= 100 and evaluation.images == 3
-    assert evaluation.notes[1] == "only the first 3 of 6"
+    assert evaluation.notes[1] == "only the first 3 of 6 people"
     with pytest.raises(ValueError, match="results are a file for COCO's server; mpii has none"):
         evaluate(estimator, dataset, results=tmp_path / "results.json")
 
@@ -63,16 +63,16 @@ def test_mpii_is_evaluated(tmp_path):
 def test_a_limit_knows_of_no_other_pictures(tmp_path):
     evaluation = evaluate(Oracle(NAME), CocoKeypoints(write_coco(tmp_path / "coco")), limit=1)
     assert evaluation.images == 1 and evaluation.metrics["AP"] == pytest.approx(100)
-    assert "only the first 1 of 3" in evaluation.notes
+    assert "only the first 1 of 3 pictures" in evaluation.notes
 
 
 def test_nothing_to_evaluate_gets_one_sentence(tmp_path, estimator):
-    with pytest.raises(ValueError, match="coco val2017 is empty: there is nothing to evaluate"):
+    with pytest.raises(ValueError, match="COCO val2017 is empty: there is nothing to evaluate"):
         evaluate(estimator, CocoKeypoints(write_coco(tmp_path / "coco")), limit=0)
 
 
 def test_other_keypoints_get_one_sentence(tmp_path, estimator):
-    with pytest.raises(ValueError, match=f"mpii has 16 keypoints and {NAME} 17: they cannot be compared"):
+    with pytest.raises(ValueError, match=f"MPII has 16 keypoints and {NAME} 17: they cannot be compared"):
         evaluate(estimator, Mpii(write_mpii(tmp_path / "mpii")))
 
 
@@ -84,12 +84,12 @@ def test_a_missing_picture_is_named(tmp_path, estimator):
 
 
 def test_an_unknown_suppression_gets_one_sentence(tmp_path):
-    with pytest.raises(ValueError, match="nms 'fast' is not known; choose one of hard, soft, or None"):
+    with pytest.raises(ValueError, match="nms 'fast' is not known; choose hard, soft or None"):
         CocoKeypoints(write_coco(tmp_path / "coco"), nms="fast")
 
 
 def test_the_papers_rows_are_found():
-    assert paper_row("hrnet_w32.pose_coco_256x192", "coco", "val2017")["AP"] == 74.4
-    assert paper_row("hrnet_w32.pose_mpii_256x256", "mpii", "valid")["Mean"] == 90.3
-    assert paper_row("hrnet_w32.pose_coco_256x192", "coco", "train2017") is None
-    assert paper_row("another", "mpii", "valid") is None
+    assert paper_row("hrnet_w32.pose_coco_256x192", "COCO", "val2017")["AP"] == 74.4
+    assert paper_row("hrnet_w32.pose_mpii_256x256", "MPII", "valid")["Mean"] == 90.3
+    assert paper_row("hrnet_w32.pose_coco_256x192", "COCO", "train2017") is None
+    assert paper_row("another", "MPII", "valid") is None

@@ -110,7 +110,8 @@ class Answering:
         name, random_weights, device = "hrnet_w48.seg_cityscapes", False, torch.device("cpu")
 
     def __init__(self, dataset, wrong=lambda labels: labels):
-        self.classes, self.protocol, self.scales, self.flip = dataset.classes, PROTOCOLS["cityscapes"], (1.0,), False
+        self.classes, self.protocol = dataset.classes, PROTOCOLS["cityscapes"]
+        self.scales, self.flip_test = (1.0,), False
         self.truths, self.wrong = {sample.image: sample.truth for sample in dataset}, wrong
 
     def __call__(self, image, *, stages=None):
@@ -155,7 +156,7 @@ def test_a_known_fault_scores_what_the_formula_says(streets):
 
 def test_a_network_runs_from_files_to_the_table(streets, tmp_path):
     segmenter = Segmenter("hrnet_w18_small.seg_cityscapes", size=(64, 128))
-    evaluation = evaluate(segmenter, Cityscapes(streets), limit=2, save=tmp_path, server=True)
+    evaluation = evaluate(segmenter, Cityscapes(streets), limit=2, results=tmp_path, server=True)
     assert isinstance(evaluation, Evaluation) and evaluation.images == 2
     assert list(evaluation.seconds) == ["read", "prepare", "network", "labels", "score", "save"]
     notes = " ".join(evaluation.notes)
@@ -190,7 +191,7 @@ def test_without_instances_the_iiou_is_left_out(tmp_path):
 
 def test_lip_is_evaluated_at_the_pictures_own_size(tmp_path):
     make_lip(tmp_path)
-    evaluation = evaluate(Segmenter("hrnet_w18_small.seg_lip", size=(64, 64), flip=True), LookIntoPerson(tmp_path))
+    evaluation = evaluate(Segmenter("hrnet_w18_small.seg_lip", size=(64, 64), flip_test=True), LookIntoPerson(tmp_path))
     assert set(evaluation.metrics) == {"mIoU", "pixel acc", "mean acc"}
 
 

@@ -73,7 +73,7 @@ CASES = {
 @pytest.mark.parametrize("name", CASES)
 def test_labels_are_those_of_the_official_test(name, networks):
     model, size, shape, scales, flip = CASES[name]
-    segmenter = networks(model, size=size, scales=scales, flip=flip)
+    segmenter = networks(model, size=size, scales=scales, flip_test=flip)
     image = picture(*shape)
     base, valid = fit(torch.from_numpy(image), segmenter.protocol)
     scores = official.scores(
@@ -99,8 +99,8 @@ def test_labels_are_those_of_the_official_test(name, networks):
 
 
 def test_combining_logits_is_their_sum_up_sampled_once(networks):
-    exp = networks(CITY, size=(64, 128), scales=(0.5, 1.0), flip=True)
-    logits = networks(CITY, size=(64, 128), scales=(0.5, 1.0), flip=True, combine="logits")
+    exp = networks(CITY, size=(64, 128), scales=(0.5, 1.0), flip_test=True)
+    logits = networks(CITY, size=(64, 128), scales=(0.5, 1.0), flip_test=True, combine="logits")
     image = picture(64, 128)
     base, _ = fit(torch.from_numpy(image), logits.protocol)
     total = 0
