@@ -57,7 +57,7 @@ def test_every_tile(kind, arch):
 
     with ThreadPoolExecutor(2) as pool:
         found = dict(zip(tiles, pool.map(compiled, tiles)))
-    assert len(found) >= 6
+    assert len(found) >= 4
     for tile, code in found.items():
         assert (code.stack, code.local) == (0, 0), f"{tile} spills: {code}"
         assert code.count("LDL|STL") == 0, f"{tile} spills"

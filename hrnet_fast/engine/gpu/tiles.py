@@ -16,9 +16,10 @@ from hrnet_fast.kernels.level import Tile
 
 ROWS, COLUMNS, STEPS, SPLITS = (64, 128), (16, 32, 64, 128), (32, 64), (1, 2, 4, 8, 16)
 SUM_TILE = Tile(64, 32)
-# Elements of a tile that four warps hold in registers without spilling, found by compiling all: of 16-bit maps whose K
-# is not shared, and of others; products of exact float32, which no tensor core makes, need rows of 64 besides.
-LARGEST, LARGEST_SHARED = 64 * 128, 64 * 64
+# Elements of a tile that four warps hold in registers without spilling, found by compiling all with Triton 3.6 and 3.9:
+# of 16-bit maps whose K is not shared (in steps of 32 before sm_90), of others, and of exact float32 products, which no
+# tensor core makes.
+LARGEST, LARGEST_SHARED, LARGEST_EXACT = 64 * 128, 64 * 64, 64 * 32
 
 
 @dataclass(frozen=True)
@@ -79,7 +80,8 @@ def candidates(problem: Problem, gpu: Gpu) -> list[Tile]:
         too_wide = columns > 16 and columns // 2 >= problem.channels
         too_tall = rows > ROWS[0] and (rows // 2 >= problem.pixels or small)
         idle = (shares - 1) * step >= problem.k or (step > STEPS[0] and step >= 2 * problem.k)
-        most = LARGEST if shares == 1 and problem.itemsize == 2 else LARGEST_SHARED
+        roomy = shares == 1 and problem.itemsize == 2 and (step == STEPS[0] or gpu.capability >= 90)
+        most = LARGEST_EXACT if problem.exact else LARGEST if roomy else LARGEST_SHARED
         too_big = rows * columns > most or 3 * (rows + columns) * step * problem.itemsize > gpu.shared_memory
         if not (too_wide or too_tall or idle or too_big):
             found.append(Tile(rows, columns, step, shares))
