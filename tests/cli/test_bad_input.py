@@ -32,6 +32,7 @@ CASES = {
     "unknown dtype": (("bench", SMALL, "--dtype", "int8"), "choose one of float32, bfloat16, float16, float64"),
     "unknown executor": (("explain", SMALL, "--executor", "gpu"), "choose one of 'auto', 'native', 'onednn',"),
     "refused executor": (("explain", SMALL, "--dtype", "float64", "--executor", "onednn"), "float64"),
+    "tune without a GPU": (("tune", SMALL, "--device", "cuda:99"), "there is no device cuda:99: torch"),
     "missing weights": (("verify", SMALL, "--weights", "none.pth"), "'none.pth': no such file"),
     "missing checkpoint": (("convert", "none.pth", "b.pth", "--model", SMALL), "'none.pth': no such file"),
     "convert without a model": (("convert", "a.pth", "b.pth"), "required: --model"),

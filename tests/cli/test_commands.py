@@ -43,7 +43,7 @@ def test_json_is_one_object_and_nothing_else(run, argv):
 
 
 def test_every_command_is_tested_here():
-    assert set(EVERY) | {"convert", "predict", "evaluate", "synth"} == set(COMMANDS)
+    assert set(EVERY) | {"convert", "predict", "evaluate", "synth", "tune"} == set(COMMANDS)
 
 
 @pytest.mark.parametrize("command", COMMANDS)

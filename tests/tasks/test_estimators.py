@@ -83,7 +83,7 @@ def test_a_network_that_gives_nan_or_infinity_is_named(estimator, monkeypatch, v
     [
         ({"dtype": "float32"}, TypeError, "dtype is a torch.dtype such as torch.bfloat16, not 'float32'"),
         ({"device": "abacus"}, ValueError, "'abacus' is no device: use cpu, cuda or cuda:1"),
-        ({"device": "cuda:99"}, ValueError, "there is no cuda:99: torch .* sees . GPUs here"),
+        ({"device": "cuda:99"}, ValueError, "there is no device cuda:99: torch .* sees . GPUs here"),
     ],
     ids=["dtype", "device", "gpu"],
 )

@@ -56,7 +56,7 @@ def test_mpii_is_evaluated(tmp_path):
     evaluation = evaluate(estimator, dataset, limit=3)
     assert 0 <= evaluation.metrics["Mean"] <= 100 and evaluation.images == 3
     assert evaluation.notes[1] == "only the first 3 of 6 people"
-    with pytest.raises(ValueError, match="results are a file for COCO's server; mpii has none"):
+    with pytest.raises(ValueError, match="results are a file for COCO's server; MPII has none"):
         evaluate(estimator, dataset, results=tmp_path / "results.json")
 
 
