@@ -82,6 +82,6 @@ def _write(result: Result, json: bool) -> None:
 def _sentence(error: Exception) -> str:
     """The first line of a message; a KeyError's as it was given, not quoted."""
     if isinstance(error, OSError) and error.strerror:
-        return str(error)
+        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
     message = str(error.args[0] if isinstance(error, KeyError) and error.args else error)
     return next((line for line in message.splitlines() if line.strip()), type(error).__name__)

@@ -134,4 +134,4 @@ def _with_advice(error: OSError, folder: Path, done: int, items: int) -> OSError
     how = f"{done} of {items} are done, and the same command goes on from there"
     if error.errno in _FULL:
         return OSError(f"the disk of {folder} is full: free some space; {how}")
-    return OSError(f"{_one_line(error)} ({how})")
+    return OSError(f"writing to {folder} failed: {error.strerror or _one_line(error)}; {how}")

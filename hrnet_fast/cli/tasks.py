@@ -50,9 +50,7 @@ def add_estimator(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--nms", metavar="HOW", help="pose: how double people are suppressed: hard (default of evaluate), soft or none"
     )
-    group.add_argument(
-        "--oks-threshold", type=float, metavar="T", help="pose: of --nms (default: 0.9)"
-    )
+    group.add_argument("--oks-threshold", type=float, metavar="T", help="pose: of --nms (default: 0.9)")
     group.add_argument("--protocol", metavar="NAME", help="landmark: official (default), affine or mmpose")
     group.add_argument(
         "--resize", type=_resize, metavar="HOW", help="segmentation: official (default), native or HEIGHTxWIDTH"

@@ -165,7 +165,8 @@ def known_device(name: torch.device | str) -> torch.device:
     except RuntimeError:
         raise ValueError(f"{name!r} is no device: use cpu, cuda or cuda:1") from None
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        raise ValueError(f"there is no device {name}: torch {torch.__version__} sees {torch.cuda.device_count()} GPUs here")
+        count = torch.cuda.device_count()
+        raise ValueError(f"there is no device {name}: torch {torch.__version__} sees {count} GPUs here")
     return device
 
 

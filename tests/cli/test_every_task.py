@@ -13,7 +13,7 @@ from hrnet_fast.tasks.synthetic import WRITERS
 SMALL = "hrnet_w18_small"
 # data set -> (model, options of evaluate, a metric that it has)
 DATASETS = {
-    "coco": ("pose_coco_256x192", ("--boxes", "annotations", "--no-flip"), "AP"),
+    "coco": ("pose_coco_256x192", ("--boxes", "annotations", "--no-flip", "--nms", "none"), "AP"),
     "mpii": ("pose_mpii_256x256", ("--decode", "dark"), "Mean"),
     "cityscapes": ("seg_cityscapes", ("--resize", "64x128", "--per-class"), "iIoU"),
     "lip": ("seg_lip", ("--resize", "96x64", "--flip"), "mIoU"),
@@ -68,16 +68,22 @@ def photo(tmp_path, monkeypatch):
     return Path("photo.jpg")
 
 
-def predict(run, model, *options):
+def predict(run, model, *options, says=""):
     result = run("predict", "photo.jpg", "--model", f"{SMALL}.{model}", "--out", "out", *options)
-    assert (result.code, result.err) == (0, "")
+    assert (result.code, result.err) == (0, "") and says in " ".join(result.out.split())
     (line,) = Path("out/results.jsonl").read_text().splitlines()
     return json.loads(line)
 
 
-@pytest.mark.parametrize(("model", "list_of"), [("pose_coco_256x192", "people"), ("landmark_wflw", "faces")])
-def test_the_whole_picture_is_one_without_boxes(run, photo, model, list_of):
-    (one,) = predict(run, model)[list_of]
+@pytest.mark.parametrize(
+    ("model", "list_of", "note"),
+    [
+        ("pose_coco_256x192", "people", "taken for one person: give --boxes FILE or --detector FILE"),
+        ("landmark_wflw", "faces", "taken for one face: give --boxes FILE"),
+    ],
+)
+def test_the_whole_picture_is_one_without_boxes_and_a_note_says_so(run, photo, model, list_of, note):
+    (one,) = predict(run, model, says=f"1 of 1 images had no boxes, so the whole image was {note}")[list_of]
     assert one["box_source"] == "image" and one["box"] == [0, 0, 80, 60]
 
 
@@ -88,6 +94,13 @@ def test_boxes_come_from_a_file(run, photo, model, list_of, count):
     Path("boxes.json").write_text(json.dumps({"photo.jpg": boxes, "other.jpg": [[0, 0, 1, 1]]}))
     found = predict(run, model, "--boxes", "boxes.json")[list_of]
     assert [one["box"] for one in found] == boxes and all(one["box_source"] == "given" for one in found)
+
+
+def test_boxes_have_scores_and_double_people_are_suppressed(run, photo):
+    boxes = [[10, 5, 30, 40, 0.5], [10, 5, 30, 40, 0.75], [45, 5, 30, 50, 0.25]]
+    Path("boxes.json").write_text(json.dumps({"photo.jpg": boxes}))
+    row = predict(run, "pose_coco_256x192", "--boxes", "boxes.json", "--nms", "hard", "--oks-threshold", "0.99")
+    assert sorted(person["box_score"] for person in row["people"]) == [0.25, 0.75]
 
 
 def test_label_maps_are_written_beside_the_drawing(run, photo):
@@ -125,8 +138,10 @@ def test_bad_boxes_are_told(run, photo, content, part):
     ("argv", "part"),
     [
         (("predict", "photo.jpg", "--decode", "dark"), "--decode belongs to pose"),
+        (("predict", "photo.jpg", "--oks-threshold", "0.5"), "--oks-threshold belongs to pose"),
         (("predict", "photo.jpg", "--flip"), "--flip belongs to pose and landmark and segmentation"),
         (("evaluate", "--dataset", "imagenet", "--root", ".", "--boxes", "x"), "--boxes means nothing for imagenet"),
+        (("predict", "photo.jpg", "--out", "photo.jpg"), "--out photo.jpg is a file, but must be a folder"),
         (("synth", "mnist", "--root", "x"), "'mnist' cannot be written; choose one of coco, mpii"),
         (("synth", "coco"), "required: --root"),
     ],

@@ -52,7 +52,8 @@ def run(args: argparse.Namespace) -> Result:
         "outputs": args.outputs,
         "dtype": args.dtype,
         "boxes": str(args.boxes) if args.boxes else None,
-        "options": {**estimator_options(args, task), **options.keywords},
+        **estimator_options(args, task),
+        **options.keywords,
     }
     ledger = Ledger(args.out, about)
     items, before = list_items(args.inputs, args.out, ledger.done)

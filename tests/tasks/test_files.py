@@ -1,0 +1,43 @@
+"""Files are written whole or not at all."""
+
+import errno
+import os
+import stat
+
+import pytest
+
+from hrnet_fast.tasks.files import replacing
+
+
+def test_a_file_appears_with_its_folder_when_it_is_whole(tmp_path):
+    path = tmp_path / "a" / "b.txt"
+    with replacing(path) as part:
+        part.write_text("whole")
+        assert not path.exists() and part.parent == path.parent
+    assert path.read_text() == "whole" and os.listdir(path.parent) == ["b.txt"]
+
+
+def test_others_may_read_it_as_any_new_file(tmp_path):
+    with replacing(tmp_path / "new") as part:
+        part.write_text("")
+    (tmp_path / "plain").write_text("")
+    assert stat.S_IMODE((tmp_path / "new").stat().st_mode) == stat.S_IMODE((tmp_path / "plain").stat().st_mode)
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, ValueError], ids=lambda error: error.__name__)
+def test_an_interrupt_leaves_what_was_there(tmp_path, error):
+    path = tmp_path / "a.txt"
+    path.write_text("old")
+    with pytest.raises(error), replacing(path) as part:
+        part.write_text("ne")
+        raise error
+    assert path.read_text() == "old" and os.listdir(tmp_path) == ["a.txt"]
+
+
+def test_a_full_disk_is_told_with_the_name_of_the_file(tmp_path):
+    path = tmp_path / "a.txt"
+    with pytest.raises(OSError, match="No space left on device") as caught, replacing(path) as part:
+        part.write_text("some")
+        raise OSError(errno.ENOSPC, "No space left on device")
+    assert (caught.value.errno, caught.value.filename) == (errno.ENOSPC, str(path))
+    assert os.listdir(tmp_path) == []
