@@ -7,6 +7,9 @@ import pytest
 import torch
 
 from hrnet_fast.cli import main
+from hrnet_fast.tasks.classification import Classifier
+
+SMALL = "hrnet_w18_small.cls_in1k"
 
 
 @pytest.fixture
@@ -26,3 +29,26 @@ def _threads():
     threads = torch.get_num_threads()
     yield
     torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="session")
+def classifier():
+    return Classifier(SMALL)
+
+
+@pytest.fixture
+def one_network(monkeypatch, classifier):
+    """Opens the network once for all tests; counts the pictures that it is given."""
+    from hrnet_fast.cli.commands import predict
+
+    seen = []
+
+    class Counting:
+        network = classifier.network
+
+        def __call__(self, picture, **options):
+            seen.append(picture.shape)
+            return classifier(picture, **options)
+
+    monkeypatch.setattr(predict, "open_estimator", lambda args, task: Counting())
+    return seen

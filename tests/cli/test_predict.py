@@ -2,10 +2,8 @@
 
 import errno
 import io
-import json
 from pathlib import Path
 
-import numpy as np
 import pytest
 from PIL import Image
 
@@ -13,20 +11,7 @@ from hrnet_fast.cli import ledger as ledgers
 from hrnet_fast.cli.inputs import list_items
 from hrnet_fast.cli.ledger import Ledger
 from hrnet_fast.tasks.classification import Classifier
-
-MODEL = ("--model", "hrnet_w18_small.cls_in1k")
-
-
-def noise(width=40, height=30, seed=0):
-    return Image.fromarray(np.random.default_rng(seed).integers(0, 256, (height, width, 3), np.uint8))
-
-
-def lines(path):
-    return [json.loads(line) for line in Path(path).read_text().splitlines()]
-
-
-def files(folder):
-    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+from tests.cli.folders import MODEL, files, lines, noise
 
 
 @pytest.fixture
@@ -42,28 +27,6 @@ def photos(tmp_path, monkeypatch):
     noise(33, 50).save(folder / "b" / "1.jpg")
     (folder / "notes.txt").write_text("not a picture, and not looked at")
     return folder
-
-
-@pytest.fixture(scope="module")
-def classifier():
-    return Classifier(MODEL[1])
-
-
-@pytest.fixture
-def one_network(monkeypatch, classifier):
-    """Opens the network once for all tests; counts the pictures that it is given."""
-    from hrnet_fast.cli.commands import predict
-    seen = []
-
-    class Counting:
-        network = classifier.network
-
-        def __call__(self, picture, **options):
-            seen.append(picture.shape)
-            return classifier(picture, **options)
-
-    monkeypatch.setattr(predict, "open_estimator", lambda args, task: Counting())
-    return seen
 
 
 def test_a_folder_becomes_lines_and_pictures(run, photos):
@@ -198,61 +161,6 @@ def test_a_full_disk_is_told_in_one_sentence(run, photos, one_network, monkeypat
     assert Path("out/results.jsonl").read_bytes() == before
     assert not list(Path("out").rglob(".*"))
     assert run("predict", "photos", *MODEL, "--out", "out", "--json").json()["done"] == 4
-
-
-def video(path, frames=6, size=(48, 32)):
-    cv2 = pytest.importorskip("cv2")
-    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"MJPG"), 10, size)
-    for seed in range(frames):
-        writer.write(np.asarray(noise(*size, seed)))
-    writer.release()
-
-
-def test_a_video_becomes_a_video_and_lines(run, tmp_path, monkeypatch, one_network):
-    monkeypatch.chdir(tmp_path)
-    video("clip.avi")
-    result = run("predict", "clip.avi", *MODEL, "--out", "out")
-    assert result.code == 0 and "1 done" in result.out
-    (row,) = lines("out/results.jsonl")
-    assert (row["frames"], row["fps"], row["results"]) == (6, 10.0, "clip.avi.mp4.jsonl") and "note" not in row
-    frames = lines(Path("out", row["results"]))
-    assert [frame["frame"] for frame in frames] == list(range(6)) and frames[3]["time"] == 0.3
-    import cv2
-
-    drawn = cv2.VideoCapture(str(Path("out", row["picture"])))
-    assert drawn.get(cv2.CAP_PROP_FRAME_COUNT) == 6 and drawn.get(cv2.CAP_PROP_FPS) == 10
-
-
-def test_a_video_that_ends_mid_frame_keeps_its_frames(run, tmp_path, monkeypatch, one_network):
-    monkeypatch.chdir(tmp_path)
-    video("clip.avi", frames=20)
-    whole = Path("clip.avi").read_bytes()
-    Path("clip.avi").write_bytes(whole[: len(whole) // 2])
-    result = run("predict", "clip.avi", *MODEL, "--out", "out")
-    (row,) = lines("out/results.jsonl")
-    assert result.code == 0 and 5 < row["frames"] < 15
-    assert f"clip.avi ends after {row['frames']} of the 20 frames that it claims to have" in result.out
-    assert len(lines(Path("out", row["results"]))) == row["frames"]
-
-
-def test_an_interrupted_video_leaves_nothing_and_starts_anew(run, tmp_path, monkeypatch, one_network):
-    monkeypatch.chdir(tmp_path)
-    video("clip.avi")
-    calls = []
-
-    def interrupted(self, *args, **kwargs):
-        calls.append(1)
-        if len(calls) == 4:
-            raise KeyboardInterrupt
-        return real(self, *args, **kwargs)
-
-    real = Classifier.__call__
-    with monkeypatch.context() as patch:
-        patch.setattr(Classifier, "__call__", interrupted)
-        assert run("predict", "clip.avi", *MODEL, "--out", "out").code == 130
-    assert files(Path("out")) == []
-    assert run("predict", "clip.avi", *MODEL, "--out", "out").code == 0
-    assert lines("out/results.jsonl")[0]["frames"] == 6
 
 
 def test_lines_alone(run, photos, one_network):

@@ -36,7 +36,7 @@ def draw(image: Source, people: Sequence[Person], threshold: float = 0.2) -> Ima
 def _draw_person(pen: ImageDraw.ImageDraw, person: Person, factor: int, threshold: float) -> None:
     names = person.skeleton.keypoints
     points = ((person.keypoints.double() + 0.5) * factor).tolist()
-    seen = (person.keypoint_scores > threshold).tolist()
+    seen = (person.scores > threshold).tolist()
     width = factor * min(max(max(person.box[2:]) / 90, 1.5), 8)
     limbs = [link for link in person.skeleton.links if seen[link[0]] and seen[link[1]]]
     for a, b in limbs:

@@ -16,7 +16,7 @@ class Person:
     """One person; all coordinates are pixels of the original picture, (0, 0) the centre of its upper left pixel.
 
     keypoints: (K, 2) float32 x, y, on the CPU. A keypoint is always given, even for what is hidden or not there.
-    keypoint_scores: (K,) float32, the heights of the heatmaps' peaks, about 0 to 1 for a trained network.
+    scores: (K,) float32, the heights of the heatmaps' peaks, about 0 to 1 for a trained network.
     score: the mean of the keypoint scores above 0.2, times box_score (the official rescoring).
     box: (x, y, width, height) as given, before it is widened to the crop. box_score: the detector's, 1 for given boxes.
     box_source: "given"; "detector"; or "image", where no box was given and the whole picture is taken for one person.
@@ -24,7 +24,7 @@ class Person:
     """
 
     keypoints: Tensor
-    keypoint_scores: Tensor
+    scores: Tensor
     score: float
     box: tuple[float, float, float, float]
     box_score: float
@@ -38,7 +38,7 @@ def to_json(people: Sequence[Person]) -> dict[str, Any]:
         "people": [
             {
                 "keypoints": [
-                    [*point, score] for point, score in zip(person.keypoints.tolist(), person.keypoint_scores.tolist())
+                    [*point, score] for point, score in zip(person.keypoints.tolist(), person.scores.tolist())
                 ],
                 "score": person.score,
                 "box": list(person.box),

@@ -62,7 +62,7 @@ def evaluate(
             progress(1)
     if not images:
         raise ValueError(f"{dataset} is empty: there is nothing to evaluate")
-    row = paper_row(estimator.network.name)
+    row = paper_row(estimator.network.name, dataset.split)
     return Evaluation(
         task="segmentation",
         dataset=f"{dataset.name} {dataset.split}",

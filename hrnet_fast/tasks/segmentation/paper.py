@@ -38,6 +38,6 @@ _ROWS = MappingProxyType({
 })  # fmt: skip
 
 
-def paper_row(model: str) -> PaperRow | None:
-    """The row of a model, or None if the papers have none."""
-    return _ROWS.get(model)
+def paper_row(model: str, split: str) -> PaperRow | None:
+    """The row of a model on a split, or None if the papers have none."""
+    return _ROWS.get(model) if split == "val" else None

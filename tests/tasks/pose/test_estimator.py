@@ -66,7 +66,7 @@ def test_a_spot_is_found_where_it_is(method, flip_test, box):
     # the quarter offset leaves up to a quarter pixel, and the official flip test up to an eighth of misalignment
     limit = {"quarter": 0.4, "dark": 0.2, "udp": 0.05}[method]
     assert error.max() < limit * pixel
-    assert person.keypoint_scores.min() > 0.8
+    assert person.scores.min() > 0.8
 
 
 @pytest.mark.parametrize("method", ["quarter", "dark"])
@@ -80,12 +80,12 @@ def test_results_are_what_they_say(estimator):
     people = estimator(picture, [(10, 20, 100, 150, 0.5), (50, 20, 100, 150, 1.0)])
     assert [person.box for person in people] == [(10, 20, 100, 150), (50, 20, 100, 150)]
     for person, box_score in zip(people, (0.5, 1.0)):
-        scores = person.keypoint_scores
+        scores = person.scores
         assert (person.box_source, person.box_score, person.skeleton) == ("given", box_score, COCO)
         assert person.keypoints.shape == (17, 2) and person.keypoints.dtype == torch.float32
         assert person.score == pytest.approx(float(scores[scores > 0.2].double().mean()) * box_score)
     encoded = to_json(people)["people"][0]
-    assert encoded["keypoints"][3] == [*people[0].keypoints[3].tolist(), people[0].keypoint_scores[3].item()]
+    assert encoded["keypoints"][3] == [*people[0].keypoints[3].tolist(), people[0].scores[3].item()]
     assert encoded["box"] == [10, 20, 100, 150] and encoded["skeleton"] == "coco"
 
 
@@ -122,7 +122,7 @@ def test_batches_over_people_and_pictures_equal_one_at_a_time(estimator):
     assert [len(people) for people in many] == [3, 0, 18, 1]
     for people, picture, rows in zip(many, pictures, boxes):
         for person, other in zip(people, one(picture, rows)):
-            torch.testing.assert_close(person.keypoint_scores, other.keypoint_scores, rtol=1e-4, atol=1e-5)
+            torch.testing.assert_close(person.scores, other.scores, rtol=1e-4, atol=1e-5)
             # a peak may be a hair higher elsewhere, but hardly ever is
             assert (person.keypoints == other.keypoints).float().mean() > 0.9
 

@@ -212,6 +212,7 @@ def test_evaluations_that_cannot_be_get_one_sentence(streets, tmp_path):
 
 
 def test_the_papers_rows():
-    assert paper_row("hrnet_w48.seg_lip").metrics == {"pixel acc": 88.21, "mean acc": 67.43, "mIoU": 55.90}
-    assert paper_row("hrnet_w48.seg_ocr_pascal_context59").metrics == {"mIoU": 56.2}
-    assert paper_row("hrnet_w18_small.seg_lip") is None
+    assert paper_row("hrnet_w48.seg_lip", "val").metrics == {"pixel acc": 88.21, "mean acc": 67.43, "mIoU": 55.90}
+    assert paper_row("hrnet_w48.seg_ocr_pascal_context59", "val").metrics == {"mIoU": 56.2}
+    assert paper_row("hrnet_w18_small.seg_lip", "val") is None
+    assert paper_row("hrnet_w48.seg_lip", "train") is None

@@ -1,0 +1,61 @@
+"""hrnet-fast predict on videos."""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from hrnet_fast.tasks.classification import Classifier
+from tests.cli.folders import MODEL, files, lines, noise
+
+
+def video(path, frames=6, size=(48, 32)):
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"MJPG"), 10, size)
+    for seed in range(frames):
+        writer.write(np.asarray(noise(*size, seed)))
+    writer.release()
+
+
+def test_a_video_becomes_a_video_and_lines(run, tmp_path, monkeypatch, one_network):
+    monkeypatch.chdir(tmp_path)
+    video("clip.avi")
+    result = run("predict", "clip.avi", *MODEL, "--out", "out")
+    assert result.code == 0 and "1 done" in result.out
+    (row,) = lines("out/results.jsonl")
+    assert (row["frames"], row["fps"], row["results"]) == (6, 10.0, "clip.avi.mp4.jsonl") and "note" not in row
+    frames = lines(Path("out", row["results"]))
+    assert [frame["frame"] for frame in frames] == list(range(6)) and frames[3]["time"] == 0.3
+    drawn = cv2.VideoCapture(str(Path("out", row["picture"])))
+    assert drawn.get(cv2.CAP_PROP_FRAME_COUNT) == 6 and drawn.get(cv2.CAP_PROP_FPS) == 10
+
+
+def test_a_video_that_ends_mid_frame_keeps_its_frames(run, tmp_path, monkeypatch, one_network):
+    monkeypatch.chdir(tmp_path)
+    video("clip.avi", frames=20)
+    whole = Path("clip.avi").read_bytes()
+    Path("clip.avi").write_bytes(whole[: len(whole) // 2])
+    result = run("predict", "clip.avi", *MODEL, "--out", "out")
+    (row,) = lines("out/results.jsonl")
+    assert result.code == 0 and 5 < row["frames"] < 15
+    assert f"clip.avi ends after {row['frames']} of the 20 frames that it claims to have" in result.out
+    assert len(lines(Path("out", row["results"]))) == row["frames"]
+
+
+def test_an_interrupted_video_leaves_nothing_and_starts_anew(run, tmp_path, monkeypatch, one_network):
+    monkeypatch.chdir(tmp_path)
+    video("clip.avi")
+    calls = []
+
+    def interrupted(self, *args, **kwargs):
+        calls.append(1)
+        if len(calls) == 4:
+            raise KeyboardInterrupt
+        return real(self, *args, **kwargs)
+
+    real = Classifier.__call__
+    with monkeypatch.context() as patch:
+        patch.setattr(Classifier, "__call__", interrupted)
+        assert run("predict", "clip.avi", *MODEL, "--out", "out").code == 130
+    assert files(Path("out")) == []
+    assert run("predict", "clip.avi", *MODEL, "--out", "out").code == 0
+    assert lines("out/results.jsonl")[0]["frames"] == 6
