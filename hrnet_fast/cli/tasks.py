@@ -20,6 +20,7 @@ NONE = "none"  # as an option's value: None
 # Options of the estimators, and of their calls: destination -> task that has it -> name of the keyword.
 _ESTIMATOR = {
     "flip": dict.fromkeys(("pose", "landmark", "segmentation"), "flip_test"),
+    "shift": {"pose": "shift"},
     "decode": {"pose": "decode"},
     "detector": {"pose": "detector"},
     "nms": {"pose": "nms"},
@@ -41,6 +42,12 @@ def add_estimator(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("of a task")
     group.add_argument(
         "--flip", action=argparse.BooleanOptionalAction, default=None, help="average with the mirror image"
+    )
+    group.add_argument(
+        "--shift",
+        action=argparse.BooleanOptionalAction,
+        default=None,
+        help="pose: move the mirror image's heatmaps by a pixel (default: yes, except with udp)",
     )
     group.add_argument("--decode", metavar="HOW", help="pose: quarter (default), dark or udp")
     group.add_argument(

@@ -14,7 +14,7 @@ SMALL = "hrnet_w18_small"
 # data set -> (model, options of evaluate, a metric that it has)
 DATASETS = {
     "coco": ("pose_coco_256x192", ("--boxes", "annotations", "--no-flip", "--nms", "none"), "AP"),
-    "mpii": ("pose_mpii_256x256", ("--decode", "dark"), "Mean"),
+    "mpii": ("pose_mpii_256x256", ("--decode", "dark", "--no-shift"), "Mean"),
     "cityscapes": ("seg_cityscapes", ("--resize", "64x128", "--per-class"), "iIoU"),
     "lip": ("seg_lip", ("--resize", "96x64", "--flip"), "mIoU"),
     "pascal_context59": ("seg_ocr_pascal_context59", ("--resize", "64x96",), "mIoU"),
