@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..optional import pillow
 from .classes import ClassSet
 
 
@@ -77,17 +78,13 @@ def read_instances(path: Path) -> Tensor:  # (H, W) int32
 
 
 def _read(path: Path) -> np.ndarray:
+    pil = pillow()
     try:
-        from PIL import Image, UnidentifiedImageError
-    except ImportError:
-        raise RuntimeError('reading label images needs Pillow: pip install "hrnet_fast[tasks]"') from None
-
-    try:
-        with Image.open(path) as image:
+        with pil.open(path) as image:
             return np.array(image)
     except FileNotFoundError:
         raise FileNotFoundError(f"there is no label image {path}: the annotations are incomplete") from None
-    except UnidentifiedImageError:
+    except pil.UnidentifiedImageError:
         raise ValueError(f"{path} is not a picture, or it is damaged at its beginning") from None
     except (OSError, SyntaxError, EOFError) as error:
         raise ValueError(f"{path} is cut off or damaged: {str(error).splitlines()[0].rstrip('.')}") from None

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from ..images import Source, read_image
+from ..optional import pillow
 from .results import Segmentation
 
 if TYPE_CHECKING:
@@ -23,11 +24,6 @@ def draw(image: Source, result: Segmentation, *, opacity: float = 0.6, legend: b
     legend: the largest classes, up to ten, with their share of the picture.
     Errors: ValueError if the picture is not of the labels' size; those of `read_image`.
     """
-    try:
-        from PIL import Image
-    except ImportError:
-        raise RuntimeError('drawing needs Pillow: pip install "hrnet_fast[tasks]"') from None
-
     pixels = read_image(image).cpu()
     if tuple(pixels.shape[:2]) != result.size:
         raise ValueError(f"the picture is {tuple(pixels.shape[:2])}, but its labels are {result.size}")
@@ -37,7 +33,7 @@ def draw(image: Source, result: Segmentation, *, opacity: float = 0.6, legend: b
     edge[:, 1:] |= labels[:, 1:] != labels[:, :-1]
     edge[1:] |= labels[1:] != labels[:-1]
     blended[edge] *= 1 - 0.6 * opacity
-    picture = Image.fromarray(blended.round_().to(torch.uint8).numpy())
+    picture = pillow().fromarray(blended.round_().to(torch.uint8).numpy())
     return _with_legend(picture, result) if legend else picture
 
 

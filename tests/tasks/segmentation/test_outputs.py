@@ -88,13 +88,19 @@ def test_saved_labels_come_back(tmp_path):
     assert sorted(os.listdir(tmp_path)) == ["b.png", "new"]
 
 
+def test_saved_labels_may_be_read_as_any_new_file(tmp_path):
+    save_labels(result_of([[1]]), tmp_path / "a.png")
+    (tmp_path / "b.txt").write_text("")
+    assert (tmp_path / "a.png").stat().st_mode == (tmp_path / "b.txt").stat().st_mode
+
+
 def test_a_full_disk_leaves_the_old_file_and_nothing_else(tmp_path, monkeypatch):
     path = tmp_path / "a.png"
     save_labels(result_of([[1]]), path)
     before = path.read_bytes()
 
     def full(self, file, **options):
-        file.write(b"half")
+        file.write_bytes(b"half")
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(Image.Image, "save", full)
