@@ -41,9 +41,14 @@ def check_resize(op: str, kind: str, maps: list[Tensor], size: Sequence[int], mo
         raise ValueError(f"{op}: size {tuple(size)} is not (height, width) with both at least 1")
     grad = torch.is_grad_enabled()
     for k, x in enumerate(maps):
-        fault = _fault(op, kind, x, maps[0], grad)
-        if fault:
-            raise fault[0](f"{op}: {kind} {k} {fault[1]}")
+        check_map(op, kind, k, x, maps[0], grad)
+
+
+def check_map(op: str, kind: str, k: int, x: Tensor, first: Tensor, grad: bool) -> None:
+    """Raises, with one sentence, if map k cannot be resized together with the first one; `grad`: gradients are on."""
+    fault = _fault(op, kind, x, first, grad)
+    if fault:
+        raise fault[0](f"{op}: {kind} {k} {fault[1]}")
 
 
 def _fault(op: str, kind: str, x: Tensor, first: Tensor, grad: bool) -> tuple[type[Exception], str] | None:

@@ -6,7 +6,7 @@ Deep High-Resolution Representation Learning for Visual Recognition (Wang et al.
 upsampled (4 times) to the input size using bilinear upsampling for both training and testing".
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -27,16 +27,23 @@ def upsample_argmax_ref(
 ) -> Tensor:
     """upsample_argmax in plain torch: class after class, so that of the full size three maps are alive at once."""
     weights = [1.0] * len(maps) if weights is None else weights
-    best = label = None
-    for c in range(maps[0].shape[1]):
-        value = sum(
+    return argmax_of(
+        sum(
             weight * F.interpolate(x[:, c : c + 1].float(), tuple(size), mode="bilinear", align_corners=align_corners)
             for x, weight in zip(maps, weights)
         )
+        for c in range(maps[0].shape[1])
+    )
+
+
+def argmax_of(classes: Iterable[Tensor]) -> Tensor:  # [N, H, W] uint8
+    """The argmax over maps [N, 1, H, W] that come class after class: the lowest of equal ones, and the first NaN."""
+    best = label = None
+    for c, value in enumerate(classes):
         if best is None:
             best, label = value, torch.zeros_like(value, dtype=torch.uint8)
             continue
-        better = ~(value <= best) & ~best.isnan()  # as argmax: the lowest class of equal ones, and the first NaN
+        better = ~(value <= best) & ~best.isnan()
         best = torch.where(better, value, best)
         label[better] = c
     return label[:, 0]

@@ -103,9 +103,9 @@ def _multiply(a, b, acc, PRECISION: tl.constexpr, WIDEN: tl.constexpr):
 
 
 @triton.jit
-def _finish(acc, maps, same, terms, sizes, m, n, y, x, c, geometry, ITEMS: tl.constexpr, AT: tl.constexpr,
+def _finish(acc, maps, residual, terms, sizes, m, n, y, x, c, geometry, ITEMS: tl.constexpr, AT: tl.constexpr,
             EARLY: tl.constexpr, WIDEN: tl.constexpr):  # fmt: skip
-    """The epilogue: bias, ReLU and terms in the item's order, then the store. same: terms that are there already."""
+    """The epilogue: bias, ReLU and terms in the item's order, then the store. residual: the term that came early."""
     CO: tl.constexpr = ITEMS[AT + OUT]
     HOW: tl.constexpr = ITEMS[AT + RELU]
     COUNT: tl.constexpr = ITEMS[AT + TERMS]
@@ -114,8 +114,8 @@ def _finish(acc, maps, same, terms, sizes, m, n, y, x, c, geometry, ITEMS: tl.co
     if HOW == RELU_FIRST:
         acc = _relu(acc)
     for t in tl.static_range(COUNT):
-        if EARLY and (ITEMS[AT + MODES] >> (16 + 2 * t)) & 3 == SAME:
-            acc += same[t].to(tl.float32)
+        if EARLY:
+            acc += residual.to(tl.float32)
         else:
             term = _term(terms[t], sizes[t], n, y, x, c, mask, CO, (ITEMS[AT + MODES] >> (16 + 2 * t)) & 3)
             acc += term.to(tl.float32)
@@ -159,15 +159,9 @@ def _conv(maps, sources, terms, source_sizes, sizes, geometry, pid, ITEMS: tl.co
     if PDL:
         gdc_wait()
 
-    # Terms of the output's own size are asked for before the long loop and used after it, if registers can hold them.
-    EARLY: tl.constexpr = SHARES == 1 and BM * BN <= 64 * 128
-    same = ()
-    if EARLY:
-        for t in tl.static_range(COUNT):
-            if (ITEMS[AT + MODES] >> (16 + 2 * t)) & 3 == SAME:
-                same = same + (_term(terms[t], sizes[t], n, y, x, c, mask, CO, SAME),)
-            else:
-                same = same + (0,)
+    # A residual is asked for before the long loop and used after it, while registers can hold it.
+    EARLY: tl.constexpr = SHARES == 1 and BM * BN <= 64 * 128 and COUNT == 1 and ITEMS[AT + MODES] >> 16 == SAME
+    residual = _term(terms[0], sizes[0], n, y, x, c, mask, CO, SAME) if EARLY else 0
 
     height = geometry[3]
     width = geometry[4]
@@ -206,7 +200,7 @@ def _conv(maps, sources, terms, source_sizes, sizes, geometry, pid, ITEMS: tl.co
             acc = _multiply(a, tl.load(weight + k[:, None]), acc, PRECISION, WIDEN)
 
     if SHARES == 1:
-        _finish(acc, maps, same, terms, sizes, m, n, y, x, c, geometry, ITEMS, AT, EARLY, WIDEN)
+        _finish(acc, maps, residual, terms, sizes, m, n, y, x, c, geometry, ITEMS, AT, EARLY, WIDEN)
     else:
         # Each share leaves its sum; whoever arrives last adds them up, always in the same order.
         part = tl.arange(0, BM)[:, None] * BN + tl.arange(0, BN)[None, :]
@@ -219,7 +213,7 @@ def _conv(maps, sources, terms, source_sizes, sizes, geometry, pid, ITEMS: tl.co
             for s in tl.static_range(SHARES):
                 total += tl.load(parts + s * (BM * BN), cache_modifier=".cg")
             tl.store(maps[5] + tile, 0)
-            _finish(total, maps, same, terms, sizes, m, n, y, x, c, geometry, ITEMS, AT, EARLY, WIDEN)
+            _finish(total, maps, residual, terms, sizes, m, n, y, x, c, geometry, ITEMS, AT, EARLY, WIDEN)
 
 
 @triton.jit

@@ -8,9 +8,13 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import torch
 
+from hrnet_fast import create_model
+from hrnet_fast.engine.gpu.layout import allocate
+from hrnet_fast.engine.gpu.lower import Lowering, model_choice
 from hrnet_fast.engine.gpu.tiles import Gpu, Problem, candidates, stages
 from hrnet_fast.kernels.bordered import BorderedMap
 from hrnet_fast.kernels.level import ConvWork, Launch, MapTerm, SumWork, Tile, pack_weight
+from hrnet_fast.plan import inference_view, make_plan, named_tensors
 
 offline = pytest.importorskip("tests.kernels.offline", reason="Triton is not installed")
 pytestmark = pytest.mark.filterwarnings("ignore:TRITON_DEFAULT_FP_FUSION")
@@ -80,6 +84,29 @@ def test_a_level_of_four_branches(arch):
     code = offline.compile_for(Launch(works, stages=3, pdl=arch >= 90), arch)
     assert (code.stack, code.local) == (0, 0)
     assert code.registers * 128 * 2 <= 65536 and 2 * code.shared <= offline.SHARED_MEMORY[arch]
+
+
+@by_arch
+def test_exchanges_of_a_large_network(arch):
+    """Every level of W48 segmentation that adds interpolated maps, at 1024x2048, where tiles are the largest."""
+    with torch.device("meta"):
+        model = create_model("hrnet_w48.seg_cityscapes")
+    plan = make_plan(inference_view(model.eval()), torch.empty(1, 3, 1024, 2048, device="meta"))
+    dtype, device, gpu = torch.bfloat16, torch.device("meta"), ARCHES[arch]
+    tensors = {key: torch.zeros(t.shape) for key, t in named_tensors(model).items()}
+    lowering, memory = Lowering(tensors, dtype, device, "ieee", arch >= 90), allocate(plan, dtype, device)
+    adds = lambda item: any(term.resize for term in getattr(item, "terms", ()))  # noqa: E731
+    levels = [level for level in plan.levels if any(map(adds, level.items))]
+    launches = {}
+    for level in levels:
+        choice = model_choice(level, plan, dtype, "ieee", gpu)
+        (launch,) = lowering.step(level, plan, memory, choice, arch >= 90).launches
+        launches[launch.specialisation] = launch
+    with ThreadPoolExecutor(2) as pool:
+        found = list(pool.map(lambda launch: offline.compile_for(launch, arch), launches.values()))
+    assert len(found) >= 3
+    for code in found:
+        assert (code.stack, code.local) == (0, 0) and code.shared <= offline.SHARED_MEMORY[arch]
 
 
 @by_arch

@@ -22,7 +22,8 @@ def test_opcheck(op, arguments):
 
 def test_every_op_names_its_implementations():
     table = kernels.implementations()
-    assert set(table) == {"affine_crop", "fuse_sum", "heatmap_decode", "resize_concat", "upsample_argmax"}
+    ops = {"affine_crop", "fuse_sum", "heatmap_decode", "resample_argmax", "resize_concat", "upsample_argmax"}
+    assert set(table) == ops
     compiled = {"cpu": "c++", "cuda": "cuda"}
     built = {"none": [], "cpu": ["cpu"], "cuda": ["cpu", "cuda"]}[kernels.extension().kind]
     for op in table.values():

@@ -150,7 +150,7 @@ class TritonExecutor:
             steps = self.lowering.steps(plan, memory, lambda level: self.choice(plan, level))
         except torch.cuda.OutOfMemoryError as error:
             raise CaptureError(f"the GPU's memory does not suffice for this input shape ({error})") from error
-        compile_all((step.launch for step in steps if step.launch), self.device)
+        compile_all((launch for step in steps for launch in step.launches), self.device)
         return LevelTape(plan, memory, steps, watch)
 
     def tune(self, plan: Plan, progress: Callable[[Iterable[Level]], Iterable[Level]] = iter) -> dict[str, Tuned]:

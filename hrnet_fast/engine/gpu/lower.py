@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 
 import torch
 from torch import Tensor
 
-from hrnet_fast.kernels.bordered import padded_channels
+from hrnet_fast.kernels.bordered import BorderedMap, padded_channels
 from hrnet_fast.kernels.level import ConvWork, Launch, MapTerm, SumWork, Tile, pack_weight
 
 from ...plan import Concat, Conv, Function, Item, Level, Plan, Sum, Term
@@ -52,7 +52,9 @@ def problem(item: Conv, plan: Plan, dtype: torch.dtype, precision: str) -> Probl
     n, c, h, w = plan.values[item.out].shape
     k = prod(item.conv.kernel) * padded_channels(plan.values[item.sources[0].value].shape[1])
     exact = dtype == torch.float32 and precision == "ieee"
-    return Problem(n * h * w, padded_channels(c), k, dtype.itemsize, exact, item.has_prologue)
+    resized = any(term.resize is not None for term in item.terms)
+    formed = item.has_prologue and dtype != torch.float32
+    return Problem(n * h * w, padded_channels(c), k, dtype.itemsize, exact, formed, resized)
 
 
 def convolutions(level: Level, plan: Plan) -> list[Conv]:
@@ -82,14 +84,15 @@ def model_choice(level: Level, plan: Plan, dtype: torch.dtype, precision: str, g
 
 @dataclass
 class Step:
-    """A level as it is played. launch: the items that the level kernel knows; others: what torch plays, by item."""
+    """A level as it is played. launches: one for the items that the level kernel knows, and before it one for inputs
+    that float32 convolutions form; others: what torch plays, by item."""
 
-    launch: Launch | None
+    launches: list[Launch]
     others: list[tuple[Item, Callable[[], None]]]
 
     def __call__(self) -> None:
-        if self.launch is not None:
-            self.launch()
+        for launch in self.launches:
+            launch()
         for _, play in self.others:
             play()
 
@@ -122,18 +125,29 @@ class Lowering:
 
     def step(self, level: Level, plan: Plan, memory: Memory, choice: TileChoice, pdl: bool) -> Step:
         """The longest programs first, so that the short ones fill up the end."""
-        tiles, timed, others = iter(choice.tiles), [], []
+        tiles, timed, others, formed = iter(choice.tiles), [], [], []
         for item in level.items:
             if beyond(item, plan) is not None:
                 others.append((item, self._by_torch(item, memory)))
             elif isinstance(item, Conv):
                 work = self._conv(item, memory, next(tiles))
+                if work.forms_its_source and self.dtype == torch.float32:  # too much for a thread's registers
+                    formed.append(self._formed(work))
+                    work = replace(work, sources=(MapTerm(formed[-1].out),), source_relu=False)
                 timed.append((work.weight.shape[1] // work.tile.split, work))
             else:
                 timed += [(0, work) for work in sum_works(item, memory)]
         works = [work for _, work in sorted(timed, key=lambda pair: -pair[0])]
-        launch = Launch(works, stages=choice.stages, precision=self.precision, pdl=pdl) if works else None
-        return Step(launch, others)
+        launches = [Launch(formed, stages=2, pdl=pdl)] if formed else []
+        if works:
+            launches.append(Launch(works, stages=choice.stages, precision=self.precision, pdl=pdl))
+        return Step(launches, others)
+
+    def _formed(self, work: ConvWork) -> SumWork:
+        """The sum that a convolution would form while it reads, on a map of its own."""
+        channels = work.sources[0].map.shape[1]
+        made = BorderedMap.zeros((work.out.shape[0], channels, *work.out.shape[2:]), self.dtype, self.device)
+        return SumWork(made, work.sources, SUM_TILE, 0, work.source_relu)
 
     def _conv(self, item: Conv, memory: Memory, tile: Tile) -> ConvWork:
         out, conv = memory.maps[item.out], item.conv

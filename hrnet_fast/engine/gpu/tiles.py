@@ -16,16 +16,16 @@ from hrnet_fast.kernels.level import Tile
 
 ROWS, COLUMNS, STEPS, SPLITS = (64, 128), (16, 32, 64, 128), (32, 64), (1, 2, 4, 8, 16)
 SUM_TILE = Tile(64, 32)
-# Elements of a tile that four warps hold in registers without spilling, found by compiling all with Triton 3.6 and 3.9:
-# of 16-bit maps whose K is not shared (in steps of 32 before sm_90), of others, and of exact float32 products, which no
-# tensor core makes.
-LARGEST, LARGEST_SHARED, LARGEST_EXACT = 64 * 128, 64 * 64, 64 * 32
+# Elements of a tile that four warps hold in registers without spilling, found by compiling with Triton 3.6 and 3.9: of
+# 16-bit maps on sm_90 whose K is not shared and to which nothing interpolated is added; of others; of float32 maps.
+LARGEST, LARGEST_BUSY, LARGEST_FLOAT = 64 * 128, 64 * 64, 64 * 32
 
 
 @dataclass(frozen=True)
 class Problem:
     """A convolution as a matrix product: output pixels, output channels (padded), and K; bytes of an element; whether
-    its products are float32's own (no tensor core); whether it forms its input while it reads."""
+    its products are float32's own (no tensor core); whether it forms its input while it reads; whether anything that is
+    interpolated is added to it."""
 
     pixels: int
     channels: int
@@ -33,6 +33,7 @@ class Problem:
     itemsize: int = 2
     exact: bool = False
     formed: bool = False
+    resized: bool = False
 
     def grid(self, tile: Tile) -> int:
         return -(-self.pixels // tile.rows) * -(-self.channels // tile.columns) * tile.split
@@ -80,8 +81,8 @@ def candidates(problem: Problem, gpu: Gpu) -> list[Tile]:
         too_wide = columns > 16 and columns // 2 >= problem.channels
         too_tall = rows > ROWS[0] and (rows // 2 >= problem.pixels or small)
         idle = (shares - 1) * step >= problem.k or (step > STEPS[0] and step >= 2 * problem.k)
-        roomy = shares == 1 and problem.itemsize == 2 and (step == STEPS[0] or gpu.capability >= 90)
-        most = LARGEST_EXACT if problem.exact else LARGEST if roomy else LARGEST_SHARED
+        roomy = shares == 1 and not problem.resized and gpu.capability >= 90
+        most = LARGEST_FLOAT if problem.itemsize == 4 else LARGEST if roomy else LARGEST_BUSY
         too_big = rows * columns > most or 3 * (rows + columns) * step * problem.itemsize > gpu.shared_memory
         if not (too_wide or too_tall or idle or too_big):
             found.append(Tile(rows, columns, step, shares))
