@@ -6,17 +6,13 @@
 #include <algorithm>
 #include <vector>
 
+#include "cpu/lanes.h"
 #include "cpu/upsample_argmax.h"
 
 namespace hrnet_fast {
 namespace {
 
 constexpr int64_t kTile = 64;
-
-constexpr int kLanes = Vec<float>::kWidth;
-typedef float Floats __attribute__((vector_size(kLanes * 4), aligned(4), may_alias));
-typedef int32_t Ints __attribute__((vector_size(kLanes * 4), aligned(4), may_alias));
-typedef uint8_t Bytes __attribute__((vector_size(kLanes), aligned(1), may_alias));
 
 // Where the columns of a tile lie in one map: offsets from column `first`, of `span` columns.
 struct TileCols {
@@ -88,12 +84,7 @@ HRNET_FAST_ISA void label_tile(uint8_t* labels, const RowPair* pairs, int count,
           sums[v] += pairs[k].hi_weight * b;
         }
       }
-      for (int v = 0; v < kVectors; ++v) {
-        const Ints first = Ints{} - int32_t(c == 0);
-        const Ints better = first | (~(sums[v] <= best[v]) & (best[v] == best[v]));  // as argmax: the first NaN wins
-        best[v] = better ? sums[v] : best[v];
-        label[v] = better ? Ints{} + int32_t(c) : label[v];
-      }
+      for (int v = 0; v < kVectors; ++v) take_larger(best[v], label[v], sums[v], c);
     }
     for (int v = 0; v < kVectors; ++v)
       *reinterpret_cast<Bytes*>(labels + x + v * kLanes) = __builtin_convertvector(label[v], Bytes);

@@ -5,13 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 
-from ...kernels import upsample_argmax
-from .strips import Cropped, Exp, Placed, Resized, RowMap, Stored, Sum, Windows, argmax
-
-_LARGEST_EXPONENT = 80.0  # float32 holds e^88
+from ...kernels import resample_argmax, upsample_argmax
+from .axes import axis_taps, starts_of
 
 
 @dataclass(frozen=True)
@@ -19,7 +16,7 @@ class View:
     """A batch of pictures at one scale.
 
     size: (height, width) of the scaled picture. windows: ((top, left, height, width), logits (N, C, h, w)), each of
-    which the logits cover; a window may reach past the view.
+    which the logits cover; a grid of windows of one size, which may reach past the view.
     """
 
     size: tuple[int, int]
@@ -54,13 +51,21 @@ def label(
     ordered = not exp or (len(views) == 1 and views[0].size == base == size)
     if size and ordered and len(views) <= 8 and all(whole is not None for whole in wholes):
         return upsample_argmax(wholes, size, align_corners)[:, : target[0], : target[1]].contiguous()
-    images = views[0].windows[0][1].shape[0]
-    labels = []
-    for n in range(images):
-        shift = _shift(views, n) if exp else None
-        maps = [_view_map(view, n, shift, align_corners) for view in views]
-        labels.append(argmax(_chain(maps, base, valid, target, align_corners)))
-    return torch.stack(labels)
+    maps, inner, rows, cols = [], [], [], []
+    for view in views:
+        starts = starts_of([place for place, _ in view.windows])
+        for (top, left, height, width), logits in view.windows:
+            maps.append(logits)
+            inner.append((height, width))
+            down, across = (
+                axis_taps(length, start, all_starts, *sides, align_corners)
+                for length, start, all_starts, *sides in zip(
+                    (height, width), (top, left), starts, view.size, base, valid, target
+                )
+            )
+            rows.append(down)
+            cols.append(across)
+    return resample_argmax(maps, inner, rows, cols, exp, align_corners)
 
 
 def _one_step(base: tuple[int, int], valid: tuple[int, int], target: tuple[int, int]) -> tuple[int, int] | None:
@@ -68,39 +73,3 @@ def _one_step(base: tuple[int, int], valid: tuple[int, int], target: tuple[int, 
     if valid == target:
         return base
     return target if valid == base else None
-
-
-def _shift(views: Sequence[View], n: int) -> float:
-    """What to take from picture n's logits, lest the exponential of the largest overflow; 0 for trained networks'.
-
-    A pixel whose largest logit is 180 below the picture's largest has zeros alone, and so class 0, in float32.
-    """
-    largest = max(float(logits[n].amax()) for view in views for _, logits in view.windows)
-    return max(0.0, largest - _LARGEST_EXPONENT)
-
-
-def _view_map(view: View, n: int, shift: float | None, align_corners: bool) -> RowMap:
-    """Picture n of a view at the view's own size; shift: of the exponential, None for the logits themselves."""
-    placed = []
-    for (top, left, height, width), logits in view.windows:
-        full: RowMap = _resized(Stored(logits[n]), (height, width), align_corners)
-        placed.append(Placed(full if shift is None else Exp(full, shift), top, left))
-    if len(placed) > 1:
-        return Windows(placed, view.size)
-    return _cropped(placed[0].map, view.size)
-
-
-def _chain(
-    maps: list[RowMap], base: tuple[int, int], valid: tuple[int, int], target: tuple[int, int], align_corners: bool
-) -> RowMap:
-    on_base = [_resized(one, base, align_corners) for one in maps]
-    total = on_base[0] if len(on_base) == 1 else Sum(on_base)
-    return _resized(_cropped(total, valid), target, align_corners)
-
-
-def _resized(source: RowMap, size: tuple[int, int], align_corners: bool) -> RowMap:
-    return source if source.size == size else Resized(source, size, align_corners)
-
-
-def _cropped(source: RowMap, size: tuple[int, int]) -> RowMap:
-    return source if source.size == size else Cropped(source, size)

@@ -1,0 +1,10 @@
+#include "cpu/isa/vec_portable.h"  // first: it says which instruction set the rows are written for
+#include "cpu/resample_argmax_rows.h"
+
+namespace hrnet_fast {
+
+void resample_argmax_rows__portable(const ResampleArgmax& p, int64_t begin, int64_t end) {
+  resample_rows_of_any(p, begin, end);
+}
+
+}  // namespace hrnet_fast
