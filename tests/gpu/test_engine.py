@@ -1,4 +1,4 @@
-"""The GPU executors on a GPU: numbers, streams, threads, graphs of the caller's, memory, tuning. Skipped without one."""
+"""The GPU executors on a GPU: numbers, streams, threads, the caller's own graphs, memory, tuning. Skipped elsewhere."""
 
 import threading
 
