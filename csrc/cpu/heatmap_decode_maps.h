@@ -10,7 +10,9 @@
 namespace hrnet_fast {
 namespace {
 
-constexpr int64_t kAhead = 2048;  // values: the processor's own prefetcher stops at each page of 4096 bytes
+// Values to fetch ahead, as the processor's own prefetcher stops at each page of 4096 bytes: of one heatmap, and of two
+// that are averaged, whose next channels need not be neighbours.
+constexpr int64_t kAhead = 2048, kPairAhead = 512;
 
 // The largest of `count` values, or NaN if one of them is.
 template <class A>
@@ -71,8 +73,8 @@ HRNET_FAST_ISA void average_row(A* room, const A* row, const A* mirror, int64_t 
     for (int64_t lane = 0; lane < kWidth; ++lane) backwards[lane] = kWidth - 1 - lane;
     for (int64_t next = 1; next < width; next += kWidth) {
       const int64_t x = std::min(next, width - kWidth);  // the last vector overlaps the one before
-      __builtin_prefetch(row + x + kAhead);
-      __builtin_prefetch(mirror + x + kAhead);
+      __builtin_prefetch(row + x + kPairAhead);
+      __builtin_prefetch(mirror + x + kPairAhead);
       Lanes a, b;
       memcpy(&a, row + x, sizeof a);
       memcpy(&b, mirror + mirrored(x, width, shift) - (kWidth - 1), sizeof b);
