@@ -43,7 +43,7 @@ class Segmenter:
 
     Of the full size only labels are kept: logits stay at a quarter of each view's height and width (classes / 4 bytes a
     pixel of the view: 10 MB for Cityscapes, 138 MB at six scales, whose windows overlap) and are up-sampled and summed
-    in strips of rows of a few megabytes.
+    a few rows of 128 columns at a time, a thread (without the compiled ops: one class at a time).
     Errors: ValueError for classes that do not fit the network and for unknown options; those of `open_network`.
     """
 
