@@ -65,6 +65,7 @@ define(
     "affine_crop(Tensor image, Tensor matrices, SymInt[2] size, float[] mean, float[] std, bool flip) -> Tensor",
     reference=affine_crop_ref,
     fake=_fake,
+    compiled_for=("cpu",),
 )
 
 

@@ -75,6 +75,7 @@ define(
     "Tensor[] col_weights, bool exp, bool align_corners) -> Tensor",
     reference=_implementation,
     fake=_fake,
+    compiled_for=("cpu",),
 )
 
 

@@ -61,6 +61,7 @@ define(
     "upsample_argmax(Tensor[] maps, float[] weights, SymInt[2] size, bool align_corners) -> Tensor",
     reference=_implementation,
     fake=_fake,
+    compiled_for=("cpu",),
 )
 
 
