@@ -132,6 +132,6 @@ def _version(distribution: str, module: str) -> str | None:
 def _wrap(title: str, text: str) -> list[str]:
     import textwrap
 
-    indent = 18
+    indent = 20
     lines = textwrap.wrap(text, WIDTH - indent, break_long_words=True, break_on_hyphens=False)
     return [f"{title if k == 0 else '':<{indent}}{line}" for k, line in enumerate(lines)]
