@@ -43,9 +43,9 @@ def residual_block_half(tile, channels, dtype):
 
 
 def tiles_of(dtype, precision, gpu):
-    """Every tile that a large problem may get, and of those that share K the least and the most shared."""
+    """Every tile that a large problem may get: large enough for all of them."""
     own = Problem(1 << 16, 512, 4608, dtype.itemsize, exact=dtype == torch.float32 and precision == "ieee")
-    return [tile for tile in candidates(own, gpu) if tile.split in (1, 16)]
+    return candidates(own, gpu)
 
 
 @by_arch
@@ -61,7 +61,7 @@ def test_every_tile(kind, arch):
 
     with ThreadPoolExecutor(2) as pool:
         found = dict(zip(tiles, pool.map(compiled, tiles)))
-    assert len(found) >= 4
+    assert len(found) >= 6
     for tile, code in found.items():
         assert (code.stack, code.local) == (0, 0), f"{tile} spills: {code}"
         assert code.count("LDL|STL") == 0, f"{tile} spills"

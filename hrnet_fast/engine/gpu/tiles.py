@@ -17,8 +17,9 @@ from hrnet_fast.kernels.level import Tile
 ROWS, COLUMNS, STEPS, SPLITS = (64, 128), (16, 32, 64, 128), (32, 64), (1, 2, 4, 8, 16)
 SUM_TILE = Tile(64, 32)
 # Elements of a tile that four warps hold in registers without spilling, found by compiling with Triton 3.6 and 3.9: of
-# 16-bit maps on sm_90 whose K is not shared and to which nothing interpolated is added; of others; of float32 maps.
-LARGEST, LARGEST_BUSY, LARGEST_FLOAT = 64 * 128, 64 * 64, 64 * 32
+# 16-bit maps on sm_90 whose K is not shared and to which nothing interpolated is added; of others; of float32 maps; of
+# those whose K is shared and whose products are float32's own.
+LARGEST, LARGEST_BUSY, LARGEST_FLOAT, LARGEST_EXACT = 64 * 128, 64 * 64, 64 * 32, 64 * 16
 
 
 @dataclass(frozen=True)
@@ -83,6 +84,7 @@ def candidates(problem: Problem, gpu: Gpu) -> list[Tile]:
         idle = (shares - 1) * step >= problem.k or (step > STEPS[0] and step >= 2 * problem.k)
         roomy = shares == 1 and not problem.resized and gpu.capability >= 90
         most = LARGEST_FLOAT if problem.itemsize == 4 else LARGEST if roomy else LARGEST_BUSY
+        most = LARGEST_EXACT if problem.exact and shares > 1 else most
         too_big = rows * columns > most or 3 * (rows + columns) * step * problem.itemsize > gpu.shared_memory
         if not (too_wide or too_tall or idle or too_big):
             found.append(Tile(rows, columns, step, shares))
