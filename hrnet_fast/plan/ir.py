@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Literal
 
 from .graph import Call, Convolution, Norm, Resize
@@ -137,6 +139,12 @@ class Plan:
     output_tree: Any
     dtype: str = ""
     machine: str = ""
+
+    @cached_property
+    def digest(self) -> str:
+        """Twelve characters that differ for plans that do anything else, or elsewhere."""
+        does = (self.values, [level.items for level in self.levels])
+        return hashlib.sha256(repr(does).encode()).hexdigest()[:12]
 
     def items(self) -> Iterator[Item]:
         for level in self.levels:

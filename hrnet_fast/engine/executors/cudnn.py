@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 
 import torch
@@ -17,9 +18,8 @@ from ...plan import Conv, Function, Item, Level, Plan, Sum, Term
 from ...plan.buffers import dead_after
 from ...plan.fold import fold
 from ..gpu.lower import beyond
-from ..gpu.program import GpuProgram
+from ..gpu.program import GpuProgram, play_once
 from ..gpu.sums import PendingSum, sum_all
-from ..results import empty_result
 from .reference import ReferenceExecutor, Watch
 
 STREAMS = 4  # branches of an HRNet
@@ -213,15 +213,7 @@ class CudnnExecutor:
     def prepare(self, plan: Plan, watch: Watch | None = None) -> Callable[[Sequence[Tensor]], list[Tensor]]:
         """A function from inputs to results, in the plan's order. watch: called with each item and its result."""
         tape = self.tape(plan, watch)
-        if watch is None:
-            return GpuProgram(tape, empty_result).run
-
-        def run(inputs: Sequence[Tensor]) -> list[Tensor]:
-            tape.load(inputs)
-            tape.play()
-            return tape.results()
-
-        return run
+        return GpuProgram(tape).run if watch is None else partial(play_once, tape)
 
     def release(self) -> None:
         """Let go of the packed weights; plans that were prepared keep theirs."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -16,7 +15,6 @@ from ..gpu.cache import TuningCache
 from ..gpu.device_key import DeviceKey, device_key
 from ..gpu.program import GpuProgram
 from ..gpu.timing import isolated
-from ..results import empty_result
 from .reference import ReferenceExecutor, Watch
 
 Run = Callable[[Sequence[Tensor]], list[Tensor]]
@@ -81,7 +79,7 @@ class TorchExecutor(ReferenceExecutor):
         """A function from inputs to results, in the plan's order. watch: called with each item and its result."""
         if watch is not None:
             return super().prepare(plan, watch)
-        return GpuProgram(TorchTape(plan, self), empty_result).run
+        return GpuProgram(TorchTape(plan, self)).run
 
 
 class MeasuredExecutor:
@@ -178,10 +176,9 @@ class MeasuredExecutor:
         return [torch.randn(s, generator=generator, device=self.device).to(self.dtype) for s in shapes]
 
     def _signature(self, plan: Plan) -> str:
-        """The plan and the dtype as text, with a digest of what the plan does."""
+        """The plan and the dtype as text."""
         shapes = " ".join("x".join(map(str, plan.values[value].shape)) for value in plan.inputs)
-        does = hashlib.sha256(repr((plan.values, [level.items for level in plan.levels])).encode()).hexdigest()[:12]
-        return f"{plan.name} {shapes} {str(self.dtype).removeprefix('torch.')} {does}"
+        return f"{plan.name} {shapes} {str(self.dtype).removeprefix('torch.')} {plan.digest}"
 
 
 class Contest:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -12,12 +13,11 @@ from ..gpu.cache import TuningCache
 from ..gpu.device_key import device_key
 from ..gpu.layout import Memory, allocate, unplaceable
 from ..gpu.lower import Lowering, Step, TileChoice, beyond, convolutions, model_choice, problem, signature
-from ..gpu.program import CaptureError, GpuProgram
+from ..gpu.program import CaptureError, GpuProgram, play_once
 from ..gpu.tiles import Gpu
 from ..gpu.timing import within_a_graph
 from ..gpu.tune import Tuned, as_entry, from_entry, tune_level
 from ..gpu.warm import compile_all
-from ..results import empty_result
 from .reference import Watch
 
 DTYPES = (torch.float32, torch.bfloat16, torch.float16)
@@ -124,15 +124,7 @@ class TritonExecutor:
     def prepare(self, plan: Plan, watch: Watch | None = None) -> Callable[[Sequence[Tensor]], list[Tensor]]:
         """A function from inputs to results, in the plan's order. watch: called with each item and its result."""
         tape = self.tape(plan, watch)
-        if watch is None:
-            return GpuProgram(tape, empty_result).run
-
-        def run(inputs: Sequence[Tensor]) -> list[Tensor]:
-            tape.load(inputs)
-            tape.play()
-            return tape.results()
-
-        return run
+        return GpuProgram(tape).run if watch is None else partial(play_once, tape)
 
     def release(self) -> None:
         """Let go of the packed weights; plans that were prepared keep theirs."""

@@ -9,7 +9,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-Empty = Callable[[Sequence[int], Tensor], Tensor]
+from ..results import empty_result
 
 
 class Tape(Protocol):
@@ -39,20 +39,18 @@ class GpuProgram:
     CPU (Triton's interpreter) it is always played.
     """
 
-    def __init__(self, tape: Tape, empty: Empty):
-        self.tape, self.empty = tape, empty
+    def __init__(self, tape: Tape):
+        self.tape = tape
         self.graph: torch.cuda.CUDAGraph | None = None
         self._of_graph: list[Tensor] = []  # where its replays leave the results
         self._lock = threading.Lock()
         self._done: torch.cuda.Event | None = None
 
     def run(self, inputs: Sequence[Tensor]) -> list[Tensor]:
-        """Results in the plan's order, each in a tensor that `empty(shape, first input)` made."""
+        """Results in the plan's order, each a tensor of the caller's own (`empty_result`)."""
         if self.tape.device.type != "cuda":
             with self._lock:
-                self.tape.load(inputs)
-                self.tape.play()
-                return self._copies(self.tape.results(), inputs[0])
+                return _copies(play_once(self.tape, inputs), inputs[0])
         with self._lock, torch.cuda.device(self.tape.device):
             if torch.cuda.is_current_stream_capturing():
                 if self.graph is None:
@@ -60,9 +58,7 @@ class GpuProgram:
                         "this input shape was never run before the present CUDA graph capture: call the module once "
                         "with it outside the capture"
                     )
-                self.tape.load(inputs)
-                self.tape.play()
-                return self._copies(self.tape.results(), inputs[0])
+                return _copies(play_once(self.tape, inputs), inputs[0])
             stream = torch.cuda.current_stream()
             if self._done is not None:
                 stream.wait_event(self._done)  # the last caller's work, on whatever stream that was
@@ -71,13 +67,21 @@ class GpuProgram:
                 self.graph = capture(self.tape.play)
                 self._of_graph = self.tape.results()
             self.graph.replay()
-            results = self._copies(self._of_graph, inputs[0])
+            results = _copies(self._of_graph, inputs[0])
             self._done = self._done or torch.cuda.Event()
             self._done.record(stream)
             return results
 
-    def _copies(self, results: Sequence[Tensor], like: Tensor) -> list[Tensor]:
-        return [self.empty(result.shape, like).copy_(result) for result in results]
+
+def play_once(tape: Tape, inputs: Sequence[Tensor]) -> list[Tensor]:
+    """The tape's results for these inputs, without a graph, where it leaves them."""
+    tape.load(inputs)
+    tape.play()
+    return tape.results()
+
+
+def _copies(results: Sequence[Tensor], like: Tensor) -> list[Tensor]:
+    return [empty_result(result.shape, like).copy_(result) for result in results]
 
 
 def capture(work: Callable[[], None]) -> torch.cuda.CUDAGraph:
