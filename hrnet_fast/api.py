@@ -17,14 +17,17 @@ from .plan.cost import annotate
 
 
 def optimize(
-    model: nn.Module, *, dtype: torch.dtype | None = None, executor: str = "auto", example: Any = None
-) -> OptimizedModule:
+    model: nn.Module, *, dtype: torch.dtype | None = None, executor: str = "auto", exact: bool = False,
+    example: Any = None,
+) -> OptimizedModule:  # fmt: skip
     """A module with the same forward as `model`, run by the fastest executor that this machine has.
 
     model: any HRNet (ours, the official repositories', timm's, OpenMMLab's, simple-HRNet), or one HighResolutionModule.
         It is read in evaluation mode and not changed.
     dtype: what to compute in; None for the dtype of the weights. float32, bfloat16, float16 or float64.
-    executor: "auto", "native", "onednn" or "reference".
+    executor: "auto", "native", "onednn", "triton", "cudnn" or "reference".
+    exact: no algorithm that errs more than a direct convolution: on a CPU, no Winograd. Without it results stay within
+        twice torch's own error (`verify`).
     example: an input (or a tuple of them) of the shape to plan first; None for a size that suits the model.
     Raises PlanError, naming what was not understood, for a module that cannot be planned; ValueError for weights that
     hold NaN or Inf, naming the first key, and for an unknown executor.
@@ -33,7 +36,7 @@ def optimize(
         raise TypeError(f"optimize takes an nn.Module, not {type(model).__name__}")
     if isinstance(model, OptimizedModule):
         model = model.original
-    fast = OptimizedModule(model, dtype, executor)
+    fast = OptimizedModule(model, dtype, executor, exact)
     fast.plan_for(*_example(model, example))
     return fast
 

@@ -9,6 +9,8 @@
 #include <omp.h>
 #endif
 
+#include "cpu/features.h"
+
 namespace hrnet_fast {
 namespace {
 
@@ -59,20 +61,37 @@ void clear_border(const Item& item, const Map& map, float* data) {
   }
 }
 
+int64_t tile_count(const Item& item, const Map& map) {
+  const int64_t m = item.winograd;
+  return map.batch * ((map.height + m - 1) / m) * ((map.width + m - 1) / m);
+}
+
 }  // namespace
 
 double Item::cost(const std::vector<Map>& maps) const {
   const Map& to = maps[out];
-  const double work = in < 0 ? 0.0 : double(taps.size() * maps[in].channels);
-  const double pixels = double(to.batch * to.height * to.width) * double(channels);
-  return pixels * (work + 8.0 * double(summands.size() + 1));  // moving a value takes about as long as 8 multiply-adds
+  const double pixels = double(to.batch * to.height * to.width), move = 8.0 * double(summands.size() + 1);
+  if (in < 0) return pixels * double(channels) * move;  // moving a value takes about as long as 8 multiply-adds
+  const double inputs = double(maps[in].channels);
+  if (winograd == 0) return pixels * double(channels) * (double(taps.size()) * inputs + move);
+  const double m = winograd, positions = (m + 2) * (m + 2), tiles = double(tile_count(*this, to));
+  return tiles * (positions * inputs * double(channels) + 5 * positions * inputs + (4 * positions + m * m * move) * double(channels));
 }
 
-int64_t units(const Item& item, const std::vector<Map>& maps) {
+int64_t units(const Item& item, const std::vector<Map>& maps, int64_t lanes) {
   const Map& to = maps[item.out];
-  const int64_t vectors = (item.channels + 15) / 16;
-  const int64_t blocks = item.in < 0 ? 1 : vectors == 1 ? 1 : vectors / 2;
-  return blocks * ((to.batch * to.height * to.width + kUnit - 1) / kUnit);
+  const int64_t blocks = item.in < 0 ? 1 : block_count((item.channels + lanes - 1) / lanes);
+  const int64_t things = item.winograd ? tile_count(item, to) : to.batch * to.height * to.width;
+  const int64_t group = item.winograd ? item.group : kUnit;
+  return blocks * ((things + group - 1) / group);
+}
+
+const ItemKernels* item_kernels() {
+#if defined(__x86_64__)
+  if (cpu_features().avx512f) return &kItems__avx512;
+  if (cpu_features().avx2) return &kItems__avx2;
+#endif
+  return nullptr;
 }
 
 int Program::add_map(const Map& map) {
@@ -80,37 +99,55 @@ int Program::add_map(const Map& map) {
   return int(maps_.size()) - 1;
 }
 
-void Program::run_level(int64_t level, float* const* buffers, int thread, int threads) const {
-  const std::vector<Item>& items = levels_[level];
-  double total = 0.0;
-  for (const Item& item : items) total += item.cost(maps_);
-  // This thread's share of the level's cost, as a range; every item takes the units that fall into it.
-  const double from = total * thread / threads, to = total * (thread + 1) / threads;
-  double start = 0.0;
-  for (const Item& item : items) {
-    const double cost = item.cost(maps_);
-    const int64_t count = units(item, maps_);
-    const auto unit_at = [&](double where) {
-      return std::clamp(int64_t((where - start) / cost * double(count) + 0.5), int64_t(0), count);
-    };
-    const int64_t begin = thread == 0 ? 0 : unit_at(from);
-    const int64_t end = thread == threads - 1 ? count : unit_at(to);
+// Every item is dealt out evenly, so that all threads read weights at once: one core alone cannot use the memory's
+// bandwidth. Units left over go to the threads that have the least to do.
+const Schedule& Program::schedule(int threads) const {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  const auto [found, is_new] = schedules_.try_emplace(threads);
+  if (!is_new) return found->second;
+  for (const std::vector<Item>& items : levels_) {
+    std::vector<double> load(threads, 0.0);
+    std::vector<std::vector<int64_t>>& level = found->second.begins.emplace_back();
+    for (const Item& item : items) {
+      const int64_t count = units(item, maps_, kernels_->lanes);
+      const double cost = item.cost(maps_) / double(count);
+      std::vector<int64_t> own(threads, count / threads);
+      for (int64_t left = count % threads; left > 0; --left) {
+        const auto idle = std::min_element(load.begin(), load.end());
+        own[idle - load.begin()] += 1;
+        *idle += cost;
+      }
+      for (int t = 0; t < threads; ++t) load[t] += cost * double(count / threads);
+      std::vector<int64_t>& begins = level.emplace_back(1, 0);
+      for (const int64_t part : own) begins.push_back(begins.back() + part);
+    }
+  }
+  return found->second;
+}
+
+void Program::run_level(int64_t level, const Schedule& schedule, float* const* buffers, int thread) const {
+  for (size_t i = 0; i < levels_[level].size(); ++i) {
+    const Item& item = levels_[level][i];
+    const int64_t begin = schedule.begins[level][i][thread], end = schedule.begins[level][i][thread + 1];
     if (begin == 0 && end > 0) clear_border(item, maps_[item.out], buffers[maps_[item.out].buffer]);
-    if (begin < end) run_item__avx512(item, maps_, buffers, begin, end);
-    start += cost;
+    if (begin < end) kernels_->run(item, maps_, buffers, begin, end);
   }
 }
 
 void Program::run(float* const* buffers, int64_t begin, int64_t end) const {
 #ifdef _OPENMP
   if (omp_get_max_threads() > 1 && !omp_in_parallel()) {
+    const Schedule* shared = nullptr;
     Barrier* barrier = nullptr;
 #pragma omp parallel
     {
 #pragma omp single
-      barrier = new Barrier(omp_get_num_threads());
+      {
+        shared = &schedule(omp_get_num_threads());
+        barrier = new Barrier(omp_get_num_threads());
+      }
       for (int64_t level = begin; level < end; ++level) {
-        run_level(level, buffers, omp_get_thread_num(), omp_get_num_threads());
+        run_level(level, *shared, buffers, omp_get_thread_num());
         barrier->wait();
       }
     }
@@ -118,7 +155,8 @@ void Program::run(float* const* buffers, int64_t begin, int64_t end) const {
     return;
   }
 #endif
-  for (int64_t level = begin; level < end; ++level) run_level(level, buffers, 0, 1);
+  const Schedule& alone = schedule(1);
+  for (int64_t level = begin; level < end; ++level) run_level(level, alone, buffers, 0);
 }
 
 }  // namespace hrnet_fast

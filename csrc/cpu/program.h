@@ -5,6 +5,8 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
+#include <mutex>
 #include <vector>
 
 #include "resize_sum.h"  // kMaxTerms
@@ -36,13 +38,15 @@ struct Item {
   int64_t channel;    // first channel of `out` that is written
   int64_t channels;   // how many
   int in = -1;
-  const float* weights = nullptr;  // [blocks][taps][in channels][16 * vectors of the block], see block_vectors
+  const float* weights = nullptr;  // [blocks][taps][in channels][lanes * vectors of the block], see block_vectors
   const float* bias = nullptr;     // padded with zeros to whole vectors
   int64_t stride_h = 1, stride_w = 1;
   std::vector<int64_t> taps;  // offsets in floats from the input pixel at (y * stride_h - 1, x * stride_w - 1)
   std::vector<Summand> summands;
   Relu relu = Relu::none;
   bool clears_border = true;  // the first writer of a map also zeroes its border
+  int winograd = 0;           // m of F(m x m, 3x3), 2 or 4; 0 for a direct convolution
+  int64_t group = 0;          // tiles of m x m that are transformed together
 
   double cost(const std::vector<Map>& maps) const;  // in multiply-adds, roughly
 };
@@ -53,11 +57,25 @@ inline int64_t block_vectors(int64_t vectors, int64_t first) {
   return left == 3 || left == 1 ? left : 2;
 }
 
-// Computes units [begin, end) of an item. A unit is kUnit pixels of one block of output channels.
+inline int64_t block_count(int64_t vectors) { return vectors == 1 ? 1 : vectors / 2; }
+
+// The kernels for one instruction set: floats in a vector, and the computation of units [begin, end) of an item. A unit of
+// a sum is kUnit pixels, of a direct convolution also one block of output channels; of Winograd's, a group of tiles by a
+// block.
 constexpr int64_t kUnit = 24;
-int64_t units(const Item& item, const std::vector<Map>& maps);
-using ItemKernel = void (*)(const Item&, const std::vector<Map>&, float* const* buffers, int64_t begin, int64_t end);
-void run_item__avx512(const Item&, const std::vector<Map>&, float* const* buffers, int64_t begin, int64_t end);
+struct ItemKernels {
+  int lanes;
+  void (*run)(const Item&, const std::vector<Map>&, float* const* buffers, int64_t begin, int64_t end);
+};
+extern const ItemKernels kItems__avx512, kItems__avx2;
+const ItemKernels* item_kernels();  // of the widest instruction set here, or null
+
+int64_t units(const Item& item, const std::vector<Map>& maps, int64_t lanes);
+
+// Which units of each item of each level a number of threads take: thread t those from begins[t] to begins[t + 1].
+struct Schedule {
+  std::vector<std::vector<std::vector<int64_t>>> begins;  // [level][item][thread], one more than there are threads
+};
 
 class Program {
  public:
@@ -70,14 +88,18 @@ class Program {
   const std::vector<Map>& maps() const { return maps_; }
 
   // Plays levels [begin, end) on as many threads as OpenMP gives, all in one parallel region. Results do not depend on
-  // their number.
+  // their number. Nothing may be added after the first run.
   void run(float* const* buffers, int64_t begin, int64_t end) const;
 
  private:
-  void run_level(int64_t level, float* const* buffers, int thread, int threads) const;
+  const Schedule& schedule(int threads) const;
+  void run_level(int64_t level, const Schedule& schedule, float* const* buffers, int thread) const;
 
+  const ItemKernels* kernels_ = item_kernels();
   std::vector<Map> maps_;
   std::vector<std::vector<Item>> levels_;
+  mutable std::mutex mutex_;
+  mutable std::map<int, Schedule> schedules_;  // by number of threads
 };
 
 }  // namespace hrnet_fast

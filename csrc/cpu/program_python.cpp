@@ -67,7 +67,8 @@ void add_sum(Program& program, int out, int64_t channel, int64_t channels, const
 
 void add_conv(Program& program, int out, int in, uintptr_t weights, uintptr_t bias, std::pair<int64_t, int64_t> kernel,
               std::pair<int64_t, int64_t> stride, std::pair<int64_t, int64_t> padding,
-              std::pair<int64_t, int64_t> dilation, const std::vector<SummandSpec>& specs, const std::string& relu) {
+              std::pair<int64_t, int64_t> dilation, const std::vector<SummandSpec>& specs, const std::string& relu, int winograd,
+              int64_t group) {
   const Map &to = map_at(program, out), &from = map_at(program, in);
   const auto fits = [](int64_t size, int64_t result, int64_t k, int64_t s, int64_t p, int64_t d) {
     return p <= 1 && (size + 2 * p - d * (k - 1) - 1) / s + 1 == result;
@@ -84,6 +85,11 @@ void add_conv(Program& program, int out, int in, uintptr_t weights, uintptr_t bi
     for (int64_t x = 0; x < kernel.second; ++x)
       item.taps.push_back((1 - padding.first + y * dilation.first) * from.row() +
                           (1 - padding.second + x * dilation.second) * from.channels);
+  const std::pair<int64_t, int64_t> one{1, 1}, three{3, 3};
+  require(winograd == 0 || ((winograd == 2 || winograd == 4) && group > 0 && kernel == three && stride == one &&
+                            padding == one && dilation == one),
+          "Winograd's kernels are F(2x2) and F(4x4), for a 3x3 convolution of stride, padding and dilation 1");
+  item.winograd = winograd, item.group = group;
   item.summands = summands(program, to, to.channels, specs);
   item.relu = relu_of(relu);
   program.add_item(std::move(item));
@@ -99,10 +105,10 @@ void run(const Program& program, const std::vector<uintptr_t>& buffers, int64_t 
 }  // namespace
 
 void bind_program(py::module_& m) {
-  m.def(
-      "cpu_program_isa",
-      [] { return cpu_features().avx512f && std::string(cpu_isa()) == "avx512" ? "avx512" : ""; },
-      "The instruction set that CpuProgram uses on this machine; empty where it has none.");
+  m.def("cpu_program_isa", [] { return item_kernels() == nullptr ? "" : cpu_isa(); },
+        "The instruction set that CpuProgram uses on this machine; empty where it has none.");
+  m.def("cpu_program_lanes", [] { return item_kernels() == nullptr ? 0 : item_kernels()->lanes; },
+        "Floats in one of its vectors: output channels are packed in blocks of two.");
   py::class_<Program>(m, "CpuProgram", "Levels of items over float32 maps; hrnet_fast/engine/executors/native.py builds it.")
       .def(py::init<>())
       .def("add_map",

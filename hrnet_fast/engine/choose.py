@@ -20,9 +20,11 @@ EXECUTORS = ("auto", "native", "onednn", "triton", "cudnn", "reference")
 Executor = NativeExecutor | OneDnnExecutor | TritonExecutor | CudnnExecutor | MeasuredExecutor | ReferenceExecutor
 
 
-def make_executor(name: str, tensors: Mapping[str, Tensor], dtype: torch.dtype, device: torch.device) -> Executor:
+def make_executor(
+    name: str, tensors: Mapping[str, Tensor], dtype: torch.dtype, device: torch.device, exact: bool = False
+) -> Executor:
     """The executor asked for. "auto": on a GPU the fastest as measured; on a CPU native kernels, else oneDNN; where
-    none of these can play, plain torch operations.
+    none of these can play, plain torch operations. exact: no algorithm that errs more than a direct convolution.
 
     Raises ValueError for an unknown name, RuntimeError with the reason where the one asked for cannot play here.
     """
@@ -36,7 +38,7 @@ def make_executor(name: str, tensors: Mapping[str, Tensor], dtype: torch.dtype, 
         return made(tensors, dtype, device)
     if name == "auto" and device.type == "cuda":
         return _measured(tensors, dtype, device)
-    return _on_cpu(name, tensors, dtype, device)
+    return _on_cpu(name, tensors, dtype, device, exact)
 
 
 def _measured(tensors: Mapping[str, Tensor], dtype: torch.dtype, device: torch.device) -> Executor:
@@ -52,7 +54,9 @@ def _measured(tensors: Mapping[str, Tensor], dtype: torch.dtype, device: torch.d
     return MeasuredExecutor(tensors, dtype, device, candidates)
 
 
-def _on_cpu(name: str, tensors: Mapping[str, Tensor], dtype: torch.dtype, device: torch.device) -> Executor:
+def _on_cpu(
+    name: str, tensors: Mapping[str, Tensor], dtype: torch.dtype, device: torch.device, exact: bool
+) -> Executor:
     on_cpu = None if device.type == "cpu" else f"the CPU executors do not run on {device.type}"
     no_onednn = on_cpu or onednn.unsupported(dtype)
     if no_onednn:
@@ -67,7 +71,7 @@ def _on_cpu(name: str, tensors: Mapping[str, Tensor], dtype: torch.dtype, device
         _require(name, no_native)
     if name == "onednn" or no_native:
         return OneDnnExecutor(tensors, compute, f"{why}; {no_native or 'as asked'}")
-    return NativeExecutor(tensors, why)
+    return NativeExecutor(tensors, why, exact)
 
 
 def _require(name: str, refusal: str | None) -> None:

@@ -41,7 +41,7 @@ class OptimizedModule(nn.Module):
     (`hrnet_fast/engine/op.py`).
     """
 
-    def __init__(self, original: nn.Module, dtype: torch.dtype | None, executor: str):
+    def __init__(self, original: nn.Module, dtype: torch.dtype | None, executor: str, exact: bool = False):
         super().__init__()
         original = unwrap(original)
         object.__setattr__(self, "original", original)
@@ -49,7 +49,7 @@ class OptimizedModule(nn.Module):
         for shared in ("_parameters", "_buffers", "_modules"):
             object.__setattr__(self, shared, getattr(original, shared))
         self.training = original.training
-        self.requested_dtype, self.requested_executor = dtype, executor
+        self.requested_dtype, self.requested_executor, self.exact = dtype, executor, exact
         self._prepare()
         self._token = op.register(self)
 
@@ -66,7 +66,7 @@ class OptimizedModule(nn.Module):
         sample = next((t for t in self._tensors if t.is_floating_point()), torch.empty(0))
         self.dtype = self.requested_dtype or sample.dtype
         self.device = sample.device
-        self.executor = make_executor(self.requested_executor, tensors, self.dtype, self.device)
+        self.executor = make_executor(self.requested_executor, tensors, self.dtype, self.device, self.exact)
 
     def refresh(self) -> None:
         """Fold and pack the weights anew, after they were changed in place."""
@@ -183,10 +183,11 @@ class OptimizedModule(nn.Module):
 
     def __getstate__(self) -> dict:
         """Only what rebuilds the module: locks, plans and packed weights are made anew by the reader."""
-        return {"original": self.original, "dtype": self.requested_dtype, "executor": self.requested_executor}
+        asked = {"dtype": self.requested_dtype, "executor": self.requested_executor, "exact": self.exact}
+        return {"original": self.original, **asked}
 
     def __setstate__(self, state: dict) -> None:
-        self.__init__(state["original"], state["dtype"], state["executor"])
+        self.__init__(**state)
 
     def extra_repr(self) -> str:
         return f"optimized {type(self.original).__name__}, dtype={self.dtype}, executor={self.executor.name}"

@@ -147,10 +147,16 @@ def test_without_the_extension_onednn_plays_and_says_why(monkeypatch):
         (lambda p: p.add_sum(0, 0, 4, [(1, "cubic", False)], "none"), "needs mode 'nearest' or 'bilinear'"),
         (lambda p: p.add_sum(0, 0, 4, [(0, "", False)] * 9, "none"), "at most 8 summands"),
         (lambda p: p.add_sum(0, 0, 4, [(0, "", False)], "always"), "relu must be"),
-        (lambda p: p.add_conv(0, 1, 0, 0, (3, 3), (1, 1), (1, 1), (1, 1), [], "none"), "the result's size is not"),
-        (lambda p: p.add_conv(0, 0, 0, 0, (5, 5), (1, 1), (2, 2), (1, 1), [], "none"), "pads by more than one"),
+        (
+            lambda p: p.add_conv(0, 1, 0, 0, (3, 3), (1, 1), (1, 1), (1, 1), [], "none", 0, 0),
+            "the result's size is not",
+        ),
+        (lambda p: p.add_conv(0, 0, 0, 0, (5, 5), (1, 1), (2, 2), (1, 1), [], "none", 0, 0), "pads by more than one"),
+        (lambda p: p.add_conv(0, 0, 0, 0, (3, 3), (1, 1), (1, 1), (1, 1), [], "none", 3, 24), "F\\(2x2\\) and F"),
+        (lambda p: p.add_conv(1, 0, 0, 0, (3, 3), (2, 2), (1, 1), (1, 1), [], "none", 2, 24), "F\\(2x2\\) and F"),
+        (lambda p: p.add_conv(0, 0, 0, 0, (3, 3), (1, 1), (1, 1), (1, 1), [], "none", 4, 0), "F\\(2x2\\) and F"),
     ],
-    ids=["map", "channels", "mode", "summands", "relu", "size", "padding"],
+    ids=["map", "channels", "mode", "summands", "relu", "size", "padding", "F(3x3)", "stride", "group"],
 )
 def test_a_program_refuses_what_it_cannot_play(call, sentence):
     program = kernels.extension().module.CpuProgram()

@@ -26,6 +26,13 @@ struct Vec<float> {
   MEMBER static Vec load(const f16_t* s) {
     return {_mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(s)))};
   }
+  // The first `count` lanes alone; others are 0 when read, and left when written. At most kWidth, or more for all.
+  MEMBER static Vec load(const float* s, int64_t count) { return {_mm256_maskload_ps(s, first(count))}; }
+  MEMBER void store(float* t, int64_t count) const { _mm256_maskstore_ps(t, first(count), v); }
+  MEMBER static __m256i first(int64_t count) {
+    const __m256i lane = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
+    return _mm256_cmpgt_epi32(_mm256_set1_epi32(count >= kWidth ? kWidth : int(count)), lane);
+  }
   MEMBER void store(float* t) const { _mm256_storeu_ps(t, v); }
   MEMBER void store(bf16_t* t) const {
     const __m256i bits = _mm256_castps_si256(v);

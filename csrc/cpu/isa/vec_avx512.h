@@ -26,6 +26,10 @@ struct Vec<float> {
   MEMBER static Vec load(const f16_t* s) {
     return {_mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(s)))};
   }
+  // The first `count` lanes alone; others are 0 when read, and left when written. At most kWidth, or more for all.
+  MEMBER static Vec load(const float* s, int64_t count) { return {_mm512_maskz_loadu_ps(first(count), s)}; }
+  MEMBER void store(float* t, int64_t count) const { _mm512_mask_storeu_ps(t, first(count), v); }
+  MEMBER static __mmask16 first(int64_t count) { return count >= kWidth ? __mmask16(0xffff) : __mmask16((1u << count) - 1u); }
   MEMBER void store(float* t) const { _mm512_storeu_ps(t, v); }
   MEMBER void store(bf16_t* t) const {
     const __m512i bits = _mm512_castps_si512(v);

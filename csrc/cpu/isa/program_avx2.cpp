@@ -1,0 +1,10 @@
+#if defined(__x86_64__)
+#include "cpu/isa/vec_avx2.h"  // first: it says which instruction set the items are written for
+#include "cpu/items/run.h"
+
+namespace hrnet_fast {
+
+const ItemKernels kItems__avx2 = {kLanes, run_item};
+
+}  // namespace hrnet_fast
+#endif

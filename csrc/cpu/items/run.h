@@ -1,0 +1,32 @@
+// Which kernel computes an item: include after cpu/isa/vec_<isa>.h, in one file for each instruction set.
+#pragma once
+
+#include "cpu/items/direct.h"
+#include "cpu/items/winograd.h"
+
+namespace hrnet_fast {
+namespace {
+
+HRNET_FAST_ISA void add_up(const Work& work, int64_t begin, int64_t end) {
+  const int64_t pixels = work.to.batch * work.to.height * work.to.width;
+  Pixel p = work.pixel(begin * kUnit);
+  for (int64_t i = begin * kUnit; i < std::min(pixels, end * kUnit); ++i, work.advance(p))
+    finish(work, nullptr, (work.item.channels + kLanes - 1) / kLanes, p, 0);
+}
+
+HRNET_FAST_ISA void run_item(const Item& item, const std::vector<Map>& maps, float* const* buffers, int64_t begin,
+                             int64_t end) {
+  const Work work{item, maps, buffers, maps[item.out], maps[item.in < 0 ? item.out : item.in]};
+  if (item.in < 0) {
+    add_up(work, begin, end);
+  } else if (item.winograd == 4) {
+    convolve_winograd<4>(work, begin, end);
+  } else if (item.winograd == 2) {
+    convolve_winograd<2>(work, begin, end);
+  } else {
+    convolve(work, begin, end);
+  }
+}
+
+}  // namespace
+}  // namespace hrnet_fast

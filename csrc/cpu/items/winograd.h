@@ -1,0 +1,232 @@
+// Convolution 3x3 of stride 1 by Winograd's minimal filtering, F(m x m, 3x3) (Lavin & Gray 2016, section 4): tiles of
+// m x m results come from (m + 2)^2 products of transformed patches and transformed weights.
+//
+// Toom-Cook points are 0, +-1 and infinity for m = 2; for m = 4 they are 0, +-5/8, +-3/2 and infinity, whose rounding errors
+// are the smallest of the sets tried (0, +-1, +-2 of the paper: half as much again for a whole HRNet).
+//
+// A unit is a group of tiles by a block of output channels. For a group, all patches are transformed once, into
+// [position][tile][channel]; then every block multiplies, position by position, and is transformed back.
+#pragma once
+
+#include <cstdlib>
+#include <memory>
+#include <new>
+
+#include "cpu/items/work.h"
+
+namespace hrnet_fast {
+namespace {
+
+// Room of one thread, kept from call to call.
+class Room {
+ public:
+  float* of(int64_t size) {
+    if (size > size_) {
+      std::free(data_);
+      data_ = static_cast<float*>(std::aligned_alloc(64, (size * sizeof(float) + 63) / 64 * 64));
+      if (data_ == nullptr) throw std::bad_alloc();
+      size_ = size;
+    }
+    return data_;
+  }
+  ~Room() { std::free(data_); }
+
+ private:
+  float* data_ = nullptr;
+  int64_t size_ = 0;
+};
+
+// v + x * k
+HRNET_FAST_ISA V plus(V v, V x, float k) { return v.plus(x, V::fill(k)); }
+HRNET_FAST_ISA V sum(V a, V b) { return {a.v + b.v}; }
+HRNET_FAST_ISA V difference(V a, V b) { return {a.v - b.v}; }
+
+// The transforms along one axis: B^T of a patch, A^T of the products (`transform_matrices` in hrnet_fast/engine/cpu/winograd.py has both,
+// and G of the weights).
+template <int M>
+struct Transform;
+
+template <>
+struct Transform<2> {
+  HRNET_FAST_ISA void patch(const V (&d)[4], V (&t)[4]) {
+    t[0] = difference(d[2], d[0]);
+    t[1] = sum(d[2], d[1]);
+    t[2] = difference(d[2], d[1]);
+    t[3] = difference(d[3], d[1]);
+  }
+  HRNET_FAST_ISA void result(const V (&p)[4], V (&y)[2]) {
+    y[0] = sum(sum(p[0], p[1]), p[2]);
+    y[1] = sum(difference(p[1], p[2]), p[3]);
+  }
+};
+
+template <>
+struct Transform<4> {
+  static constexpr float kA = 0.625f, kB = 1.5f, kA2 = kA * kA, kB2 = kB * kB;
+  HRNET_FAST_ISA void patch(const V (&d)[6], V (&t)[6]) {
+    const V even_a = plus(d[4], d[2], -kB2), odd_a = plus(d[3], d[1], -kB2);
+    const V even_b = plus(d[4], d[2], -kA2), odd_b = plus(d[3], d[1], -kA2);
+    t[0] = plus(plus(d[4], d[2], -(kA2 + kB2)), d[0], kA2 * kB2);
+    t[1] = plus(even_a, odd_a, kA);
+    t[2] = plus(even_a, odd_a, -kA);
+    t[3] = plus(even_b, odd_b, kB);
+    t[4] = plus(even_b, odd_b, -kB);
+    t[5] = plus(plus(d[5], d[3], -(kA2 + kB2)), d[1], kA2 * kB2);
+  }
+  HRNET_FAST_ISA void result(const V (&p)[6], V (&y)[4]) {
+    const V even_a = sum(p[1], p[2]), odd_a = difference(p[1], p[2]);
+    const V even_b = sum(p[3], p[4]), odd_b = difference(p[3], p[4]);
+    y[0] = sum(sum(even_a, even_b), p[0]);
+    y[1] = plus({odd_a.v * kA}, odd_b, kB);
+    y[2] = plus({even_a.v * kA2}, even_b, kB2);
+    y[3] = plus(plus(p[5], odd_a, kA * kA2), odd_b, kB * kB2);
+  }
+};
+
+// The tiles of a map: `down` x `across` an image.
+struct Tiling {
+  int64_t m, down, across, images;
+  Tiling(const Map& map, int64_t m) : m(m), down((map.height + m - 1) / m), across((map.width + m - 1) / m), images(map.batch) {}
+  int64_t count() const { return images * down * across; }
+  Pixel corner(int64_t tile) const {  // its first pixel; `out` is left to who needs it
+    const int64_t n = tile / (down * across), rest = tile % (down * across);
+    return {n, rest / across * m, rest % across * m, 0};
+  }
+};
+
+// B^T d B of the patches of tiles [first, first + count), into room[position][tile][padded channels].
+template <int M>
+HRNET_FAST_ISA void transform_patches(const Work& work, const Tiling& tiling, int64_t first, int64_t count, float* room) {
+  constexpr int N = M + 2;
+  const Map& from = work.from;
+  const int64_t padded = (from.channels + kLanes - 1) / kLanes * kLanes, row = from.row();
+  for (int64_t t = 0; t < count; ++t) {
+    const Pixel p = tiling.corner(first + t);
+    const float* patch = work.data(from) + p.n * from.image() + p.y * row + p.x * from.channels;
+    const int rows = int(std::min<int64_t>(N, from.height + 2 - p.y)), columns = int(std::min<int64_t>(N, from.width + 2 - p.x));
+    for (int64_t c = 0; c < from.channels; c += kLanes) {
+      const int64_t lanes = from.channels - c;
+      V half[N][N];  // [column][row]
+      for (int x = 0; x < N; ++x) {
+        V d[N];
+#pragma GCC unroll 6
+        for (int y = 0; y < N; ++y)  // beyond the border there is nothing, which counts as 0
+          d[y] = y < rows && x < columns ? V::load(patch + y * row + x * from.channels + c, lanes) : V::fill(0.0f);
+        Transform<M>::patch(d, half[x]);
+      }
+      for (int y = 0; y < N; ++y) {
+        V d[N], r[N];
+#pragma GCC unroll 6
+        for (int x = 0; x < N; ++x) d[x] = half[x][y];
+        Transform<M>::patch(d, r);
+#pragma GCC unroll 6
+        for (int x = 0; x < N; ++x) r[x].store(room + ((y * N + x) * count + t) * padded + c);
+      }
+    }
+  }
+}
+
+// The products of up to P tiles at one position: products[tile][W vectors] from patches[tile][padded channels].
+template <int P, int W>
+HRNET_FAST_ISA void multiply_tiles(const float* patches, int64_t padded, int count, int64_t channels, const float* weights,
+                                   float* products) {
+  const float* x[P];
+  for (int p = 0; p < P; ++p) x[p] = patches + std::min(p, count - 1) * padded;
+  V sums[P][W];
+  for (int p = 0; p < P; ++p)
+    for (int v = 0; v < W; ++v) sums[p][v] = V::fill(0.0f);
+  multiply<P, W>(sums, x, channels, weights);
+  for (int p = 0; p < count; ++p)
+    for (int v = 0; v < W; ++v) sums[p][v].store(products + (p * W + v) * kLanes);
+}
+
+// The products of one block at every position: products[position][tile][W vectors].
+template <int N, int W>
+HRNET_FAST_ISA void multiply_block(const float* patches, int64_t count, int64_t channels, const float* weights,
+                                   float* products) {
+  constexpr int kWide = tile_pixels(W);
+  const int64_t padded = (channels + kLanes - 1) / kLanes * kLanes;
+  for (int position = 0; position < N * N; ++position, weights += channels * W * kLanes) {
+    for (int64_t left = count; left > 0; left -= kWide) {
+      const int now = int(std::min<int64_t>(kWide, left));
+      if (now > kWide / 2) {
+        multiply_tiles<kWide, W>(patches, padded, now, channels, weights, products);
+      } else if (now > kWide / 3) {
+        multiply_tiles<kWide / 2, W>(patches, padded, now, channels, weights, products);
+      } else {
+        multiply_tiles<kWide / 3, W>(patches, padded, now, channels, weights, products);
+      }
+      patches += now * padded, products += now * W * kLanes;
+    }
+  }
+}
+
+// A^T p A of the products of one tile, and the epilogue of its pixels.
+template <int M, int W>
+HRNET_FAST_ISA void transform_results(const Work& work, const Tiling& tiling, int64_t first, int64_t count, const float* products, int64_t c) {
+  constexpr int N = M + 2;
+  const int64_t step = count * W * kLanes;
+  for (int64_t t = 0; t < count; ++t) {
+    V results[M][M][W];
+    for (int v = 0; v < W; ++v) {
+      const float* source = products + (t * W + v) * kLanes;
+      V half[N][M];  // [column][row]
+      for (int x = 0; x < N; ++x) {
+        V p[N];
+#pragma GCC unroll 6
+        for (int y = 0; y < N; ++y) p[y] = V::load(source + (y * N + x) * step);
+        Transform<M>::result(p, half[x]);
+      }
+      for (int y = 0; y < M; ++y) {
+        V p[N], r[M];
+#pragma GCC unroll 6
+        for (int x = 0; x < N; ++x) p[x] = half[x][y];
+        Transform<M>::result(p, r);
+#pragma GCC unroll 4
+        for (int x = 0; x < M; ++x) results[y][x][v] = r[x];
+      }
+    }
+    Pixel p = tiling.corner(first + t);
+    const int64_t rows = std::min<int64_t>(M, work.to.height - p.y), columns = std::min<int64_t>(M, work.to.width - p.x);
+    for (int64_t y = 0; y < rows; ++y)
+      for (int64_t x = 0; x < columns; ++x)
+        finish(work, results[y][x], W, {p.n, p.y + y, p.x + x, work.place(p.n, p.y + y, p.x + x)}, c);
+  }
+}
+
+template <int M>
+HRNET_FAST_ISA void convolve_winograd(const Work& work, int64_t begin, int64_t end) {
+  constexpr int64_t kPositions = (M + 2) * (M + 2);
+  const Item& item = work.item;
+  const Tiling tiling(work.to, M);
+  const int64_t tiles = tiling.count(), channels = work.from.channels, vectors = (item.channels + kLanes - 1) / kLanes;
+  const int64_t padded = (channels + kLanes - 1) / kLanes * kLanes, blocks = block_count(vectors);
+  static thread_local Room rooms[2];
+  for (int64_t unit = begin; unit < end;) {
+    const int64_t first = unit / blocks * item.group, count = std::min(item.group, tiles - first);
+    float* patches = rooms[0].of(kPositions * count * padded);
+    float* products = rooms[1].of(kPositions * count * 3 * kLanes);
+    transform_patches<M>(work, tiling, first, count, patches);
+    const int64_t stop = std::min(end, (unit / blocks + 1) * blocks);
+    for (; unit < stop; ++unit) {
+      const int64_t b = unit % blocks, c = 2 * kLanes * b;
+      const float* weights = item.weights + kPositions * channels * c;
+      switch (block_vectors(vectors, 2 * b)) {
+        case 1:
+          multiply_block<M + 2, 1>(patches, count, channels, weights, products);
+          transform_results<M, 1>(work, tiling, first, count, products, c);
+          break;
+        case 2:
+          multiply_block<M + 2, 2>(patches, count, channels, weights, products);
+          transform_results<M, 2>(work, tiling, first, count, products, c);
+          break;
+        default:
+          multiply_block<M + 2, 3>(patches, count, channels, weights, products);
+          transform_results<M, 3>(work, tiling, first, count, products, c);
+      }
+    }
+  }
+}
+
+}  // namespace
+}  // namespace hrnet_fast

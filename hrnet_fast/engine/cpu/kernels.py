@@ -1,0 +1,66 @@
+"""Which kernel computes each convolution: direct, or one of Winograd's, from a model of the CPU."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ...plan.graph import Convolution
+
+# Floats that a core takes in while it does one vector multiply-add, from the caches that cores share; found by timing.
+STREAM = 2.0
+CACHED = 1 << 18  # floats of weights that stay in a core's second-level cache
+DEEP = 32  # convolutions
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """m: of Winograd's F(m x m, 3x3), 2 or 4; 0 for a direct convolution. group: tiles transformed together."""
+
+    m: int = 0
+    group: int = 0
+
+    def __str__(self) -> str:
+        return f"Winograd F({self.m}x{self.m})" if self.m else "direct"
+
+
+DIRECT = Kernel()
+
+
+def allowed(convolutions: int, exact: bool) -> tuple[int, ...]:
+    """The m of F(m x m, 3x3) that keep a plan of so many convolutions within twice torch's own error.
+
+    A convolution by F(2x2) errs less than torch's; one by F(4x4) two to three times as much, which a network's other
+    layers outweigh, but a single layer would not.
+    """
+    return () if exact else (2, 4) if convolutions >= DEEP else (2,)
+
+
+def choose(
+    conv: Convolution, inputs: int, out: tuple[int, int, int, int], lanes: int, sizes: tuple[int, ...]
+) -> Kernel:
+    """The kernel that ends first by the model.
+
+    inputs: channels read; out: (N, C, H, W) written; sizes: what `allowed` allows.
+    """
+    if (conv.kernel, conv.stride, conv.padding, conv.dilation) != ((3, 3), (1, 1), (1, 1), (1, 1)):
+        return DIRECT
+    kernels = (DIRECT, *(Kernel(m, group(m, inputs, out[1])) for m in sizes))
+    return min(kernels, key=lambda kernel: work(kernel, inputs, out, lanes))
+
+
+def group(m: int, inputs: int, outputs: int) -> int:
+    """Tiles transformed together: few, but enough of them for each reading of weights that no core's cache holds."""
+    return 12 if (m + 2) ** 2 * inputs * outputs <= CACHED else 48
+
+
+def work(kernel: Kernel, inputs: int, out: tuple[int, int, int, int], lanes: int) -> float:
+    """Vector multiply-adds that a 3x3 convolution takes, or the time of as many."""
+    n, outputs, height, width = out
+    vectors, m = -(-outputs // lanes), kernel.m
+    if m == 0:
+        positions, tiles, transforms = 9, n * height * width, 0.0
+    else:
+        positions, tiles = (m + 2) ** 2, n * -(-height // m) * -(-width // m)
+        transforms = tiles * positions * (8.0 * -(-inputs // lanes) + 8.0 * vectors)
+    weights = positions * inputs * vectors
+    return transforms + max(weights * tiles, weights * lanes / STREAM)

@@ -1,0 +1,151 @@
+"""A plan compiled for the C++ class CpuProgram: maps, items, buffers."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from math import prod
+
+import torch
+from torch import Tensor
+
+from hrnet_fast import kernels
+
+from ...plan import Concat, Conv, Function, Item, Plan, Sum, Term
+from ...plan.buffers import GRANULE, place
+from ..executors.reference import Watch, call
+from .kernels import Kernel
+
+
+def bordered(shape: Sequence[int]) -> int:
+    """Floats that a value takes: a map has a border of one pixel on each side."""
+    n, c, h, w = shape if len(shape) == 4 else (1, prod(shape), 1, 1)
+    count = n * (h + 2) * (w + 2) * c if len(shape) == 4 else c
+    return -(-count // GRANULE) * GRANULE
+
+
+@dataclass
+class _Buffers:
+    """The memory of one call: buffer 0 is the arena, the others hold the inputs. views: every value, as NCHW."""
+
+    tensors: list[Tensor]
+    views: dict[int, Tensor]
+
+
+class CpuProgram:
+    """Built once from a plan, run many times, by several callers at once.
+
+    kernel_of: the kernel of a convolution. weights_of: its packed weights and bias for that kernel.
+    """
+
+    def __init__(
+        self, plan: Plan, kernel_of: Callable[[Conv], Kernel],
+        weights_of: Callable[[Conv, Kernel], tuple[Tensor, Tensor]], tensors: Mapping[str, Tensor], watch: Watch | None,
+    ):  # fmt: skip
+        self.plan, self.watch = plan, watch
+        shapes = [value.shape for value in plan.values]
+        self.values, self.arena = place(shapes, plan.levels, plan.inputs, plan.outputs, size_of=bordered)
+        self.params = {key: tensor.detach().float() for key, tensor in tensors.items()} if self._calls() else {}
+        self.native = kernels.extension().module.CpuProgram()
+        self.keep: list[Tensor] = []  # the program reads packed weights by address
+        self.maps: dict[int, int] = {}
+        for index, value in enumerate(plan.inputs):
+            self._add_map(value, index + 1, 0)
+        for item in plan.items():
+            if len(shapes[item.out]) == 4:
+                self._add_map(item.out, 0, self.values[item.out].offset)
+        for level in plan.levels:
+            self.native.add_level()
+            for item in level.items:
+                if isinstance(item, Conv):
+                    kernel = kernel_of(item)
+                    self._add_conv(item, kernel, *weights_of(item, kernel))
+                else:
+                    self._add_sums(item)
+        self.free: list[_Buffers] = []
+        self.lock = threading.Lock()
+
+    def _calls(self) -> bool:
+        return any(isinstance(item, Function) for item in self.plan.items())
+
+    def _add_map(self, value: int, buffer: int, offset: int) -> None:
+        n, c, h, w = self.plan.values[value].shape
+        self.maps[value] = self.native.add_map(buffer, offset, n, h, w, c)
+
+    def _add_conv(self, item: Conv, kernel: Kernel, packed: Tensor, bias: Tensor) -> None:
+        self.keep += [packed, bias]
+        conv = item.conv
+        self.native.add_conv(
+            self.maps[item.out], self.maps[item.sources[0].value], packed.data_ptr(), bias.data_ptr(), conv.kernel,
+            conv.stride, conv.padding, conv.dilation, self._terms(item.terms), item.relu, kernel.m, kernel.group,
+        )  # fmt: skip
+
+    def _add_sums(self, item: Item) -> None:
+        if isinstance(item, Sum):
+            channels = self.plan.values[item.out].shape[1]
+            relu = "last" if item.relu else "none"
+            self.native.add_sum(self.maps[item.out], 0, channels, self._terms(item.terms), relu)
+        elif isinstance(item, Concat):
+            channel = 0
+            for part in item.parts:
+                channels = self.plan.values[part.value].shape[1]
+                self.native.add_sum(self.maps[item.out], channel, channels, self._terms((part,)), "none")
+                channel += channels
+
+    def _terms(self, terms: Sequence[Term]) -> list[tuple[int, str, bool]]:
+        return [
+            (self.maps[t.value], t.resize.mode if t.resize else "", bool(t.resize and t.resize.align_corners))
+            for t in terms
+        ]
+
+    def _new_buffers(self) -> _Buffers:
+        tensors = [torch.empty(self.arena)]
+        tensors += [torch.zeros(bordered(self.plan.values[v].shape)) for v in self.plan.inputs]
+        views = {v: _view(tensors[i + 1], 0, self.plan.values[v].shape) for i, v in enumerate(self.plan.inputs)}
+        for item in self.plan.items():
+            views[item.out] = _view(tensors[0], self.values[item.out].offset, self.values[item.out].shape)
+        return _Buffers(tensors, views)
+
+    def run(self, inputs: Sequence[Tensor]) -> list[Tensor]:
+        with self.lock:
+            buffers = self.free.pop() if self.free else None
+        buffers = buffers or self._new_buffers()
+        for value, x in zip(self.plan.inputs, inputs):
+            buffers.views[value].copy_(x)
+        addresses = [tensor.data_ptr() for tensor in buffers.tensors]
+        begin = 0
+        for index, level in enumerate(self.plan.levels):
+            functions = [item for item in level.items if isinstance(item, Function)]
+            if functions or self.watch or index == len(self.plan.levels) - 1:
+                self.native.run(addresses, begin, index + 1)
+                begin = index + 1
+            for item in functions:
+                self._call(item, buffers)
+            if self.watch:
+                for item in level.items:
+                    self.watch(item, buffers.views[item.out])
+        results = [buffers.views[v].clone() for v in self.plan.outputs]
+        with self.lock:
+            self.free.append(buffers)
+        return results
+
+    def _call(self, item: Function, buffers: _Buffers) -> None:
+        reads = {v: _plain(buffers.views[v]) for v in item.reads}
+        result = call(item, reads, self.params.__getitem__)
+        place = self.values[item.out]
+        buffers.tensors[0][place.offset : place.offset + place.size].zero_()  # the border too
+        buffers.views[item.out].copy_(result)
+
+
+def _plain(view: Tensor) -> Tensor:
+    """Without the border, which no view of torch's can step over."""
+    return view.contiguous(memory_format=torch.channels_last) if view.dim() == 4 else view
+
+
+def _view(buffer: Tensor, offset: int, shape: tuple[int, ...]) -> Tensor:
+    if len(shape) != 4:
+        return buffer[offset : offset + prod(shape)].view(shape)
+    n, c, h, w = shape
+    inside = buffer[offset : offset + n * (h + 2) * (w + 2) * c].view(n, h + 2, w + 2, c)[:, 1:-1, 1:-1]
+    return inside.permute(0, 3, 1, 2)
