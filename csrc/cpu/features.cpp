@@ -1,6 +1,9 @@
 #include "cpu/features.h"
 
 #include <cstdint>
+#include <cstdlib>
+#include <stdexcept>
+#include <string>
 
 #if defined(__x86_64__)
 #include <cpuid.h>
@@ -43,8 +46,30 @@ const CpuFeatures& cpu_features() {
   return features;
 }
 
+CpuFeatures features_within(const CpuFeatures& features, const char* asked) {
+  const std::string isa = asked == nullptr ? "" : asked;
+  if (isa.empty()) return features;
+  const std::string name = "HRNET_FAST_CPU_ISA=" + isa;
+  if (isa != "avx512" && isa != "avx2" && isa != "portable")
+    throw std::runtime_error(name + " is not known: choose avx512, avx2 or portable, or leave it unset");
+  if ((isa == "avx512" && !features.avx512f) || (isa == "avx2" && !features.avx2))
+    throw std::runtime_error(name + " cannot be used: this CPU has no " +
+                             (isa == "avx2" ? "AVX2 with FMA and F16C" : "AVX-512 F, BW, DQ and VL") +
+                             "; choose a narrower one, or leave it unset");
+  CpuFeatures f = features;
+  f.amx_tile = f.amx_bf16 = f.amx_int8 = false;
+  if (isa != "avx512") f.avx512f = f.avx512_bf16 = f.avx512_fp16 = false;
+  if (isa == "portable") f.avx2 = false;
+  return f;
+}
+
+const CpuFeatures& allowed_features() {
+  static const CpuFeatures allowed = features_within(cpu_features(), std::getenv("HRNET_FAST_CPU_ISA"));
+  return allowed;
+}
+
 const char* cpu_isa() {
-  const CpuFeatures& f = cpu_features();
+  const CpuFeatures& f = allowed_features();
   return f.avx512f ? "avx512" : f.avx2 ? "avx2" : "portable";
 }
 

@@ -9,7 +9,14 @@ struct CpuFeatures {
 
 const CpuFeatures& cpu_features();
 
-// The widest instruction set that the kernels use here: avx512, avx2 or portable.
+// Those of `features` that kernels may use if the instruction set `asked` is (null or "" for all of them): a narrower one
+// rules out what wider ones have, avx512 the tiles of AMX too. Throws std::runtime_error if it is unknown or lacking.
+CpuFeatures features_within(const CpuFeatures& features, const char* asked);
+
+// The features that kernels may use here: those of the CPU within HRNET_FAST_CPU_ISA, which is read at the first call.
+const CpuFeatures& allowed_features();
+
+// The instruction set of the kernels here: the widest allowed of avx512, avx2 and portable.
 const char* cpu_isa();
 
 }  // namespace hrnet_fast

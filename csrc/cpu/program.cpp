@@ -86,10 +86,11 @@ int64_t units(const Item& item, const std::vector<Map>& maps, int64_t lanes) {
   return blocks * ((things + group - 1) / group);
 }
 
-const ItemKernels* item_kernels() {
+const ItemKernels* item_kernels(std::string_view isa) {
+  if (isa.empty()) isa = cpu_isa();
 #if defined(__x86_64__)
-  if (cpu_features().avx512f) return &kItems__avx512;
-  if (cpu_features().avx2) return &kItems__avx2;
+  if (isa == "avx512" && cpu_features().avx512f) return &kItems__avx512;
+  if (isa == "avx2" && cpu_features().avx2) return &kItems__avx2;
 #endif
   return nullptr;
 }

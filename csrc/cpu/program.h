@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <map>
 #include <mutex>
+#include <string_view>
 #include <vector>
 
 #include "resize_sum.h"  // kMaxTerms
@@ -64,11 +65,12 @@ inline int64_t block_count(int64_t vectors) { return vectors == 1 ? 1 : vectors 
 // block.
 constexpr int64_t kUnit = 24;
 struct ItemKernels {
+  const char* isa;
   int lanes;
   void (*run)(const Item&, const std::vector<Map>&, float* const* buffers, int64_t begin, int64_t end);
 };
 extern const ItemKernels kItems__avx512, kItems__avx2;
-const ItemKernels* item_kernels();  // of the widest instruction set here, or null
+const ItemKernels* item_kernels(std::string_view isa = "");  // of the instruction set, or null; "": as cpu_isa()
 
 int64_t units(const Item& item, const std::vector<Map>& maps, int64_t lanes);
 
@@ -79,6 +81,7 @@ struct Schedule {
 
 class Program {
  public:
+  explicit Program(const ItemKernels& kernels) : kernels_(&kernels) {}
   int add_map(const Map& map);
   void add_level() { levels_.emplace_back(); }
   void add_item(Item item) {
@@ -95,7 +98,7 @@ class Program {
   const Schedule& schedule(int threads) const;
   void run_level(int64_t level, const Schedule& schedule, float* const* buffers, int thread) const;
 
-  const ItemKernels* kernels_ = item_kernels();
+  const ItemKernels* kernels_;
   std::vector<Map> maps_;
   std::vector<std::vector<Item>> levels_;
   mutable std::mutex mutex_;

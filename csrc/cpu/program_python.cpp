@@ -2,6 +2,7 @@
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
 
+#include <memory>
 #include <stdexcept>
 #include <string>
 #include <tuple>
@@ -19,6 +20,20 @@ using SummandSpec = std::tuple<int, std::string, bool>;
 
 void require(bool good, const char* sentence) {
   if (!good) throw std::invalid_argument(std::string("CpuProgram: ") + sentence);
+}
+
+const ItemKernels& kernels_of(const std::string& isa) {
+  const ItemKernels* kernels = item_kernels(isa);
+  if (kernels == nullptr)
+    throw std::invalid_argument("CpuProgram: there are no kernels for isa='" + (isa.empty() ? cpu_isa() : isa) + "' here");
+  return *kernels;
+}
+
+std::vector<std::string> isas() {
+  std::vector<std::string> all;
+  for (const char* isa : {"avx512", "avx2"})
+    if (item_kernels(isa) != nullptr) all.push_back(isa);
+  return all;
 }
 
 const Map& map_at(const Program& program, int index) {
@@ -105,12 +120,14 @@ void run(const Program& program, const std::vector<uintptr_t>& buffers, int64_t 
 }  // namespace
 
 void bind_program(py::module_& m) {
-  m.def("cpu_program_isa", [] { return item_kernels() == nullptr ? "" : cpu_isa(); },
-        "The instruction set that CpuProgram uses on this machine; empty where it has none.");
-  m.def("cpu_program_lanes", [] { return item_kernels() == nullptr ? 0 : item_kernels()->lanes; },
+  m.def("cpu_program_isa", [] { return item_kernels() == nullptr ? "" : item_kernels()->isa; },
+        "The instruction set that CpuProgram uses unless told otherwise; empty where it has none.");
+  m.def("cpu_program_isas", &isas, "The instruction sets that CpuProgram can use on this CPU, the widest first.");
+  m.def("cpu_program_lanes", [](const std::string& isa) { return kernels_of(isa).lanes; }, py::arg("isa") = "",
         "Floats in one of its vectors: output channels are packed in blocks of two.");
   py::class_<Program>(m, "CpuProgram", "Levels of items over float32 maps; hrnet_fast/engine/executors/native.py builds it.")
-      .def(py::init<>())
+      .def(py::init([](const std::string& isa) { return std::make_unique<Program>(kernels_of(isa)); }),
+           py::arg("isa") = "")
       .def("add_map",
            [](Program& program, int buffer, int64_t offset, int64_t n, int64_t h, int64_t w, int64_t c) {
              return program.add_map({buffer, offset, n, h, w, c});
