@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cstring>
 #include <thread>
 
 #ifdef _OPENMP
@@ -14,52 +15,38 @@
 namespace hrnet_fast {
 namespace {
 
-// All threads of a team wait for each other; short waits spin, long ones let others run.
-class Barrier {
- public:
-  explicit Barrier(int threads) : threads_(threads) {}
-
-  void wait() {
-    const int64_t generation = generation_.load(std::memory_order_acquire);
-    if (arrived_.fetch_add(1, std::memory_order_acq_rel) + 1 == threads_) {
-      arrived_.store(0, std::memory_order_relaxed);
-      generation_.store(generation + 1, std::memory_order_release);
-      return;
-    }
-    for (int spins = 0; generation_.load(std::memory_order_acquire) == generation; ++spins) {
-      if (spins < 4096) {
-        pause();
-      } else {
-        std::this_thread::yield();
-      }
+// An item clears the border of its map in the unit that comes first, and the tail behind the map.
+void clear_border(const Item& item, const Map& map, void* buffer, const ItemKernels& kernels) {
+  if (!item.clears_border) return;
+  const auto clear = [&](int64_t at, int64_t count) {
+    std::memset(static_cast<char*>(buffer) + at * kernels.element_bytes, 0, count * kernels.element_bytes);
+  };
+  for (int64_t n = 0; n < map.batch; ++n) {
+    const int64_t image = map.offset + n * map.image();
+    clear(image, map.row());
+    clear(image + (map.height + 1) * map.row(), map.row());
+    for (int64_t y = 1; y <= map.height; ++y) {
+      clear(image + y * map.row(), map.channels);
+      clear(image + (y + 1) * map.row() - map.channels, map.channels);
     }
   }
+  clear(map.offset + map.batch * map.image(), kernels.tail);
+}
+
+// A thread's part in a run: what its registers need before and after.
+class Turn {
+ public:
+  explicit Turn(const ItemKernels& kernels) : kernels_(kernels) {
+    if (kernels_.enter) kernels_.enter();
+  }
+  ~Turn() {
+    if (kernels_.leave) kernels_.leave();
+  }
+  Turn(const Turn&) = delete;
 
  private:
-  static void pause() {
-#if defined(__x86_64__)
-    __builtin_ia32_pause();
-#endif
-  }
-
-  const int threads_;
-  std::atomic<int> arrived_{0};
-  std::atomic<int64_t> generation_{0};
+  const ItemKernels& kernels_;
 };
-
-// An item clears the border of its map in the unit that comes first.
-void clear_border(const Item& item, const Map& map, float* data) {
-  if (!item.clears_border) return;
-  for (int64_t n = 0; n < map.batch; ++n) {
-    float* image = data + map.offset + n * map.image();
-    std::fill_n(image, map.row(), 0.0f);
-    std::fill_n(image + (map.height + 1) * map.row(), map.row(), 0.0f);
-    for (int64_t y = 1; y <= map.height; ++y) {
-      std::fill_n(image + y * map.row(), map.channels, 0.0f);
-      std::fill_n(image + (y + 1) * map.row() - map.channels, map.channels, 0.0f);
-    }
-  }
-}
 
 int64_t tile_count(const Item& item, const Map& map) {
   const int64_t m = item.winograd;
@@ -104,13 +91,13 @@ int Program::add_map(const Map& map) {
 // bandwidth. Units left over go to the threads that have the least to do.
 const Schedule& Program::schedule(int threads) const {
   const std::lock_guard<std::mutex> lock(mutex_);
-  const auto [found, is_new] = schedules_.try_emplace(threads);
-  if (!is_new) return found->second;
+  if (const auto found = schedules_.find(threads); found != schedules_.end()) return found->second;
+  Schedule made;
   for (const std::vector<Item>& items : levels_) {
     std::vector<double> load(threads, 0.0);
-    std::vector<std::vector<int64_t>>& level = found->second.begins.emplace_back();
+    std::vector<std::vector<int64_t>>& level = made.begins.emplace_back();
     for (const Item& item : items) {
-      const int64_t count = units(item, maps_, kernels_->lanes);
+      const int64_t count = kernels_->units(item, maps_);
       const double cost = item.cost(maps_) / double(count);
       std::vector<int64_t> own(threads, count / threads);
       for (int64_t left = count % threads; left > 0; --left) {
@@ -123,41 +110,22 @@ const Schedule& Program::schedule(int threads) const {
       for (const int64_t part : own) begins.push_back(begins.back() + part);
     }
   }
-  return found->second;
+  return schedules_.emplace(threads, std::move(made)).first->second;
 }
 
-void Program::run_level(int64_t level, const Schedule& schedule, float* const* buffers, int thread) const {
+void Program::run_level(int64_t level, const Schedule& schedule, void* const* buffers, int thread) const {
   for (size_t i = 0; i < levels_[level].size(); ++i) {
     const Item& item = levels_[level][i];
     const int64_t begin = schedule.begins[level][i][thread], end = schedule.begins[level][i][thread + 1];
-    if (begin == 0 && end > 0) clear_border(item, maps_[item.out], buffers[maps_[item.out].buffer]);
+    if (begin == 0 && end > 0) clear_border(item, maps_[item.out], buffers[maps_[item.out].buffer], *kernels_);
     if (begin < end) kernels_->run(item, maps_, buffers, begin, end);
   }
 }
 
-void Program::run(float* const* buffers, int64_t begin, int64_t end) const {
-#ifdef _OPENMP
-  if (omp_get_max_threads() > 1 && !omp_in_parallel()) {
-    const Schedule* shared = nullptr;
-    Barrier* barrier = nullptr;
-#pragma omp parallel
-    {
-#pragma omp single
-      {
-        shared = &schedule(omp_get_num_threads());
-        barrier = new Barrier(omp_get_num_threads());
-      }
-      for (int64_t level = begin; level < end; ++level) {
-        run_level(level, *shared, buffers, omp_get_thread_num());
-        barrier->wait();
-      }
-    }
-    delete barrier;
-    return;
-  }
-#endif
-  const Schedule& alone = schedule(1);
-  for (int64_t level = begin; level < end; ++level) run_level(level, alone, buffers, 0);
+void Program::run(void* const* buffers, int64_t begin, int64_t end, int threads) const {
+  const int parts = team_size(threads);
+  const Schedule& shared = schedule(parts);
+  play_together(parts, begin, end, [&](int64_t level, int part) { run_level(level, shared, buffers, part); });
 }
 
 }  // namespace hrnet_fast

@@ -1,4 +1,4 @@
-// A plan for the CPU as flat data: levels of items over float32 maps. No torch header.
+// A plan for the CPU as flat data: levels of items over maps, all of one dtype. No torch header.
 //
 // A map lies channels-last with a border of one zero pixel on each side, so that a 3x3 convolution has no border cases:
 // [n, height + 2, width + 2, channels]. Maps live in buffers that the caller owns and passes at each run.
@@ -16,7 +16,7 @@ namespace hrnet_fast {
 
 struct Map {
   int buffer;
-  int64_t offset;  // of pixel (-1, -1) of image 0, in floats
+  int64_t offset;  // of pixel (-1, -1) of image 0, in elements
   int64_t batch, height, width, channels;
 
   int64_t row() const { return (width + 2) * channels; }
@@ -39,10 +39,12 @@ struct Item {
   int64_t channel;    // first channel of `out` that is written
   int64_t channels;   // how many
   int in = -1;
-  const float* weights = nullptr;  // [blocks][taps][in channels][lanes * vectors of the block], see block_vectors
+  const void* weights = nullptr;   // float [blocks][taps][in channels][lanes * vectors of the block], see block_vectors;
+                                   // of AMX as cpu/amx/convolve.h has them
   const float* bias = nullptr;     // padded with zeros to whole vectors
   int64_t stride_h = 1, stride_w = 1;
-  std::vector<int64_t> taps;  // offsets in floats from the input pixel at (y * stride_h - 1, x * stride_w - 1)
+  std::vector<int64_t> taps;  // offsets in elements from the input pixel at (y * stride_h - 1, x * stride_w - 1)
+  int64_t tap_length = 0;     // elements side by side that a tap covers: a pixel's, or those of a row of pixels
   std::vector<Summand> summands;
   Relu relu = Relu::none;
   bool clears_border = true;  // the first writer of a map also zeroes its border
@@ -66,13 +68,19 @@ inline int64_t block_count(int64_t vectors) { return vectors == 1 ? 1 : vectors 
 constexpr int64_t kUnit = 24;
 struct ItemKernels {
   const char* isa;
-  int lanes;
-  void (*run)(const Item&, const std::vector<Map>&, float* const* buffers, int64_t begin, int64_t end);
+  int lanes;  // output channels are packed in vectors of as many
+  void (*run)(const Item&, const std::vector<Map>&, void* const* buffers, int64_t begin, int64_t end);
+  int64_t (*units)(const Item&, const std::vector<Map>&);
+  int element_bytes = 4;           // of a map: float, or bfloat16
+  int64_t tail = 0;                // elements behind a map that are read as if they were border
+  bool joins_taps = false;         // a row of taps side by side counts as one
+  void (*enter)() = nullptr;       // by each thread before its first item of a run, and
+  void (*leave)() = nullptr;       // after its last
 };
 extern const ItemKernels kItems__avx512, kItems__avx2;
 const ItemKernels* item_kernels(std::string_view isa = "");  // of the instruction set, or null; "": as cpu_isa()
 
-int64_t units(const Item& item, const std::vector<Map>& maps, int64_t lanes);
+int64_t units(const Item& item, const std::vector<Map>& maps, int64_t lanes);  // of the float kernels
 
 // Which units of each item of each level a number of threads take: thread t those from begins[t] to begins[t + 1].
 struct Schedule {
@@ -89,14 +97,15 @@ class Program {
     levels_.back().push_back(std::move(item));
   }
   const std::vector<Map>& maps() const { return maps_; }
+  const ItemKernels& kernels() const { return *kernels_; }
 
-  // Plays levels [begin, end) on as many threads as OpenMP gives, all in one parallel region. Results do not depend on
-  // their number. Nothing may be added after the first run.
-  void run(float* const* buffers, int64_t begin, int64_t end) const;
+  // Plays levels [begin, end) on `threads` threads, or as many as `team_size` makes of them, in one parallel region. Results
+  // do not depend on their number. Nothing may be added after the first run.
+  void run(void* const* buffers, int64_t begin, int64_t end, int threads) const;
 
  private:
   const Schedule& schedule(int threads) const;
-  void run_level(int64_t level, const Schedule& schedule, float* const* buffers, int thread) const;
+  void run_level(int64_t level, const Schedule& schedule, void* const* buffers, int thread) const;
 
   const ItemKernels* kernels_;
   std::vector<Map> maps_;

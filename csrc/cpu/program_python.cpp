@@ -1,4 +1,5 @@
 // The Python class _C.CpuProgram: built once from a plan, then run. Arguments are checked here, not where it computes.
+#include <ATen/Parallel.h>
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
 
@@ -94,10 +95,12 @@ void add_conv(Program& program, int out, int in, uintptr_t weights, uintptr_t bi
           "the result's size is not that of the convolution, or it pads by more than one pixel");
   Item item;
   item.out = out, item.channel = 0, item.channels = to.channels, item.in = in;
-  item.weights = reinterpret_cast<const float*>(weights), item.bias = reinterpret_cast<const float*>(bias);
+  item.weights = reinterpret_cast<const void*>(weights), item.bias = reinterpret_cast<const float*>(bias);
   item.stride_h = stride.first, item.stride_w = stride.second;
+  const bool joined = program.kernels().joins_taps && dilation.second == 1;
+  item.tap_length = (joined ? kernel.second : 1) * from.channels;
   for (int64_t y = 0; y < kernel.first; ++y)
-    for (int64_t x = 0; x < kernel.second; ++x)
+    for (int64_t x = 0; x < (joined ? 1 : kernel.second); ++x)
       item.taps.push_back((1 - padding.first + y * dilation.first) * from.row() +
                           (1 - padding.second + x * dilation.second) * from.channels);
   const std::pair<int64_t, int64_t> one{1, 1}, three{3, 3};
@@ -111,10 +114,11 @@ void add_conv(Program& program, int out, int in, uintptr_t weights, uintptr_t bi
 }
 
 void run(const Program& program, const std::vector<uintptr_t>& buffers, int64_t begin, int64_t end) {
-  std::vector<float*> pointers;
-  for (const uintptr_t buffer : buffers) pointers.push_back(reinterpret_cast<float*>(buffer));
+  std::vector<void*> pointers;
+  for (const uintptr_t buffer : buffers) pointers.push_back(reinterpret_cast<void*>(buffer));
+  const int threads = at::get_num_threads();  // of this thread: OpenMP itself knows what was set in others alone
   py::gil_scoped_release release;
-  program.run(pointers.data(), begin, end);
+  program.run(pointers.data(), begin, end, threads);
 }
 
 }  // namespace

@@ -65,7 +65,7 @@ HRNET_FAST_ISA void convolve(const Work& work, int64_t begin, int64_t end) {
     const int64_t b = light ? begin % blocks : begin / groups, group = light ? begin / blocks : begin % groups;
     const int64_t run = light ? 1 : std::min(end - begin, groups - group);
     const int64_t first = group * kUnit, count = std::min(pixels - first, run * kUnit);
-    const float* weights = item.weights + 2 * b * per_vector;
+    const float* weights = work.weights() + 2 * b * per_vector;
     const Pixel start = work.pixel(first);
     switch (block_vectors(vectors, 2 * b)) {
       case 1: block<1>(work, start, count, 2 * kLanes * b, weights); break;

@@ -14,7 +14,7 @@ HRNET_FAST_ISA void add_up(const Work& work, int64_t begin, int64_t end) {
     finish(work, nullptr, (work.item.channels + kLanes - 1) / kLanes, p, 0);
 }
 
-HRNET_FAST_ISA void run_item(const Item& item, const std::vector<Map>& maps, float* const* buffers, int64_t begin,
+HRNET_FAST_ISA void run_item(const Item& item, const std::vector<Map>& maps, void* const* buffers, int64_t begin,
                              int64_t end) {
   const Work work{item, maps, buffers, maps[item.out], maps[item.in < 0 ? item.out : item.in]};
   if (item.in < 0) {
@@ -27,6 +27,8 @@ HRNET_FAST_ISA void run_item(const Item& item, const std::vector<Map>& maps, flo
     convolve(work, begin, end);
   }
 }
+
+HRNET_FAST_ISA int64_t units_of_item(const Item& item, const std::vector<Map>& maps) { return units(item, maps, kLanes); }
 
 }  // namespace
 }  // namespace hrnet_fast

@@ -210,7 +210,7 @@ HRNET_FAST_ISA void convolve_winograd(const Work& work, int64_t begin, int64_t e
     const int64_t stop = std::min(end, (unit / blocks + 1) * blocks);
     for (; unit < stop; ++unit) {
       const int64_t b = unit % blocks, c = 2 * kLanes * b;
-      const float* weights = item.weights + kPositions * channels * c;
+      const float* weights = work.weights() + kPositions * channels * c;
       switch (block_vectors(vectors, 2 * b)) {
         case 1:
           multiply_block<M + 2, 1>(patches, count, channels, weights, products);

@@ -18,11 +18,12 @@ struct Pixel {
 struct Work {
   const Item& item;
   const std::vector<Map>& maps;
-  float* const* buffers;
+  void* const* buffers;
   const Map& to;
   const Map& from;  // the input of a convolution; else the result itself
 
-  float* data(const Map& map) const { return buffers[map.buffer] + map.offset; }
+  float* data(const Map& map) const { return static_cast<float*>(buffers[map.buffer]) + map.offset; }
+  const float* weights() const { return static_cast<const float*>(item.weights); }
 
   int64_t place(int64_t n, int64_t y, int64_t x) const { return (n * (to.height + 2) + y + 1) * (to.width + 2) + x + 1; }
 
@@ -83,7 +84,7 @@ HRNET_FAST_ISA void finish(const Work& work, const V* sums, int64_t vectors, con
   int count = 0;
   for (const Summand& s : item.summands) {
     const Map& from = work.maps[s.map];
-    corners[count++] = corner(s, from, work.buffers[from.buffer], p, c);
+    corners[count++] = corner(s, from, static_cast<const float*>(work.buffers[from.buffer]), p, c);
   }
   float* out = work.data(work.to) + p.out * work.to.channels + item.channel + c;
   for (int64_t v = 0; v < vectors; ++v) {
