@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 from importlib import metadata, util
+from types import ModuleType
 
 # Distribution and module of each package that some part of the library uses when it is there.
 OPTIONAL = {
@@ -28,7 +29,8 @@ def environment() -> dict:
     """Everything that `hrnet-fast env` prints, as data that json.dumps takes.
 
     versions: name -> version, None where there is none (CUDA in a CPU build of torch).
-    machine: os, cpu, cores, threads, features (name -> bool, empty if not read) and isa (None without the extension).
+    machine: os, cpu, cores, threads, features (name -> bool, empty if not read), isa (of the C++ kernels; None
+    without the extension), isa_asked (HRNET_FAST_CPU_ISA, or None) and isa_refused (why it cannot be used, or None).
     gpus: a list of name, memory_gib and capability.
     extension: kind ("cuda", "cpu" or "none"), reason (why not more, or None) and build (what the build wrote down).
     ops: as hrnet_fast.kernels.implementations. optional: package -> version, or None if absent.
@@ -39,6 +41,7 @@ def environment() -> dict:
     from . import __version__, kernels
 
     extension = kernels.extension()
+    isa, refused = _isa(extension.module)
     return {
         "versions": {
             "hrnet_fast": __version__,
@@ -54,7 +57,9 @@ def environment() -> dict:
             "cores": available_cores(),
             "threads": torch.get_num_threads(),
             "features": dict(extension.module.cpu_features()) if extension.module else {},
-            "isa": extension.module.cpu_isa() if extension.module else None,
+            "isa": isa,
+            "isa_asked": os.environ.get("HRNET_FAST_CPU_ISA") or None,
+            "isa_refused": refused,
         },
         "gpus": [
             {
@@ -81,8 +86,8 @@ def format_environment(report: dict) -> str:
             "machine",
             f"{machine['cpu']}, {machine['cores']} cores, {machine['threads']} threads in torch, {machine['os']}",
         ),
-        ("CPU features", ", ".join(features) or ("none" if machine["isa"] else "read by the extension alone")),
-        ("CPU kernels", f"{machine['isa']} instructions" if machine["isa"] else "plain torch"),
+        ("CPU features", ", ".join(features) or ("none" if machine["features"] else "read by the extension alone")),
+        ("CPU kernels", _cpu_kernels(machine)),
     ]
     rows += [
         ("GPU", f"{g['name']}, {g['memory_gib']} GiB, sm_{g['capability'].replace('.', '')}") for g in report["gpus"]
@@ -120,6 +125,22 @@ def cpu_model() -> str:
 def available_cores() -> int:
     """Cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _isa(module: ModuleType | None) -> tuple[str | None, str | None]:
+    """The instruction set of the extension's kernels, or why they cannot run."""
+    try:
+        return (module.cpu_isa() if module else None), None
+    except RuntimeError as error:
+        return None, str(error)
+
+
+def _cpu_kernels(machine: dict) -> str:
+    if machine["isa_refused"]:
+        return machine["isa_refused"]
+    if machine["isa"] is None:
+        return "plain torch"
+    return f"{machine['isa']} instructions" + (", as HRNET_FAST_CPU_ISA asks" if machine["isa_asked"] else "")
 
 
 def _version(distribution: str, module: str) -> str | None:

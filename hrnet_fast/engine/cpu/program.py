@@ -36,18 +36,20 @@ class _Buffers:
 class CpuProgram:
     """Built once from a plan, run many times, by several callers at once.
 
-    kernel_of: the kernel of a convolution. weights_of: its packed weights and bias for that kernel.
+    kernel_of: the kernel of a convolution. weights_of: its packed weights and bias for that kernel. isa: the
+    instruction set that they are packed for; "" for the widest allowed.
     """
 
     def __init__(
         self, plan: Plan, kernel_of: Callable[[Conv], Kernel],
         weights_of: Callable[[Conv, Kernel], tuple[Tensor, Tensor]], tensors: Mapping[str, Tensor], watch: Watch | None,
+        isa: str = "",
     ):  # fmt: skip
         self.plan, self.watch = plan, watch
         shapes = [value.shape for value in plan.values]
         self.values, self.arena = place(shapes, plan.levels, plan.inputs, plan.outputs, size_of=bordered)
         self.params = {key: tensor.detach().float() for key, tensor in tensors.items()} if self._calls() else {}
-        self.native = kernels.extension().module.CpuProgram()
+        self.native = kernels.extension().module.CpuProgram(isa)
         self.keep: list[Tensor] = []  # the program reads packed weights by address
         self.maps: dict[int, int] = {}
         for index, value in enumerate(plan.inputs):

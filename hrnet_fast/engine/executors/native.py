@@ -22,15 +22,19 @@ from ..cpu.winograd import transform_weight
 from .onednn import OneDnnExecutor
 from .reference import Watch
 
+ISA_SWITCH = "HRNET_FAST_CPU_ISA"  # environment: the instruction set of the C++ kernels, see csrc/cpu/features.h
 ISA_NAMES = {"avx512": "AVX-512", "avx2": "AVX2"}
 
 
 def unsupported() -> str | None:
-    """Why this executor cannot play on this machine, or None."""
+    """Why this executor cannot play on this machine, or None. Raises RuntimeError if HRNET_FAST_CPU_ISA is wrong."""
     extension = kernels.extension()
     if extension.kind == "none":
         return extension.reason
-    return None if extension.module.cpu_program_isa() else "the native kernels need AVX2"
+    if extension.module.cpu_program_isa():
+        return None
+    forced = f"{ISA_SWITCH}={extension.module.cpu_isa()} was asked for, and "
+    return f"{forced if extension.module.cpu_program_isas() else ''}the native kernels need AVX2"
 
 
 def unsuited(plan: Plan) -> str | None:
@@ -49,9 +53,10 @@ class NativeExecutor:
     """Plays plans in float32 with direct and Winograd convolutions, sums and interpolation in their epilogues.
 
     tensors: the module's parameters and buffers by key. why: why it computes in float32, for `explain`. exact: direct
-    convolutions alone, which err no more than torch's. Weights are
-    folded and packed once for all shapes. Each plan owns one arena for each concurrent caller, made at its first call
-    and used again. Results are the same for any number of threads. A plan that does not suit it is played by oneDNN.
+    convolutions alone, which err no more than torch's. isa: the instruction set, "avx512" or "avx2"; by default the
+    widest allowed. Weights are folded and packed once for all shapes. Each plan owns one arena for each concurrent
+    caller, made at its first call and used again. Results are the same for any number of threads. A plan that does not
+    suit it is played by oneDNN.
     """
 
     name = "native"
@@ -59,10 +64,11 @@ class NativeExecutor:
     max_plans = 64  # shapes whose plans a module keeps
     dtype = torch.float32
 
-    def __init__(self, tensors: Mapping[str, Tensor], why: str = "float32", exact: bool = False):
+    def __init__(self, tensors: Mapping[str, Tensor], why: str = "float32", exact: bool = False, isa: str = ""):
         self.tensors, self.why, self.exact = tensors, why, exact
         module = kernels.extension().module
-        self.isa, self.lanes = ISA_NAMES[module.cpu_program_isa()], module.cpu_program_lanes()
+        self.isa = isa or module.cpu_program_isa()
+        self.lanes = module.cpu_program_lanes(self.isa)
         self._packed: dict[tuple, tuple[Tensor, Tensor]] = {}
         self._lock = threading.Lock()
 
@@ -72,7 +78,7 @@ class NativeExecutor:
             return self._onednn(why).explain(plan, level)
         if all(isinstance(item, Function) for item in level.items):
             return "torch", "neither a convolution nor a sum of maps"
-        return self.name, f"{self.isa}: {self._kernels(plan, level)}, in {self.why}"
+        return self.name, f"{ISA_NAMES[self.isa]}: {self._kernels(plan, level)}, in {self.why}"
 
     def _kernels(self, plan: Plan, level: Level) -> str:
         convs = [item for item in level.items if isinstance(item, Conv)]
@@ -92,7 +98,7 @@ class NativeExecutor:
         with self._lock:
             plan_ = with_prologues_as_sums(plan)
             kernel_of = partial(self._kernel, plan_)
-            program = CpuProgram(plan_, kernel_of, self._weights, self.tensors, _only_of(plan, watch))
+            program = CpuProgram(plan_, kernel_of, self._weights, self.tensors, _only_of(plan, watch), self.isa)
         return program.run
 
     def _onednn(self, why: str) -> OneDnnExecutor:
