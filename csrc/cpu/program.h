@@ -22,7 +22,8 @@ struct Map {
   int64_t row() const { return (width + 2) * channels; }
   int64_t image() const { return (height + 2) * row(); }
   // Offset of pixel (y, x) of image n, both counted from the first pixel that is not border.
-  int64_t at(int64_t n, int64_t y, int64_t x) const { return offset + n * image() + (y + 1) * row() + (x + 1) * channels; }
+  int64_t at(int64_t n, int64_t y, int64_t x) const { return offset + from_first(n, y, x); }
+  int64_t from_first(int64_t n, int64_t y, int64_t x) const { return n * image() + (y + 1) * row() + (x + 1) * channels; }
 };
 
 // A summand: a map, interpolated to the size of the sum. Taps are empty along an axis of equal size.

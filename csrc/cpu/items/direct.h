@@ -29,7 +29,14 @@ HRNET_FAST_ISA void tile(const Work& work, Pixel& next, int count, int64_t c, co
     multiply<P, W>(sums, x, channels, weights);
     weights += channels * W * kLanes;
   }
-  for (int p = 0; p < count; ++p) finish(work, sums[p], W, pixels[p], c);
+  const bool full = item.channels - c >= W * kLanes;
+  for (int p = 0; p < count; ++p) {
+    if (full) {
+      finish<W, true>(work, sums[p], pixels[p], c);
+    } else {
+      finish<W, false>(work, sums[p], pixels[p], c);
+    }
+  }
 }
 
 // `count` pixels from `next` on of one block, in tiles as wide as they fit.

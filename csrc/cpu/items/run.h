@@ -10,8 +10,11 @@ namespace {
 HRNET_FAST_ISA void add_up(const Work& work, int64_t begin, int64_t end) {
   const int64_t pixels = work.to.batch * work.to.height * work.to.width;
   Pixel p = work.pixel(begin * kUnit);
-  for (int64_t i = begin * kUnit; i < std::min(pixels, end * kUnit); ++i, work.advance(p))
-    finish(work, nullptr, (work.item.channels + kLanes - 1) / kLanes, p, 0);
+  for (int64_t i = begin * kUnit; i < std::min(pixels, end * kUnit); ++i, work.advance(p)) {
+    int64_t c = 0;
+    for (; c + 2 * kLanes <= work.item.channels; c += 2 * kLanes) finish<2, true>(work, nullptr, p, c);
+    for (; c < work.item.channels; c += kLanes) finish<1, false>(work, nullptr, p, c);
+  }
 }
 
 HRNET_FAST_ISA void run_item(const Item& item, const std::vector<Map>& maps, void* const* buffers, int64_t begin,

@@ -94,33 +94,55 @@ struct Tiling {
   }
 };
 
-// B^T d B of the patches of tiles [first, first + count), into room[position][tile][padded channels].
+// Floats from one position's patches or products to the next one's: an odd number of cache lines, so that the positions of
+// a tile do not fall into few sets of the cache.
+inline int64_t step_of(int64_t tiles, int64_t floats) { return (tiles * floats + 15) / 32 * 32 + 16; }
+
+// B^T d B of one vector of channels, from patch[y][x] into target[position]. kWhole: the patch has all its rows and
+// columns, and the vector all its lanes.
+template <int M, bool kWhole>
+HRNET_FAST_ISA void transform_patch(const float* patch, int64_t row, int64_t pixel, int rows, int columns, int64_t lanes,
+                                    float* target, int64_t step) {
+  constexpr int N = M + 2;
+  V half[N][N];  // [column][row]
+#pragma GCC unroll 1
+  for (int x = 0; x < N; ++x) {
+    V d[N];
+#pragma GCC unroll 6
+    for (int y = 0; y < N; ++y) {  // beyond the border there is nothing, which counts as 0
+      const bool inside = kWhole || (y < rows && x < columns);
+      d[y] = inside ? load<kWhole>(patch + y * row + x * pixel, lanes) : V::fill(0.0f);
+    }
+    Transform<M>::patch(d, half[x]);
+  }
+#pragma GCC unroll 1
+  for (int y = 0; y < N; ++y) {
+    V d[N], r[N];
+#pragma GCC unroll 6
+    for (int x = 0; x < N; ++x) d[x] = half[x][y];
+    Transform<M>::patch(d, r);
+#pragma GCC unroll 6
+    for (int x = 0; x < N; ++x) r[x].store(target + (y * N + x) * step);
+  }
+}
+
+// Patches of tiles [first, first + count), into room[position][tile][padded channels].
 template <int M>
 HRNET_FAST_ISA void transform_patches(const Work& work, const Tiling& tiling, int64_t first, int64_t count, float* room) {
-  constexpr int N = M + 2;
+  constexpr int64_t N = M + 2;
   const Map& from = work.from;
-  const int64_t padded = (from.channels + kLanes - 1) / kLanes * kLanes, row = from.row();
+  const int64_t padded = (from.channels + kLanes - 1) / kLanes * kLanes, row = from.row(), pixel = from.channels;
+  const int64_t step = step_of(count, padded);
   for (int64_t t = 0; t < count; ++t) {
     const Pixel p = tiling.corner(first + t);
-    const float* patch = work.data(from) + p.n * from.image() + p.y * row + p.x * from.channels;
-    const int rows = int(std::min<int64_t>(N, from.height + 2 - p.y)), columns = int(std::min<int64_t>(N, from.width + 2 - p.x));
-    for (int64_t c = 0; c < from.channels; c += kLanes) {
-      const int64_t lanes = from.channels - c;
-      V half[N][N];  // [column][row]
-      for (int x = 0; x < N; ++x) {
-        V d[N];
-#pragma GCC unroll 6
-        for (int y = 0; y < N; ++y)  // beyond the border there is nothing, which counts as 0
-          d[y] = y < rows && x < columns ? V::load(patch + y * row + x * from.channels + c, lanes) : V::fill(0.0f);
-        Transform<M>::patch(d, half[x]);
-      }
-      for (int y = 0; y < N; ++y) {
-        V d[N], r[N];
-#pragma GCC unroll 6
-        for (int x = 0; x < N; ++x) d[x] = half[x][y];
-        Transform<M>::patch(d, r);
-#pragma GCC unroll 6
-        for (int x = 0; x < N; ++x) r[x].store(room + ((y * N + x) * count + t) * padded + c);
+    const float* patch = work.data(from) + p.n * from.image() + p.y * row + p.x * pixel;
+    const int rows = int(std::min(N, from.height + 2 - p.y)), columns = int(std::min(N, from.width + 2 - p.x));
+    for (int64_t c = 0; c < pixel; c += kLanes) {
+      float* target = room + t * padded + c;
+      if (rows == N && columns == N && c + kLanes <= pixel) {
+        transform_patch<M, true>(patch + c, row, pixel, N, N, kLanes, target, step);
+      } else {
+        transform_patch<M, false>(patch + c, row, pixel, rows, columns, pixel - c, target, step);
       }
     }
   }
@@ -146,17 +168,20 @@ HRNET_FAST_ISA void multiply_block(const float* patches, int64_t count, int64_t 
                                    float* products) {
   constexpr int kWide = tile_pixels(W);
   const int64_t padded = (channels + kLanes - 1) / kLanes * kLanes;
+  const int64_t step = step_of(count, padded), result_step = step_of(count, W * kLanes);
   for (int position = 0; position < N * N; ++position, weights += channels * W * kLanes) {
+    const float* x = patches + position * step;
+    float* y = products + position * result_step;
     for (int64_t left = count; left > 0; left -= kWide) {
       const int now = int(std::min<int64_t>(kWide, left));
       if (now > kWide / 2) {
-        multiply_tiles<kWide, W>(patches, padded, now, channels, weights, products);
+        multiply_tiles<kWide, W>(x, padded, now, channels, weights, y);
       } else if (now > kWide / 3) {
-        multiply_tiles<kWide / 2, W>(patches, padded, now, channels, weights, products);
+        multiply_tiles<kWide / 2, W>(x, padded, now, channels, weights, y);
       } else {
-        multiply_tiles<kWide / 3, W>(patches, padded, now, channels, weights, products);
+        multiply_tiles<kWide / 3, W>(x, padded, now, channels, weights, y);
       }
-      patches += now * padded, products += now * W * kLanes;
+      x += now * padded, y += now * W * kLanes;
     }
   }
 }
@@ -165,7 +190,7 @@ HRNET_FAST_ISA void multiply_block(const float* patches, int64_t count, int64_t 
 template <int M, int W>
 HRNET_FAST_ISA void transform_results(const Work& work, const Tiling& tiling, int64_t first, int64_t count, const float* products, int64_t c) {
   constexpr int N = M + 2;
-  const int64_t step = count * W * kLanes;
+  const int64_t step = step_of(count, W * kLanes);
   for (int64_t t = 0; t < count; ++t) {
     V results[M][M][W];
     for (int v = 0; v < W; ++v) {
@@ -188,9 +213,17 @@ HRNET_FAST_ISA void transform_results(const Work& work, const Tiling& tiling, in
     }
     Pixel p = tiling.corner(first + t);
     const int64_t rows = std::min<int64_t>(M, work.to.height - p.y), columns = std::min<int64_t>(M, work.to.width - p.x);
-    for (int64_t y = 0; y < rows; ++y)
-      for (int64_t x = 0; x < columns; ++x)
-        finish(work, results[y][x], W, {p.n, p.y + y, p.x + x, work.place(p.n, p.y + y, p.x + x)}, c);
+    const bool full = work.item.channels - c >= W * kLanes;
+    for (int64_t y = 0; y < rows; ++y) {
+      Pixel pixel{p.n, p.y + y, p.x, work.place(p.n, p.y + y, p.x)};
+      for (int64_t x = 0; x < columns; ++x, ++pixel.x, ++pixel.out) {
+        if (full) {
+          finish<W, true>(work, results[y][x], pixel, c);
+        } else {
+          finish<W, false>(work, results[y][x], pixel, c);
+        }
+      }
+    }
   }
 }
 
@@ -204,8 +237,8 @@ HRNET_FAST_ISA void convolve_winograd(const Work& work, int64_t begin, int64_t e
   static thread_local Room rooms[2];
   for (int64_t unit = begin; unit < end;) {
     const int64_t first = unit / blocks * item.group, count = std::min(item.group, tiles - first);
-    float* patches = rooms[0].of(kPositions * count * padded);
-    float* products = rooms[1].of(kPositions * count * 3 * kLanes);
+    float* patches = rooms[0].of(kPositions * step_of(count, padded));
+    float* products = rooms[1].of(kPositions * step_of(count, 3 * kLanes));
     transform_patches<M>(work, tiling, first, count, patches);
     const int64_t stop = std::min(end, (unit / blocks + 1) * blocks);
     for (; unit < stop; ++unit) {
