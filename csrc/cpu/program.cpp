@@ -2,15 +2,10 @@
 #include "cpu/program.h"
 
 #include <algorithm>
-#include <atomic>
 #include <cstring>
-#include <thread>
-
-#ifdef _OPENMP
-#include <omp.h>
-#endif
 
 #include "cpu/features.h"
+#include "cpu/team.h"
 
 namespace hrnet_fast {
 namespace {
@@ -125,7 +120,9 @@ void Program::run_level(int64_t level, const Schedule& schedule, void* const* bu
 void Program::run(void* const* buffers, int64_t begin, int64_t end, int threads) const {
   const int parts = team_size(threads);
   const Schedule& shared = schedule(parts);
-  play_together(parts, begin, end, [&](int64_t level, int part) { run_level(level, shared, buffers, part); });
+  play_together(
+      parts, begin, end, [&] { return Turn(*kernels_); },
+      [&](int64_t level, int part) { run_level(level, shared, buffers, part); });
 }
 
 }  // namespace hrnet_fast
