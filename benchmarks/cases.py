@@ -80,12 +80,19 @@ _GPU = (
     Input("hrnet_w18.seg_cityscapes", 512, 1024),
     Input("hrnet_w48.seg_cityscapes", 1024, 2048),
 )
+_BUILD_OPT_IN = "left out of this profile, as its build takes about a minute a case; add --rivals all"
 _TUNING_TOO_LONG = "left out of this profile, as its build takes many minutes; add --rivals all"
 _BUILD_TOO_LONG = "left out of the short profile, as its build takes about a minute; add --rivals all"
 
+# short: the main job, in minutes. cpu: what the CPU engine is held to, case by case (--resume). full: the same cases
+# with every rival. gpu: the GPU's. all: every architecture and head once.
 PROFILES = {
     "short": Profile((_POSE,), (1,), ("float32", "bfloat16"), 20.0, (("torch.compile", _BUILD_TOO_LONG),)),
     "full": Profile(_FULL, (1, 16), ("float32", "bfloat16"), 60.0),
+    "cpu": Profile(
+        _FULL, (1, 16), ("float32", "bfloat16"), 30.0,
+        tuple((f"torch.compile{end}", _BUILD_OPT_IN) for end in ("", " freezing")),
+    ),
     "gpu": Profile(
         _GPU, (1,), ("float16", "bfloat16"), 20.0,
         tuple((f"torch.compile max-autotune{end}", _TUNING_TOO_LONG) for end in ("", " freezing")),

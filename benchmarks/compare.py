@@ -6,7 +6,7 @@ import copy
 import math
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import torch
@@ -14,7 +14,8 @@ from torch import Tensor, nn
 
 import hrnet_fast
 from benchmarks.cases import Case
-from benchmarks.machine import OtherWork
+from benchmarks.gpu.paths import our_code
+from benchmarks.machine import OtherWork, commit
 from benchmarks.photo import photo
 from benchmarks.progress import Progress
 from benchmarks.results import Row, row_of
@@ -49,11 +50,10 @@ class Built:
 
 @dataclass(frozen=True)
 class Comparison:
-    """rows: ours first; our_call: None unless it passed its check; other_load: cores that other programs kept busy."""
+    """rows: ours first; our_call: None unless it passed its check."""
 
     rows: list[Row]
     our_call: Call | None
-    other_load: float | None
 
 
 @torch.inference_mode()
@@ -110,7 +110,7 @@ def build(runner: Runner, question: Question, case: Case, is_ours: bool) -> Buil
         return Built(row_of(case, runner.name, "failed", reason=f"{type(error).__name__}: {message}"))
     status, reason, error = judge(outputs, question, case.dtype, is_ours)
     measured = {"build_s": build_s, "peak_bytes": peak_bytes, "error": error, "error_torch": question.error_torch}
-    row = row_of(case, runner.name, status, reason=reason, **measured)
+    row = row_of(case, runner.name, status, reason=reason, ran=runner.ran(), **measured)
     return Built(row, call if row.timed else None)
 
 
@@ -140,22 +140,23 @@ def compare(
             built.append(Built(row_of(case, runner.name, "not run", reason=reason)))
             continue
         with progress.step(f"build and check {runner.name}{' (takes a minute)' if runner.slow_build else ''}"):
-            built.append(build(runner, question, case, runner is ours))
+            built.append(build(runner, question, case, runner is ours or runner.is_ours))
     other_work = OtherWork()
     calls = {one.row.executor: partial(synchronized, one.call, device) for one in built if one.call is not None}
     with progress.bar(f"time {len(calls)} runners in turns") as update:
         timings = testing.interleave(calls, budget_s=seconds, progress=update)
-    other_load = other_work.cores()
+    load = other_work.cores()
     torch.compiler.reset()
-    rows = [_with_times(one.row, timings.get(one.row.executor)) for one in built]
-    return Comparison(rows, built[0].call, other_load)
+    made = {"commit": commit(), "code": our_code(), "other_load": None if load is None else round(load, 2)}
+    rows = [replace(_with_times(one.row, timings.get(one.row.executor)), **made) for one in built]
+    return Comparison(rows, built[0].call)
 
 
 def _with_times(row: Row, timing: testing.Timing | None) -> Row:
     if timing is None:
         return row
     percentiles = {f"p{q}_us": round(timing.microseconds(q), 1) for q in (10, 50, 90, 99)}
-    return Row(**{**vars(row), **percentiles, "samples": len(timing.samples)})
+    return replace(row, **percentiles, samples=len(timing.samples))
 
 
 def synchronized(call: Call, device: torch.device) -> object:

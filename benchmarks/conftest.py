@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import warnings
 from collections.abc import Iterator
@@ -14,7 +15,7 @@ from benchmarks.cases import PROFILES
 from benchmarks.plan import Plan, make_plan
 from benchmarks.progress import Progress
 from benchmarks.report import draw_beside
-from benchmarks.results import write_run
+from benchmarks.results import read_run
 from benchmarks.runners import HrnetFast, Runner
 from benchmarks.tables import terminal_table
 
@@ -30,6 +31,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--dtype", metavar="DTYPE,...", help="dtypes instead of the profile's")
     group.addoption("--rivals", metavar="NAME,...", help="rivals to run; wildcards, 'all' or 'none'")
     group.addoption("--seconds", type=float, metavar="S", help="timing budget of a case, all runners together")
+    group.addoption("--budget", type=float, metavar="S", help="no case starts after S seconds; --resume goes on")
+    group.addoption("--resume", action="store_true", help="leave out the cases that the results folder has already")
     group.addoption("--threads", type=int, metavar="N", help="threads of every runner (default: all cores)")
     group.addoption("--device", default="cpu", help="cpu or cuda (default: cpu)")
     group.addoption("--out", type=Path, metavar="FOLDER", help="where to write (default: benchmarks/results/local)")
@@ -77,15 +80,19 @@ def same_threads(plan: Plan) -> Iterator[None]:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """Writes and prints what was measured, also after an interruption or a failure."""
+    """Prints and draws what was measured, also after an interruption or a failure."""
     plan = config.stash[_PLAN]
-    if not plan.rows:
+    run = plan.shown()
+    if run is None:
         return
-    run = plan.run()
-    results = write_run(run, plan.out)
-    plot = draw_beside(run, results)
+    results = plan.out / run.file_name
+    plot = draw_beside(read_run(results), results)
     terminalreporter.section("hrnet_fast and its rivals")
     terminalreporter.write_line(terminal_table(run))
     terminalreporter.write_line(f"\nresults: {os.path.relpath(results)}")
     if plot is not None:
         terminalreporter.write_line(f"plot: {os.path.relpath(plot)}")
+    missing = [case for case in plan.cases if not plan.has(case)]
+    if missing and plan.budget < math.inf:
+        more = f"{len(missing)} of {len(plan.cases)} cases remain: run the same command with --resume"
+        terminalreporter.write_line(more)

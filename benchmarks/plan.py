@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import os
+import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import torch
@@ -12,8 +14,9 @@ import torch
 from benchmarks import machine
 from benchmarks.cases import PROFILES, Case, make_cases, parse_size
 from benchmarks.compare import Comparison
-from benchmarks.results import LOCAL, Row, Run
-from benchmarks.runners import HrnetFast, Runner, choose_rivals
+from benchmarks.gpu.paths import our_code
+from benchmarks.results import LOCAL, Row, Run, comparable, merged, read_run, row_of, write_run
+from benchmarks.runners import OURS, HrnetFast, Runner, choose_rivals
 
 
 @dataclass
@@ -21,6 +24,7 @@ class Plan:
     """What is asked for, and what was measured so far.
 
     left_out: name of a rival -> why it is not run; seconds: timing budget of a case; out: folder of the results.
+    budget: seconds after which no further case starts; before: what that folder's file holds of an earlier run.
     """
 
     profile: str
@@ -32,12 +36,37 @@ class Plan:
     seconds: float
     out: Path
     command: str
-    other_load: float | None = None
+    budget: float = math.inf
+    resume: bool = False
+    before: Run | None = None
     rows: list[Row] = field(default_factory=list)
+    started: float = field(default_factory=time.monotonic)
 
-    def add(self, done: Comparison) -> None:
+    def add(self, done: Comparison) -> Path:
+        """Keeps the rows and writes the file, so that what ends a run early loses no case."""
         self.rows += done.rows
-        self.other_load = max((load for load in (self.other_load, done.other_load) if load is not None), default=None)
+        return write_run(self.run(), self.out)
+
+    def reason_to_skip(self, case: Case) -> str | None:
+        """Why a case is not measured now, or None."""
+        if self.resume and self.has(case):
+            return "measured before, with the same sources"
+        if time.monotonic() - self.started > self.budget:
+            return f"the {self.budget:g} seconds are spent: the same command with --resume goes on"
+        return None
+
+    def has(self, case: Case) -> bool:
+        """Whether the file holds this case, measured with these sources."""
+        key = row_of(case, OURS, "not run").key
+        rows = [row for row in (*(self.before.rows if self.before else ()), *self.rows) if row.key == key]
+        return bool(rows) and all(row.code == our_code() for row in rows)
+
+    def shown(self) -> Run | None:
+        """What the report at the end shows: this run's cases, or with --resume all that the file holds."""
+        run = self.run()
+        if self.resume and self.before is not None:
+            run = merged(self.before, run)
+        return run if run.rows else None
 
     def run(self) -> Run:
         """All that was measured, with where and on what."""
@@ -47,9 +76,7 @@ class Plan:
             machine=machine.describe_machine(),
             device=machine.describe_device(self.device),
             versions=machine.versions(),
-            commit=machine.commit(),
             threads=self.threads,
-            other_load=None if self.other_load is None else round(self.other_load, 2),
             weights="random weights (speed does not depend on them)",
             settings={runner.name: runner.settings for runner in (HrnetFast(), *self.rivals)},
             rows=tuple(self.rows),
@@ -72,9 +99,12 @@ def make_plan(option: Callable[[str], object]) -> Plan:
     seconds = profile.seconds if option("seconds") is None else option("seconds")
     if not seconds > 0:
         raise ValueError(f"--seconds must be positive, not {seconds:g}")
+    budget = math.inf if option("budget") is None else option("budget")
+    if not budget > 0:
+        raise ValueError(f"--budget must be positive, not {budget:g}")
     keys = ("models", "size", "batch", "dtype", "rivals", "seconds", "device")
     words = [f"--{key} {option(key)}" for key in keys if option(key) not in (None, "cpu")]
-    return Plan(
+    plan = Plan(
         profile=name,
         cases=cases,
         rivals=choose_rivals(_words(option("rivals")) or ["all"], device.type),
@@ -84,7 +114,17 @@ def make_plan(option: Callable[[str], object]) -> Plan:
         seconds=seconds,
         out=_folder(option("out") or LOCAL),
         command=" ".join(["pytest benchmarks --profile", name, *words, f"--threads {threads}"]),
+        budget=budget,
+        resume=bool(option("resume")),
     )
+    path = plan.out / plan.run().file_name
+    if not path.exists():
+        return plan
+    try:
+        before = read_run(path)
+        return replace(plan, before=before if comparable(before, plan.run()) else None)
+    except ValueError as error:
+        raise ValueError(f"{error}; move that file away, or name another folder with --out") from None
 
 
 def _words(text: str | None) -> list[str]:

@@ -1,4 +1,4 @@
-"""What a run leaves behind: rows, the JSON file around them, and its checks."""
+"""What runs leave behind: rows, the JSON file around them, and its checks."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 import os
 import re
 import tempfile
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 
 from benchmarks.cases import Case
@@ -29,6 +29,9 @@ class Row:
     peak_bytes: see `hrnet_fast.testing.PeakMemory`; build_s: seconds from the plain module to the first result.
     error, error_torch: relative L2 against float64, of this runner and of the plain module in the same dtype (of its
         two memory formats the larger one).
+    ran: what the runner says that it computed with, where it says so.
+    commit: short hash, "+dirty" if files differed from it; code: changes with any source of the library; other_load:
+        cores that other programs kept busy while the case was timed.
     """
 
     case: dict[str, str]
@@ -46,6 +49,10 @@ class Row:
     build_s: float | None = None
     error: float | None = None
     error_torch: float | None = None
+    ran: str | None = None
+    commit: str = "unknown"
+    code: str = ""
+    other_load: float | None = None
 
     @property
     def timed(self) -> bool:
@@ -62,12 +69,11 @@ def row_of(case: Case, executor: str, status: str, **values) -> Row:
 
 @dataclass(frozen=True)
 class Run:
-    """One benchmark run.
+    """One benchmark run, or several of one profile, machine, number of threads and versions.
 
-    profile, command: what was asked; machine: CPU, cores, ISA, system; device: what computed; versions: package ->
-    version; commit: short hash, "+dirty" if files differed from it; threads: of every runner; other_load: cores that
-    other programs kept busy while the most disturbed case was timed; weights: what the models held; settings: runner ->
-    how it was run; rows: the numbers.
+    profile, command: what was asked last; machine: CPU, cores, ISA, system; device: what computed; versions: package
+    -> version; threads: of every runner; weights: what the models held; settings: runner -> how it was run; rows: the
+    numbers.
     """
 
     profile: str
@@ -75,9 +81,7 @@ class Run:
     machine: dict[str, object]
     device: str
     versions: dict[str, str]
-    commit: str
     threads: int
-    other_load: float | None
     weights: str
     settings: dict[str, str]
     rows: tuple[Row, ...]
@@ -89,7 +93,18 @@ class Run:
         model = self.machine["cpu"] if kind == "cpu" else self.device
         slug = re.sub(r"[^a-z0-9]+", "-", re.sub(r"\((r|tm)\)", "", str(model).lower())).strip("-")
         torch_version = re.match(r"\d+\.\d+", self.versions["torch"])[0]
-        return f"{self.profile}-{kind}-{slug}-t{self.threads}-torch{torch_version}.json"
+        what = kind if self.profile == kind else f"{self.profile}-{kind}"
+        return f"{what}-{slug}-t{self.threads}-torch{torch_version}.json"
+
+    @property
+    def commits(self) -> list[str]:
+        """Of the rows, in their order."""
+        return list(dict.fromkeys(row.commit for row in self.rows))
+
+    @property
+    def other_load(self) -> float | None:
+        """Cores that other programs kept busy while the most disturbed case was timed."""
+        return max((row.other_load for row in self.rows if row.other_load is not None), default=None)
 
     def groups(self) -> list[list[Row]]:
         """The rows, one list a case, in the order of the run."""
@@ -100,15 +115,48 @@ class Run:
 
 
 def write_run(run: Run, folder: Path) -> Path:
-    """Writes the JSON in one step, so that no reader sees half of it. Errors: OSError if the folder is unwritable."""
-    text = json.dumps(asdict(run), indent=1, allow_nan=False) + "\n"
-    folder.mkdir(parents=True, exist_ok=True)
+    """Writes the JSON in one step, so that no reader sees half of it; cases that the file already has are replaced.
+
+    Errors: OSError if the folder is unwritable; ValueError if the file that is there is not a benchmark run.
+    """
     path = folder / run.file_name
+    if path.exists():
+        run = merged(read_run(path), run)
+    write_json(path, asdict(run))
+    return path
+
+
+def merged(old: Run, new: Run) -> Run:
+    """`new` with those cases of `old` that it lacks, in the order of `old`.
+
+    A case is replaced as a whole, since its runners are comparable only where they were timed in turns. Where anything
+    differs that times depend on, nothing of `old` is kept.
+    """
+    if not comparable(old, new):
+        return new
+    own = {rows[0].key: rows for rows in new.groups()}
+    kept = {rows[0].key: rows for rows in old.groups()}
+    rows = tuple(row for group in {**kept, **own}.values() for row in group)
+    return replace(new, settings={**old.settings, **new.settings}, rows=rows)
+
+
+def comparable(old: Run, new: Run) -> bool:
+    """Whether both were measured in the same place: their rows may stand in one table."""
+    return all(getattr(old, name) == getattr(new, name) for name in _PLACE)
+
+
+_PLACE = ("profile", "machine", "device", "versions", "threads", "weights")
+
+
+def write_json(path: Path, data: object) -> None:
+    """Replaces the file in one step. Errors: OSError if its folder is unwritable, ValueError for NaN and infinity."""
+    text = json.dumps(data, indent=1, allow_nan=False) + "\n"
+    folder = path.parent
+    folder.mkdir(parents=True, exist_ok=True)
     with tempfile.NamedTemporaryFile("w", dir=folder, suffix=".json.part", delete=False) as file:
         file.write(text)
     os.chmod(file.name, 0o644)
     os.replace(file.name, path)
-    return path
 
 
 def read_run(path: Path) -> Run:

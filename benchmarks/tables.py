@@ -6,7 +6,7 @@ import textwrap
 from collections.abc import Sequence
 
 from benchmarks.results import Row, Run
-from benchmarks.runners.ours import OURS
+from benchmarks.runners.ours import EXACT, OURS
 
 WIDTH = 100
 BEGIN, END = "<!-- speed:begin -->", "<!-- speed:end -->"
@@ -27,6 +27,8 @@ def terminal_table(run: Run) -> str:
         for row in rows:
             if row.status != "ok":
                 lines += wrapped(f"{row.executor}: {explain_status(row)}", "  ", "      ")
+            if row.ran:
+                lines += wrapped(f"{row.executor} ran: {row.ran}", "  ", "      ")
     return "\n".join(lines)
 
 
@@ -55,7 +57,8 @@ def identity(run: Run) -> str:
         device = f"{run.device}, {device}"
     shown = [f"{name} {version}" for name, version in run.versions.items() if name in _SHOWN]
     threads = f"{run.threads} thread{'s' if run.threads > 1 else ''}"
-    text = f"{device}, {threads}; {', '.join(shown)}; commit {run.commit}; {run.weights}."
+    commits = f"commit{'s' if len(run.commits) > 1 else ''} {', '.join(run.commits)}"
+    text = f"{device}, {threads}; {', '.join(shown)}; {commits}; {run.weights}."
     if run.other_load is not None and run.other_load > _BUSY:
         text += f" Other programs kept {run.other_load:.1f} cores busy meanwhile: do not rely on the times."
     return text
@@ -121,13 +124,14 @@ def _markdown(run: Run, plot: str | None) -> list[str]:
     timed = {row.executor for row in run.rows if row.timed}
     executors = [OURS, *(row.executor for row in groups[0] if row.executor != OURS)]
     columns = [name for name in dict.fromkeys(executors) if name in timed]
-    head = ["median ms (hrnet_fast is … times as fast)", *columns, "error: hrnet_fast / plain torch"]
+    against = [OURS, *(["exact"] if EXACT in timed else []), "plain torch"]
+    head = ["median ms (hrnet_fast is … times as fast)", *columns, f"error: {' / '.join(against)}"]
     table = ["| " + " | ".join(head) + " |", "|---" + "|---:" * (len(head) - 1) + "|"]
     for rows in groups:
         ours = our_row(rows)
         by_name = {row.executor: row for row in rows}
         cells = [_cell(by_name.get(column), ours) for column in columns]
-        error = f"{ours.error:.1e} / {ours.error_torch:.1e}" if ours else "-"
+        error = _errors(ours, by_name.get(EXACT)) if ours else "-"
         table.append(f"| {' | '.join([_case_name(rows[0]), *cells, error])} |")
     parts = [identity(run), "\n".join(table)]
     if plot is not None:
@@ -136,9 +140,17 @@ def _markdown(run: Run, plot: str | None) -> list[str]:
     for row in run.rows:
         if row.status != "ok":
             notes.setdefault((row.executor, explain_status(row)), {})[row.dtype] = None
+        if row.ran and row.timed and row.dtype != "float32":
+            precisions = ", ".join(dict.fromkeys(part.split(" ", 1)[1] for part in row.ran.split(", ") if " " in part))
+            notes.setdefault((row.executor, f"it ran {precisions}"), {})[row.dtype] = None
     if notes:
         parts.append("\n".join(f"- {name}, {' and '.join(dtypes)}: {why}." for (name, why), dtypes in notes.items()))
     return [*parts, f"Each number is checked against float64 before it is timed. Command: `{run.command}`"]
+
+
+def _errors(ours: Row, exact: Row | None) -> str:
+    shown = [ours.error, *([exact.error] if exact and exact.timed else []), ours.error_torch]
+    return " / ".join(f"{error:.1e}" for error in shown)
 
 
 def _cell(row: Row | None, ours: Row | None) -> str:

@@ -15,7 +15,8 @@ Call = Callable[[], object]
 class Runner(ABC):
     """One way to run a model. All runners use `torch.get_num_threads()` threads.
 
-    name: as the table shows it; settings: what a reader needs to know of how it is run; slow_build: over half a minute.
+    name: as the table shows it; settings: what a reader needs to know of how it is run; slow_build: over half a minute;
+    is_ours: held to the tolerance in every dtype.
     """
 
     name: str
@@ -23,6 +24,8 @@ class Runner(ABC):
     devices: tuple[str, ...] = ("cpu", "cuda")
     needs: tuple[str, ...] = ()
     slow_build = False
+    is_ours = False
+    _tell: Callable[[], str] | None = None
 
     def refusal(self, dtype: torch.dtype, device: torch.device) -> str | None:
         """Why this runner cannot run here, in one sentence; None if it can."""
@@ -32,6 +35,11 @@ class Runner(ABC):
         if missing:
             return f"not installed (pip install {' '.join(missing)})"
         return None
+
+    def ran(self) -> str | None:
+        """What it computes with, as it says itself, if it does so; to be asked once, after `build`."""
+        tell, self._tell = self._tell, None
+        return tell() if tell else None
 
     @abstractmethod
     def build(self, model: nn.Module, x: Tensor, dtype: torch.dtype) -> Call:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from functools import partial
+
 import torch
 from torch import Tensor, nn
 
@@ -36,7 +39,9 @@ class OpenVino(Runner):
             "INFERENCE_NUM_THREADS": torch.get_num_threads(),
             "INFERENCE_PRECISION_HINT": _PRECISION[dtype][0],
         }
-        request = openvino.Core().compile_model(graph, "CPU", settings).create_infer_request()
+        compiled = openvino.Core().compile_model(graph, "CPU", settings)
+        self._tell = partial(convolutions_of, compiled)
+        request = compiled.create_infer_request()
         inputs = [x.numpy()]
 
         def infer() -> object:
@@ -44,3 +49,16 @@ class OpenVino(Runner):
             return [results[index] for index in range(len(results))]
 
         return infer
+
+
+def convolutions_of(compiled) -> str:
+    """How many convolutions of a compiled model run by which primitive in which precision, as the device tells it.
+
+    The hint asks for a precision; only the graph that is executed says which one it became.
+    """
+    told = [node.get_rt_info() for node in compiled.get_runtime_model().get_ordered_ops()]
+    words = [
+        tuple(info[key].astype(str) for key in ("layerType", "primitiveType", "runtimePrecision")) for info in told
+    ]
+    counts = Counter((primitive, precision) for kind, primitive, precision in words if "Convolution" in kind)
+    return ", ".join(f"{n} {primitive} in {precision}" for (primitive, precision), n in counts.most_common())

@@ -12,7 +12,13 @@ def a_row(executor: str, status: str = "ok", p50_ms: float | None = 10.0, dtype:
     times = {f"p{q}_us": 1e3 * p50_ms * (1 + q / 1e3) for q in (10, 50, 90, 99)} if timed else {}
     checked = {"error": 2e-7, "error_torch": 1.5e-7, "build_s": 1.25, "peak_bytes": 123_000_000} if timed else {}
     case = {"model": "hrnet_w32.pose_coco_256x192", "size": "256x192"}
-    return Row(case, 1, dtype, executor, status, **{**times, **checked, "samples": 9 if timed else 0, **values})
+    made = {"commit": "0123456789", "code": "abc", "other_load": 0.1, "samples": 9 if timed else 0}
+    return Row(
+        **{"case": case, "batch": 1, **times, **checked, **made, **values},
+        dtype=dtype,
+        executor=executor,
+        status=status,
+    )
 
 
 def a_run(*rows: Row, **values) -> Run:
@@ -22,9 +28,7 @@ def a_run(*rows: Row, **values) -> Run:
         "machine": {"cpu": "Intel(R) Xeon(R) Processor", "cores": 2, "isa": ["avx2"], "memory_gib": 8},
         "device": "cpu",
         "versions": {"python": "3.11.7", "torch": "2.15.0+cpu", "hrnet_fast": "0.1.0"},
-        "commit": "0123456789",
         "threads": 2,
-        "other_load": 0.1,
         "weights": "random weights",
         "settings": {},
     }  # fmt: skip

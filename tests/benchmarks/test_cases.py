@@ -7,13 +7,18 @@ import torch
 
 import hrnet_fast
 from benchmarks.cases import PROFILES, Case, make_cases, parse_size
+from benchmarks.compare import Comparison
+from benchmarks.gpu.paths import our_code
 from benchmarks.photo import photo
 from benchmarks.plan import make_plan
+from benchmarks.results import row_of
 from benchmarks.runners import RIVALS, choose_rivals
 from hrnet_fast.models import ARCHITECTURES
 from hrnet_fast.testing import fill_weights
 
-NO_OPTIONS = dict.fromkeys(("models", "size", "batch", "dtype", "rivals", "seconds", "threads", "out"))
+NO_OPTIONS = dict.fromkeys(
+    ("models", "size", "batch", "dtype", "rivals", "seconds", "threads", "out", "budget", "resume")
+)
 
 
 def plan_for(tmp_path, **options):
@@ -41,6 +46,15 @@ def test_profiles_name_models_that_exist_once_each(profile):
     assert len(set(map(str, cases))) == len(cases)
 
 
+def test_cpu_profile_is_what_the_cpu_engine_is_held_to(tmp_path):
+    assert make_cases("cpu") == make_cases("full")
+    plan = plan_for(tmp_path, profile="cpu")
+    assert set(plan.left_out) == {"torch.compile", "torch.compile freezing"}
+    assert {"plain", "plain channels_last", "ONNX Runtime", "OpenVINO"} <= {r.name for r in plan.rivals} - set(
+        plan.left_out
+    )
+
+
 def test_all_profile_covers_every_architecture_and_task():
     names = {case.model for case in make_cases("all")}
     assert {name.partition(".")[0] for name in names} == set(ARCHITECTURES)
@@ -66,10 +80,11 @@ def test_a_model_outside_the_profile_runs_at_its_own_size():
         ({"dtype": "int8"}, "dtype 'int8' is not one of float32"),
         ({"size": "256"}, "size '256' is not HEIGHTxWIDTH"),
         ({"size": "0x64"}, "must be positive, not 0"),
-        ({"rivals": "tensorrt"}, "no rival matches 'tensorrt'; the rivals are 'plain'"),
+        ({"rivals": "tensorrt"}, "no rival matches 'tensorrt'; the rivals are 'hrnet_fast exact', 'plain'"),
         ({"threads": 0}, "--threads takes whole numbers from 1, not 0"),
         ({"seconds": 0.0}, "--seconds must be positive"),
         ({"seconds": float("nan")}, "--seconds must be positive"),
+        ({"budget": 0.0}, "--budget must be positive, not 0"),
         ({"device": "tpu"}, "--device is cpu or cuda, not 'tpu'"),
     ],
     ids=lambda value: "-".join(f"{k}={v}" for k, v in value.items()) if isinstance(value, dict) else "",
@@ -94,6 +109,45 @@ def test_command_repeats_what_was_asked(tmp_path):
 def test_short_profile_leaves_a_slow_build_out_unless_asked(tmp_path):
     assert set(plan_for(tmp_path).left_out) == {"torch.compile"}
     assert plan_for(tmp_path, rivals="all").left_out == {}
+
+
+def measured(plan, case, code):
+    row = row_of(case, "hrnet_fast", "ok", p50_us=1.0, code=code)
+    plan.add(Comparison([row], None))
+
+
+def test_resumed_runs_leave_out_what_these_sources_have_measured(tmp_path):
+    plan = plan_for(tmp_path, resume=True)
+    first, second = plan.cases
+    assert plan.reason_to_skip(first) is None and plan.shown() is None
+    measured(plan, first, our_code())
+    measured(plan, second, "older sources")
+    again = plan_for(tmp_path, resume=True)
+    assert again.reason_to_skip(first) == "measured before, with the same sources"
+    assert again.reason_to_skip(second) is None
+    assert [row.key for row in again.shown().rows] == [row_of(case, "", "ok").key for case in (first, second)]
+    assert plan_for(tmp_path).reason_to_skip(first) is None and plan_for(tmp_path).shown() is None
+
+
+def test_other_threads_are_another_file(tmp_path):
+    plan = plan_for(tmp_path, threads=1)
+    measured(plan, plan.cases[0], our_code())
+    assert plan_for(tmp_path, threads=2, resume=True).reason_to_skip(plan.cases[0]) is None
+
+
+def test_no_case_starts_once_the_budget_is_spent(tmp_path):
+    plan = plan_for(tmp_path, budget=5.0)
+    assert plan.reason_to_skip(plan.cases[0]) is None
+    plan.started -= 6
+    assert "the 5 seconds are spent" in plan.reason_to_skip(plan.cases[0])
+
+
+def test_spoiled_results_are_refused_before_anything_is_measured(tmp_path):
+    plan = plan_for(tmp_path)
+    measured(plan, plan.cases[0], our_code())
+    (tmp_path / plan.run().file_name).write_text("{")
+    with pytest.raises(ValueError, match="is not JSON.*move that file away"):
+        plan_for(tmp_path)
 
 
 @pytest.mark.parametrize(

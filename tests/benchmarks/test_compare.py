@@ -11,6 +11,7 @@ from torch import nn
 import benchmarks.compare as compare_module
 from benchmarks.cases import Case
 from benchmarks.compare import Question, compare, judge
+from benchmarks.gpu.paths import our_code
 from benchmarks.progress import Progress
 from benchmarks.runners import Runner
 
@@ -94,6 +95,21 @@ def test_errors_of_ours_are_raised_and_those_of_rivals_told():
     assert run(Stub("ours"), Stub("rival", breaks=broken)).rows[1].reason == "RuntimeError: no such kernel"
     with pytest.raises(RuntimeError, match="no such kernel"):
         run(Stub("ours", breaks=broken))
+
+
+def test_ours_among_the_rivals_is_held_to_the_tolerance_too():
+    case = Case("a model", 8, 8, 1, "bfloat16")
+    other = Stub("ours exact", factor=1.05)
+    other.is_ours = True
+    assert run(Stub("ours"), other, case=case).rows[1].status == "wrong"
+
+
+def test_a_row_says_what_ran_and_which_sources():
+    told = Stub("rival")
+    told._tell = lambda: "7 convolutions in f32"
+    rows = run(Stub("ours"), told).rows
+    assert [row.ran for row in rows] == [None, "7 convolutions in f32"]
+    assert {row.code for row in rows} == {our_code()} and all(row.commit for row in rows)
 
 
 def test_rivals_that_do_not_run_are_listed_with_the_reason():

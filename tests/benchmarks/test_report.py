@@ -36,7 +36,8 @@ def test_table_names_machine_versions_and_commit(run):
 
 @pytest.mark.parametrize(("other_load", "warns"), [(None, False), (0.2, False), (1.4, True)])
 def test_table_warns_of_a_busy_machine(run, other_load, warns):
-    text = terminal_table(dataclasses.replace(run, other_load=other_load))
+    rows = tuple(dataclasses.replace(row, other_load=other_load) for row in run.rows)
+    text = terminal_table(dataclasses.replace(run, rows=rows))
     assert ("do not rely" in text) is warns
 
 
@@ -55,6 +56,19 @@ def test_readme_block_has_one_line_a_case(run):
     assert "](benchmarks/results/run.png)" in block
     assert "`pytest benchmarks --profile short --threads 2`" in block and "commit 0123456789" in block
     assert "torch.compile" not in table[0] and "- torch.compile, float32: not run: left out" in block
+
+
+def test_readme_tells_the_error_without_winograd_and_what_a_rival_ran(make_row, make_run):
+    run = make_run(
+        make_row("hrnet_fast", error=3e-7), make_row("hrnet_fast exact", p50_ms=15, error=1e-7),
+        make_row("OpenVINO", dtype="bfloat16", ran="255 brgconv_avx512_bf16 in bf16, 2 jit_1x1 in bf16"),
+    )  # fmt: skip
+    block = readme_block([run], [None])
+    table = [line for line in block.splitlines() if line.startswith("|")]
+    assert table[0].endswith("| error: hrnet_fast / exact / plain torch |")
+    assert "| 15.8 (1.50x) |" in table[2] and table[2].endswith("| 3.0e-07 / 1.0e-07 / 1.5e-07 |")
+    assert "- OpenVINO, bfloat16: it ran brgconv_avx512_bf16 in bf16, jit_1x1 in bf16." in block
+    assert "OpenVINO ran: 255 brgconv_avx512_bf16 in bf16" in terminal_table(run)
 
 
 def test_block_replaces_only_what_is_between_the_marks():

@@ -19,9 +19,9 @@ def test_round_trip(run, tmp_path):
 
 def test_schema_is_the_contract(run, tmp_path):
     data = json.loads(write_run(run, tmp_path).read_text())
-    assert {"machine", "device", "versions", "commit", "threads", "rows"} <= data.keys()
+    assert {"machine", "device", "versions", "threads", "rows"} <= data.keys()
     assert data["rows"][0]["case"] == {"model": "hrnet_w32.pose_coco_256x192", "size": "256x192"}
-    keys = "batch dtype executor p50_us p90_us p99_us peak_bytes build_s error error_torch status reason"
+    keys = "batch dtype executor p50_us p90_us p99_us peak_bytes build_s error error_torch status reason commit ran"
     assert all(set(keys.split()) <= row.keys() for row in data["rows"])
 
 
@@ -29,13 +29,29 @@ def test_schema_is_the_contract(run, tmp_path):
     ("changes", "name"),
     [
         ({}, "short-cpu-intel-xeon-processor-t2-torch2.15.json"),
+        ({"profile": "cpu"}, "cpu-intel-xeon-processor-t2-torch2.15.json"),
         ({"device": "NVIDIA H200", "profile": "full"}, "full-cuda-nvidia-h200-t2-torch2.15.json"),
         ({"threads": 16, "versions": {"torch": "2.11.1a0"}}, "short-cpu-intel-xeon-processor-t16-torch2.11.json"),
     ],
-    ids=["cpu", "cuda", "threads"],
+    ids=["cpu", "cpu-profile", "cuda", "threads"],
 )
 def test_file_name_says_what_matters(run, changes, name):
     assert dataclasses.replace(run, **changes).file_name == name
+
+
+def test_a_case_measured_again_is_replaced_as_a_whole(make_row, make_run, tmp_path):
+    first = make_run(make_row("hrnet_fast"), make_row("plain"), make_row("hrnet_fast", batch=16))
+    again = make_run(make_row("hrnet_fast", p50_ms=7.0, commit="9876543210"))
+    write_run(first, tmp_path)
+    kept = read_run(write_run(again, tmp_path))
+    assert [(row.executor, row.batch) for row in kept.rows] == [("hrnet_fast", 1), ("hrnet_fast", 16)]
+    assert kept.rows[0] == again.rows[0] and kept.commits == ["9876543210", "0123456789"]
+
+
+def test_rows_of_other_versions_are_not_kept(run, make_row, make_run, tmp_path):
+    write_run(run, tmp_path)
+    newer = make_run(make_row("plain"), versions={**run.versions, "openvino": "2027.0"})
+    assert read_run(write_run(newer, tmp_path)) == newer
 
 
 def test_unwritable_value_leaves_the_old_file(run, make_row, make_run, tmp_path):
@@ -50,14 +66,14 @@ def test_unwritable_value_leaves_the_old_file(run, make_row, make_run, tmp_path)
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [
-        (lambda data: data.pop("commit"), "the run lacks commit"),
+        (lambda data: data.pop("versions"), "the run lacks versions"),
         (lambda data: data.update(speed=1), "the run has the unknown key speed"),
         (lambda data: data.update(rows=[]), "has no rows"),
         (lambda data: data["rows"][1].pop("p50_us"), "row 1 lacks p50_us"),
         (lambda data: data["rows"][1].update(p50_us=None), "row 1: plain is 'ok' but has no p50_us"),
         (lambda data: data["rows"][0].update(status="fine"), "row 0: status 'fine' is not one of ok"),
     ],
-    ids=["no-commit", "unknown-key", "no-rows", "row-key", "timed-without-time", "status"],
+    ids=["no-versions", "unknown-key", "no-rows", "row-key", "timed-without-time", "status"],
 )
 def test_spoiled_files_are_refused_by_name(run, tmp_path, spoil, message):
     path = write_run(run, tmp_path)
