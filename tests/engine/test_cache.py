@@ -13,11 +13,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from hrnet_fast.engine.gpu import cache as cache_module
 from hrnet_fast.engine.gpu import device_key as key_module
-from hrnet_fast.engine.gpu.cache import TuningCache, cache_folder, parse
 from hrnet_fast.engine.gpu.device_key import DeviceKey, device_key, kernels_digest, source_digest
-from hrnet_fast.engine.gpu.file_lock import file_lock
+from hrnet_fast.engine.tuning import cache as cache_module
+from hrnet_fast.engine.tuning.cache import TuningCache, cache_folder, parse
+from hrnet_fast.engine.tuning.file_lock import file_lock
 
 KEY = DeviceKey("NVIDIA H200", "9.0", 132, "2.15.0+cu132", "3.9.0", "0123456789abcdef")
 TILE = {"rows": 64, "columns": 32, "step": 64, "split": 4}
@@ -87,8 +87,8 @@ def test_a_write_adds_to_what_another_wrote(tmp_path):
 
 WRITER = """
 import sys
-from hrnet_fast.engine.gpu.cache import TuningCache, parse
 from hrnet_fast.engine.gpu.device_key import DeviceKey
+from hrnet_fast.engine.tuning.cache import TuningCache, parse
 folder, name = sys.argv[1:]
 key = DeviceKey("NVIDIA H200", "9.0", 132, "2.15.0+cu132", "3.9.0", "0123456789abcdef")
 cache = TuningCache(folder)
@@ -97,7 +97,7 @@ sys.stdin.readline()
 for i in range(40):
     cache.put(key, "tiles", f"{name} {i}", {"n": i})
     cache.put(key, "executors", "contended", {"by": name, "n": i})
-    parse((cache.folder / key.file_name).read_bytes())  # never torn
+    parse((cache.folder / key.file_name).read_bytes(), DeviceKey)  # never torn
 """
 
 
@@ -288,7 +288,7 @@ def test_a_damaged_default_is_ignored_with_one_warning(tmp_path):
 
 @pytest.mark.parametrize("path", sorted(cache_module.DEFAULTS.glob("*.json")), ids=lambda path: path.name)
 def test_what_is_shipped_is_sound(path):
-    key, entries = parse(path.read_bytes())
+    key, entries = parse(path.read_bytes(), DeviceKey)
     assert path.name == key.file_name and entries["tiles"]
 
 
@@ -368,4 +368,4 @@ def test_the_key_of_a_device(monkeypatch):
     key = device_key(torch.device("cuda", 0))
     assert (key.gpu, key.capability, key.multiprocessors, key.torch) == ("NVIDIA H200", "9.0", 132, torch.__version__)
     assert len(key.kernels) == 64 and key.triton[0].isdigit()
-    assert parse(json.dumps({"format": 1, "device": asdict(key)}).encode())[0] == key
+    assert parse(json.dumps({"format": 1, "device": asdict(key)}).encode(), DeviceKey)[0] == key

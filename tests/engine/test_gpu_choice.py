@@ -7,8 +7,8 @@ from hrnet_fast import create_model
 from hrnet_fast.engine.executors.cudnn import CudnnExecutor, TorchConvolutions
 from hrnet_fast.engine.executors.measured import MeasuredExecutor, TorchExecutor
 from hrnet_fast.engine.executors.reference import ReferenceExecutor
-from hrnet_fast.engine.gpu.cache import TuningCache
 from hrnet_fast.engine.gpu.device_key import DeviceKey
+from hrnet_fast.engine.tuning.cache import TuningCache
 from hrnet_fast.plan import inference_view, make_plan, named_tensors
 from hrnet_fast.testing import relative_l2
 from tests.golden import fill

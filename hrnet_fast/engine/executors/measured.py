@@ -11,10 +11,10 @@ from torch import Tensor
 
 from ...plan import Level, Plan
 from ...testing import TOLERANCE_FACTOR, relative_l2
-from ..gpu.cache import TuningCache
 from ..gpu.device_key import DeviceKey, device_key
 from ..gpu.program import GpuProgram
 from ..gpu.timing import isolated
+from ..tuning.cache import TuningCache
 from .reference import ReferenceExecutor, Watch
 
 Run = Callable[[Sequence[Tensor]], list[Tensor]]

@@ -9,7 +9,6 @@ import torch
 from torch import Tensor
 
 from ...plan import Level, Plan
-from ..gpu.cache import TuningCache
 from ..gpu.device_key import device_key
 from ..gpu.layout import Memory, allocate, unplaceable
 from ..gpu.lower import Lowering, Step, TileChoice, beyond, convolutions, model_choice, problem, signature
@@ -18,6 +17,7 @@ from ..gpu.tiles import Gpu
 from ..gpu.timing import within_a_graph
 from ..gpu.tune import Tuned, as_entry, from_entry, tune_level
 from ..gpu.warm import compile_all
+from ..tuning.cache import TuningCache
 from .reference import Watch
 
 DTYPES = (torch.float32, torch.bfloat16, torch.float16)

@@ -8,15 +8,21 @@ from dataclasses import dataclass
 from functools import cache
 from importlib import metadata
 from pathlib import Path
+from typing import ClassVar
 
 import torch
 
 from hrnet_fast import kernels
 
+from ..tuning.key import MachineKey
+
 
 @dataclass(frozen=True)
-class DeviceKey:
+class DeviceKey(MachineKey):
     """gpu: its name, e.g. "NVIDIA H200". capability: e.g. "9.0". kernels: digest of the kernels' sources."""
+
+    kinds: ClassVar[tuple[str, ...]] = ("tiles", "executors")
+    shipped: ClassVar[str | None] = "tiles"  # which executor is the fastest hangs on the versions too
 
     gpu: str
     capability: str
@@ -25,18 +31,16 @@ class DeviceKey:
     triton: str
     kernels: str
 
-    @property
-    def file_name(self) -> str:
-        """A file of its own for each key, readable: parts beside each other, other characters as dashes."""
-        parts = (self.gpu, f"sm{self.capability}", f"{self.multiprocessors}sm", f"torch{self.torch}",
-                 f"triton{self.triton}", self.kernels[:12])  # fmt: skip
-        return "".join(c if c.isalnum() or c in "._" else "-" for c in "_".join(parts)) + ".json"
+    def name_parts(self) -> tuple[str, ...]:
+        return (self.gpu, f"sm{self.capability}", f"{self.multiprocessors}sm", f"torch{self.torch}",
+                f"triton{self.triton}", self.kernels[:12])  # fmt: skip
 
-    def same_gpu(self, other: DeviceKey) -> bool:
+    def same_machine(self, other: MachineKey) -> bool:
         """Whether another key's GPU and kernels are these, whatever the versions of torch and Triton."""
-        return (self.gpu, self.capability, self.multiprocessors, self.kernels) == (
-            other.gpu, other.capability, other.multiprocessors, other.kernels,
-        )  # fmt: skip
+        return isinstance(other, DeviceKey) and (
+            (self.gpu, self.capability, self.multiprocessors, self.kernels)
+            == (other.gpu, other.capability, other.multiprocessors, other.kernels)
+        )
 
 
 def device_key(device: torch.device | int | None = None) -> DeviceKey:

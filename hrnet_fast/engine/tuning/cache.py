@@ -1,13 +1,13 @@
-"""What was measured on a GPU, kept from run to run: a readable JSON file for each `DeviceKey`.
+"""What was measured on a machine, kept from run to run: a readable JSON file for each `MachineKey`.
 
     {"format": 1,
      "device": {"gpu": "NVIDIA H200", "capability": "9.0", "multiprocessors": 132, "torch": "...", ...},
      "tiles": {"<level signature>": {...}},
      "executors": {"<program key>": {...}}}
 
-Files lie in $HRNET_FAST_CACHE, else $XDG_CACHE_HOME/hrnet_fast, else ~/.cache/hrnet_fast. Those in `defaults` beside
-this file came with the package. They answer where the user's have nothing, for the same GPU and kernels, and for tiles
-alone: which executor is the fastest hangs on the versions too.
+Files lie in $HRNET_FAST_CACHE, else $XDG_CACHE_HOME/hrnet_fast, else ~/.cache/hrnet_fast. Those in gpu/defaults came
+with the package. They answer where the user's have nothing, for the same GPU and kernels, and for the one kind that its
+key says.
 """
 
 from __future__ import annotations
@@ -23,12 +23,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from .device_key import DeviceKey
 from .file_lock import file_lock
+from .key import MachineKey
 
 FORMAT = 1
-KINDS = ("tiles", "executors")
-DEFAULTS = Path(__file__).parent / "defaults"
+DEFAULTS = Path(__file__).parents[1] / "gpu" / "defaults"
 Entries = dict[str, dict[str, dict[str, Any]]]  # kind -> signature -> entry
 
 
@@ -43,7 +42,7 @@ def cache_folder() -> Path | None:
 
 
 class TuningCache:
-    """Entries by device key, kind ("tiles" or "executors") and signature.
+    """Entries by machine key, kind (one of the key's, such as "tiles") and signature.
 
     path: the folder; None for the user's. defaults: the folder of what came with the package. Safe for several threads
     and processes: a write adds to what the file then holds, under a lock, and replaces the file at once. A file that
@@ -53,60 +52,60 @@ class TuningCache:
     def __init__(self, path: str | os.PathLike | None = None, defaults: Path = DEFAULTS) -> None:
         self.folder = cache_folder() if path is None else Path(path)
         self.defaults = defaults
-        self._entries: dict[DeviceKey, Entries] = {}
-        self._shipped: dict[DeviceKey, dict[str, dict[str, Any]]] = {}
+        self._entries: dict[MachineKey, Entries] = {}
+        self._shipped: dict[MachineKey, dict[str, dict[str, Any]]] = {}
         self._warned: set[str] = set()
         self._lock = threading.Lock()
 
-    def get(self, device_key: DeviceKey, kind: str, signature: str) -> dict[str, Any] | None:
+    def get(self, key: MachineKey, kind: str, signature: str) -> dict[str, Any] | None:
         """The entry, as the caller's own copy, or None."""
-        _check_kind(kind)
+        _check_kind(key, kind)
         with self._lock:
-            entry = self._known(device_key)[kind].get(signature)
-            if entry is None and kind == "tiles":
-                entry = self._default(device_key).get(signature)
+            entry = self._known(key)[kind].get(signature)
+            if entry is None and kind == key.shipped:
+                entry = self._default(key).get(signature)
             return copy.deepcopy(entry)
 
-    def put(self, device_key: DeviceKey, kind: str, signature: str, entry: dict[str, Any]) -> None:
+    def put(self, key: MachineKey, kind: str, signature: str, entry: dict[str, Any]) -> None:
         """Keep an entry, in place of an older one. It must be a dict that comes back from JSON as it is."""
-        _check_kind(kind)
+        _check_kind(key, kind)
         entry = _plain(entry)
         with self._lock:
-            known = self._known(device_key)
+            known = self._known(key)
             known[kind][signature] = entry
             if self.folder is None:
                 self._warn("no folder", "there is no home folder for measured results: set HRNET_FAST_CACHE to one")
                 return
             try:
                 self.folder.mkdir(parents=True, exist_ok=True)
-                with file_lock(self.folder / f"{device_key.file_name}.lock"):
-                    held = self._read(device_key, to_write=True)
-                    for each in KINDS:
+                with file_lock(self.folder / f"{key.file_name}.lock"):
+                    held = self._read(key, to_write=True)
+                    for each in key.kinds:
                         known[each] = {**known[each], **held[each]}
                     known[kind][signature] = entry
-                    _write(self.folder / device_key.file_name, device_key, known)
+                    _write(self.folder / key.file_name, key, known)
             except OSError as error:
                 lost = f"measured results cannot be kept in {self.folder}: {_reason(error)}"
                 self._warn("write", f"{lost}; they last as long as this process")
 
-    def _known(self, device_key: DeviceKey) -> Entries:
-        if device_key not in self._entries:
-            self._entries[device_key] = self._read(device_key)
-        return self._entries[device_key]
+    def _known(self, key: MachineKey) -> Entries:
+        if key not in self._entries:
+            self._entries[key] = self._read(key)
+        return self._entries[key]
 
-    def _read(self, device_key: DeviceKey, to_write: bool = False) -> Entries:
+    def _read(self, key: MachineKey, to_write: bool = False) -> Entries:
         """What the user's file holds.
 
         to_write: one that is not ours is renamed, so that a new one takes its place, and one that may be but cannot be
         read raises OSError, so that it stays.
         """
         if self.folder is None:
-            return _nothing()
-        path = self.folder / device_key.file_name
+            return _nothing(key)
+        path = self.folder / key.file_name
         try:
-            found, entries = parse(path.read_bytes())
-            if found != device_key:
-                raise ValueError("it belongs to another GPU or other versions")
+            found, entries = parse(path.read_bytes(), type(key))
+            if found != key:
+                raise ValueError("it belongs to another machine or other versions")
             return entries
         except (FileNotFoundError, NotADirectoryError):
             pass
@@ -118,25 +117,25 @@ class TuningCache:
             self._warn_foreign(path, error)
             if to_write:
                 path.replace(path.with_name(f"{path.name}.ignored"))
-        return _nothing()
+        return _nothing(key)
 
-    def _default(self, device_key: DeviceKey) -> dict[str, dict[str, Any]]:
-        """The tiles that came with the package for this GPU and kernels; those of the same versions go first."""
-        if device_key not in self._shipped:
+    def _default(self, key: MachineKey) -> dict[str, dict[str, Any]]:
+        """What came with the package for this machine and kernels; that of the same versions goes first."""
+        if key not in self._shipped:
             fitting = []
             for path in sorted(self.defaults.glob("*.json")):
                 try:
-                    found, entries = parse(path.read_bytes())
+                    found, entries = parse(path.read_bytes(), type(key))
                 except (OSError, ValueError, RecursionError) as error:
                     self._warn_foreign(path, error)
                     continue
-                if found.same_gpu(device_key):
-                    fitting.append((found == device_key, entries["tiles"]))
-            tiles: dict[str, dict[str, Any]] = {}
+                if found.same_machine(key):
+                    fitting.append((found == key, entries[key.shipped]))
+            shipped: dict[str, dict[str, Any]] = {}
             for _, each in sorted(fitting, key=lambda pair: pair[0]):
-                tiles |= each
-            self._shipped[device_key] = tiles
-        return self._shipped[device_key]
+                shipped |= each
+            self._shipped[key] = shipped
+        return self._shipped[key]
 
     def _warn_foreign(self, path: Path, error: Exception) -> None:
         self._warn("read", f"{path} is ignored, as it is no file of measured results: {error}")
@@ -147,30 +146,26 @@ class TuningCache:
             warnings.warn(sentence, stacklevel=4)
 
 
-def parse(data: bytes) -> tuple[DeviceKey, Entries]:
-    """The key and the entries of a file. Raises ValueError, saying why, for anything else."""
+def parse(data: bytes, key_type: type[MachineKey]) -> tuple[MachineKey, Entries]:
+    """The key, one of a type, and the entries of a file. Raises ValueError, saying why, for anything else."""
     content = json.loads(data)
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise ValueError(f'it has no "format": {FORMAT}')
-    device, fields = content.get("device"), DeviceKey.__annotations__
-    if not isinstance(device, dict) or set(device) != set(fields):
-        raise ValueError(f'its "device" does not have the parts {", ".join(fields)}')
-    if any(type(value).__name__ != fields[name] for name, value in device.items()):
-        raise ValueError('a part of its "device" is of another type')
-    entries = {kind: content.get(kind, {}) for kind in KINDS}
+    key = key_type.from_dict(content.get("device"))
+    entries = {kind: content.get(kind, {}) for kind in key.kinds}
     for kind, each in entries.items():
         if not isinstance(each, dict) or not all(isinstance(entry, dict) for entry in each.values()):
             raise ValueError(f'its "{kind}" are not entries by signature')
-    return DeviceKey(**device), entries
+    return key, entries
 
 
-def _nothing() -> Entries:
-    return {kind: {} for kind in KINDS}
+def _nothing(key: MachineKey) -> Entries:
+    return {kind: {} for kind in key.kinds}
 
 
-def _write(path: Path, device_key: DeviceKey, entries: Entries) -> None:
+def _write(path: Path, key: MachineKey, entries: Entries) -> None:
     """The whole file at once: a reader meets the old one or the new one."""
-    text = json.dumps({"format": FORMAT, "device": asdict(device_key), **entries}, indent=2)
+    text = json.dumps({"format": FORMAT, "device": asdict(key), **entries}, indent=2)
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
     try:
         temporary.write_text(text + "\n", encoding="utf-8")
@@ -181,9 +176,9 @@ def _write(path: Path, device_key: DeviceKey, entries: Entries) -> None:
         raise
 
 
-def _check_kind(kind: str) -> None:
-    if kind not in KINDS:
-        raise ValueError(f"measured results are of the kinds {' and '.join(KINDS)}, not {kind!r}")
+def _check_kind(key: MachineKey, kind: str) -> None:
+    if kind not in key.kinds:
+        raise ValueError(f"measured results are of the kinds {' and '.join(key.kinds)}, not {kind!r}")
 
 
 def _plain(entry: Any) -> dict[str, Any]:

@@ -1,0 +1,1 @@
+"""What was measured on a machine, kept from run to run, for the executors of every device."""
