@@ -39,6 +39,7 @@ def environment() -> dict:
     import torch
 
     from . import __version__, kernels
+    from .kernels.processor import available_cores, cpu_model
 
     extension = kernels.extension()
     isa, refused = _isa(extension.module)
@@ -108,23 +109,6 @@ def format_environment(report: dict) -> str:
     rows.append(("present", ", ".join(f"{name} {v}" for name, v in optional.items() if v) or "no optional package"))
     rows.append(("absent", ", ".join(name for name, version in optional.items() if not version) or "nothing"))
     return "\n".join(line for title, text in rows for line in _wrap(title, text))
-
-
-def cpu_model() -> str:
-    """The processor's name as the operating system gives it, or the architecture."""
-    try:
-        with open("/proc/cpuinfo") as lines:
-            for line in lines:
-                if line.startswith("model name"):
-                    return line.partition(":")[2].strip()
-    except OSError:
-        pass
-    return platform.processor() or platform.machine()
-
-
-def available_cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _isa(module: ModuleType | None) -> tuple[str | None, str | None]:

@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor
 
 
-def pack(weight: Tensor, bias: Tensor | None, lanes: int) -> tuple[Tensor, Tensor]:
+@dataclass(frozen=True, eq=False)
+class Packed:
+    """weights: flat, as `pack` lays them out. bias: padded with zeros to whole vectors."""
+
+    weights: Tensor
+    bias: Tensor
+
+
+def pack(weight: Tensor, bias: Tensor | None, lanes: int) -> Packed:
     """Weight [Cout, Cin, a, b] -> blocks of output channels, each [a, b, Cin, lanes of the block], flat; and the bias.
 
     a, b: the taps of a direct convolution, or the positions of Winograd's. lanes: floats in a vector. Blocks are two
@@ -26,4 +36,4 @@ def pack(weight: Tensor, bias: Tensor | None, lanes: int) -> tuple[Tensor, Tenso
     padded_bias = weight.new_zeros(vectors * lanes)
     if bias is not None:
         padded_bias[:outputs] = bias
-    return torch.cat(blocks), padded_bias
+    return Packed(torch.cat(blocks), padded_bias)

@@ -16,6 +16,7 @@ from ...plan import Concat, Conv, Function, Item, Plan, Sum, Term
 from ...plan.buffers import GRANULE, place
 from ..executors.reference import Watch, call
 from .kernels import Kernel
+from .pack import Packed
 
 
 def bordered(shape: Sequence[int]) -> int:
@@ -36,21 +37,20 @@ class _Buffers:
 class CpuProgram:
     """Built once from a plan, run many times, by several callers at once.
 
-    kernel_of: the kernel of a convolution. weights_of: its packed weights and bias for that kernel. isa: the
-    instruction set that they are packed for; "" for the widest allowed.
+    kernel_of: the kernel of a convolution. weights_of: its packed weights for that kernel. isa: the instruction
+    set that they are packed for; "" for the widest allowed.
     """
 
     def __init__(
-        self, plan: Plan, kernel_of: Callable[[Conv], Kernel],
-        weights_of: Callable[[Conv, Kernel], tuple[Tensor, Tensor]], tensors: Mapping[str, Tensor], watch: Watch | None,
-        isa: str = "",
+        self, plan: Plan, kernel_of: Callable[[Conv], Kernel], weights_of: Callable[[Conv, Kernel], Packed],
+        tensors: Mapping[str, Tensor], watch: Watch | None, isa: str = "",
     ):  # fmt: skip
         self.plan, self.watch = plan, watch
         shapes = [value.shape for value in plan.values]
         self.values, self.arena = place(shapes, plan.levels, plan.inputs, plan.outputs, size_of=bordered)
         self.params = {key: tensor.detach().float() for key, tensor in tensors.items()} if self._calls() else {}
         self.native = kernels.extension().module.CpuProgram(isa)
-        self.keep: list[Tensor] = []  # the program reads packed weights by address
+        self.keep: list[Packed] = []  # the program reads packed weights by address
         self.maps: dict[int, int] = {}
         for index, value in enumerate(plan.inputs):
             self._add_map(value, index + 1, 0)
@@ -62,7 +62,7 @@ class CpuProgram:
             for item in level.items:
                 if isinstance(item, Conv):
                     kernel = kernel_of(item)
-                    self._add_conv(item, kernel, *weights_of(item, kernel))
+                    self._add_conv(item, kernel, weights_of(item, kernel))
                 else:
                     self._add_sums(item)
         self.free: list[_Buffers] = []
@@ -75,12 +75,13 @@ class CpuProgram:
         n, c, h, w = self.plan.values[value].shape
         self.maps[value] = self.native.add_map(buffer, offset, n, h, w, c)
 
-    def _add_conv(self, item: Conv, kernel: Kernel, packed: Tensor, bias: Tensor) -> None:
-        self.keep += [packed, bias]
+    def _add_conv(self, item: Conv, kernel: Kernel, packed: Packed) -> None:
+        self.keep.append(packed)
         conv = item.conv
         self.native.add_conv(
-            self.maps[item.out], self.maps[item.sources[0].value], packed.data_ptr(), bias.data_ptr(), conv.kernel,
-            conv.stride, conv.padding, conv.dilation, self._terms(item.terms), item.relu, kernel.m, kernel.group,
+            self.maps[item.out], self.maps[item.sources[0].value], packed.weights.data_ptr(), packed.bias.data_ptr(),
+            conv.kernel, conv.stride, conv.padding, conv.dilation, self._terms(item.terms), item.relu, kernel.m,
+            kernel.group,
         )  # fmt: skip
 
     def _add_sums(self, item: Item) -> None:

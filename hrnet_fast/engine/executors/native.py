@@ -6,7 +6,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from functools import partial
+from weakref import WeakValueDictionary
 
 import torch
 from torch import Tensor
@@ -15,10 +15,13 @@ from hrnet_fast import kernels
 
 from ...plan import Concat, Conv, Function, Level, Plan, Sum, Term, Value
 from ...plan.fold import fold
-from ..cpu.kernels import Kernel, allowed, choose
-from ..cpu.pack import pack
+from ..cpu.choices import Choice, Choices
+from ..cpu.cpu_key import cpu_key
+from ..cpu.kernels import Kernel
+from ..cpu.pack import Packed, pack
 from ..cpu.program import CpuProgram
 from ..cpu.winograd import transform_weight
+from ..tuning.cache import TuningCache, cache_folder, cache_of
 from .onednn import OneDnnExecutor
 from .reference import Watch
 
@@ -54,9 +57,9 @@ class NativeExecutor:
 
     tensors: the module's parameters and buffers by key. why: why it computes in float32, for `explain`. exact: direct
     convolutions alone, which err no more than torch's. isa: the instruction set, "avx512" or "avx2"; by default the
-    widest allowed. Weights are folded and packed once for all shapes. Each plan owns one arena for each concurrent
-    caller, made at its first call and used again. Results are the same for any number of threads. A plan that does not
-    suit it is played by oneDNN.
+    widest allowed. cache: of measured kernels; by default the user's. Weights are folded and packed once for all shapes
+    and stay while a program needs them. Each plan owns one arena for each concurrent caller, made at its first call and
+    used again. Results are the same for any number of threads. A plan that does not suit it is played by oneDNN.
     """
 
     name = "native"
@@ -64,12 +67,17 @@ class NativeExecutor:
     max_plans = 64  # shapes whose plans a module keeps
     dtype = torch.float32
 
-    def __init__(self, tensors: Mapping[str, Tensor], why: str = "float32", exact: bool = False, isa: str = ""):
+    def __init__(
+        self, tensors: Mapping[str, Tensor], why: str = "float32", exact: bool = False, isa: str = "",
+        cache: TuningCache | None = None,
+    ):  # fmt: skip
         self.tensors, self.why, self.exact = tensors, why, exact
         module = kernels.extension().module
         self.isa = isa or module.cpu_program_isa()
         self.lanes = module.cpu_program_lanes(self.isa)
-        self._packed: dict[tuple, tuple[Tensor, Tensor]] = {}
+        self.cache = cache or cache_of(cache_folder())
+        self.choices = Choices(self.lanes, exact, self.cache, cpu_key(self.isa, torch.get_num_threads()))
+        self._packed: WeakValueDictionary[tuple, Packed] = WeakValueDictionary()
         self._lock = threading.Lock()
 
     def explain(self, plan: Plan, level: Level) -> tuple[str, str]:
@@ -82,14 +90,12 @@ class NativeExecutor:
 
     def _kernels(self, plan: Plan, level: Level) -> str:
         convs = [item for item in level.items if isinstance(item, Conv)]
-        counts = Counter(str(self._kernel(plan, item)) for item in convs)
+        counts = Counter(map(str, map(self.choices.of(plan), convs)))
         counts["sum"] = sum(isinstance(item, (Sum, Concat)) for item in level.items)
         return ", ".join(f"{count} {name}" for name, count in counts.items() if count)
 
     def _kernel(self, plan: Plan, item: Conv) -> Kernel:
-        channels = plan.values[item.sources[0].value].shape[1]
-        sizes = allowed(sum(isinstance(other, Conv) for other in plan.items()), self.exact)
-        return choose(item.conv, channels, plan.values[item.out].shape, self.lanes, sizes)
+        return self.choices.of(plan)(item).kernel
 
     def prepare(self, plan: Plan, watch: Watch | None = None) -> Callable[[Sequence[Tensor]], list[Tensor]]:
         """A function from inputs to results, in the plan's order. watch: called with each item and its result."""
@@ -97,19 +103,23 @@ class NativeExecutor:
             return self._onednn(why).prepare(plan, watch)
         with self._lock:
             plan_ = with_prologues_as_sums(plan)
-            kernel_of = partial(self._kernel, plan_)
-            program = CpuProgram(plan_, kernel_of, self._weights, self.tensors, _only_of(plan, watch), self.isa)
+            program = self._program(plan_, self.choices.of(plan_), _only_of(plan, watch))
         return program.run
+
+    def _program(self, plan: Plan, choice_of: Callable[[Conv], Choice], watch: Watch | None = None) -> CpuProgram:
+        return CpuProgram(plan, lambda item: choice_of(item).kernel, self._weights, self.tensors, watch, self.isa)
 
     def _onednn(self, why: str) -> OneDnnExecutor:
         return OneDnnExecutor(self.tensors, self.dtype, f"the native kernels were refused, as {why}")
 
-    def _weights(self, item: Conv, kernel: Kernel) -> tuple[Tensor, Tensor]:
+    def _weights(self, item: Conv, kernel: Kernel) -> Packed:
         key = (item.conv, item.norm, kernel.m)
-        if key not in self._packed:
+        packed = self._packed.get(key)
+        if packed is None:
             weight, bias = fold(item, self.tensors, torch.float32)
-            self._packed[key] = pack(transform_weight(weight, kernel.m) if kernel.m else weight, bias, self.lanes)
-        return self._packed[key]
+            packed = pack(transform_weight(weight, kernel.m) if kernel.m else weight, bias, self.lanes)
+            self._packed[key] = packed
+        return packed
 
 
 def _only_of(plan: Plan, watch: Watch | None) -> Watch | None:

@@ -20,6 +20,7 @@ import uuid
 import warnings
 from contextlib import suppress
 from dataclasses import asdict
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,12 @@ def cache_folder() -> Path | None:
             return Path(own).expanduser()
         return (shared if shared.is_absolute() else Path.home() / ".cache") / "hrnet_fast"
     return None
+
+
+@cache
+def cache_of(folder: Path | None) -> TuningCache:
+    """The cache of a folder that this process shares: its files are read once."""
+    return TuningCache(folder)
 
 
 class TuningCache:

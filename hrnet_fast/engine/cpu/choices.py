@@ -1,0 +1,111 @@
+"""The kernel of each convolution of a plan: as measured on this CPU, else by the model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from ...plan import Conv, Plan
+from ..tuning.cache import TuningCache
+from .cpu_key import CpuKey
+from .kernels import DIRECT, Kernel, allowed, choose
+
+GROUPS = (12, 24, 48, 96)  # tiles transformed together that are tried
+
+
+@dataclass(frozen=True)
+class Shape:
+    """A 3x3 convolution of stride 1 that several kernels can compute.
+
+    inputs: channels read; out: (N, C, H, W) written; sizes: of Winograd's kernels, as `allowed` has them.
+    """
+
+    inputs: int
+    out: tuple[int, int, int, int]
+    sizes: tuple[int, ...]
+
+    def __str__(self) -> str:
+        n, outputs, height, width = self.out
+        return f"3x3 {self.inputs}->{outputs} @{height}x{width}" + (f" batch {n}" if n > 1 else "")
+
+    @property
+    def signature(self) -> str:
+        """What its measured kernel is kept under."""
+        return f"float32 {self}, direct or " + ", ".join(f"F({m}x{m})" for m in self.sizes)
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A kernel, and whether measurement chose it."""
+
+    kernel: Kernel
+    tuned: bool = False
+
+    def __str__(self) -> str:
+        return f"tuned {self.kernel}" if self.tuned else str(self.kernel)
+
+
+class Choices:
+    """What computes the convolutions of plans. A shape's kernel is chosen when it is first met and stays.
+
+    lanes: floats in a vector. exact: direct convolutions alone. cache, key: where measured kernels are found.
+    """
+
+    def __init__(self, lanes: int, exact: bool, cache: TuningCache, key: CpuKey):
+        self.lanes, self.exact, self.cache, self.key = lanes, exact, cache, key
+        self._known: dict[Shape, Choice] = {}
+
+    def of(self, plan: Plan) -> Callable[[Conv], Choice]:
+        """The choice for each convolution of a plan."""
+        shape_of = shapes_of(plan, self.exact)
+
+        def choice(item: Conv) -> Choice:
+            shape = shape_of(item)
+            if shape is None:
+                return Choice(DIRECT)
+            if shape not in self._known:
+                measured = self.measured(shape)
+                default = Choice(default_kernel(item, shape, self.lanes))
+                self._known[shape] = Choice(measured, tuned=True) if measured else default
+            return self._known[shape]
+
+        return choice
+
+    def measured(self, shape: Shape) -> Kernel | None:
+        """The kernel that the cache has for a shape, or None."""
+        return from_entry(self.cache.get(self.key, "kernels", shape.signature), shape)
+
+
+def shapes_of(plan: Plan, exact: bool) -> Callable[[Conv], Shape | None]:
+    """The shape of each convolution of a plan, or None where there is no choice of kernels."""
+    sizes = allowed(sum(isinstance(item, Conv) for item in plan.items()), exact)
+
+    def shape(item: Conv) -> Shape | None:
+        conv = item.conv
+        plain = (conv.kernel, conv.stride, conv.padding, conv.dilation) == ((3, 3), (1, 1), (1, 1), (1, 1))
+        inputs, out = plan.values[item.sources[0].value].shape[1], plan.values[item.out].shape
+        return Shape(inputs, out, sizes) if plain and sizes else None
+
+    return shape
+
+
+def default_kernel(item: Conv, shape: Shape, lanes: int) -> Kernel:
+    """The model's choice."""
+    return choose(item.conv, shape.inputs, shape.out, lanes, shape.sizes)
+
+
+def candidates(shape: Shape) -> list[Kernel]:
+    """The kernels that can compute a shape: groups beyond all its tiles would be the same as one of all."""
+    n, _, height, width = shape.out
+    kernels = [DIRECT]
+    for m in shape.sizes:
+        tiles = n * -(-height // m) * -(-width // m)
+        kernels += [Kernel(m, group) for smaller, group in zip((0, *GROUPS), GROUPS) if smaller < tiles]
+    return kernels
+
+
+def from_entry(entry: dict[str, Any] | None, shape: Shape) -> Kernel | None:
+    """The kernel that an entry of the cache holds; None where it does not fit the shape."""
+    parts = (entry or {}).get("kernel")
+    return next((kernel for kernel in candidates(shape) if asdict(kernel) == parts), None)

@@ -1,0 +1,41 @@
+"""What a measurement on a CPU belongs to: the processor, the threads that play, and the compiled kernels."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import ClassVar
+
+from hrnet_fast import __version__, kernels
+from hrnet_fast.kernels.processor import available_cores, cpu_model
+
+from ..tuning.key import MachineKey
+
+
+@dataclass(frozen=True)
+class CpuKey(MachineKey):
+    """cpu: the processor's name. isa: the kernels' instruction set. package: the version of hrnet_fast. extension: the
+    SHA-256 of the file with the compiled kernels, in hexadecimal."""
+
+    kinds: ClassVar[tuple[str, ...]] = ("kernels",)
+
+    cpu: str
+    isa: str
+    threads: int
+    package: str
+    extension: str
+
+    def name_parts(self) -> tuple[str, ...]:
+        return self.cpu, self.isa, f"{self.threads}threads", f"hrnet_fast{self.package}", self.extension[:12]
+
+
+def cpu_key(isa: str, threads: int) -> CpuKey:
+    """The key of this CPU. threads: as asked for; no more than the cores at hand ever play."""
+    return CpuKey(cpu_model(), isa, min(threads, available_cores()), __version__, _extension_digest())
+
+
+@cache
+def _extension_digest() -> str:
+    return hashlib.sha256(Path(kernels.extension().module.__file__).read_bytes()).hexdigest()
