@@ -102,7 +102,7 @@ class CpuProgram:
             for t in terms
         ]
 
-    def _new_buffers(self) -> _Buffers:
+    def new_buffers(self) -> _Buffers:
         tensors = [torch.empty(self.arena)]
         tensors += [torch.zeros(bordered(self.plan.values[v].shape)) for v in self.plan.inputs]
         views = {v: _view(tensors[i + 1], 0, self.plan.values[v].shape) for i, v in enumerate(self.plan.inputs)}
@@ -110,18 +110,21 @@ class CpuProgram:
             views[item.out] = _view(tensors[0], self.values[item.out].offset, self.values[item.out].shape)
         return _Buffers(tensors, views)
 
+    def play(self, buffers: _Buffers, begin: int, end: int) -> None:
+        """What is native of levels [begin, end)."""
+        self.native.run([tensor.data_ptr() for tensor in buffers.tensors], begin, end)
+
     def run(self, inputs: Sequence[Tensor]) -> list[Tensor]:
         with self.lock:
             buffers = self.free.pop() if self.free else None
-        buffers = buffers or self._new_buffers()
+        buffers = buffers or self.new_buffers()
         for value, x in zip(self.plan.inputs, inputs):
             buffers.views[value].copy_(x)
-        addresses = [tensor.data_ptr() for tensor in buffers.tensors]
         begin = 0
         for index, level in enumerate(self.plan.levels):
             functions = [item for item in level.items if isinstance(item, Function)]
             if functions or self.watch or index == len(self.plan.levels) - 1:
-                self.native.run(addresses, begin, index + 1)
+                self.play(buffers, begin, index + 1)
                 begin = index + 1
             for item in functions:
                 self._call(item, buffers)
