@@ -55,7 +55,7 @@ double Item::cost(const std::vector<Map>& maps) const {
   const double pixels = double(to.batch * to.height * to.width), move = 8.0 * double(summands.size() + 1);
   if (in < 0) return pixels * double(channels) * move;  // moving a value takes about as long as 8 multiply-adds
   const double inputs = double(maps[in].channels);
-  if (winograd == 0) return pixels * double(channels) * (double(taps.size()) * inputs + move);
+  if (winograd == 0) return pixels * double(channels) * (double(taps.size()) * double(tap_length) + move);
   const double m = winograd, positions = (m + 2) * (m + 2), tiles = double(tile_count(*this, to));
   return tiles * (positions * inputs * double(channels) + 5 * positions * inputs + (4 * positions + m * m * move) * double(channels));
 }
@@ -73,6 +73,8 @@ const ItemKernels* item_kernels(std::string_view isa) {
 #if defined(__x86_64__)
   if (isa == "avx512" && cpu_features().avx512f) return &kItems__avx512;
   if (isa == "avx2" && cpu_features().avx2) return &kItems__avx2;
+  if (isa == "amx") return items__amx();
+  if (isa == "amx-emulated") return items__amx_emulated();
 #endif
   return nullptr;
 }

@@ -79,6 +79,7 @@ struct ItemKernels {
   void (*leave)() = nullptr;       // after its last
 };
 extern const ItemKernels kItems__avx512, kItems__avx2;
+const ItemKernels *items__amx(), *items__amx_emulated();  // of maps in bfloat16; null where they cannot run
 const ItemKernels* item_kernels(std::string_view isa = "");  // of the instruction set, or null; "": as cpu_isa()
 
 int64_t units(const Item& item, const std::vector<Map>& maps, int64_t lanes);  // of the float kernels

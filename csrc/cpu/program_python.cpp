@@ -126,16 +126,20 @@ void run(const Program& program, const std::vector<uintptr_t>& buffers, int64_t 
 void bind_program(py::module_& m) {
   m.def("cpu_program_isa", [] { return item_kernels() == nullptr ? "" : item_kernels()->isa; },
         "The instruction set that CpuProgram uses unless told otherwise; empty where it has none.");
+  m.def("cpu_program_isa_bfloat16", [] { return item_kernels("amx") == nullptr ? "" : "amx"; },
+        "The instruction set whose CpuProgram keeps its maps in bfloat16; empty where this CPU has none.");
   m.def("cpu_program_isas", &isas, "The instruction sets that CpuProgram can use on this CPU, the widest first.");
   m.def("cpu_program_lanes", [](const std::string& isa) { return kernels_of(isa).lanes; }, py::arg("isa") = "",
         "Floats in one of its vectors: output channels are packed in blocks of two.");
-  py::class_<Program>(m, "CpuProgram", "Levels of items over float32 maps; hrnet_fast/engine/executors/native.py builds it.")
+  py::class_<Program>(m, "CpuProgram", "Levels of items over maps; hrnet_fast/engine/executors/native.py builds it.")
       .def(py::init([](const std::string& isa) { return std::make_unique<Program>(kernels_of(isa)); }),
            py::arg("isa") = "")
       .def("add_map",
            [](Program& program, int buffer, int64_t offset, int64_t n, int64_t h, int64_t w, int64_t c) {
              return program.add_map({buffer, offset, n, h, w, c});
            })
+      .def_property_readonly("tail", [](const Program& program) { return program.kernels().tail; },
+                             "Elements behind a map that belong to it, and are zeros.")
       .def("add_level", &Program::add_level)
       .def("add_conv", &add_conv)
       .def("add_sum", &add_sum)
