@@ -11,7 +11,7 @@ template <int P, int W>
 HRNET_FAST_ISA void tile(const Work& work, Pixel& next, int count, int64_t c, const float* weights) {
   const Item& item = work.item;
   const float* data = work.data(work.from);
-  const int64_t channels = work.from.channels;
+  const int64_t channels = work.from.channels, length = item.tap_length;
   Pixel pixels[P];
   const float* start[P];
   for (int p = 0; p < P; ++p) {  // past the end the last pixel is computed again, and not stored
@@ -19,6 +19,7 @@ HRNET_FAST_ISA void tile(const Work& work, Pixel& next, int count, int64_t c, co
     const int64_t row = pixels[p].n * (work.from.height + 2) + pixels[p].y * item.stride_h;
     start[p] = data + (row * (work.from.width + 2) + pixels[p].x * item.stride_w) * channels;
     if (p < count) work.advance(next);
+    fetch_ahead<W>(work, pixels[p], c);
   }
   V sums[P][W];
   for (int p = 0; p < P; ++p)
@@ -26,8 +27,8 @@ HRNET_FAST_ISA void tile(const Work& work, Pixel& next, int count, int64_t c, co
   for (const int64_t tap : item.taps) {
     const float* x[P];
     for (int p = 0; p < P; ++p) x[p] = start[p] + tap;
-    multiply<P, W>(sums, x, channels, weights);
-    weights += channels * W * kLanes;
+    multiply<P, W>(sums, x, length, weights);
+    weights += length * W * kLanes;
   }
   const bool full = item.channels - c >= W * kLanes;
   for (int p = 0; p < count; ++p) {
@@ -66,7 +67,7 @@ HRNET_FAST_ISA void convolve(const Work& work, int64_t begin, int64_t end) {
   const int64_t pixels = work.to.batch * work.to.height * work.to.width;
   const int64_t groups = (pixels + kUnit - 1) / kUnit, vectors = (item.channels + kLanes - 1) / kLanes;
   const int64_t blocks = block_count(vectors);
-  const int64_t per_vector = int64_t(item.taps.size()) * work.from.channels * kLanes;
+  const int64_t per_vector = int64_t(item.taps.size()) * item.tap_length * kLanes;
   const bool light = vectors * per_vector <= kLightWeights;
   while (begin < end) {
     const int64_t b = light ? begin % blocks : begin / groups, group = light ? begin / blocks : begin % groups;

@@ -109,6 +109,18 @@ HRNET_FAST_ISA void finish(const Work& work, const V* sums, const Pixel& p, int6
   }
 }
 
+// Begins to fetch what `finish` will read and write at a pixel, while the products are still to be summed.
+template <int W>
+HRNET_FAST_ISA void fetch_ahead(const Work& work, const Pixel& p, int64_t c) {
+  const float* out = work.data(work.to) + p.out * work.to.channels + work.item.channel + c;
+  for (int v = 0; v < W; ++v) __builtin_prefetch(out + v * kLanes, 1);
+  for (const Summand& s : work.item.summands) {
+    if (!s.rows.empty() || !s.cols.empty()) continue;
+    const float* same = work.data(work.maps[s.map]) + p.out * work.to.channels + c;
+    for (int v = 0; v < W; ++v) __builtin_prefetch(same + v * kLanes);
+  }
+}
+
 // Accumulators that stay in registers beside a vector of weights for each block's vector and one input: pixels of a tile
 // that is `vectors` wide.
 constexpr int tile_pixels(int vectors) { return vectors == 1 ? 12 : (kLanes == 16 ? 24 : 12) / vectors; }
