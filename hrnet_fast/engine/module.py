@@ -18,6 +18,7 @@ from ..plan import Plan, inference_view, make_plan, named_tensors, unwrap
 from . import op
 from .choose import make_executor
 from .outline import Outlines
+from .profile import time_levels
 from .results import empty_result
 
 FLOATING = (torch.float64, torch.float32, torch.bfloat16, torch.float16)
@@ -86,34 +87,42 @@ class OptimizedModule(nn.Module):
         return self._program(inputs, leaves, structure)
 
     def tune(self, *inputs: Any, progress: Callable[[Iterable[Any]], Iterable[Any]] = iter) -> dict[str, Any]:
-        """Measure tiles for the levels of the plan for inputs like these, keep them in the user's cache, and use them.
+        """Measure the kernels for the plan for inputs like these, keep the best in the user's cache, and use them.
 
-        progress: wraps the levels while they are measured, e.g. a progress bar. Returns what was found, by level
-        signature; empty where all was known. Raises RuntimeError where the executor has nothing to tune.
+        On a GPU these are the tiles of every level, on a CPU the algorithms of every distinct 3x3 convolution, for as
+        many threads as torch uses now, and only if they make the whole network faster.
+        progress: wraps what is measured, e.g. in a progress bar. Returns what was found, by signature: choice and time,
+        and those of before; empty where all was known. Raises RuntimeError where the executor has nothing to tune.
         """
         plan = self.plan_for(*inputs)
-        found = self._tunable().tune(plan, progress)
+        found = self._able_to("tune").tune(plan, progress)
         if found and hasattr(self.executor, "forget"):
             self.executor.forget(plan)
         self._prepare()
         return found
 
     def profile(self, *inputs: Any) -> list[tuple[int, float]]:
-        """(level, microseconds) of the plan for inputs like these, each level repeated alone inside a CUDA graph.
+        """(level, microseconds) of the plan for inputs like these.
 
-        Raises RuntimeError where the executor does not play levels on a GPU.
+        On a GPU each level is repeated alone inside a CUDA graph, and RuntimeError is raised where the executor does
+        not play levels; on a CPU it is the median over whole calls, played level by level.
         """
-        return self._tunable().profile(self.plan_for(*inputs))
+        if self.device.type != "cpu":
+            return self._able_to("profile").profile(self.plan_for(*inputs))
+        leaves: list[Tensor] = []
+        structure = op.describe(inputs, leaves)
+        self._check_inputs(leaves)
+        return time_levels(self.executor, self._program(inputs, leaves, structure).plan, leaves)
 
-    def _tunable(self) -> Any:
-        """The executor that plays levels on a GPU, or the one among the candidates of `auto`."""
-        candidates = getattr(self.executor, "candidates", {self.executor.name: self.executor})
-        if self.device.type != "cuda" or "triton" not in candidates:
-            raise RuntimeError(
-                f"only the Triton executor on a GPU is tuned and profiled, and this module is played by "
-                f"{self.executor.name} on {self.device}"
-            )
-        return candidates["triton"]
+    def _able_to(self, verb: str) -> Any:
+        """The executor that has a method to "tune" or "profile", be it among the candidates of `auto`."""
+        for executor in getattr(self.executor, "candidates", {"": self.executor}).values():
+            if hasattr(executor, verb) and (executor.name, self.device.type) != ("triton", "cpu"):
+                return executor
+        raise RuntimeError(
+            f"there is nothing to {verb}: the executor {self.executor.name!r} on {self.device} has no choice of kernels, "
+            "as 'native' has on a CPU and 'triton' on a GPU"
+        )
 
     def _program(self, inputs: Sequence[Any], leaves: Sequence[Tensor], structure: str) -> Program:
         key = (structure, *[x.shape for x in leaves])

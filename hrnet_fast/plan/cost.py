@@ -51,13 +51,33 @@ def traffic(item: Item, plan: Plan) -> int:
     return weights_of(item, plan) + sum(prod(plan.values[v].shape) for v in (*item.reads, item.out))
 
 
-def annotate(plan: Plan, dtype: torch.dtype, machine: Machine, choice: Callable[[Level], tuple[str, str]]) -> Plan:
-    """The plan with every level's cost in `dtype`, roofline time, executor and reason filled in."""
+def direct_cost(plan: Plan, item: Item) -> tuple[int, int]:
+    """Multiply-adds and elements moved of an item, by the definition of what it computes."""
+    return multiply_adds(item, plan), traffic(item, plan)
+
+
+def winograd_cost(plan: Plan, item: Conv, m: int) -> tuple[int, int]:
+    """Of a 3x3 convolution by F(m x m, 3x3): the products of whole tiles; transforming maps is not counted."""
+    n, _, height, width = plan.values[item.out].shape
+    tiles, weights = n * -(-height // m) * -(-width // m), weights_of(item, plan)
+    transformed = weights // 9 * (m + 2) ** 2
+    return tiles * transformed, traffic(item, plan) - weights + transformed
+
+
+def annotate(
+    plan: Plan, dtype: torch.dtype, machine: Machine, choice: Callable[[Level], tuple[str, str]],
+    cost_of: Callable[[Plan, Item], tuple[int, int]] = direct_cost,
+) -> Plan:  # fmt: skip
+    """The plan with every level's cost in `dtype`, roofline time, executor and reason filled in.
+
+    cost_of: multiply-adds and elements moved by the kernel that plays an item, which the roofline time is for.
+    """
 
     def cost(level: Level) -> Level:
         flops = 2 * sum(multiply_adds(item, plan) for item in level.items)
         moved = dtype.itemsize * sum(traffic(item, plan) for item in level.items)
-        time = max(flops / machine.flops, moved / machine.bandwidth) * 1e6
+        done = [sum(costs) for costs in zip(*(cost_of(plan, item) for item in level.items))]
+        time = max(2 * done[0] / machine.flops, dtype.itemsize * done[1] / machine.bandwidth) * 1e6
         executor, reason = choice(level)
         return replace(level, flops=flops, bytes=moved, roofline_us=time, executor=executor, reason=reason)
 

@@ -108,8 +108,9 @@ Item = Conv | Sum | Concat | Function
 class Level:
     """Items without a dependency among them: one launch.
 
-    Filled by `annotate`: flops (two a multiply-add) and bytes (weights, reads and writes, each once), the time that the
-    machine's roofline allows them in microseconds, which executor plays the level, and why that one.
+    Filled by `annotate`: flops (two a multiply-add) and bytes (weights, reads and writes, each once) of what it
+    computes, the time in microseconds that the machine's roofline allows the kernels that play it, which executor that
+    is, and why that one.
     """
 
     items: tuple[Item, ...]

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 from weakref import WeakValueDictionary
 
 import torch
@@ -13,20 +14,22 @@ from torch import Tensor
 
 from hrnet_fast import kernels
 
-from ...plan import Concat, Conv, Function, Level, Plan, Sum, Term, Value
+from ...plan import Concat, Conv, Function, Item, Level, Plan, Sum, Term, Value
+from ...plan.cost import direct_cost, winograd_cost
 from ...plan.fold import fold
 from ..cpu.choices import Choice, Choices
 from ..cpu.cpu_key import cpu_key
 from ..cpu.kernels import Kernel
 from ..cpu.pack import Packed, pack
 from ..cpu.program import CpuProgram
+from ..cpu.tune import Tuning, tune_plan
 from ..cpu.winograd import transform_weight
 from ..tuning.cache import TuningCache, cache_folder, cache_of
 from .onednn import OneDnnExecutor
 from .reference import Watch
 
 ISA_SWITCH = "HRNET_FAST_CPU_ISA"  # environment: the instruction set of the C++ kernels, see csrc/cpu/features.h
-ISA_NAMES = {"avx512": "AVX-512", "avx2": "AVX2"}
+ISA_NAMES = {"avx512": "AVX-512", "avx2": "AVX2", "amx": "AMX bfloat16", "amx-emulated": "emulated AMX bfloat16"}
 
 
 def unsupported() -> str | None:
@@ -76,7 +79,7 @@ class NativeExecutor:
         self.isa = isa or module.cpu_program_isa()
         self.lanes = module.cpu_program_lanes(self.isa)
         self.cache = cache or cache_of(cache_folder())
-        self.choices = Choices(self.lanes, exact, self.cache, cpu_key(self.isa, torch.get_num_threads()))
+        self.choices = self._choices()
         self._packed: WeakValueDictionary[tuple, Packed] = WeakValueDictionary()
         self._lock = threading.Lock()
 
@@ -88,11 +91,19 @@ class NativeExecutor:
             return "torch", "neither a convolution nor a sum of maps"
         return self.name, f"{ISA_NAMES[self.isa]}: {self._kernels(plan, level)}, in {self.why}"
 
+    def cost(self, plan: Plan, item: Item) -> tuple[int, int]:
+        """Multiply-adds and elements moved by the kernel that plays an item."""
+        m = self._kernel(plan, item).m if isinstance(item, Conv) and not unsuited(plan) else 0
+        return winograd_cost(plan, item, m) if m else direct_cost(plan, item)
+
     def _kernels(self, plan: Plan, level: Level) -> str:
         convs = [item for item in level.items if isinstance(item, Conv)]
         counts = Counter(map(str, map(self.choices.of(plan), convs)))
         counts["sum"] = sum(isinstance(item, (Sum, Concat)) for item in level.items)
         return ", ".join(f"{count} {name}" for name, count in counts.items() if count)
+
+    def _choices(self) -> Choices:
+        return Choices(self.lanes, self.exact, self.cache, cpu_key(self.isa, torch.get_num_threads()))
 
     def _kernel(self, plan: Plan, item: Conv) -> Kernel:
         return self.choices.of(plan)(item).kernel
@@ -105,6 +116,21 @@ class NativeExecutor:
             plan_ = with_prologues_as_sums(plan)
             program = self._program(plan_, self.choices.of(plan_), _only_of(plan, watch))
         return program.run
+
+    def tune(self, plan: Plan, progress: Callable[[Iterable[Any]], Iterable[Any]] = iter) -> Tuning:
+        """Measures kernels for every distinct 3x3 convolution of a plan that the cache lacks, for as many threads as
+        torch uses now, and keeps them there if the whole network gains.
+
+        progress: wraps what is measured, e.g. in a progress bar. Programs prepared before keep their kernels. Raises
+        RuntimeError where there is nothing to choose.
+        """
+        if why := unsuited(plan):
+            raise RuntimeError(f"nothing can be tuned, as oneDNN plays this network: {why}")
+        if self.exact:
+            raise RuntimeError("nothing can be tuned with exact=True, which allows direct convolutions alone")
+        plan = with_prologues_as_sums(plan)
+        with torch.inference_mode():
+            return tune_plan(plan, self._choices(), self.isa, self._program, progress)
 
     def _program(self, plan: Plan, choice_of: Callable[[Conv], Choice], watch: Watch | None = None) -> CpuProgram:
         return CpuProgram(plan, lambda item: choice_of(item).kernel, self._weights, self.tensors, watch, self.isa)
