@@ -138,6 +138,7 @@ void bind_program(py::module_& m) {
            [](Program& program, int buffer, int64_t offset, int64_t n, int64_t h, int64_t w, int64_t c) {
              return program.add_map({buffer, offset, n, h, w, c});
            })
+      .def_property_readonly("element_bytes", [](const Program& program) { return program.kernels().element_bytes; })
       .def_property_readonly("tail", [](const Program& program) { return program.kernels().tail; },
                              "Elements behind a map that belong to it, and are zeros.")
       .def("add_level", &Program::add_level)

@@ -8,7 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .executors import cudnn, native, onednn, triton
+from .executors import amx, cudnn, native, onednn, triton
+from .executors.amx import AmxExecutor
 from .executors.cudnn import CudnnExecutor
 from .executors.measured import MeasuredExecutor, TorchExecutor
 from .executors.native import NativeExecutor
@@ -63,6 +64,8 @@ def _on_cpu(
         if name != "auto":
             _require(name, no_onednn)
         return ReferenceExecutor(tensors, dtype, device, no_onednn)
+    if dtype == torch.bfloat16 and name != "onednn" and amx.unsupported() is None:
+        return AmxExecutor(tensors)
     compute, why = onednn.compute_dtype(dtype)
     no_native = native.unsupported()
     if no_native is None and compute != torch.float32:

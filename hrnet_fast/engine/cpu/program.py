@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from math import prod
 
 import torch
@@ -19,10 +20,13 @@ from .kernels import Kernel
 from .pack import Packed
 
 
-def bordered(shape: Sequence[int]) -> int:
-    """Floats that a value takes: a map has a border of one pixel on each side."""
+DTYPES = {4: torch.float32, 2: torch.bfloat16}  # of maps, by bytes
+
+
+def bordered(shape: Sequence[int], tail: int = 0) -> int:
+    """Elements that a value takes: a map has a border of one pixel on each side, and `tail` elements behind it."""
     n, c, h, w = shape if len(shape) == 4 else (1, prod(shape), 1, 1)
-    count = n * (h + 2) * (w + 2) * c if len(shape) == 4 else c
+    count = n * (h + 2) * (w + 2) * c + tail if len(shape) == 4 else c
     return -(-count // GRANULE) * GRANULE
 
 
@@ -47,9 +51,12 @@ class CpuProgram:
     ):  # fmt: skip
         self.plan, self.watch = plan, watch
         shapes = [value.shape for value in plan.values]
-        self.values, self.arena = place(shapes, plan.levels, plan.inputs, plan.outputs, size_of=bordered)
-        self.params = {key: tensor.detach().float() for key, tensor in tensors.items()} if self._calls() else {}
         self.native = kernels.extension().module.CpuProgram(isa)
+        self.dtype = DTYPES[self.native.element_bytes]
+        self.size_of = partial(bordered, tail=self.native.tail)
+        self.values, self.arena = place(shapes, plan.levels, plan.inputs, plan.outputs, self.size_of)
+        self.read_beyond = _read_beyond(plan) if self.native.tail else 0
+        self.params = {key: tensor.detach().to(self.dtype) for key, tensor in tensors.items()} if self._calls() else {}
         self.keep: list[Packed] = []  # the program reads packed weights by address
         self.maps: dict[int, int] = {}
         for index, value in enumerate(plan.inputs):
@@ -103,8 +110,9 @@ class CpuProgram:
         ]
 
     def new_buffers(self) -> _Buffers:
-        tensors = [torch.empty(self.arena)]
-        tensors += [torch.zeros(bordered(self.plan.values[v].shape)) for v in self.plan.inputs]
+        beyond, shapes = self.read_beyond, [self.plan.values[v].shape for v in self.plan.inputs]
+        tensors = [torch.empty(self.arena + beyond, dtype=self.dtype)]
+        tensors += [torch.zeros(self.size_of(shape) + beyond, dtype=self.dtype) for shape in shapes]
         views = {v: _view(tensors[i + 1], 0, self.plan.values[v].shape) for i, v in enumerate(self.plan.inputs)}
         for item in self.plan.items():
             views[item.out] = _view(tensors[0], self.values[item.out].offset, self.values[item.out].shape)
@@ -142,6 +150,12 @@ class CpuProgram:
         place = self.values[item.out]
         buffers.tensors[0][place.offset : place.offset + place.size].zero_()  # the border too
         buffers.views[item.out].copy_(result)
+
+
+def _read_beyond(plan: Plan) -> int:
+    """Elements behind the last map that kernels on tiles read and leave out of their results: up to 15 pixels."""
+    strides = [(item.conv.stride[1], item.sources[0].value) for item in plan.items() if isinstance(item, Conv)]
+    return max((16 * stride * plan.values[value].shape[1] for stride, value in strides), default=0) + GRANULE
 
 
 def _plain(view: Tensor) -> Tensor:

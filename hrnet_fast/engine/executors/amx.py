@@ -1,0 +1,46 @@
+"""The native executor in bfloat16, on the tiles of AMX."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from hrnet_fast import kernels
+
+from ...plan import Conv
+from ...plan.fold import fold
+from ..cpu.kernels import Kernel
+from ..cpu.pack import Packed
+from ..cpu.pack_amx import pack_amx
+from .native import NativeExecutor
+
+
+def unsupported() -> str | None:
+    """Why bfloat16 cannot be played on AMX tiles here, or None."""
+    extension = kernels.extension()
+    if extension.kind == "none":
+        return extension.reason
+    return None if extension.module.cpu_program_isa_bfloat16() else "the native bfloat16 kernels need AMX tiles"
+
+
+class AmxExecutor(NativeExecutor):
+    """Plays plans with maps and weights in bfloat16 and sums in float32, by direct convolutions on AMX tiles.
+
+    tensors: the module's parameters and buffers by key. isa: "amx", or "amx-emulated", which tests use where there is
+    no AMX. Buffers, threads, and plans that do not suit it: as in `NativeExecutor`.
+    """
+
+    dtype = torch.bfloat16
+
+    def __init__(self, tensors: Mapping[str, Tensor], isa: str = "amx"):
+        super().__init__(tensors, why="bfloat16", exact=True, isa=isa)
+
+    def _weights(self, item: Conv, kernel: Kernel) -> Packed:
+        key = (item.conv, item.norm)
+        packed = self._packed.get(key)
+        if packed is None:
+            weight, bias = fold(item, self.tensors, torch.float32)
+            packed = self._packed[key] = pack_amx(weight, bias, joined=item.conv.dilation[1] == 1)
+        return packed
