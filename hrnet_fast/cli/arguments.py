@@ -60,8 +60,10 @@ def add_executor(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--executor", default="auto", metavar="NAME", help=names)
 
 
-def add_device(parser: argparse.ArgumentParser, default: str = "cpu") -> None:
-    parser.add_argument("--device", default=default, metavar="NAME", help=f"cpu, cuda or cuda:1 (default: {default})")
+def add_device(parser: argparse.ArgumentParser, default: str | None = "cpu") -> None:
+    """default: None for what the command finds."""
+    told = default or "cuda if there is a GPU, else cpu"
+    parser.add_argument("--device", default=default, metavar="NAME", help=f"cpu, cuda or cuda:1 (default: {told})")
 
 
 def model_name(args: argparse.Namespace) -> str:

@@ -120,8 +120,8 @@ class OptimizedModule(nn.Module):
             if hasattr(executor, verb) and (executor.name, self.device.type) != ("triton", "cpu"):
                 return executor
         raise RuntimeError(
-            f"there is nothing to {verb}: the executor {self.executor.name!r} on {self.device} has no choice of kernels, "
-            "as 'native' has on a CPU and 'triton' on a GPU"
+            f"there is nothing to {verb}: the executor {self.executor.name!r} on {self.device} has no choice of "
+            "kernels, as 'native' has on a CPU and 'triton' on a GPU"
         )
 
     def _program(self, inputs: Sequence[Any], leaves: Sequence[Tensor], structure: str) -> Program:

@@ -1,5 +1,7 @@
-"""Measures on this GPU how the levels of a model are best cut into tiles, and keeps that in the user's cache, where
-every later `optimize` finds it. What is known already is not measured again. The defaults are good without it."""
+"""Measures which kernels are the fastest for a model on this machine, and keeps that in the user's cache, where every
+later `optimize` finds it: on a CPU the algorithm of each 3x3 convolution, for as many threads as are used, and only if
+the whole network gains; on a GPU how its levels are best cut into tiles. What is known already is not measured again.
+The defaults are good without it."""
 
 from __future__ import annotations
 
@@ -11,9 +13,10 @@ from ..arguments import add_device, add_input, add_model
 from ..output import Result
 from ..progress import progress_bar
 
-HELP = "measure the kernels' tiles on this GPU"
+HELP = "measure the fastest kernels on this machine"
 EXAMPLES = (
-    "hrnet-fast tune hrnet_w32.pose_coco_256x192 --dtype float16",
+    "hrnet-fast tune hrnet_w32.pose_coco_256x192",
+    "hrnet-fast tune hrnet_w32.pose_coco_256x192 --batch 16 --threads 2 --device cpu",
     "hrnet-fast tune hrnet_w48.seg_cityscapes --size 1024x2048 --dtype bfloat16 --device cuda:1",
 )
 
@@ -21,41 +24,87 @@ EXAMPLES = (
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_model(parser)
     add_input(parser)
-    add_device(parser, default="cuda")
+    add_device(parser, default=None)
 
 
 def run(args: argparse.Namespace) -> Result:
+    import torch
+
     from hrnet_fast import optimize
 
-    from ..models import images, random_model, torch_dtype
+    from ..models import device, images, random_model, torch_dtype
 
+    args.device = args.device or ("cuda" if torch.cuda.is_available() else "cpu")
+    on_gpu = device(args).type == "cuda"
     model = random_model(args)
     x = images(args, model)
-    fast = optimize(model, dtype=torch_dtype(args), executor="triton" if args.device != "cpu" else "auto", example=x)
+    fast = optimize(model, dtype=torch_dtype(args), executor="triton" if on_gpu else "auto")
     found = fast.tune(x, progress=_with_bar)
+    cache = str(fast.executor.cache.folder)
+    data = {"model": model.config.name, "cache": cache}
+    if on_gpu:
+        return _levels(data, found)
+    return _convolutions(data, found)
+
+
+def _with_bar(steps: list[Any]) -> Iterator[Any]:
+    with progress_bar("tuning", len(steps), "step") as advance:
+        yield from _advancing(steps, advance)
+
+
+def _advancing(steps: Iterable[Any], advance: Any) -> Iterator[Any]:
+    for step in steps:
+        yield step
+        advance(1)
+
+
+def _levels(data: dict[str, Any], found: dict[str, Any]) -> Result:
     rows = [
         {"level": name, "model_us": round(each.model_time, 2), "us": round(each.time, 2)}
         for name, each in found.items()
     ]
-    where = str(fast.executor.cache.folder)
-    return Result({"model": model.config.name, "cache": where, "levels": rows}, _table(rows, where))
-
-
-def _with_bar(levels: list[Any]) -> Iterator[Any]:
-    with progress_bar("tuning", len(levels), "level") as advance:
-        yield from _advancing(levels, advance)
-
-
-def _advancing(levels: Iterable[Any], advance: Any) -> Iterator[Any]:
-    for level in levels:
-        yield level
-        advance(1)
-
-
-def _table(rows: list[dict[str, Any]], where: str) -> str:
     if not rows:
-        return f"every level was measured before; the results lie in {where}"
+        text = f"every level was measured before; the results lie in {data['cache']}"
+        return Result({**data, "levels": rows}, text)
     lines = [f"{'level (pixels x channels x K)':<78} {'before':>9} {'now':>9}"]
     lines += [f"{row['level'][:78]:<78} {row['model_us']:>7.2f}us {row['us']:>7.2f}us" for row in rows]
     before, now = (sum(row[key] for row in rows) for key in ("model_us", "us"))
-    return "\n".join([*lines, f"{len(rows)} levels: {before:.1f} us -> {now:.1f} us, each once; kept in {where}"])
+    lines.append(f"{len(rows)} levels: {before:.1f} us -> {now:.1f} us, each once; kept in {data['cache']}")
+    return Result({**data, "levels": rows}, "\n".join(lines))
+
+
+def _convolutions(data: dict[str, Any], found: Any) -> Result:
+    rows = [
+        {"convolution": name, "default": _kernel(each.default), "default_us": round(each.default_time, 2),
+         "tuned": _kernel(each.choice), "us": round(each.time, 2), "gain": round(each.default_time / each.time, 3)}
+        for name, each in found.items()
+    ]  # fmt: skip
+    duel = found.network
+    network = duel and {"default_ms": duel.old / 1e3, "ms": duel.new / 1e3, "ratio": duel.ratio}
+    data = {**data, "convolutions": rows, "network": network, "kept": found.kept}
+    if not rows:
+        return Result(data, f"every convolution was measured before; the results lie in {data['cache']}")
+    lines = [f"{'convolution':<32} {'default':<14} {'':>11}   {'tuned':<14} {'':>11} {'gain':>7}"]
+    lines += [
+        f"{_short(row['convolution']):<32} {row['default']:<14} {row['default_us']:>9.1f}us   "
+        f"{row['tuned']:<14} {row['us']:>9.1f}us {row['gain']:>6.2f}x"
+        for row in rows
+    ]
+    return Result(data, "\n".join([*lines, _verdict(duel, data["cache"])]))
+
+
+def _verdict(duel: Any, cache: str) -> str:
+    if duel is None:
+        return f"the defaults are the fastest; kept in {cache}"
+    times = f"whole network: {duel.old / 1e3:.2f} ms -> {duel.new / 1e3:.2f} ms, {duel.ratio:.3f}x as fast"
+    why = f"faster in {duel.wins} of {duel.rounds} rounds"
+    return f"{times}, {why}; " + (f"kept in {cache}" if duel.gained else "not kept: no clear gain")
+
+
+def _kernel(kernel: Any) -> str:
+    return f"F({kernel.m}x{kernel.m}) by {kernel.group}" if kernel.m else "direct"
+
+
+def _short(signature: str) -> str:
+    """Without the dtype and the kernels that were allowed."""
+    return signature.removeprefix("float32 ").partition(",")[0]
