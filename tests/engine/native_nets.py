@@ -1,0 +1,155 @@
+"""Small networks for the native kernels, their exact results, and what plays them by one kernel and instruction set."""
+
+from __future__ import annotations
+
+import copy
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from hrnet_fast import kernels
+from hrnet_fast.engine.cpu.kernels import Kernel
+from hrnet_fast.engine.cpu.pack import Packed, pack
+from hrnet_fast.engine.cpu.program import CpuProgram
+from hrnet_fast.engine.cpu.winograd import transform_matrices, transform_weight
+from hrnet_fast.plan import Conv, make_plan, named_tensors
+from hrnet_fast.plan.fold import fold
+from hrnet_fast.testing import TOLERANCE_FACTOR, compare_outputs, fill_weights, relative_l2
+
+EXTENSION = kernels.extension().module
+HERE = EXTENSION.cpu_program_isas() if EXTENSION else []
+ISAS = [
+    pytest.param(isa, marks=pytest.mark.skipif(isa not in HERE, reason=f"this machine has no {isa} kernels"))
+    for isa in ("avx512", "avx2")
+]
+by_isa = pytest.mark.parametrize("isa", ISAS)
+by_kernel = pytest.mark.parametrize("m", [0, 2, 4], ids=["direct", "F(2x2)", "F(4x4)"])
+ENOUGH = 2000  # results for an error that does not hang on the draw
+EPILOGUES = ["none", "relu", "residual", "first", "two", "nearest", "bilinear", "aligned"]
+
+
+class Net(nn.Module):
+    """One convolution, and what may stand in its epilogue."""
+
+    def __init__(self, c_in: int, c_out: int, kernel: int = 3, stride: int = 1, epilogue: str = "none"):
+        super().__init__()
+        self.conv = nn.Conv2d(c_in, c_out, kernel, stride, kernel // 2)
+        self.side = nn.Conv2d(c_in, c_out, kernel, stride, kernel // 2)
+        self.epilogue = epilogue
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.conv(x)
+        match self.epilogue:
+            case "none":
+                return y
+            case "relu":
+                return y.relu()
+            case "residual":
+                return (y + self.side(x)).relu()
+            case "first":
+                return y.relu() + self.side(x).relu()
+            case "two":
+                side = self.side(x)
+                return (y + side + _resized(F.avg_pool2d(side, 2, 2, ceil_mode=True), y, "bilinear")).relu()
+            case mode:
+                low = self.side(F.avg_pool2d(x, 2, 2, ceil_mode=True))
+                return (y + _resized(low, y, mode)).relu()
+
+
+class Sums(nn.Module):
+    """Maps of several sizes, added and put side by side at the size of the first."""
+
+    def __init__(self, mode: str, concat: bool):
+        super().__init__()
+        self.mode, self.concat = mode, concat
+
+    def forward(self, *maps: Tensor) -> Tensor:
+        maps = [maps[0], *(_resized(x, maps[0], self.mode) for x in maps[1:])]
+        return torch.cat(maps, 1) if self.concat else sum(maps[1:], maps[0]).relu()
+
+
+def _resized(x: Tensor, like: Tensor, mode: str) -> Tensor:
+    align = None if mode == "nearest" else mode == "aligned"
+    how = "nearest" if mode == "nearest" else "bilinear"
+    return F.interpolate(x, size=like.shape[-2:], mode=how, align_corners=align)
+
+
+class WinogradConv2d(nn.Conv2d):
+    """A 3x3 convolution of stride 1 by F(m x m, 3x3) in plain torch operations, all of them in the input's dtype."""
+
+    def __init__(self, conv: nn.Conv2d, m: int):
+        super().__init__(conv.in_channels, conv.out_channels, 3, 1, 1)
+        self.load_state_dict(conv.state_dict())
+        self.m = m
+
+    def forward(self, x: Tensor) -> Tensor:
+        m, (height, width) = self.m, x.shape[2:]
+        result, _, patch = (matrix.to(x.dtype) for matrix in transform_matrices(m))
+        padded = F.pad(x, (1, 1 - width % -m, 1, 1 - height % -m))
+        patches = padded.unfold(2, m + 2, m).unfold(3, m + 2, m)  # [N, C, tiles down, tiles across, m + 2, m + 2]
+        moved = torch.einsum("ij,ncyxjk,lk->ncyxil", patch, patches, patch)
+        products = torch.einsum("ncyxil,ocil->noyxil", moved, transform_weight(self.weight, m))
+        tiles = torch.einsum("ij,noyxjk,lk->noyxil", result, products, result)
+        n, outputs, down, across = tiles.shape[:4]
+        whole = tiles.transpose(3, 4).reshape(n, outputs, down * m, across * m)[:, :, :height, :width]
+        return whole + self.bias.view(-1, 1, 1)
+
+
+class Player:
+    """`net` for inputs like these, compiled for one instruction set, every convolution that can be by one kernel.
+
+    m: of Winograd's F(m x m, 3x3), 0 for direct convolutions. group: tiles transformed together.
+    """
+
+    def __init__(self, net: nn.Module, inputs: tuple[Tensor, ...], isa: str, m: int = 0, group: int = 12):
+        tensors, lanes = named_tensors(net), EXTENSION.cpu_program_lanes(isa)
+
+        def kernel_of(item: Conv) -> Kernel:
+            same = (item.conv.kernel, item.conv.stride) == ((3, 3), (1, 1))
+            return Kernel(m, group) if m and same else Kernel()
+
+        def weights_of(item: Conv, kernel: Kernel) -> Packed:
+            weight, bias = fold(item, tensors, torch.float32)
+            return pack(transform_weight(weight, kernel.m) if kernel.m else weight, bias, lanes)
+
+        self.program = CpuProgram(make_plan(net, *inputs), kernel_of, weights_of, tensors, None, isa=isa)
+
+    def __call__(self, *inputs: Tensor) -> Tensor:
+        with torch.inference_mode():
+            return self.program.run(inputs)[0]
+
+    def poison(self, *inputs: Tensor) -> None:
+        """Fills the arena with NaN, and by inputs of NaN the scratch memory of the kernels too."""
+        for _ in range(2):
+            self(*(torch.full_like(x, torch.nan) for x in inputs))
+            with torch.inference_mode():
+                self.program.free[0].tensors[0].fill_(torch.nan)
+
+
+def check(net: nn.Module, inputs: tuple[Tensor, ...], isa: str, m: int = 0, group: int = 12) -> None:
+    """Asserts that the error against float64 is at most twice that of plain torch in float32.
+
+    One layer by F(4x4) errs two to three times as much as torch's convolution, whoever computes it, so that only deep
+    networks may use it (`allowed` in hrnet_fast/engine/cpu/kernels.py); so does F(2x2) with one or two input channels.
+    These are held against the same algorithm in plain torch operations. Errors are taken over random draws, three or
+    more, played one after another in poisoned memory.
+    """
+    fill_weights(net)
+    exact = copy.deepcopy(net).double()
+    plain = copy.deepcopy(net)
+    if m == 4 or (m == 2 and net.conv.in_channels < 3):
+        plain.conv, plain.side = WinogradConv2d(net.conv, m), WinogradConv2d(net.side, m)
+    player = Player(net, inputs, isa, m, group)
+    player.poison(*inputs)
+    with torch.inference_mode():
+        count = max(3, ENOUGH // plain(*inputs).numel())
+        draws = [tuple(torch.randn_like(x) for x in inputs) for _ in range(count)]
+        want = [exact(*(x.double() for x in draw)) for draw in draws]
+        errors = [
+            relative_l2([plain(*(x.to(memory_format=layout) for x in draw)) for draw in draws], want)
+            for layout in (torch.contiguous_format, torch.channels_last)
+        ]
+    report = compare_outputs([player(*draw) for draw in draws], want)
+    assert report.error <= TOLERANCE_FACTOR * max(errors), f"{report}; torch errs {max(errors):.2e}"

@@ -1,0 +1,109 @@
+"""Every native kernel in every instruction set of this CPU, against float64, in poisoned memory."""
+
+import pytest
+import torch
+
+from hrnet_fast import kernels
+from hrnet_fast.testing import fill_weights
+from tests.engine.native_nets import EPILOGUES, EXTENSION, Net, Player, Sums, by_isa, by_kernel, check
+
+pytestmark = pytest.mark.skipif(EXTENSION is None, reason=str(kernels.extension().reason))
+
+
+@by_isa
+@by_kernel
+@pytest.mark.parametrize("c_out", [1, 3, 15, 16, 18, 30, 36, 44, 64, 97, 720])
+def test_output_channels(isa, m, c_out):
+    check(Net(7, c_out, epilogue="residual"), (torch.randn(2, 7, 5, 9),), isa, m)
+
+
+@by_isa
+@by_kernel
+@pytest.mark.parametrize("c_in", [1, 3, 18, 30, 36, 44, 64, 720])
+def test_input_channels(isa, m, c_in):
+    check(Net(c_in, 18, epilogue="relu"), (torch.randn(1, c_in, 6, 11),), isa, m)
+
+
+@by_isa
+@by_kernel
+@pytest.mark.parametrize("size", [(1, 1), (1, 9), (7, 1), (2, 3), (4, 4), (5, 6), (13, 25)], ids=str)
+@pytest.mark.parametrize("batch", [1, 2, 3, 4, 5])
+def test_sizes_and_batches(isa, m, size, batch):
+    check(Net(6, 33, epilogue="relu"), (torch.randn(batch, 6, *size),), isa, m)
+
+
+@by_isa
+@by_kernel
+@pytest.mark.parametrize("group", [1, 7, 24, 1000])
+def test_tiles_transformed_together(isa, m, group):
+    check(Net(5, 20, epilogue="residual"), (torch.randn(2, 5, 19, 14),), isa, m, group)
+
+
+@by_isa
+@by_kernel
+@pytest.mark.parametrize("epilogue", EPILOGUES)
+def test_epilogues(isa, m, epilogue):
+    check(Net(5, 18, epilogue=epilogue), (torch.randn(2, 5, 11, 14),), isa, m)
+
+
+@by_isa
+@pytest.mark.parametrize("epilogue", EPILOGUES)
+@pytest.mark.parametrize(("kernel", "stride"), [(1, 1), (1, 2), (3, 2)], ids=["1x1", "1x1 stride 2", "3x3 stride 2"])
+def test_other_convolutions(isa, kernel, stride, epilogue):
+    check(Net(7, 44, kernel, stride, epilogue), (torch.randn(2, 7, 13, 10),), isa)
+
+
+@by_isa
+@pytest.mark.parametrize("size", [(1, 1), (1, 6), (9, 1), (2, 2), (15, 8)], ids=str)
+@pytest.mark.parametrize("batch", [1, 3, 5])
+@pytest.mark.parametrize(("kernel", "stride"), [(1, 1), (1, 2), (3, 2)], ids=["1x1", "1x1 stride 2", "3x3 stride 2"])
+def test_sizes_of_other_convolutions(isa, kernel, stride, size, batch):
+    check(Net(3, 30, kernel, stride, "residual"), (torch.randn(batch, 3, *size),), isa)
+
+
+@by_isa
+@pytest.mark.parametrize("mode", ["nearest", "bilinear", "aligned"])
+@pytest.mark.parametrize("channels", [1, 3, 18, 30, 36, 44, 64, 720])
+@pytest.mark.parametrize("concat", [False, True], ids=["sum", "concat"])
+def test_sums(isa, mode, channels, concat):
+    maps = tuple(torch.randn(2, channels, *size) for size in [(9, 13), (9, 13), (5, 7), (1, 1), (3, 4)])
+    check(Sums(mode, concat), maps, isa)
+
+
+@by_isa
+@by_kernel
+@pytest.mark.parametrize("value", [torch.nan, torch.inf], ids=str)
+def test_what_is_not_finite_stays_near(isa, m, value):
+    """A pixel that is not finite spoils the results that read it; by Winograd's, those of the tiles that read it."""
+    net = fill_weights(Net(5, 18)).eval()
+    x = torch.randn(2, 5, 14, 17)
+    play = Player(net, (x,), isa, m)
+    clean = play(x)
+    y, x_ = 6, 9
+    x[1, 3, y, x_] = value
+    got = play(x)
+    size = m or 1
+    rows, columns = ([k for k in range(n) if abs(k // size * size + (size - 1) / 2 - at) <= (size + 1) / 2]
+                     for n, at in ((14, y), (17, x_)))  # fmt: skip
+    spoiled = torch.zeros(2, 14, 17, dtype=torch.bool)
+    spoiled[1, rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1] = True
+    spoiled = spoiled[:, None].expand_as(got)
+    assert torch.equal(got[~spoiled], clean[~spoiled])
+    assert not got[1, :, y - 1 : y + 2, x_ - 1 : x_ + 2].isfinite().any()
+    assert play(x.nan_to_num(0.0, 0.0)).isfinite().all()  # nothing of it is left behind
+
+
+@by_isa
+@by_kernel
+def test_runs_are_the_same_to_the_bit_for_any_number_of_threads(isa, m):
+    x = torch.randn(2, 20, 33, 29)
+    play = Player(fill_weights(Net(20, 50, epilogue="two")), (x,), isa, m)
+    threads = torch.get_num_threads()
+    try:
+        results = []
+        for count in (1, 1, 2, 3, 5):
+            torch.set_num_threads(count)
+            results.append(play(x))
+    finally:
+        torch.set_num_threads(threads)
+    assert all(torch.equal(other, results[0]) for other in results[1:])
