@@ -1,48 +1,25 @@
-"""The native executor: every convolution and sum it can meet, any number of threads, and when it steps aside."""
+"""The native executor: whole networks, any number of threads, and when it steps aside."""
+
+from functools import cache, partial
 
 import pytest
 import torch
-import torch.nn.functional as F
 from torch import nn
 
 from hrnet_fast import create_model, explain, kernels, optimize, verify
+from hrnet_fast.engine import choose
 from hrnet_fast.engine.executors import native
+from hrnet_fast.engine.executors.native import NativeExecutor
 from hrnet_fast.kernels import Extension
-from tests.golden import fill
+from hrnet_fast.testing import fill_weights, without_init
+from tests.engine.native_nets import EPILOGUES, Net, by_isa
 
 NO_NATIVE = native.unsupported()
 needs_native = pytest.mark.skipif(NO_NATIVE is not None, reason=str(NO_NATIVE))
 
 
-class Net(nn.Module):
-    """One convolution, and what may stand in its epilogue."""
-
-    def __init__(self, c_in, c_out, kernel, stride, epilogue):
-        super().__init__()
-        self.conv = nn.Conv2d(c_in, c_out, kernel, stride, kernel // 2)
-        self.side = nn.Conv2d(c_in, c_out, kernel, stride, kernel // 2)
-        self.epilogue = epilogue
-
-    def forward(self, x):
-        y = self.conv(x)
-        match self.epilogue:
-            case "none":
-                return y
-            case "relu":
-                return y.relu()
-            case "residual":
-                return (y + self.side(x)).relu()
-            case "first":
-                return y.relu() + self.side(x).relu()
-            case mode:
-                low = self.side(F.avg_pool2d(x, 2, 2, ceil_mode=True))
-                align = None if mode == "nearest" else mode == "aligned"
-                how = "nearest" if mode == "nearest" else "bilinear"
-                return (y + F.interpolate(low, size=y.shape[-2:], mode=how, align_corners=align)).relu()
-
-
 def check(net, x):
-    fill(net)
+    fill_weights(net)
     fast = optimize(net, executor="native", example=x)
     report = verify(net, fast, x)
     assert report.passed, str(report)
@@ -50,36 +27,46 @@ def check(net, x):
 
 
 @needs_native
-@pytest.mark.parametrize("epilogue", ["none", "relu", "residual", "first", "nearest", "bilinear", "aligned"])
+@pytest.mark.parametrize("epilogue", EPILOGUES)
 @pytest.mark.parametrize(("kernel", "stride"), [(1, 1), (3, 1), (3, 2)])
 def test_epilogues(kernel, stride, epilogue):
     check(Net(5, 18, kernel, stride, epilogue), torch.randn(2, 5, 11, 14))
 
 
-@needs_native
-@pytest.mark.parametrize("c_out", [1, 15, 16, 17, 18, 30, 32, 36, 44, 48, 64, 72, 80, 97, 720])
-def test_output_channels(c_out):
-    check(Net(7, c_out, 3, 1, "residual"), torch.randn(1, 7, 5, 9))
+@cache
+def network(tag):
+    with without_init():
+        model = create_model(f"hrnet_w18_small.{tag}")
+    return fill_weights(model)
 
 
-@needs_native
-@pytest.mark.parametrize("c_in", [1, 3, 4, 18, 30, 33, 256])
-@pytest.mark.parametrize("size", [(1, 1), (1, 9), (7, 1), (2, 3), (13, 25)])
-def test_input_channels_and_sizes(c_in, size):
-    check(Net(c_in, 36, 3, 1, "relu"), torch.randn(3, c_in, *size))
+@pytest.fixture
+def with_isa(monkeypatch):
+    """Makes executors for one instruction set."""
+    return lambda isa: monkeypatch.setattr(choose, "NativeExecutor", partial(NativeExecutor, isa=isa))
 
 
-@needs_native
-@pytest.mark.parametrize("batch", [1, 2, 5])
-def test_batches(batch):
-    check(Net(6, 33, 3, 2, "residual"), torch.randn(batch, 6, 9, 7))
+@by_isa
+@pytest.mark.parametrize(
+    ("tag", "size"),
+    [("pose_coco_256x192", (64, 96)), ("seg_cityscapes", (70, 97)), ("cls_in1k", (96, 64)), ("det_coco", (64, 96))],
+    ids=["pose", "seg", "cls", "det"],
+)
+def test_networks(with_isa, isa, tag, size):
+    with_isa(isa)
+    model, x = network(tag), torch.randn(2, 3, *size)
+    fast = optimize(model, executor="native", example=x)
+    report = verify(model, fast, x)
+    assert report.passed, str(report)
+    reasons = [level.reason for level in explain(fast, x).levels if level.executor == "native"]
+    assert len(reasons) > 20 and all(reason.startswith(native.ISA_NAMES[isa]) for reason in reasons)
 
 
-@needs_native
+@by_isa
 @pytest.mark.parametrize("tag", ["pose_coco_256x192", "seg_ocr_lip", "det_coco", "cls_in1k"])
-def test_results_are_the_same_for_any_number_of_threads(tag):
-    fast = optimize(fill(create_model(f"hrnet_w18_small.{tag}")), executor="native")
-    x = torch.randn(2, 3, 96, 64)
+def test_results_are_the_same_for_any_number_of_threads(with_isa, isa, tag):
+    with_isa(isa)
+    fast, x = optimize(network(tag), executor="native"), torch.randn(2, 3, 96, 64)
     threads = torch.get_num_threads()
     try:
         results = []
@@ -98,7 +85,7 @@ def test_results_are_the_same_for_any_number_of_threads(tag):
 
 @needs_native
 def test_buffers_are_made_once():
-    fast = optimize(fill(create_model("hrnet_w18_small.pose_coco_256x192")), executor="native")
+    fast = optimize(network("pose_coco_256x192"), executor="native")
     x = torch.randn(1, 3, 64, 64)
     first = fast(x)
     program = next(p.run.__self__ for p in reversed(fast._programs.values()))
