@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import os
 import platform
+import re
 import subprocess
 from pathlib import Path
 
@@ -26,6 +27,11 @@ def describe_machine() -> dict[str, object]:
         "memory_gib": round(pages * os.sysconf("SC_PAGE_SIZE") / 2**30) if pages else None,
         "system": f"{platform.system()} {platform.machine()}",
     }
+
+
+def slug(name: str) -> str:
+    """A processor's name as part of a file's: intel-xeon-processor."""
+    return re.sub(r"[^a-z0-9]+", "-", re.sub(r"\((r|tm)\)", "", name.lower())).strip("-")
 
 
 def describe_device(device: torch.device) -> str:

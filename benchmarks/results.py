@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 
 from benchmarks.cases import Case
+from benchmarks.machine import slug
 
 RESULTS = Path(__file__).resolve().parent / "results"
 LOCAL = RESULTS / "local"
@@ -91,10 +92,9 @@ class Run:
         """Says what matters: profile, device, threads and torch."""
         kind = "cpu" if self.device == "cpu" else "cuda"
         model = self.machine["cpu"] if kind == "cpu" else self.device
-        slug = re.sub(r"[^a-z0-9]+", "-", re.sub(r"\((r|tm)\)", "", str(model).lower())).strip("-")
         torch_version = re.match(r"\d+\.\d+", self.versions["torch"])[0]
         what = kind if self.profile == kind else f"{self.profile}-{kind}"
-        return f"{what}-{slug}-t{self.threads}-torch{torch_version}.json"
+        return f"{what}-{slug(str(model))}-t{self.threads}-torch{torch_version}.json"
 
     @property
     def commits(self) -> list[str]:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import tempfile
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
+from benchmarks.machine import slug
 from benchmarks.results import RESULTS
 
 FOLDER = RESULTS / "requests"
@@ -58,8 +58,7 @@ class Run:
 
     @property
     def file_name(self) -> str:
-        name = re.sub(r"\((r|tm)\)", "", str(self.machine["cpu"]).lower())
-        return f"requests-cpu-{re.sub(r'[^a-z0-9]+', '-', name).strip('-')}-t{self.threads}.json"
+        return f"requests-cpu-{slug(str(self.machine['cpu']))}-t{self.threads}.json"
 
     def cases(self) -> list[dict[str, Row]]:
         """Runner -> row, one dict a case, in the order of the run."""

@@ -1,0 +1,114 @@
+"""Levels as text: equal ones together, the longest first, each beside its floor."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from benchmarks.levels.measure import Network
+from benchmarks.sheet import Sheet, markdown_table
+from benchmarks.tables import WIDTH, wrapped
+
+_WHAT = 40
+FLOORS = (
+    "floors in us: compute, for the FLOPs of these kernels (Winograd's are fewer) at the rate above; memory, for their "
+    "weights and maps, each moved once at the rate above, which caches that still hold them beat. x floor: of the "
+    "larger one. GFLOP/s: by direct convolution, whatever the kernel."
+)
+
+
+@dataclass(frozen=True)
+class Group:
+    """Equal levels: how many, and their sums in microseconds and FLOPs."""
+
+    what: str
+    how: str
+    count: int
+    us: float
+    flops: int
+    compute_us: float
+    memory_us: float
+
+    @property
+    def floor_us(self) -> float:
+        return max(self.compute_us, self.memory_us)
+
+
+def groups(network: Network) -> list[Group]:
+    """The longest first."""
+    equal: dict[tuple, list[dict]] = {}
+    for level in network.levels:
+        equal.setdefault((level["what"], level["how"]), []).append(level)
+    made = [Group(*key, len(levels), *_sums(levels)) for key, levels in equal.items()]
+    return sorted(made, key=lambda group: -group.us)
+
+
+def _sums(levels: Iterable[dict]) -> tuple:
+    return tuple(sum(level[name] for level in levels) for name in ("us", "flops", "compute_us", "memory_us"))
+
+
+def terminal_table(sheet: Sheet) -> str:
+    lines = wrapped(sheet.identity)
+    for network in sheet.rows:
+        lines += ["", network.title, *wrapped(network.roofline, "  ", "  "), ""]
+        lines.append(_columns("", "levels", "ms", "share", "us each", "compute", "memory", "x floor", "GFLOP/s"))
+        found = groups(network)
+        total = sum(group.us for group in found)
+        how = ""
+        for group in found:
+            lines.append(_line(group, total))
+            if group.how != how:
+                lines += wrapped(group.how, " " * 6, " " * 6)
+            how = group.how
+        lines += ["", *(f"  {text}" for text in textwrap.wrap(summary(network), WIDTH - 2))]
+    return "\n".join([*lines, "", *wrapped(FLOORS)])
+
+
+def summary(network: Network) -> str:
+    """What all levels take together, beside the whole network and the floors."""
+    found = groups(network)
+    floor, total = sum(group.floor_us for group in found), sum(group.us for group in found)
+    compute = sum(group.compute_us for group in found)
+    whole = network.whole_us
+    return (
+        f"{len(network.levels)} levels one by one {total / 1e3:.2f} ms, the whole network {whole / 1e3:.2f} ms; "
+        f"floors {floor / 1e3:.2f} ms ({whole / floor:.2f}x), of computing alone {compute / 1e3:.2f} ms "
+        f"({whole / compute:.2f}x). Error {network.error:.1e}, plain torch's {network.error_torch:.1e}."
+    )
+
+
+def markdown(network: Network, most: int = 8) -> str:
+    """The longest groups as a table for the README."""
+    found = groups(network)
+    total = sum(group.us for group in found)
+    lines = [
+        [f"{group.count}x {shortened(group.what, 70)}", f"{group.us / 1e3:.2f}", f"{group.us / total:.0%}",
+         f"{group.us / group.count:.0f}", f"{group.compute_us / group.count:.0f}",
+         f"{group.memory_us / group.count:.0f}", f"{group.flops / group.us / 1e3:.0f}"]
+        for group in found[:most]
+    ]  # fmt: skip
+    return markdown_table(
+        [f"levels of {network.title}", "ms", "share", "us each", "compute", "memory", "GFLOP/s"], lines
+    )
+
+
+def shortened(text: str, width: int) -> str:
+    return text if len(text) <= width else text[: width - 1] + "…"
+
+
+def _line(group: Group, total: float) -> str:
+    rate = f"{group.flops / group.us / 1e3:.0f}" if group.flops else "-"
+    times = f"{group.us / group.floor_us:.2f}" if group.floor_us else "-"
+    each = (group.us, group.compute_us, group.memory_us)
+    return _columns(
+        f"{group.count}x", shortened(group.what, _WHAT), f"{group.us / 1e3:.2f}", f"{group.us / total:.0%}",
+        *(f"{us / group.count:.0f}" for us in each), times, rate,
+    )  # fmt: skip
+
+
+def _columns(count: str, what: str, *numbers: str) -> str:
+    widths = (7, 6, 8, 8, 7, 8, 8)
+    return (
+        f"{count:>5} {what:<{_WHAT}}" + "".join(f"{text:>{width}}" for text, width in zip(numbers, widths))
+    ).rstrip()

@@ -1,0 +1,117 @@
+"""A JSON file of rows that are measured one by one: the levels, the memory and the scaling of the CPU engine."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from benchmarks.gpu.paths import our_code
+from benchmarks.machine import OtherWork, commit, describe_machine, slug, versions
+from benchmarks.results import RESULTS, write_json
+
+_BUSY = 0.5  # cores that other programs may keep busy before a reader is warned
+_SHOWN = ("python", "hrnet_fast", "torch", "onnxruntime", "openvino")
+
+
+@dataclass(frozen=True)
+class Made:
+    """What a row was made from: commit, the fingerprint of our sources, cores that other programs kept busy."""
+
+    commit: str
+    code: str
+    other_load: float | None
+
+
+def made(other: OtherWork) -> Made:
+    """other: since before the row was measured."""
+    load = other.cores()
+    return Made(commit(), our_code(), None if load is None else round(load, 2))
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """kind: "levels", "memory" or "scaling", whose folder of the results it lies in; command: what was asked last;
+    rows: dataclasses of one type, each with a `key` of its own and `made`."""
+
+    kind: str
+    command: str
+    machine: dict[str, object] = field(default_factory=describe_machine)
+    versions: dict[str, str] = field(default_factory=versions)
+    threads: int = field(default_factory=torch.get_num_threads)
+    rows: tuple[Any, ...] = ()
+
+    @property
+    def file_name(self) -> str:
+        return f"{self.kind}-cpu-{slug(str(self.machine['cpu']))}-t{self.threads}.json"
+
+    @property
+    def identity(self) -> str:
+        """Machine, threads, versions and commits in one sentence, with a warning if the machine was busy."""
+        shown = ", ".join(f"{name} {self.versions[name]}" for name in _SHOWN if name in self.versions)
+        commits = list(dict.fromkeys(row.made.commit for row in self.rows))
+        text = f"{self.machine['cpu']} ({self.machine['cores']} cores; {', '.join(self.machine['isa'][-3:])}), "
+        text += f"{self.threads} thread{'s' if self.threads > 1 else ''}; {shown}; "
+        text += f"commit{'s' if len(commits) > 1 else ''} {', '.join(commits)}."
+        busiest = max((row.made.other_load for row in self.rows if row.made.other_load is not None), default=0.0)
+        if busiest > _BUSY:
+            text += f" Other programs kept {busiest:.1f} cores busy meanwhile: do not rely on the times."
+        return text
+
+
+def folder_of(kind: str) -> Path:
+    return RESULTS / kind
+
+
+def write_sheet(sheet: Sheet, folder: Path) -> tuple[Path, Sheet]:
+    """Writes the file in one step, and returns what it then holds.
+
+    Of what was there, rows of the same machine, versions and threads stay unless `sheet` has them.
+    Errors: OSError if the folder is unwritable, ValueError if the file there is no such sheet.
+    """
+    path = folder / sheet.file_name
+    if path.exists() and sheet.rows:
+        sheet = merged(read_sheet(path, type(sheet.rows[0])), sheet)
+    write_json(path, asdict(sheet))
+    return path, sheet
+
+
+def merged(old: Sheet, new: Sheet) -> Sheet:
+    if (old.machine, old.versions, old.threads) != (new.machine, new.versions, new.threads):
+        return new
+    rows = {row.key: row for row in (*old.rows, *new.rows)}
+    return replace(new, rows=tuple(rows.values()))
+
+
+def read_sheet(path: Path, kind: type) -> Sheet:
+    """kind: of the rows. Errors: ValueError that names the file and what is wrong with it."""
+    try:
+        data = json.loads(Path(path).read_text())
+        rows = [_filled(kind, {**row, "made": _filled(Made, row["made"])}) for row in data.pop("rows")]
+        return _filled(Sheet, {**data, "rows": tuple(rows)})
+    except OSError as error:
+        raise ValueError(f"{path} cannot be read: {error.strerror}") from None
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"{path} is not a sheet of {kind.__name__} rows: {error!r}") from None
+
+
+def read_all(kind: str, row: type, folder: Path | None = None) -> list[tuple[Path, Sheet]]:
+    """The sheets of one kind that the results hold."""
+    return [(path, read_sheet(path, row)) for path in sorted((folder or folder_of(kind)).glob("*.json"))]
+
+
+def _filled(kind: type, data: dict) -> Any:
+    names = {one.name for one in fields(kind)}
+    if data.keys() != names:
+        raise ValueError(f"{kind.__name__} has the keys {sorted(data)}, not {sorted(names)}")
+    return kind(**data)
+
+
+def markdown_table(head: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
+    """Markdown; all columns but the first are numbers, to the right."""
+    first, *others = (f"| {' | '.join(row)} |" for row in (head, *lines))
+    return "\n".join([first, "|---" + "|---:" * (len(head) - 1) + "|", *others])

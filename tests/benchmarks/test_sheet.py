@@ -1,0 +1,120 @@
+"""Files of rows that are measured one by one, and what the commands share."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+
+import pytest
+
+from benchmarks.arguments import add_run, finish
+from benchmarks.sheet import Made, Sheet, markdown_table, read_all, read_sheet, write_sheet
+
+MADE = Made("0123456789", "abc", 0.1)
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    name: str
+    value: float
+    made: Made = MADE
+
+    @property
+    def key(self) -> str:
+        return self.name
+
+
+def sheet(*rows: Row, **values) -> Sheet:
+    fields = {
+        "kind": "levels",
+        "command": "python -m benchmarks.levels",
+        "machine": {"cpu": "Intel(R) Xeon(R) Processor", "cores": 2, "isa": ["avx2"]},
+        "versions": {"python": "3.11.7", "torch": "2.15.0"},
+        "threads": 2,
+    }
+    return Sheet(**{**fields, **values}, rows=rows)
+
+
+def test_a_sheet_survives_its_file(tmp_path):
+    path, kept = write_sheet(sheet(Row("a", 1.5)), tmp_path / "new")
+    assert path.name == "levels-cpu-intel-xeon-processor-t2.json"
+    assert read_sheet(path, Row) == kept == sheet(Row("a", 1.5))
+    assert read_all("levels", Row, path.parent) == [(path, kept)]
+
+
+def test_a_row_measured_again_replaces_only_itself(tmp_path):
+    write_sheet(sheet(Row("a", 1.0), Row("b", 2.0)), tmp_path)
+    newer = Row("a", 3.0, Made("9876543210", "def", None))
+    path, kept = write_sheet(sheet(newer), tmp_path)
+    assert kept.rows == (newer, Row("b", 2.0)) == read_sheet(path, Row).rows
+    assert "commits 9876543210, 0123456789" in kept.identity
+
+
+@pytest.mark.parametrize(
+    "values", [{"versions": {"torch": "2.16"}}, {"machine": {"cpu": "Intel Xeon Processor", "cores": 4, "isa": []}}]
+)
+def test_rows_of_another_place_are_not_kept(tmp_path, values):
+    write_sheet(sheet(Row("a", 1.0)), tmp_path)
+    assert write_sheet(sheet(Row("b", 2.0), **values), tmp_path)[1].rows == (Row("b", 2.0),)
+
+
+def test_a_busy_machine_is_told():
+    assert "do not rely" not in sheet(Row("a", 1.0)).identity
+    assert "1.5 cores busy" in sheet(Row("a", 1.0, Made("c", "d", 1.5))).identity
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (lambda data: data.pop("threads"), "Sheet has the keys"),
+        (lambda data: data["rows"][0].pop("value"), "Row has the keys"),
+        (lambda data: data["rows"][0].pop("made"), "KeyError"),
+        (lambda data: data.clear(), "KeyError"),
+    ],
+    ids=["sheet", "row", "made", "empty"],
+)
+def test_spoiled_files_are_refused_by_name(tmp_path, spoil, message):
+    path, _ = write_sheet(sheet(Row("a", 1.0)), tmp_path)
+    data = json.loads(path.read_text())
+    spoil(data)
+    path.write_text(json.dumps(data))
+    with pytest.raises(ValueError, match=message) as caught:
+        read_sheet(path, Row)
+    assert str(path) in str(caught.value) and "\n" not in str(caught.value)
+    with pytest.raises(ValueError, match="cannot be read"):
+        read_sheet(tmp_path / "none.json", Row)
+
+
+def test_markdown_has_its_numbers_to_the_right():
+    lines = markdown_table(["what", "ms", "x"], [["a", "1", "2"]]).splitlines()
+    assert lines == ["| what | ms | x |", "|---|---:|---:|", "| a | 1 | 2 |"]
+
+
+def parser() -> argparse.ArgumentParser:
+    made = argparse.ArgumentParser(prog="python -m benchmarks.levels")
+    add_run(made, 3.0, "a thing")
+    return made
+
+
+@pytest.mark.parametrize("words", [["--threads", "0"], ["--threads", "two"], ["--seconds", "nan"], ["--seconds", "-1"]])
+def test_bad_numbers_are_refused(words, capsys):
+    with pytest.raises(SystemExit):
+        parser().parse_args(words)
+    assert f"{words[1]!r} is not a positive number" in capsys.readouterr().err
+
+
+def test_what_a_command_leaves_behind(tmp_path, capsys):
+    drawn = []
+
+    def draw(kept, path):
+        drawn.append((kept, path))
+        return path
+
+    done = finish(parser(), ["--threads", "2"], sheet(Row("a", 1.0)), tmp_path, lambda s: "the table", draw)
+    ((kept, path),) = drawn
+    assert done == 0 and kept.command == "python -m benchmarks.levels --threads 2" and path.suffix == ".png"
+    assert "the table" in capsys.readouterr().out
+    path.with_suffix(".json").write_text("{")
+    assert finish(parser(), [], sheet(Row("a", 1.0)), tmp_path, lambda s: "", draw) == 1
+    assert capsys.readouterr().err.count("\n") == 1
