@@ -8,6 +8,11 @@ import torch
 from torch import Tensor
 
 
+def own_copies(results: Sequence[Tensor], like: Tensor) -> list[Tensor]:
+    """Tensors of the caller's own, as `empty_result` makes them."""
+    return [empty_result(result.shape, like).copy_(result) for result in results]
+
+
 def empty_result(shape: Sequence[int], like: Tensor) -> Tensor:
     """A tensor of the caller's own, in the dtype, device and memory format of the first input.
 

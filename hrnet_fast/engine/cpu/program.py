@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -16,10 +15,11 @@ from hrnet_fast import kernels
 from ...plan import Concat, Conv, Function, Item, Plan, Sum, Term
 from ...plan.buffers import GRANULE, place
 from ..executors.reference import Watch, call
+from ..results import own_copies
 from .kernels import Kernel
 from .pack import Packed
 
-
+KEPT_CALLS = 100  # buffers that so many calls in a row do not need are let go
 DTYPES = {4: torch.float32, 2: torch.bfloat16}  # of maps, by bytes
 
 
@@ -72,8 +72,8 @@ class CpuProgram:
                     self._add_conv(item, kernel, weights_of(item, kernel))
                 else:
                     self._add_sums(item)
-        self.free: list[_Buffers] = []
-        self.lock = threading.Lock()
+        self.free: list[_Buffers] = []  # the last one used at the end
+        self.idle = self.calls = 0  # buffers that no call took since the last let go
 
     def _calls(self) -> bool:
         return any(isinstance(item, Function) for item in self.plan.items())
@@ -123,9 +123,7 @@ class CpuProgram:
         self.native.run([tensor.data_ptr() for tensor in buffers.tensors], begin, end)
 
     def run(self, inputs: Sequence[Tensor]) -> list[Tensor]:
-        with self.lock:
-            buffers = self.free.pop() if self.free else None
-        buffers = buffers or self.new_buffers()
+        buffers = self._take()
         for value, x in zip(self.plan.inputs, inputs):
             buffers.views[value].copy_(x)
         begin = 0
@@ -139,10 +137,25 @@ class CpuProgram:
             if self.watch:
                 for item in level.items:
                     self.watch(item, buffers.views[item.out])
-        results = [buffers.views[v].clone() for v in self.plan.outputs]
-        with self.lock:
-            self.free.append(buffers)
+        results = own_copies([buffers.views[v] for v in self.plan.outputs], inputs[0])
+        self._give(buffers)
         return results
+
+    # A list needs no lock, which a fork in the midst of another thread's call would leave locked for ever.
+    def _take(self) -> _Buffers:
+        try:
+            buffers = self.free.pop()
+        except IndexError:
+            buffers = None
+        self.idle = min(self.idle, len(self.free))
+        return buffers or self.new_buffers()
+
+    def _give(self, buffers: _Buffers) -> None:
+        self.free.append(buffers)
+        self.calls += 1
+        if self.calls % KEPT_CALLS == 0:
+            del self.free[: self.idle]
+            self.idle = len(self.free)
 
     def _call(self, item: Function, buffers: _Buffers) -> None:
         reads = {v: _plain(buffers.views[v]) for v in item.reads}

@@ -24,6 +24,7 @@ from ..cpu.pack import Packed, pack
 from ..cpu.program import CpuProgram
 from ..cpu.tune import Tuning, tune_plan
 from ..cpu.winograd import transform_weight
+from ..results import own_copies
 from ..tuning.cache import TuningCache, cache_folder, cache_of
 from .onednn import OneDnnExecutor
 from .reference import Watch
@@ -66,7 +67,7 @@ class NativeExecutor:
     """
 
     name = "native"
-    hands_over = False  # results may be its own buffers
+    hands_over = True  # results are the caller's
     max_plans = 64  # shapes whose plans a module keeps
     dtype = torch.float32
 
@@ -111,7 +112,8 @@ class NativeExecutor:
     def prepare(self, plan: Plan, watch: Watch | None = None) -> Callable[[Sequence[Tensor]], list[Tensor]]:
         """A function from inputs to results, in the plan's order. watch: called with each item and its result."""
         if why := unsuited(plan):
-            return self._onednn(why).prepare(plan, watch)
+            run = self._onednn(why).prepare(plan, watch)
+            return lambda inputs: own_copies(run(inputs), inputs[0])
         with self._lock:
             plan_ = with_prologues_as_sums(plan)
             program = self._program(plan_, self.choices.of(plan_), _only_of(plan, watch))
@@ -125,9 +127,9 @@ class NativeExecutor:
         RuntimeError where there is nothing to choose.
         """
         if why := unsuited(plan):
-            raise RuntimeError(f"nothing can be tuned, as oneDNN plays this network: {why}")
+            raise RuntimeError(f"there is nothing to tune, as oneDNN plays this network: {why}")
         if self.exact:
-            raise RuntimeError("nothing can be tuned with exact=True, which allows direct convolutions alone")
+            raise RuntimeError("there is nothing to tune where direct convolutions alone play: exact=True, or bfloat16")
         plan = with_prologues_as_sums(plan)
         with torch.inference_mode():
             return tune_plan(plan, self._choices(), self.isa, self._program, progress)

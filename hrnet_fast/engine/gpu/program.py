@@ -9,7 +9,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from ..results import empty_result
+from ..results import own_copies
 
 
 class Tape(Protocol):
@@ -50,7 +50,7 @@ class GpuProgram:
         """Results in the plan's order, each a tensor of the caller's own (`empty_result`)."""
         if self.tape.device.type != "cuda":
             with self._lock:
-                return _copies(play_once(self.tape, inputs), inputs[0])
+                return own_copies(play_once(self.tape, inputs), inputs[0])
         with self._lock, torch.cuda.device(self.tape.device):
             if torch.cuda.is_current_stream_capturing():
                 if self.graph is None:
@@ -58,7 +58,7 @@ class GpuProgram:
                         "this input shape was never run before the present CUDA graph capture: call the module once "
                         "with it outside the capture"
                     )
-                return _copies(play_once(self.tape, inputs), inputs[0])
+                return own_copies(play_once(self.tape, inputs), inputs[0])
             stream = torch.cuda.current_stream()
             if self._done is not None:
                 stream.wait_event(self._done)  # the last caller's work, on whatever stream that was
@@ -67,7 +67,7 @@ class GpuProgram:
                 self.graph = capture(self.tape.play)
                 self._of_graph = self.tape.results()
             self.graph.replay()
-            results = _copies(self._of_graph, inputs[0])
+            results = own_copies(self._of_graph, inputs[0])
             self._done = self._done or torch.cuda.Event()
             self._done.record(stream)
             return results
@@ -78,10 +78,6 @@ def play_once(tape: Tape, inputs: Sequence[Tensor]) -> list[Tensor]:
     tape.load(inputs)
     tape.play()
     return tape.results()
-
-
-def _copies(results: Sequence[Tensor], like: Tensor) -> list[Tensor]:
-    return [empty_result(result.shape, like).copy_(result) for result in results]
 
 
 def capture(work: Callable[[], None]) -> torch.cuda.CUDAGraph:
