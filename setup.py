@@ -83,7 +83,7 @@ def make_extension(kind: str) -> Extension:
     from torch.utils import cpp_extension
 
     files = [path.relative_to(ROOT) for path in (ROOT / "csrc").rglob("*.c*")]
-    suffixes, skipped = ((".cpp", ".cu"), ()) if kind == "cuda" else ((".cpp",), ("cuda",))
+    suffixes, skipped = ((".cpp", ".cu"), {"standalone"}) if kind == "cuda" else ((".cpp",), {"standalone", "cuda"})
     sources = [str(path) for path in files if path.suffix in suffixes and path.parts[1] not in skipped]
     options = {
         "sources": sorted(sources),
