@@ -6,20 +6,21 @@
 namespace hrnet_fast {
 namespace {
 
-// `count` <= P pixels from `next` on, which moves past them; W vectors of output channels from `c` on.
+// `count` <= P pixels from `next` on, by W vectors of output channels; the pixel behind them.
 template <int P, int W>
-HRNET_FAST_ISA void tile(const Work& work, Pixel& next, int count, int64_t c, const float* weights) {
+HRNET_FAST_ISA Pixel tile(const Work& work, const Epilogue& epilogue, Pixel next, int count, const float* weights) {
   const Item& item = work.item;
-  const float* data = work.data(work.from);
-  const int64_t channels = work.from.channels, length = item.tap_length;
+  const int64_t length = item.tap_length, step = item.stride_w * work.from.channels;
   Pixel pixels[P];
   const float* start[P];
-  for (int p = 0; p < P; ++p) {  // past the end the last pixel is computed again, and not stored
-    pixels[p] = p < count ? next : pixels[count - 1];
-    const int64_t row = pixels[p].n * (work.from.height + 2) + pixels[p].y * item.stride_h;
-    start[p] = data + (row * (work.from.width + 2) + pixels[p].x * item.stride_w) * channels;
-    if (p < count) work.advance(next);
-    fetch_ahead<W>(work, pixels[p], c);
+  const float* in = work.source(next);
+  for (int p = 0; p < P; ++p) {
+    pixels[p].n = next.n, pixels[p].y = next.y, pixels[p].x = next.x, pixels[p].out = next.out;
+    start[p] = in;
+    fetch_ahead<W>(epilogue, next.out);
+    if (p + 1 >= count) continue;  // past the end the last pixel is computed again, and not stored
+    ++next.x, ++next.out, in += step;
+    if (next.x == work.to.width) work.wrap(next), in = work.source(next);
   }
   V sums[P][W];
   for (int p = 0; p < P; ++p)
@@ -30,30 +31,37 @@ HRNET_FAST_ISA void tile(const Work& work, Pixel& next, int count, int64_t c, co
     multiply<P, W>(sums, x, length, weights);
     weights += length * W * kLanes;
   }
-  const bool full = item.channels - c >= W * kLanes;
+  V done[P][W];  // in memory, so that the sums may stay in registers until here
+  for (int p = 0; p < P; ++p)
+    for (int v = 0; v < W; ++v) done[p][v] = sums[p][v];
+  const bool full = epilogue.left >= W * kLanes;
   for (int p = 0; p < count; ++p) {
     if (full) {
-      finish<W, true>(work, sums[p], pixels[p], c);
+      finish<W, true>(epilogue, done[p], pixels[p]);
     } else {
-      finish<W, false>(work, sums[p], pixels[p], c);
+      finish<W, false>(epilogue, done[p], pixels[p]);
     }
   }
+  ++next.x, ++next.out;
+  if (next.x == work.to.width) work.wrap(next);
+  return next;
 }
 
 // `count` pixels from `next` on of one block, in tiles as wide as they fit.
 template <int W>
 HRNET_FAST_ISA void block(const Work& work, Pixel next, int64_t count, int64_t c, const float* weights) {
   constexpr int kWide = tile_pixels(W);
+  const Epilogue epilogue(work, c);
   while (count > 0) {
     const int now = int(std::min<int64_t>(kWide, count));
     if (now > kWide / 2) {
-      tile<kWide, W>(work, next, now, c, weights);
+      next = tile<kWide, W>(work, epilogue, next, now, weights);
     } else if (now > kWide / 3) {
-      tile<kWide / 2, W>(work, next, now, c, weights);
+      next = tile<kWide / 2, W>(work, epilogue, next, now, weights);
     } else if (now > kWide / 6) {
-      tile<kWide / 3, W>(work, next, now, c, weights);
+      next = tile<kWide / 3, W>(work, epilogue, next, now, weights);
     } else {
-      tile<(kWide < 6 ? 1 : kWide / 6), W>(work, next, now, c, weights);
+      next = tile<(kWide < 6 ? 1 : kWide / 6), W>(work, epilogue, next, now, weights);
     }
     count -= now;
   }

@@ -7,13 +7,21 @@
 namespace hrnet_fast {
 namespace {
 
+// A sum, by pixels, two vectors at a time: the last ones may lack lanes.
 HRNET_FAST_ISA void add_up(const Work& work, int64_t begin, int64_t end) {
   const int64_t pixels = work.to.batch * work.to.height * work.to.width;
-  Pixel p = work.pixel(begin * kUnit);
-  for (int64_t i = begin * kUnit; i < std::min(pixels, end * kUnit); ++i, work.advance(p)) {
-    int64_t c = 0;
-    for (; c + 2 * kLanes <= work.item.channels; c += 2 * kLanes) finish<2, true>(work, nullptr, p, c);
-    for (; c < work.item.channels; c += kLanes) finish<1, false>(work, nullptr, p, c);
+  for (int64_t c = 0; c < work.item.channels; c += 2 * kLanes) {
+    const Epilogue epilogue(work, c);
+    Pixel p = work.pixel(begin * kUnit);
+    for (int64_t i = begin * kUnit; i < std::min(pixels, end * kUnit); ++i, work.advance(p)) {
+      if (epilogue.left >= 2 * kLanes) {
+        finish<2, true>(epilogue, nullptr, p);
+      } else if (epilogue.left > kLanes) {
+        finish<2, false>(epilogue, nullptr, p);
+      } else {
+        finish<1, false>(epilogue, nullptr, p);
+      }
+    }
   }
 }
 

@@ -191,6 +191,7 @@ template <int M, int W>
 HRNET_FAST_ISA void transform_results(const Work& work, const Tiling& tiling, int64_t first, int64_t count, const float* products, int64_t c) {
   constexpr int N = M + 2;
   const int64_t step = step_of(count, W * kLanes);
+  const Epilogue epilogue(work, c);
   for (int64_t t = 0; t < count; ++t) {
     V results[M][M][W];
     for (int v = 0; v < W; ++v) {
@@ -213,14 +214,14 @@ HRNET_FAST_ISA void transform_results(const Work& work, const Tiling& tiling, in
     }
     Pixel p = tiling.corner(first + t);
     const int64_t rows = std::min<int64_t>(M, work.to.height - p.y), columns = std::min<int64_t>(M, work.to.width - p.x);
-    const bool full = work.item.channels - c >= W * kLanes;
+    const bool full = epilogue.left >= W * kLanes;
     for (int64_t y = 0; y < rows; ++y) {
       Pixel pixel{p.n, p.y + y, p.x, work.place(p.n, p.y + y, p.x)};
       for (int64_t x = 0; x < columns; ++x, ++pixel.x, ++pixel.out) {
         if (full) {
-          finish<W, true>(work, results[y][x], pixel, c);
+          finish<W, true>(epilogue, results[y][x], pixel);
         } else {
-          finish<W, false>(work, results[y][x], pixel, c);
+          finish<W, false>(epilogue, results[y][x], pixel);
         }
       }
     }

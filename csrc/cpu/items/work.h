@@ -3,6 +3,7 @@
 #pragma once
 
 #include <algorithm>
+#include <cmath>
 
 #include "cpu/lanes.h"
 #include "cpu/program.h"
@@ -33,15 +34,22 @@ struct Work {
     return {n, y, x, place(n, y, x)};
   }
 
-  void advance(Pixel& p) const {
-    ++p.out;
-    if (++p.x < to.width) return;
+  // From behind a row to the first pixel of the next one.
+  void wrap(Pixel& p) const {
     p.x = 0;
-    if (++p.y == to.height) {
-      p.y = 0;
-      ++p.n;
-    }
+    if (++p.y == to.height) p.y = 0, ++p.n;
     p.out = place(p.n, p.y, p.x);
+  }
+
+  void advance(Pixel& p) const {
+    ++p.x, ++p.out;
+    if (p.x == to.width) wrap(p);
+  }
+
+  // The input pixel that a convolution's taps count from: one up and left of the centre, for a border of one.
+  const float* source(const Pixel& p) const {
+    const int64_t row = p.n * (from.height + 2) + p.y * item.stride_h;
+    return data(from) + (row * (from.width + 2) + p.x * item.stride_w) * from.channels;
   }
 };
 
@@ -77,48 +85,63 @@ HRNET_FAST_ISA V value(const Corner& s, int64_t c, int64_t count) {
   return V{uy.v * top.v}.plus(wy, bottom);
 }
 
-// Adds bias and summands to W vectors of channels from `c` on at one pixel, and stores them; kFull: all of them are there.
-// The bias comes last, as in torch: first, a large one would round every product that follows.
+// What is done with the sums of an item from output channel `c` on, with every address worked out once.
+struct Epilogue {
+  const Work& work;
+  const int64_t c, left;  // the first channel, and how many there are from it on
+  const float* const bias = work.item.bias == nullptr ? nullptr : work.item.bias + c;
+  float* const out = work.data(work.to) + work.item.channel + c;
+  const float* same[kMaxTerms];  // first pixels of the summands, which have the item's channels
+  int count = 0;
+  bool resizes = false;
+  float before = -INFINITY, after = -INFINITY;  // a ReLU is a maximum with 0 before or after the summands
+
+  Epilogue(const Work& work, int64_t c) : work(work), c(c), left(work.item.channels - c) {
+    for (const Summand& s : work.item.summands) {
+      resizes |= !s.rows.empty() || !s.cols.empty();
+      same[count++] = work.data(work.maps[s.map]) + c;
+    }
+    if (work.item.relu == Relu::first) before = 0.0f;
+    if (work.item.relu == Relu::last) after = 0.0f;
+  }
+};
+
+// Adds bias and summands to W vectors of channels at one pixel, and stores them; kFull: all of their lanes are there.
+// sums: null for none. The bias comes last, as in torch: first, a large one would round every product that follows.
 template <int W, bool kFull>
-HRNET_FAST_ISA void finish(const Work& work, const V* sums, const Pixel& p, int64_t c) {
-  const Item& item = work.item;
-  const int64_t left = item.channels - c;
+HRNET_FAST_ISA void finish(const Epilogue& e, const V* sums, const Pixel& p) {
   V total[W];
   for (int v = 0; v < W; ++v)
-    total[v] = sums ? V{sums[v].v + V::load(item.bias + c + v * kLanes).v} : V::fill(0.0f);
-  if (item.relu == Relu::first)
-    for (int v = 0; v < W; ++v) total[v] = total[v].relu();
-  for (const Summand& s : item.summands) {
-    const Map& from = work.maps[s.map];
-    if (s.rows.empty() && s.cols.empty()) {
-      const float* same = work.data(from) + p.out * from.channels + c;
-      for (int v = 0; v < W; ++v) total[v].v += load<kFull>(same + v * kLanes, left - v * kLanes).v;
+    total[v] = sums ? V{sums[v].v + V::load(e.bias + v * kLanes).v}.at_least(e.before) : V::fill(0.0f);
+  const int64_t at = p.out * e.work.item.channels;
+  for (int k = 0; k < e.count; ++k) {
+    const Summand& s = e.work.item.summands[k];
+    if (!e.resizes || (s.rows.empty() && s.cols.empty())) {
+      for (int v = 0; v < W; ++v) total[v].v += load<kFull>(e.same[k] + at + v * kLanes, e.left - v * kLanes).v;
     } else {
-      const Corner near = corner(s, from, work.data(from) + c, p);
-      for (int v = 0; v < W; ++v) total[v].v += value<kFull>(near, v * kLanes, left - v * kLanes).v;
+      const Corner near = corner(s, e.work.maps[s.map], e.same[k], p);
+      for (int v = 0; v < W; ++v) total[v].v += value<kFull>(near, v * kLanes, e.left - v * kLanes).v;
     }
   }
-  float* out = work.data(work.to) + p.out * work.to.channels + item.channel + c;
+  float* out = e.out + p.out * e.work.to.channels;
   for (int v = 0; v < W; ++v) {
-    if (item.relu == Relu::last) total[v] = total[v].relu();
+    total[v] = total[v].at_least(e.after);
     if (kFull) {
       total[v].store(out + v * kLanes);
     } else {
-      total[v].store(out + v * kLanes, left - v * kLanes);
+      total[v].store(out + v * kLanes, e.left - v * kLanes);
     }
   }
 }
 
 // Begins to fetch what `finish` will read and write at a pixel, while the products are still to be summed.
 template <int W>
-HRNET_FAST_ISA void fetch_ahead(const Work& work, const Pixel& p, int64_t c) {
-  const float* out = work.data(work.to) + p.out * work.to.channels + work.item.channel + c;
-  for (int v = 0; v < W; ++v) __builtin_prefetch(out + v * kLanes, 1);
-  for (const Summand& s : work.item.summands) {
-    if (!s.rows.empty() || !s.cols.empty()) continue;
-    const float* same = work.data(work.maps[s.map]) + p.out * work.to.channels + c;
-    for (int v = 0; v < W; ++v) __builtin_prefetch(same + v * kLanes);
-  }
+HRNET_FAST_ISA void fetch_ahead(const Epilogue& e, int64_t pixel) {
+  const int64_t at = pixel * e.work.item.channels;  // a convolution writes all channels of its result
+  for (int v = 0; v < W; ++v) __builtin_prefetch(e.out + at + v * kLanes, 1);
+  if (e.resizes) return;
+  for (int k = 0; k < e.count; ++k)
+    for (int v = 0; v < W; ++v) __builtin_prefetch(e.same[k] + at + v * kLanes);
 }
 
 // Accumulators that stay in registers beside a vector of weights for each block's vector and one input: pixels of a tile
