@@ -8,19 +8,38 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from benchmarks.cases import Case, make_cases, parse_size
 from benchmarks.machine import usable_cores
 from benchmarks.sheet import Sheet, write_sheet
 
 
-def add_run(parser: argparse.ArgumentParser, seconds: float, of: str) -> None:
-    """--seconds, --threads and --out."""
-    parser.add_argument(
-        "--seconds", type=_positive(float), default=seconds, metavar="S", help=f"timing of {of} (default: {seconds:g})"
-    )
+def add_cases(parser: argparse.ArgumentParser) -> None:
+    """--models, --size, --batch and --dtype."""
+    parser.add_argument("--models", metavar="NAME,...", help="shell wildcards (default: the models of the profile cpu)")
+    parser.add_argument("--size", metavar="HxW", help="input size of every model (default: its own)")
+    parser.add_argument("--batch", default="1", metavar="N,...", help="default: 1")
+    parser.add_argument("--dtype", default="float32", metavar="DTYPE,...", help="default: float32")
+
+
+def cases_of(options: argparse.Namespace) -> list[Case]:
+    """Errors: ValueError that names the option's value and what can be chosen."""
+    try:
+        batches = [int(word) for word in _words(options.batch)]
+    except ValueError:
+        raise ValueError(f"--batch takes whole numbers from 1, not {options.batch!r}") from None
+    size = parse_size(options.size) if options.size else None
+    return make_cases("cpu", _words(options.models), batches, _words(options.dtype), size)
+
+
+def add_run(parser: argparse.ArgumentParser, seconds: float | None = None, of: str = "") -> None:
+    """--threads and --out; with a default, --seconds, spent on timing something."""
+    if seconds is not None:
+        told = f"timing of {of} (default: {seconds:g})"
+        parser.add_argument("--seconds", type=_positive(float), default=seconds, metavar="S", help=told)
     parser.add_argument(
         "--threads", type=_positive(int), default=usable_cores(), metavar="N", help="CPU threads (default: all cores)"
     )
-    parser.add_argument("--out", type=Path, metavar="FOLDER", help="write the JSON and the picture there")
+    parser.add_argument("--out", type=Path, metavar="FOLDER", help="add the numbers to the JSON there")
 
 
 def finish(
@@ -40,6 +59,10 @@ def finish(
         return 1
     print(f"\nwrote {path}" + (f" and {draw(kept, path.with_suffix('.png'))}" if draw else ""))
     return 0
+
+
+def _words(text: str | None) -> list[str]:
+    return [word.strip() for word in text.split(",") if word.strip()] if text else []
 
 
 def _positive(kind: type) -> Callable[[str], float]:

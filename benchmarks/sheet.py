@@ -27,9 +27,9 @@ class Made:
     other_load: float | None
 
 
-def made(other: OtherWork) -> Made:
-    """other: since before the row was measured."""
-    load = other.cores()
+def made(other: OtherWork | None = None) -> Made:
+    """other: since before the row was timed; None for what does not depend on what else runs."""
+    load = other.cores() if other else None
     return Made(commit(), our_code(), None if load is None else round(load, 2))
 
 
