@@ -193,10 +193,3 @@ def test_signatures_tell_levels_apart():
     level = plan.levels[0]
     tf32, exact = (signature(level, plan, torch.float32, precision) for precision in ("tf32", "ieee"))
     assert len({tf32, exact, signature(level, plan, torch.float16, "ieee")}) == 3
-
-
-def test_nothing_to_tune_on_a_cpu():
-    model = fill(nn.Sequential(nn.Conv2d(3, 8, 3)))
-    fast = optimize(model, example=torch.randn(1, 3, 9, 9))
-    with pytest.raises(RuntimeError, match="only the Triton executor on a GPU is tuned and profiled, and this"):
-        fast.tune(torch.randn(1, 3, 9, 9))

@@ -95,10 +95,12 @@ def _convolutions(data: dict[str, Any], found: Any) -> Result:
 
 def _verdict(duel: Any, cache: str) -> str:
     if duel is None:
-        return f"the defaults are the fastest; kept in {cache}"
-    times = f"whole network: {duel.old / 1e3:.2f} ms -> {duel.new / 1e3:.2f} ms, {duel.ratio:.3f}x as fast"
-    why = f"faster in {duel.wins} of {duel.rounds} rounds"
-    return f"{times}, {why}; " + (f"kept in {cache}" if duel.gained else "not kept: no clear gain")
+        return f"the defaults are the fastest\nkept in {cache}"
+    times = f"{duel.old / 1e3:.2f} ms -> {duel.new / 1e3:.2f} ms"
+    ratio = f"{duel.ratio:.3f}x as fast, faster in {duel.wins} of {duel.rounds} rounds"
+    return f"the whole network: {times}, {ratio}\n" + (
+        f"kept in {cache}" if duel.gained else "not kept, as that is no clear gain"
+    )
 
 
 def _kernel(kernel: Any) -> str:

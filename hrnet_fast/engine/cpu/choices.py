@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from ...plan import Conv, Plan
@@ -12,6 +12,7 @@ from .cpu_key import CpuKey
 from .kernels import DIRECT, Kernel, allowed, choose
 
 GROUPS = (12, 24, 48, 96)  # tiles transformed together that are tried
+LARGEST = 1024  # such a group that is taken from a cache
 
 
 @dataclass(frozen=True)
@@ -95,17 +96,24 @@ def default_kernel(item: Conv, shape: Shape, lanes: int) -> Kernel:
     return choose(item.conv, shape.inputs, shape.out, lanes, shape.sizes)
 
 
-def candidates(shape: Shape) -> list[Kernel]:
-    """The kernels that can compute a shape: groups beyond all its tiles would be the same as one of all."""
+def candidates(shape: Shape, default: Kernel) -> list[Kernel]:
+    """The kernels that compute a shape, the default first, each of them once: a group is never more than all tiles."""
     n, _, height, width = shape.out
-    kernels = [DIRECT]
-    for m in shape.sizes:
-        tiles = n * -(-height // m) * -(-width // m)
-        kernels += [Kernel(m, group) for smaller, group in zip((0, *GROUPS), GROUPS) if smaller < tiles]
-    return kernels
+
+    def plays(kernel: Kernel) -> tuple[int, int]:
+        m = kernel.m
+        return m, min(kernel.group, n * -(-height // m) * -(-width // m)) if m else 0
+
+    tried: dict[tuple[int, int], Kernel] = {}
+    for kernel in (default, DIRECT, *(Kernel(m, group) for m in shape.sizes for group in GROUPS)):
+        tried.setdefault(plays(kernel), kernel)
+    return list(tried.values())
 
 
 def from_entry(entry: dict[str, Any] | None, shape: Shape) -> Kernel | None:
     """The kernel that an entry of the cache holds; None where it does not fit the shape."""
     parts = (entry or {}).get("kernel")
-    return next((kernel for kernel in candidates(shape) if asdict(kernel) == parts), None)
+    if not isinstance(parts, dict) or set(parts) != {"m", "group"} or {type(part) for part in parts.values()} != {int}:
+        return None
+    kernel = Kernel(**parts)
+    return kernel if kernel == DIRECT or (kernel.m in shape.sizes and 0 < kernel.group <= LARGEST) else None

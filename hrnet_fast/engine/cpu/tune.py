@@ -104,7 +104,7 @@ def plan_of(shape: Shape, copies: int) -> Plan:
 
 def tune_shape(shape: Shape, default: Kernel, lanes: int, isa: str) -> Tuned:
     """The fastest kernel of a shape on as many threads as torch uses now; the default unless another one clearly is."""
-    tried = list(dict.fromkeys([default, *candidates(shape)]))
+    tried = candidates(shape, default)
     pool = Pool(max(POOL, 2 * max(weight_floats(shape, kernel, lanes) for kernel in tried)))
     walks = {kernel: Walk(shape, kernel, lanes, isa, pool) for kernel in tried}
     heats = [{kernel: walk() for kernel, walk in walks.items()} for _ in range(HEATS)]
@@ -122,11 +122,15 @@ def tune_plan(
 ) -> Tuning:  # fmt: skip
     """Measures the shapes of a plan that the cache lacks, and then the plan: what is found is cached if that gains.
 
-    program_of: the program of a plan with choices. progress: wraps what is measured, e.g. in a progress bar.
+    program_of: the program of a plan with choices. progress: wraps what is measured, e.g. in a progress bar. Raises
+    RuntimeError for a plan without any such shape.
     """
     shape_of, found = shapes_of(plan, choices.exact), Tuning()
     items = {shape_of(item): item for item in plan.items() if isinstance(item, Conv)}
-    missing = [shape for shape in items if shape is not None and choices.measured(shape) is None]
+    items.pop(None, None)
+    if not items:
+        raise RuntimeError("there is nothing to tune: no convolution of this network is 3x3 of stride 1")
+    missing = [shape for shape in items if choices.measured(shape) is None]
     if not missing:
         return found
     steps = iter(progress([*map(str, missing), "the whole network"]))

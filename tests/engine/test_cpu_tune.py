@@ -1,0 +1,413 @@
+"""Kernels by measurement on a CPU: what is tried, kept, found again, and what happens to a cache that is not sound."""
+
+import gc
+import json
+import os
+import subprocess
+import sys
+from dataclasses import asdict, replace
+from functools import partial
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from hrnet_fast import create_model, explain, optimize, verify
+from hrnet_fast.engine.cpu import tune as tune_module
+from hrnet_fast.engine.cpu.choices import GROUPS, Choices, Shape, candidates, from_entry
+from hrnet_fast.engine.cpu.cpu_key import CpuKey, cpu_key
+from hrnet_fast.engine.cpu.kernels import DIRECT, Kernel
+from hrnet_fast.engine.cpu.pack import Packed
+from hrnet_fast.engine.cpu.tune import Pool, Tuned, Walk, tune_shape, weight_floats
+from hrnet_fast.engine.executors import native
+from hrnet_fast.engine.tuning.cache import TuningCache, cache_of, parse
+from hrnet_fast.engine.tuning.duel import ROUNDS, WINS, duel
+from tests.golden import fill
+
+NO_NATIVE = native.unsupported()
+needs_native = pytest.mark.skipif(NO_NATIVE is not None, reason=str(NO_NATIVE))
+KEY = CpuKey("Intel(R) Xeon(R) Processor", "avx512", 2, "0.1.0", "0123456789abcdef")
+SHAPE = Shape(18, (1, 18, 16, 12), (2, 4))
+SMALL = "hrnet_w18_small.pose_coco_256x192"
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """An empty cache of this test's own."""
+    monkeypatch.setenv("HRNET_FAST_CACHE", str(tmp_path))
+    return tmp_path
+
+
+@pytest.fixture
+def x():
+    return torch.randn(1, 3, 64, 64)
+
+
+@pytest.fixture(autouse=True)
+def _one_thread():
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+def pose():
+    return optimize(fill(create_model(SMALL)), executor="native", example=torch.zeros(1, 3, 64, 64))
+
+
+def forced(monkeypatch, kernel, network=(2.0, 1.0)):
+    """Every shape's measurement finds `kernel`; network: what the whole then takes with the defaults, and with it."""
+    monkeypatch.setattr(tune_module, "tune_shape", lambda shape, default, *_: Tuned(kernel, 1.0, default, 2.0))
+    times = iter(network)
+    monkeypatch.setattr(tune_module, "_clock", lambda program: partial(float, next(times)))
+
+
+def reasons(fast, x):
+    return " ".join(level.reason for level in explain(fast, x).levels)
+
+
+@pytest.mark.parametrize(
+    ("size", "sizes", "default", "others"),
+    [
+        ((1, 1), (2, 4), Kernel(4, 48), [DIRECT, Kernel(2, 12)]),
+        ((16, 12), (2,), DIRECT, [Kernel(2, 12), Kernel(2, 24), Kernel(2, 48)]),
+        ((16, 13), (4,), Kernel(4, 96), [DIRECT, Kernel(4, 12)]),
+        ((64, 48), (2, 4), Kernel(2, 36), [DIRECT, *(Kernel(m, group) for m in (2, 4) for group in GROUPS)]),
+    ],
+    ids=["one-tile", "48-tiles", "16-tiles", "many"],
+)
+def test_what_would_play_the_same_is_tried_once(size, sizes, default, others):
+    assert candidates(Shape(18, (1, 18, *size), sizes), default) == [default, *others]
+
+
+@pytest.mark.parametrize(
+    ("entry", "kernel"),
+    [
+        ({"kernel": {"m": 4, "group": 12}, "us": 1.0}, Kernel(4, 12)),
+        ({"kernel": {"m": 0, "group": 0}}, DIRECT),
+        ({"kernel": {"m": 6, "group": 12}}, None),
+        ({"kernel": {"m": 2, "group": 10**9}}, None),
+        ({"kernel": {"m": 2, "group": -1}}, None),
+        ({"kernel": {"m": 2, "group": 12.0}}, None),
+        ({"kernel": {"m": True, "group": 12}}, None),
+        ({"kernel": {"m": 0, "group": 12}}, None),
+        ({"kernel": {"m": 2}}, None),
+        ({"kernel": [2, 12]}, None),
+        ({}, None),
+        (None, None),
+    ],
+    ids=["good", "direct", "m", "group", "negative", "float", "bool", "direct-group", "part", "list", "empty", "none"],
+)
+def test_an_entry_counts_where_it_fits(entry, kernel):
+    assert from_entry(entry, SHAPE) == kernel
+
+
+def test_f4_is_refused_where_the_plan_is_too_shallow_for_it():
+    assert from_entry({"kernel": {"m": 4, "group": 12}}, replace(SHAPE, sizes=(2,))) is None
+
+
+def test_signatures_tell_shapes_apart():
+    others = [
+        replace(SHAPE, inputs=36), replace(SHAPE, sizes=(2,)), replace(SHAPE, out=(2, 18, 16, 12)),
+        replace(SHAPE, out=(1, 36, 16, 12)), replace(SHAPE, out=(1, 18, 12, 16)),
+    ]  # fmt: skip
+    assert len({shape.signature for shape in (SHAPE, *others)}) == 6
+
+
+def test_the_key_names_processor_instructions_threads_and_version():
+    assert KEY.file_name == "Intel-R--Xeon-R--Processor_avx512_2threads_hrnet_fast0.1.0_0123456789ab.json"
+    assert parse(json.dumps({"format": 1, "device": asdict(KEY)}).encode(), CpuKey) == (KEY, {"kernels": {}})
+
+
+@needs_native
+def test_the_key_counts_the_cores_that_can_play():
+    cores = len(os.sched_getaffinity(0))
+    one, many = cpu_key("avx512", 1), cpu_key("avx512", 10 * cores)
+    assert (one.threads, many.threads, many.isa) == (1, cores, "avx512")
+    assert one.cpu and len(one.extension) == 64
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "gained"),
+    [
+        ([2.0] * ROUNDS, [1.0] * ROUNDS, True),
+        ([1.0] * ROUNDS, [2.0] * ROUNDS, False),
+        ([1.005] * ROUNDS, [1.0] * ROUNDS, False),
+        ([1.0] * (ROUNDS - WINS) + [2.0] * WINS, [1.5] * ROUNDS, True),
+        ([1.0] * (ROUNDS - WINS + 1) + [2.0] * (WINS - 1), [1.5] * ROUNDS, False),
+    ],
+    ids=["faster", "slower", "hardly", "nine-of-eleven", "eight-of-eleven"],
+)
+def test_a_duel_is_won_by_more_than_the_noise(old, new, gained):
+    old_times, new_times = iter(old), iter(new)
+    assert duel(lambda: next(old_times), lambda: next(new_times)).gained is gained
+
+
+def test_in_a_duel_the_first_turn_alternates():
+    turns = []
+    duel(lambda: turns.append("old") or 1.0, lambda: turns.append("new") or 1.0)
+    assert turns[:4] == ["new", "old", "old", "new"] and len(turns) == 2 * ROUNDS
+
+
+@needs_native
+@pytest.mark.parametrize(
+    "kernel", candidates(SHAPE, DIRECT), ids=lambda kernel: f"{kernel} {kernel.group}".replace(" ", "-")
+)
+def test_a_walk_meets_all_weights_before_it_meets_one_again(kernel):
+    executor = native.NativeExecutor({})
+    pool = Pool(20 * weight_floats(SHAPE, kernel, executor.lanes) + 7)
+    walk = Walk(SHAPE, kernel, executor.lanes, executor.isa, pool)
+    walk.at_once, begins, play = 3, [], walk.program.play
+    walk.program.play = lambda buffers, begin, end: begins.append(begin) or play(buffers, begin, end)
+    pool.position, walk.buffers.tensors[0][:] = 0, torch.nan
+    assert all(walk() > 0 for _ in range(7))
+    assert walk.copies == 20 and begins == [0, 3, 6, 9, 12, 15, 0]
+    assert walk.buffers.views[1].isfinite().all()  # it has convolved
+
+
+@needs_native
+def test_walks_of_one_pool_follow_each_other():
+    executor, pool = native.NativeExecutor({}), Pool(1 << 20)
+    first, second = (Walk(SHAPE, kernel, executor.lanes, executor.isa, pool) for kernel in (DIRECT, Kernel(4, 12)))
+    first.at_once, second.at_once, pool.position = 5, 2, 0
+    first()
+    begins, play = [], second.program.play
+    second.program.play = lambda buffers, begin, end: begins.append(begin) or play(buffers, begin, end)
+    second()
+    assert begins[0] * second.size >= 5 * first.size
+    assert pool.position == (begins[0] + 2) * second.size
+
+
+@needs_native
+def test_a_walk_convolves():
+    shape, executor = Shape(5, (2, 7, 9, 11), (2, 4)), native.NativeExecutor({})
+    size = weight_floats(shape, DIRECT, executor.lanes)
+    walk = Walk(shape, DIRECT, executor.lanes, executor.isa, Pool(size))
+    vectors = -(-7 // executor.lanes)
+    weight = walk.pool.weights.view(3, 3, 5, vectors * executor.lanes)[..., :7].permute(3, 2, 0, 1)
+    x = walk.buffers.views[0].copy_(torch.randn(2, 5, 9, 11))
+    border = torch.ones(2, 11, 13, 5, dtype=torch.bool)
+    border[:, 1:-1, 1:-1] = False
+    walk.buffers.tensors[1][: border.numel()].view(border.shape)[border] = 0.0
+    walk()
+    torch.testing.assert_close(walk.buffers.views[1], nn.functional.conv2d(x, weight, padding=1).relu())
+
+
+@needs_native
+@pytest.mark.parametrize(("best", "wins"), [(Kernel(2, 24), True), (DIRECT, True), (Kernel(4, 12), False)])
+def test_the_best_kernel_replaces_the_default_if_it_clearly_wins(monkeypatch, best, wins):
+    default = Kernel(4, 24)
+    rounds = dict.fromkeys((best, default), 0)
+
+    def time(walk):
+        kernel = walk.kernel
+        if kernel not in rounds:
+            return 9.0
+        rounds[kernel] += 1
+        heats = rounds[kernel] <= tune_module.HEATS
+        return 3.0 if kernel == default else 2.0 if wins or heats else 3.0
+
+    class Fake:
+        def __init__(self, shape, kernel, *_):
+            self.kernel = kernel
+
+        __call__ = time
+
+    monkeypatch.setattr(tune_module, "Walk", Fake)
+    tuned = tune_shape(Shape(18, (1, 18, 64, 48), (2, 4)), default, 16, "avx512")
+    assert tuned == (Tuned(best, 2.0, default, 3.0) if wins else Tuned(default, 3.0, default, 3.0))
+
+
+@needs_native
+def test_tuning_measures_once_and_is_found_by_the_next_process(folder, x, monkeypatch):
+    monkeypatch.setattr(tune_module, "POOL", 1 << 18)
+    monkeypatch.setattr(tune_module, "SHORTEST", 1e-4)
+    monkeypatch.setattr(tune_module, "LONGER", 1e-3)
+    fast, steps = pose(), []
+    want = fast(x)
+    found = fast.tune(x, progress=lambda each: steps.extend(each) or steps)
+    assert steps[-1] == "the whole network" and len(steps) == len(found) + 1 > 4
+    assert all(each.time > 0 and each.default_time > 0 for each in found.values())
+    torch.testing.assert_close(fast(x), want, rtol=1e-4, atol=1e-4)
+    paths = list(folder.glob("*.json"))
+    assert len(paths) == found.kept
+    if found.kept:
+        assert pose().tune(x, progress=None) == {}
+        assert set(parse(paths[0].read_bytes(), CpuKey)[1]["kernels"]) == set(found)
+
+
+@needs_native
+@pytest.mark.parametrize("kernel", [DIRECT, Kernel(2, 12)], ids=str)
+def test_what_was_found_plays_here_and_in_the_next_process(folder, x, monkeypatch, kernel):
+    forced(monkeypatch, kernel)
+    fast = pose()
+    plain = verify(fast.original, fast, x)
+    assert "tuned" not in reasons(fast, x)
+    found = fast.tune(x)
+    assert found.kept and found.network.ratio == 2.0
+    assert f"tuned {kernel}" in reasons(fast, x)
+    report = verify(fast.original, fast, x)
+    assert report.passed, str(report)
+    assert str(report) != str(plain)  # another kernel rounds differently
+    cache_of.cache_clear()  # as the next process begins
+    again = pose()
+    assert f"tuned {kernel}" in reasons(again, x) and torch.equal(again(x), fast(x))
+
+
+@needs_native
+def test_what_does_not_help_the_network_is_not_kept(folder, x, monkeypatch):
+    forced(monkeypatch, DIRECT, network=(1.0, 1.0))
+    fast = pose()
+    found = fast.tune(x)
+    assert found and not found.kept and found.network.ratio == 1.0
+    assert "tuned" not in reasons(fast, x) and not list(folder.iterdir())
+
+
+@needs_native
+def test_other_threads_have_entries_of_their_own(folder, x, monkeypatch):
+    forced(monkeypatch, DIRECT)
+    monkeypatch.setattr("hrnet_fast.engine.cpu.cpu_key.available_cores", lambda: 4)
+    pose().tune(x)
+    assert "tuned" in reasons(pose(), x)
+    torch.set_num_threads(2)
+    assert "tuned" not in reasons(pose(), x)
+
+
+@needs_native
+def test_a_choice_stays_while_its_executor_lives(folder, x, monkeypatch):
+    fast = pose()
+    fast(x)
+    forced(monkeypatch, DIRECT)
+    pose().tune(x)
+    assert "tuned" not in reasons(fast, x)  # what it was prepared with still plays
+    fast.refresh()
+    assert "tuned" in reasons(fast, x)
+
+
+def test_exact_takes_nothing_from_the_cache(tmp_path):
+    cache = TuningCache(tmp_path)
+    cache.put(KEY, "kernels", SHAPE.signature, {"kernel": asdict(Kernel(4, 12))})
+    from hrnet_fast.plan import inference_view, make_plan
+
+    plan = make_plan(inference_view(create_model(SMALL)), torch.empty(1, 3, 64, 64, device="meta"))
+    convs = [item for level in plan.levels for item in level.items if hasattr(item, "conv")]
+    exact = Choices(16, True, cache, KEY).of(plan)
+    assert all(exact(item).kernel == DIRECT and not exact(item).tuned for item in convs)
+
+
+def live_weights():
+    gc.collect()
+    return sum(each.weights.nbytes for each in gc.get_objects() if type(each) is Packed)
+
+
+@needs_native
+def test_weights_of_another_kernel_do_not_stay(folder, x, monkeypatch):
+    before = live_weights()
+    fast = pose()
+    by_default = live_weights() - before
+    forced(monkeypatch, DIRECT)
+    fast.tune(x)
+    fast(x)
+    tuned = live_weights() - before
+    fresh = pose()
+    assert fresh is not fast and live_weights() - before == 2 * tuned  # as one that never was anything else
+    assert 0 < tuned < by_default  # Winograd's weights take more
+
+
+@needs_native
+def test_weights_are_shared_among_shapes_and_go_with_their_programs(x):
+    before = live_weights()
+    fast = optimize(fill(create_model(SMALL)), executor="native", exact=True, example=x)
+    one = live_weights() - before
+    fast(torch.randn(2, 3, 64, 96))
+    assert live_weights() - before == one > 0
+    fast._programs.clear()
+    assert live_weights() == before
+
+
+def broken(folder, content):
+    pose()  # the folder is looked up when the cache is first met
+    path = Path(folder) / cpu_key(native.NativeExecutor({}).isa, torch.get_num_threads()).file_name
+    path.write_bytes(content)
+    cache_of.cache_clear()
+    return path
+
+
+@needs_native
+@pytest.mark.parametrize(
+    "content",
+    [b"", b'{"format": 1, "dev', b"\xff\xfe", b'{"format": 1, "device": {"gpu": "H200"}}'],
+    ids=["empty", "torn", "binary", "gpu"],
+)
+def test_a_corrupt_cache_is_ignored_with_a_warning(folder, x, monkeypatch, content):
+    path = broken(folder, content)
+    with pytest.warns(UserWarning, match=r"\.json is ignored, as it is no file of measured results") as warned:
+        fast = pose()
+        fast(x)
+    assert len(warned) == 1 and str(path) in str(warned[0].message)
+    assert verify(fast.original, fast, x).passed and "tuned" not in reasons(fast, x)
+    forced(monkeypatch, DIRECT)
+    fast.tune(x)
+    assert parse(path.read_bytes(), CpuKey)[1]["kernels"]
+
+
+@needs_native
+def test_a_folder_that_cannot_be_read_stops_nothing(folder, x, monkeypatch):
+    path = broken(folder, b"")
+    path.unlink()
+    path.mkdir()  # as unreadable as a file gets, for root too
+    with pytest.warns(UserWarning, match="measured results cannot be read from"):
+        fast = pose()
+        fast(x)
+    assert verify(fast.original, fast, x).passed
+
+
+WRITER = """
+import sys
+from hrnet_fast.engine.cpu.cpu_key import CpuKey
+from hrnet_fast.engine.tuning.cache import TuningCache
+folder, name = sys.argv[1:]
+key = CpuKey("Intel(R) Xeon(R) Processor", "avx512", 2, "0.1.0", "0123456789abcdef")
+print("ready", flush=True)
+sys.stdin.readline()
+for i in range(25):
+    TuningCache(folder).put(key, "kernels", f"{name} {i}", {"kernel": {"m": 2, "group": 12}})
+"""
+
+
+def test_processes_that_tune_at_once_lose_nothing(tmp_path):
+    writers = [
+        subprocess.Popen([sys.executable, "-c", WRITER, str(tmp_path), name], stdin=subprocess.PIPE,
+                         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        for name in "ab"
+    ]  # fmt: skip
+    for writer in writers:
+        assert writer.stdout.readline() == "ready\n", writer.stderr.read()
+    for writer in writers:
+        writer.stdin.write("go\n")
+        writer.stdin.flush()
+    for writer in writers:
+        _, errors = writer.communicate(timeout=60)
+        assert writer.returncode == 0, errors
+    _, entries = parse((tmp_path / KEY.file_name).read_bytes(), CpuKey)
+    assert set(entries["kernels"]) == {f"{name} {i}" for name in "ab" for i in range(25)}
+
+
+@pytest.mark.parametrize(
+    ("module", "options", "sentence"),
+    [
+        (nn.Conv2d(3, 8, 3), {"executor": "onednn"}, "the executor 'onednn' on cpu has no choice of kernels"),
+        (nn.Conv2d(3, 8, 3), {"executor": "reference"}, "the executor 'reference' on cpu has no choice of kernels"),
+        (nn.Conv2d(3, 8, 3, padding=1), {"exact": True}, "direct convolutions alone play: exact=True"),
+        (nn.Conv2d(3, 8, 5, padding=2), {}, "as oneDNN plays this network: .* pads by more than one pixel"),
+        (nn.Conv2d(3, 8, 3, stride=2, padding=1), {}, "no convolution of this network is 3x3 of stride 1"),
+    ],
+    ids=["onednn", "reference", "exact", "unsuited", "stride"],
+)
+def test_nothing_to_tune_is_told_in_one_sentence(module, options, sentence):
+    if NO_NATIVE and options.get("executor") is None:
+        pytest.skip(NO_NATIVE)
+    fast = optimize(nn.Sequential(module), **options)
+    with pytest.raises(RuntimeError, match=f"there is nothing to tune.*{sentence}"):
+        fast.tune(torch.randn(1, 3, 9, 9))
