@@ -2,8 +2,9 @@
 // tile, which stays in its register over all taps and channels; four accumulators work at once.
 //
 // A row of the kernel is one tap: 3 pixels of C channels lie side by side, so 3 * C values go by in steps of 32, and a
-// map of 3 or 18 channels wastes little. The last step reads past its tap: into the next pixel, or behind the last map into
-// zeros (`ItemKernels::tail`), against weights that are 0. So what is not finite may reach results one pixel further left.
+// map of 3 or 18 channels wastes little. The last step reads up to 31 values past its tap, into the pixels that follow or
+// behind the map into zeros (`ItemKernels::tail`), against weights that are 0. So what is not finite may reach results
+// further left than its 3x3 neighbourhood: by one pixel if there are more than 30 channels, by ten if there are 3.
 //
 // Weights are bfloat16 [vector of 16 outputs][tap][step of 32][16 pairs][16 outputs][2], padded with zeros.
 #pragma once

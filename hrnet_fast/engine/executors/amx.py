@@ -22,7 +22,9 @@ def unsupported() -> str | None:
     extension = kernels.extension()
     if extension.kind == "none":
         return extension.reason
-    return None if extension.module.cpu_program_isa_bfloat16() else "the native bfloat16 kernels need AMX tiles"
+    if extension.module.cpu_program_isa_bfloat16():
+        return None
+    return "the native bfloat16 kernels need AMX tiles, which the CPU or the operating system does not offer"
 
 
 class AmxExecutor(NativeExecutor):
