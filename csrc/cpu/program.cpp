@@ -81,7 +81,18 @@ const ItemKernels* item_kernels(std::string_view isa) {
 
 int Program::add_map(const Map& map) {
   maps_.push_back(map);
+  need(map.buffer, map.offset + map.batch * map.image() + kernels_->tail);
   return int(maps_.size()) - 1;
+}
+
+void Program::need(int buffer, int64_t elements) {
+  if (int(room_.size()) <= buffer) room_.resize(buffer + 1);
+  room_[buffer] = std::max(room_[buffer], elements);
+}
+
+bool Program::has_run() const {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  return !schedules_.empty();
 }
 
 // Every item is dealt out evenly, so that all threads read weights at once: one core alone cannot use the memory's

@@ -100,6 +100,11 @@ class Program {
   }
   const std::vector<Map>& maps() const { return maps_; }
   const ItemKernels& kernels() const { return *kernels_; }
+  int64_t levels() const { return int64_t(levels_.size()); }
+  // Elements that each buffer must have: up to the end of its maps, and to what `need` asked for.
+  const std::vector<int64_t>& room() const { return room_; }
+  void need(int buffer, int64_t elements);
+  bool has_run() const;
 
   // Plays levels [begin, end) on `threads` threads, or as many as `team_size` makes of them, in one parallel region. Results
   // do not depend on their number. Nothing may be added after the first run.
@@ -111,6 +116,7 @@ class Program {
 
   const ItemKernels* kernels_;
   std::vector<Map> maps_;
+  std::vector<int64_t> room_;
   std::vector<std::vector<Item>> levels_;
   mutable std::mutex mutex_;
   mutable std::map<int, Schedule> schedules_;  // by number of threads

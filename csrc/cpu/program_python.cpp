@@ -3,6 +3,7 @@
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
 
+#include <algorithm>
 #include <memory>
 #include <stdexcept>
 #include <string>
@@ -10,6 +11,7 @@
 
 #include "cpu/features.h"
 #include "cpu/program.h"
+#include "cpu/team.h"
 
 namespace py = pybind11;
 
@@ -35,6 +37,22 @@ std::vector<std::string> isas() {
   for (const char* isa : {"avx512", "avx2"})
     if (item_kernels(isa) != nullptr) all.push_back(isa);
   return all;
+}
+
+// What grows a program while another thread plays it would pull the maps and items away from under that thread.
+void require_new(const Program& program) {
+  require(!program.has_run(), "a program that has run takes no more maps, levels or items: make another one");
+}
+
+int add_map(Program& program, int buffer, int64_t offset, int64_t n, int64_t h, int64_t w, int64_t c) {
+  require_new(program);
+  constexpr int kBuffers = 1 << 16;
+  constexpr double kElements = 0x1p48;
+  require(buffer >= 0 && buffer < kBuffers, "a buffer's index is from 0 to 65535");
+  require(offset >= 0 && n > 0 && h > 0 && w > 0 && c > 0, "a map needs a positive size and an offset that is not negative");
+  require(double(offset) + double(n) * (double(h) + 2) * (double(w) + 2) * double(c) < kElements,
+          "a map lies within the first 2^48 elements of its buffer");
+  return program.add_map({buffer, offset, n, h, w, c});
 }
 
 const Map& map_at(const Program& program, int index) {
@@ -71,8 +89,9 @@ Relu relu_of(const std::string& name) {
 
 void add_sum(Program& program, int out, int64_t channel, int64_t channels, const std::vector<SummandSpec>& specs,
              const std::string& relu) {
+  require_new(program);
   const Map& to = map_at(program, out);
-  require(channel >= 0 && channels > 0 && channel + channels <= to.channels, "the channels do not fit the result");
+  require(channel >= 0 && channels > 0 && channels <= to.channels - channel, "the channels do not fit the result");
   Item item;
   item.out = out, item.channel = channel, item.channels = channels;
   item.summands = summands(program, to, channels, specs);
@@ -81,13 +100,26 @@ void add_sum(Program& program, int out, int64_t channel, int64_t channels, const
   program.add_item(std::move(item));
 }
 
-void add_conv(Program& program, int out, int in, uintptr_t weights, uintptr_t bias, std::pair<int64_t, int64_t> kernel,
+// Flat data of the caller's: address, elements.
+using Span = std::pair<uintptr_t, int64_t>;
+
+void require_span(const char* what, const Span& span, int64_t elements, int bytes) {
+  if (span.first != 0 && span.first % bytes == 0 && span.second == elements) return;
+  throw std::invalid_argument("CpuProgram: " + std::string(what) + " must be " + std::to_string(elements) +
+                              " elements as the packing of this instruction set has them, but are " +
+                              std::to_string(span.second) + " at address " + std::to_string(span.first));
+}
+
+void add_conv(Program& program, int out, int in, Span weights, Span bias, std::pair<int64_t, int64_t> kernel,
               std::pair<int64_t, int64_t> stride, std::pair<int64_t, int64_t> padding,
               std::pair<int64_t, int64_t> dilation, const std::vector<SummandSpec>& specs, const std::string& relu, int winograd,
               int64_t group) {
+  require_new(program);
   const Map &to = map_at(program, out), &from = map_at(program, in);
   const auto fits = [](int64_t size, int64_t result, int64_t k, int64_t s, int64_t p, int64_t d) {
-    return p <= 1 && (size + 2 * p - d * (k - 1) - 1) / s + 1 == result;
+    if (p < 0 || p > 1 || k < 1 || s < 1 || d < 1 || k > size + 2 || d > size + 2) return false;
+    const int64_t places = size + 2 * p - d * (k - 1) - 1;
+    return places >= 0 && places / s + 1 == result;
   };
   require(fits(from.height, to.height, kernel.first, stride.first, padding.first, dilation.first) &&
               fits(from.width, to.width, kernel.second, stride.second, padding.second, dilation.second) &&
@@ -95,7 +127,7 @@ void add_conv(Program& program, int out, int in, uintptr_t weights, uintptr_t bi
           "the result's size is not that of the convolution, or it pads by more than one pixel");
   Item item;
   item.out = out, item.channel = 0, item.channels = to.channels, item.in = in;
-  item.weights = reinterpret_cast<const void*>(weights), item.bias = reinterpret_cast<const float*>(bias);
+  item.weights = reinterpret_cast<const void*>(weights.first), item.bias = reinterpret_cast<const float*>(bias.first);
   item.stride_h = stride.first, item.stride_w = stride.second;
   const bool joined = program.kernels().joins_taps && dilation.second == 1;
   item.tap_length = (joined ? kernel.second : 1) * from.channels;
@@ -103,19 +135,42 @@ void add_conv(Program& program, int out, int in, uintptr_t weights, uintptr_t bi
     for (int64_t x = 0; x < (joined ? 1 : kernel.second); ++x)
       item.taps.push_back((1 - padding.first + y * dilation.first) * from.row() +
                           (1 - padding.second + x * dilation.second) * from.channels);
+  constexpr int64_t kMostTiles = 1 << 20;
   const std::pair<int64_t, int64_t> one{1, 1}, three{3, 3};
-  require(winograd == 0 || ((winograd == 2 || winograd == 4) && group > 0 && kernel == three && stride == one &&
+  require(winograd == 0 || ((winograd == 2 || winograd == 4) && group > 0 && group <= kMostTiles && kernel == three && stride == one &&
                             padding == one && dilation == one),
-          "Winograd's kernels are F(2x2) and F(4x4), for a 3x3 convolution of stride, padding and dilation 1");
+          "Winograd's kernels are F(2x2) and F(4x4), for a 3x3 convolution of stride, padding and dilation 1 in groups of 1 "
+          "to 2^20 tiles");
   item.winograd = winograd, item.group = group;
   item.summands = summands(program, to, to.channels, specs);
   item.relu = relu_of(relu);
+  // A tap is padded to as many elements as may be read behind a map, and kernels with such a tail read up to 16 pixels on.
+  const ItemKernels& kernels = program.kernels();
+  const int64_t step = std::max<int64_t>(1, kernels.tail), outputs = (to.channels + kernels.lanes - 1) / kernels.lanes * kernels.lanes;
+  const int64_t inputs = winograd ? (winograd + 2) * (winograd + 2) * from.channels
+                                  : int64_t(item.taps.size()) * ((item.tap_length + step - 1) / step * step);
+  require_span("weights", weights, outputs * inputs, kernels.element_bytes);
+  require_span("biases", bias, outputs, sizeof(float));
+  if (kernels.tail > 0)
+    program.need(from.buffer, from.offset + from.batch * from.image() + 16 * stride.second * from.channels + kernels.tail);
   program.add_item(std::move(item));
 }
 
-void run(const Program& program, const std::vector<uintptr_t>& buffers, int64_t begin, int64_t end) {
+void run(const Program& program, const std::vector<Span>& buffers, int64_t begin, int64_t end) {
+  require(begin >= 0 && begin <= end && end <= program.levels(), "levels are played from begin to end, of those there are");
+  const std::vector<int64_t>& room = program.room();
+  if (buffers.size() < room.size())
+    throw std::invalid_argument("CpuProgram: " + std::to_string(buffers.size()) + " buffers were given, but its maps lie in " +
+                                std::to_string(room.size()));
   std::vector<void*> pointers;
-  for (const uintptr_t buffer : buffers) pointers.push_back(reinterpret_cast<void*>(buffer));
+  for (size_t i = 0; i < room.size(); ++i) {
+    const auto [address, elements] = buffers[i];
+    if (room[i] > 0 && (address == 0 || address % program.kernels().element_bytes != 0 || elements < room[i]))
+      throw std::invalid_argument("CpuProgram: buffer " + std::to_string(i) + " must be " + std::to_string(room[i]) +
+                                  " elements or more, aligned to their size, but has " + std::to_string(elements) +
+                                  " at address " + std::to_string(address));
+    pointers.push_back(reinterpret_cast<void*>(address));
+  }
   const int threads = at::get_num_threads();  // of this thread: OpenMP itself knows what was set in others alone
   py::gil_scoped_release release;
   program.run(pointers.data(), begin, end, threads);
@@ -124,6 +179,7 @@ void run(const Program& program, const std::vector<uintptr_t>& buffers, int64_t 
 }  // namespace
 
 void bind_program(py::module_& m) {
+  let_teams_survive_forks();
   m.def("cpu_program_isa", [] { return item_kernels() == nullptr ? "" : item_kernels()->isa; },
         "The instruction set that CpuProgram uses unless told otherwise; empty where it has none.");
   m.def("cpu_program_isa_bfloat16", [] { return item_kernels("amx") == nullptr ? "" : "amx"; },
@@ -134,14 +190,11 @@ void bind_program(py::module_& m) {
   py::class_<Program>(m, "CpuProgram", "Levels of items over maps; hrnet_fast/engine/executors/native.py builds it.")
       .def(py::init([](const std::string& isa) { return std::make_unique<Program>(kernels_of(isa)); }),
            py::arg("isa") = "")
-      .def("add_map",
-           [](Program& program, int buffer, int64_t offset, int64_t n, int64_t h, int64_t w, int64_t c) {
-             return program.add_map({buffer, offset, n, h, w, c});
-           })
+      .def("add_map", &add_map)
       .def_property_readonly("element_bytes", [](const Program& program) { return program.kernels().element_bytes; })
       .def_property_readonly("tail", [](const Program& program) { return program.kernels().tail; },
                              "Elements behind a map that belong to it, and are zeros.")
-      .def("add_level", &Program::add_level)
+      .def("add_level", [](Program& program) { require_new(program), program.add_level(); })
       .def("add_conv", &add_conv)
       .def("add_sum", &add_sum)
       .def("run", &run);

@@ -43,6 +43,10 @@ class Barrier {
   std::atomic<int64_t> generation_{0};
 };
 
+// OpenMP's threads do not live on in a forked process, where libgomp would wait for them for ever. From this call on, each
+// fork first ends those of the forking thread; whoever needs threads afterwards, parent or child, gets new ones.
+void let_teams_survive_forks();
+
 // How many threads may play where `asked` are wanted: one inside another parallel region, nowhere more than the calling
 // thread has cores.
 inline int team_size(int asked) {

@@ -123,32 +123,3 @@ def test_without_the_extension_onednn_plays_and_says_why(monkeypatch):
     )  # fmt: skip
     with pytest.raises(RuntimeError, match="executor='native' cannot be used: the C\\+\\+ extension was not built"):
         optimize(model, executor="native")
-
-
-@needs_native
-@pytest.mark.parametrize(
-    ("call", "sentence"),
-    [
-        (lambda p: p.add_sum(3, 0, 4, [], "none"), "there is no map of that index"),
-        (lambda p: p.add_sum(0, 2, 4, [], "none"), "the channels do not fit the result"),
-        (lambda p: p.add_sum(0, 0, 4, [(1, "cubic", False)], "none"), "needs mode 'nearest' or 'bilinear'"),
-        (lambda p: p.add_sum(0, 0, 4, [(0, "", False)] * 9, "none"), "at most 8 summands"),
-        (lambda p: p.add_sum(0, 0, 4, [(0, "", False)], "always"), "relu must be"),
-        (
-            lambda p: p.add_conv(0, 1, 0, 0, (3, 3), (1, 1), (1, 1), (1, 1), [], "none", 0, 0),
-            "the result's size is not",
-        ),
-        (lambda p: p.add_conv(0, 0, 0, 0, (5, 5), (1, 1), (2, 2), (1, 1), [], "none", 0, 0), "pads by more than one"),
-        (lambda p: p.add_conv(0, 0, 0, 0, (3, 3), (1, 1), (1, 1), (1, 1), [], "none", 3, 24), "F\\(2x2\\) and F"),
-        (lambda p: p.add_conv(1, 0, 0, 0, (3, 3), (2, 2), (1, 1), (1, 1), [], "none", 2, 24), "F\\(2x2\\) and F"),
-        (lambda p: p.add_conv(0, 0, 0, 0, (3, 3), (1, 1), (1, 1), (1, 1), [], "none", 4, 0), "F\\(2x2\\) and F"),
-    ],
-    ids=["map", "channels", "mode", "summands", "relu", "size", "padding", "F(3x3)", "stride", "group"],
-)
-def test_a_program_refuses_what_it_cannot_play(call, sentence):
-    program = kernels.extension().module.CpuProgram()
-    program.add_map(0, 0, 1, 6, 6, 4)
-    program.add_map(0, 0, 1, 3, 3, 4)
-    program.add_level()
-    with pytest.raises(ValueError, match=sentence):
-        call(program)

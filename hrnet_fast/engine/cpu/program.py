@@ -86,8 +86,8 @@ class CpuProgram:
         self.keep.append(packed)
         conv = item.conv
         self.native.add_conv(
-            self.maps[item.out], self.maps[item.sources[0].value], packed.weights.data_ptr(), packed.bias.data_ptr(),
-            conv.kernel, conv.stride, conv.padding, conv.dilation, self._terms(item.terms), item.relu, kernel.m,
+            self.maps[item.out], self.maps[item.sources[0].value], _span(packed.weights), _span(packed.bias), conv.kernel,
+            conv.stride, conv.padding, conv.dilation, self._terms(item.terms), item.relu, kernel.m,
             kernel.group,
         )  # fmt: skip
 
@@ -120,7 +120,7 @@ class CpuProgram:
 
     def play(self, buffers: _Buffers, begin: int, end: int) -> None:
         """What is native of levels [begin, end)."""
-        self.native.run([tensor.data_ptr() for tensor in buffers.tensors], begin, end)
+        self.native.run([_span(tensor) for tensor in buffers.tensors], begin, end)
 
     def run(self, inputs: Sequence[Tensor]) -> list[Tensor]:
         buffers = self._take()
@@ -163,6 +163,11 @@ class CpuProgram:
         place = self.values[item.out]
         buffers.tensors[0][place.offset : place.offset + place.size].zero_()  # the border too
         buffers.views[item.out].copy_(result)
+
+
+def _span(flat: Tensor) -> tuple[int, int]:
+    """Address and elements, which C++ checks."""
+    return flat.data_ptr(), flat.numel()
 
 
 def _read_beyond(plan: Plan) -> int:
