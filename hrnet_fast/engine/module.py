@@ -86,16 +86,19 @@ class OptimizedModule(nn.Module):
         structure = op.describe(inputs, leaves)
         return self._program(inputs, leaves, structure)
 
-    def tune(self, *inputs: Any, progress: Callable[[Iterable[Any]], Iterable[Any]] = iter) -> dict[str, Any]:
+    def tune(
+        self, *inputs: Any, progress: Callable[[Iterable[Any]], Iterable[Any]] = iter, again: bool = False
+    ) -> dict[str, Any]:
         """Measure the kernels for the plan for inputs like these, keep the best in the user's cache, and use them.
 
         On a GPU these are the tiles of every level, on a CPU the algorithms of every distinct 3x3 convolution, for as
         many threads as torch uses now, and only if they make the whole network faster.
-        progress: wraps what is measured, e.g. in a progress bar. Returns what was found, by signature: choice and time,
-        and those of before; empty where all was known. Raises RuntimeError where the executor has nothing to tune.
+        progress: wraps what is measured, e.g. in a progress bar. again: measure what the cache has, too. Returns what
+        was found by signature, with its time and that of before; empty where all was known. Raises RuntimeError where
+        the executor has nothing to tune.
         """
         plan = self.plan_for(*inputs)
-        found = self._able_to("tune").tune(plan, progress)
+        found = self._able_to("tune").tune(plan, progress, again)
         if found and hasattr(self.executor, "forget"):
             self.executor.forget(plan)
         self._prepare()

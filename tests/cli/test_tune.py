@@ -42,18 +42,21 @@ def test_a_gain_is_kept_and_not_measured_again(run, folder, monkeypatch):
 def test_no_gain_is_not_kept(run, folder, monkeypatch):
     measured(monkeypatch, Kernel(2, 48), (3e6, 3e6))
     data = run(*ARGUMENTS, "--json").json()
-    assert data["network"] == {"default_ms": 3000.0, "ms": 3000.0, "ratio": 1.0} and data["kept"] is False
+    assert data["network"] == {"before_ms": 3000.0, "ms": 3000.0, "ratio": 1.0} and data["kept"] is False
     row = data["convolutions"][0]
-    assert (row["default"], row["tuned"], row["gain"]) == ("direct", "F(2x2) by 48", 123.457)
+    assert (row["before"], row["tuned"], row["gain"]) == ("direct", "F(2x2) by 48", 123.457)
     measured(monkeypatch, Kernel(2, 48), (3e6, 3e6))
     *_, network, end = run(*ARGUMENTS).out.splitlines()
     assert network.endswith("1.000x as fast, faster in 0 of 11 rounds") and end == "not kept, as that is no clear gain"
     assert not list(folder.iterdir())
 
 
-def test_defaults_that_are_the_fastest_are_kept(run, folder, monkeypatch):
+def test_kernels_that_stay_the_fastest_are_kept_until_they_are_measured_again(run, folder, monkeypatch):
     measured(monkeypatch, DIRECT, ())
-    assert run(*ARGUMENTS).out.endswith(f"the defaults are the fastest\nkept in {folder}\n")
+    assert run(*ARGUMENTS).out.endswith(f"no kernel is clearly faster than those of before\nkept in {folder}\n")
+    assert "measured before" in run(*ARGUMENTS).out
+    measured(monkeypatch, Kernel(2, 48), (3e6, 1e6))
+    assert "3.000x as fast" in run(*ARGUMENTS, "--again").out
 
 
 def test_without_a_device_the_cpu_is_tuned_where_there_is_no_gpu(run, folder, monkeypatch):

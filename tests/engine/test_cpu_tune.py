@@ -228,7 +228,7 @@ def test_tuning_measures_once_and_is_found_by_the_next_process(folder, x, monkey
     want = fast(x)
     found = fast.tune(x, progress=lambda each: steps.extend(each) or steps)
     assert steps[-1] == "the whole network" and len(steps) == len(found) + 1 > 4
-    assert all(each.time > 0 and each.default_time > 0 for each in found.values())
+    assert all(each.time > 0 and each.before_time > 0 for each in found.values())
     torch.testing.assert_close(fast(x), want, rtol=1e-4, atol=1e-4)
     paths = list(folder.glob("*.json"))
     assert len(paths) == found.kept
@@ -262,6 +262,20 @@ def test_what_does_not_help_the_network_is_not_kept(folder, x, monkeypatch):
     found = fast.tune(x)
     assert found and not found.kept and found.network.ratio == 1.0
     assert "tuned" not in reasons(fast, x) and not list(folder.iterdir())
+
+
+@needs_native
+def test_what_is_known_is_measured_again_if_asked_and_stays_if_it_is_not_beaten(folder, x, monkeypatch):
+    forced(monkeypatch, DIRECT)
+    fast = pose()
+    fast.tune(x)
+    assert fast.tune(x) == {}
+    forced(monkeypatch, Kernel(2, 12), network=(1.0, 1.0))
+    found = fast.tune(x, again=True)
+    assert found and not found.kept and {each.before for each in found.values()} == {DIRECT}
+    assert "tuned direct" in reasons(fast, x) and "tuned Winograd" not in reasons(fast, x)
+    forced(monkeypatch, Kernel(2, 12))
+    assert fast.tune(x, again=True).kept and "tuned Winograd F(2x2)" in reasons(fast, x)
 
 
 @needs_native

@@ -1,7 +1,7 @@
 """Measures which kernels are the fastest for a model on this machine, and keeps that in the user's cache, where every
 later `optimize` finds it: on a CPU the algorithm of each 3x3 convolution, for as many threads as are used, and only if
-the whole network gains; on a GPU how its levels are best cut into tiles. What is known already is not measured again.
-The defaults are good without it."""
+the whole network gains; on a GPU how its levels are best cut into tiles. What is known already is not measured again
+unless it is asked for, as after a measurement on a busy machine. The defaults are good without it."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_model(parser)
     add_input(parser)
     add_device(parser, default=None)
+    parser.add_argument("--again", action="store_true", help="measure what is known already, too")
 
 
 def run(args: argparse.Namespace) -> Result:
@@ -39,7 +40,7 @@ def run(args: argparse.Namespace) -> Result:
     model = random_model(args)
     x = images(args, model)
     fast = optimize(model, dtype=torch_dtype(args), executor="triton" if on_gpu else "auto")
-    found = fast.tune(x, progress=_with_bar)
+    found = fast.tune(x, progress=_with_bar, again=args.again)
     cache = str(fast.executor.cache.folder)
     data = {"model": model.config.name, "cache": cache}
     if on_gpu:
@@ -75,18 +76,18 @@ def _levels(data: dict[str, Any], found: dict[str, Any]) -> Result:
 
 def _convolutions(data: dict[str, Any], found: Any) -> Result:
     rows = [
-        {"convolution": name, "default": _kernel(each.default), "default_us": round(each.default_time, 2),
-         "tuned": _kernel(each.choice), "us": round(each.time, 2), "gain": round(each.default_time / each.time, 3)}
+        {"convolution": name, "before": _kernel(each.before), "before_us": round(each.before_time, 2),
+         "tuned": _kernel(each.choice), "us": round(each.time, 2), "gain": round(each.before_time / each.time, 3)}
         for name, each in found.items()
     ]  # fmt: skip
     duel = found.network
-    network = duel and {"default_ms": duel.old / 1e3, "ms": duel.new / 1e3, "ratio": duel.ratio}
+    network = duel and {"before_ms": duel.old / 1e3, "ms": duel.new / 1e3, "ratio": duel.ratio}
     data = {**data, "convolutions": rows, "network": network, "kept": found.kept}
     if not rows:
         return Result(data, f"every convolution was measured before; the results lie in {data['cache']}")
-    lines = [f"{'convolution':<32} {'default':<14} {'':>11}   {'tuned':<14} {'':>11} {'gain':>7}"]
+    lines = [f"{'convolution':<32} {'before':<14} {'':>11}   {'tuned':<14} {'':>11} {'gain':>7}"]
     lines += [
-        f"{_short(row['convolution']):<32} {row['default']:<14} {row['default_us']:>9.1f}us   "
+        f"{_short(row['convolution']):<32} {row['before']:<14} {row['before_us']:>9.1f}us   "
         f"{row['tuned']:<14} {row['us']:>9.1f}us {row['gain']:>6.2f}x"
         for row in rows
     ]
@@ -95,7 +96,7 @@ def _convolutions(data: dict[str, Any], found: Any) -> Result:
 
 def _verdict(duel: Any, cache: str) -> str:
     if duel is None:
-        return f"the defaults are the fastest\nkept in {cache}"
+        return f"no kernel is clearly faster than those of before\nkept in {cache}"
     times = f"{duel.old / 1e3:.2f} ms -> {duel.new / 1e3:.2f} ms"
     ratio = f"{duel.ratio:.3f}x as fast, faster in {duel.wins} of {duel.rounds} rounds"
     return f"the whole network: {times}, {ratio}\n" + (

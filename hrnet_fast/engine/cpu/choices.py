@@ -67,8 +67,8 @@ class Choices:
                 return Choice(DIRECT)
             if shape not in self._known:
                 measured = self.measured(shape)
-                default = Choice(default_kernel(item, shape, self.lanes))
-                self._known[shape] = Choice(measured, tuned=True) if measured else default
+                default = choose(item.conv, shape.inputs, shape.out, self.lanes, shape.sizes)
+                self._known[shape] = Choice(measured or default, tuned=measured is not None)
             return self._known[shape]
 
         return choice
@@ -89,11 +89,6 @@ def shapes_of(plan: Plan, exact: bool) -> Callable[[Conv], Shape | None]:
         return Shape(inputs, out, sizes) if plain and sizes else None
 
     return shape
-
-
-def default_kernel(item: Conv, shape: Shape, lanes: int) -> Kernel:
-    """The model's choice."""
-    return choose(item.conv, shape.inputs, shape.out, lanes, shape.sizes)
 
 
 def candidates(shape: Shape, default: Kernel) -> list[Kernel]:

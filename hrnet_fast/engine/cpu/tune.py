@@ -14,7 +14,7 @@ import torch
 from ...plan import Conv, Level, Plan, Term, Value
 from ...plan.graph import Convolution
 from ..tuning.duel import Duel, duel
-from .choices import Choice, Choices, Shape, candidates, default_kernel, shapes_of
+from .choices import Choice, Choices, Shape, candidates, shapes_of
 from .kernels import Kernel
 from .pack import Packed
 from .program import CpuProgram
@@ -22,22 +22,22 @@ from .program import CpuProgram
 POOL = 1 << 24  # floats of weights that are walked through: those of a network of 17 million parameters
 SHORTEST = 2e-3  # seconds a timing of a shape
 LONGER = 5e-2  # and of a network
-HEATS = 5  # timings of each candidate, before the best one meets the default
+HEATS = 5  # timings of each candidate, before the best one meets that of before
 
 
 @dataclass(frozen=True)
 class Tuned:
-    """What tuning found for one shape: the kernel, and the microseconds of one convolution beside the default's."""
+    """What tuning found for one shape: its kernel and that of before, with the microseconds of one convolution."""
 
     choice: Kernel
     time: float
-    default: Kernel
-    default_time: float
+    before: Kernel
+    before_time: float
 
     def as_entry(self) -> dict[str, Any]:
         """For the cache: readable, and back by `choices.from_entry`."""
         return {"kernel": asdict(self.choice), "us": round(self.time, 2),
-                "default": asdict(self.default), "default_us": round(self.default_time, 2)}  # fmt: skip
+                "before": asdict(self.before), "before_us": round(self.before_time, 2)}  # fmt: skip
 
 
 class Tuning(dict[str, Tuned]):
@@ -102,51 +102,47 @@ def plan_of(shape: Shape, copies: int) -> Plan:
     return Plan("copies", values, (0,), (1,), (Level((conv,)),) * copies, 0, None, None)
 
 
-def tune_shape(shape: Shape, default: Kernel, lanes: int, isa: str) -> Tuned:
-    """The fastest kernel of a shape on as many threads as torch uses now; the default unless another one clearly is."""
-    tried = candidates(shape, default)
+def tune_shape(shape: Shape, before: Kernel, lanes: int, isa: str) -> Tuned:
+    """The fastest kernel of a shape on as many threads as torch uses now; `before` unless another one clearly is."""
+    tried = candidates(shape, before)
     pool = Pool(max(POOL, 2 * max(weight_floats(shape, kernel, lanes) for kernel in tried)))
     walks = {kernel: Walk(shape, kernel, lanes, isa, pool) for kernel in tried}
     heats = [{kernel: walk() for kernel, walk in walks.items()} for _ in range(HEATS)]
     times = {kernel: median(heat[kernel] for heat in heats) for kernel in tried}
     best = min(tried, key=times.__getitem__)
-    result = duel(walks[default], walks[best])
-    if best != default and result.gained:
-        return Tuned(best, result.new, default, result.old)
-    return Tuned(default, result.old, default, result.old)
+    result = duel(walks[before], walks[best])
+    if best != before and result.gained:
+        return Tuned(best, result.new, before, result.old)
+    return Tuned(before, result.old, before, result.old)
 
 
 def tune_plan(
     plan: Plan, choices: Choices, isa: str, program_of: Callable[[Plan, Callable[[Conv], Choice]], CpuProgram],
-    progress: Callable[[Iterable[Any]], Iterable[Any]] = iter,
+    progress: Callable[[Iterable[Any]], Iterable[Any]] = iter, again: bool = False,
 ) -> Tuning:  # fmt: skip
     """Measures the shapes of a plan that the cache lacks, and then the plan: what is found is cached if that gains.
 
-    program_of: the program of a plan with choices. progress: wraps what is measured, e.g. in a progress bar. Raises
-    RuntimeError for a plan without any such shape.
+    program_of: the program of a plan with choices. progress: wraps what is measured, e.g. in a progress bar. again:
+    whatever the cache has, which a clear gain replaces. Raises RuntimeError for a plan without any such shape.
     """
     shape_of, found = shapes_of(plan, choices.exact), Tuning()
     items = {shape_of(item): item for item in plan.items() if isinstance(item, Conv)}
     items.pop(None, None)
     if not items:
         raise RuntimeError("there is nothing to tune: no convolution of this network is 3x3 of stride 1")
-    missing = [shape for shape in items if choices.measured(shape) is None]
+    missing = [shape for shape in items if again or choices.measured(shape) is None]
     if not missing:
         return found
+    before, after = choices.of(plan), {}
     steps = iter(progress([*map(str, missing), "the whole network"]))
     for shape in missing:
         next(steps, None)
-        default = default_kernel(items[shape], shape, choices.lanes)
-        found[shape.signature] = tune_shape(shape, default, choices.lanes, isa)
+        tuned = tune_shape(shape, before(items[shape]).kernel, choices.lanes, isa)
+        found[shape.signature], after[shape] = tuned, Choice(tuned.choice)
     next(steps, None)
-    if any(tuned.choice != tuned.default for tuned in found.values()):
-        before = choices.of(plan)
-
-        def after(item: Conv) -> Choice:
-            shape = shape_of(item)
-            return Choice(found[shape.signature].choice) if shape in missing else before(item)
-
-        found.network = duel(_clock(program_of(plan, before)), _clock(program_of(plan, after)))
+    if any(tuned.choice != tuned.before for tuned in found.values()):
+        old, new = program_of(plan, before), program_of(plan, lambda item: after.get(shape_of(item)) or before(item))
+        found.network = duel(_clock(old), _clock(new))
     if found.kept:
         for signature, tuned in found.items():
             choices.cache.put(choices.key, "kernels", signature, tuned.as_entry())

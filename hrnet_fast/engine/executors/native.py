@@ -119,12 +119,14 @@ class NativeExecutor:
             program = self._program(plan_, self.choices.of(plan_), _only_of(plan, watch))
         return program.run
 
-    def tune(self, plan: Plan, progress: Callable[[Iterable[Any]], Iterable[Any]] = iter) -> Tuning:
+    def tune(
+        self, plan: Plan, progress: Callable[[Iterable[Any]], Iterable[Any]] = iter, again: bool = False
+    ) -> Tuning:
         """Measures kernels for every distinct 3x3 convolution of a plan that the cache lacks, for as many threads as
         torch uses now, and keeps them there if the whole network gains.
 
-        progress: wraps what is measured, e.g. in a progress bar. Programs prepared before keep their kernels. Raises
-        RuntimeError where there is nothing to choose.
+        progress: wraps what is measured, e.g. in a progress bar. again: measure what the cache has, too. Programs that
+        were prepared before keep their kernels. Raises RuntimeError where there is nothing to choose.
         """
         if why := unsuited(plan):
             raise RuntimeError(f"there is nothing to tune, as oneDNN plays this network: {why}")
@@ -132,7 +134,7 @@ class NativeExecutor:
             raise RuntimeError("there is nothing to tune where direct convolutions alone play: exact=True, or bfloat16")
         plan = with_prologues_as_sums(plan)
         with torch.inference_mode():
-            return tune_plan(plan, self._choices(), self.isa, self._program, progress)
+            return tune_plan(plan, self._choices(), self.isa, self._program, progress, again)
 
     def _program(self, plan: Plan, choice_of: Callable[[Conv], Choice], watch: Watch | None = None) -> CpuProgram:
         return CpuProgram(plan, lambda item: choice_of(item).kernel, self._weights, self.tensors, watch, self.isa)

@@ -145,13 +145,16 @@ class TritonExecutor:
         compile_all((launch for step in steps for launch in step.launches), self.device)
         return LevelTape(plan, memory, steps, watch)
 
-    def tune(self, plan: Plan, progress: Callable[[Iterable[Level]], Iterable[Level]] = iter) -> dict[str, Tuned]:
+    def tune(
+        self, plan: Plan, progress: Callable[[Iterable[Level]], Iterable[Level]] = iter, again: bool = False
+    ) -> dict[str, Tuned]:
         """Measures tiles for every distinct level of a plan that the cache lacks, keeps them there, and tells of them.
 
-        progress: wraps the levels, e.g. in a progress bar. Programs prepared before keep their tiles.
+        progress: wraps the levels, e.g. in a progress bar. again: measure what the cache has, too. Programs prepared
+        before keep their tiles.
         """
         distinct = {self.signature(plan, level): level for level in plan.levels if convolutions(level, plan)}
-        missing = {name: level for name, level in distinct.items() if not self._measured(plan, level)}
+        missing = {name: level for name, level in distinct.items() if again or not self._measured(plan, level)}
         memory, found = allocate(plan, self.dtype, self.device), {}
         with torch.inference_mode(), torch.cuda.device(self.device):
             for name, level in zip(missing, progress(list(missing.values()))):
