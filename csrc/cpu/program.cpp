@@ -1,10 +1,11 @@
-// How a Program is shared among threads: a barrier a level, and the units of a level dealt out by their cost.
+// How a Program is played: a barrier a level, and the units of a level shared among threads.
 #include "cpu/program.h"
 
 #include <algorithm>
 #include <cstring>
 
 #include "cpu/features.h"
+#include "cpu/schedule.h"
 #include "cpu/team.h"
 
 namespace hrnet_fast {
@@ -43,30 +44,7 @@ class Turn {
   const ItemKernels& kernels_;
 };
 
-int64_t tile_count(const Item& item, const Map& map) {
-  const int64_t m = item.winograd;
-  return map.batch * ((map.height + m - 1) / m) * ((map.width + m - 1) / m);
-}
-
 }  // namespace
-
-double Item::cost(const std::vector<Map>& maps) const {
-  const Map& to = maps[out];
-  const double pixels = double(to.batch * to.height * to.width), move = 8.0 * double(summands.size() + 1);
-  if (in < 0) return pixels * double(channels) * move;  // moving a value takes about as long as 8 multiply-adds
-  const double inputs = double(maps[in].channels);
-  if (winograd == 0) return pixels * double(channels) * (double(taps.size()) * double(tap_length) + move);
-  const double m = winograd, positions = (m + 2) * (m + 2), tiles = double(tile_count(*this, to));
-  return tiles * (positions * inputs * double(channels) + 5 * positions * inputs + (4 * positions + m * m * move) * double(channels));
-}
-
-int64_t units(const Item& item, const std::vector<Map>& maps, int64_t lanes) {
-  const Map& to = maps[item.out];
-  const int64_t blocks = item.in < 0 ? 1 : block_count((item.channels + lanes - 1) / lanes);
-  const int64_t things = item.winograd ? tile_count(item, to) : to.batch * to.height * to.width;
-  const int64_t group = item.winograd ? item.group : kUnit;
-  return blocks * ((things + group - 1) / group);
-}
 
 const ItemKernels* item_kernels(std::string_view isa) {
   if (isa.empty()) isa = cpu_isa();
@@ -95,30 +73,11 @@ bool Program::has_run() const {
   return !schedules_.empty();
 }
 
-// Every item is dealt out evenly, so that all threads read weights at once: one core alone cannot use the memory's
-// bandwidth. Units left over go to the threads that have the least to do.
 const Schedule& Program::schedule(int threads) const {
   const std::lock_guard<std::mutex> lock(mutex_);
-  if (const auto found = schedules_.find(threads); found != schedules_.end()) return found->second;
-  Schedule made;
-  for (const std::vector<Item>& items : levels_) {
-    std::vector<double> load(threads, 0.0);
-    std::vector<std::vector<int64_t>>& level = made.begins.emplace_back();
-    for (const Item& item : items) {
-      const int64_t count = kernels_->units(item, maps_);
-      const double cost = item.cost(maps_) / double(count);
-      std::vector<int64_t> own(threads, count / threads);
-      for (int64_t left = count % threads; left > 0; --left) {
-        const auto idle = std::min_element(load.begin(), load.end());
-        own[idle - load.begin()] += 1;
-        *idle += cost;
-      }
-      for (int t = 0; t < threads; ++t) load[t] += cost * double(count / threads);
-      std::vector<int64_t>& begins = level.emplace_back(1, 0);
-      for (const int64_t part : own) begins.push_back(begins.back() + part);
-    }
-  }
-  return schedules_.emplace(threads, std::move(made)).first->second;
+  const auto found = schedules_.find(threads);
+  return found != schedules_.end() ? found->second
+                                   : schedules_.emplace(threads, deal(levels_, maps_, *kernels_, threads)).first->second;
 }
 
 void Program::run_level(int64_t level, const Schedule& schedule, void* const* buffers, int thread) const {

@@ -51,8 +51,6 @@ struct Item {
   bool clears_border = true;  // the first writer of a map also zeroes its border
   int winograd = 0;           // m of F(m x m, 3x3), 2 or 4; 0 for a direct convolution
   int64_t group = 0;          // tiles of m x m that are transformed together
-
-  double cost(const std::vector<Map>& maps) const;  // in multiply-adds, roughly
 };
 
 // Output channels go in blocks of two vectors; an odd number of vectors ends in a block of three (or is one of one).
@@ -72,6 +70,7 @@ struct ItemKernels {
   int lanes;  // output channels are packed in vectors of as many
   void (*run)(const Item&, const std::vector<Map>&, void* const* buffers, int64_t begin, int64_t end);
   int64_t (*units)(const Item&, const std::vector<Map>&);
+  double (*unit_cost)(const Item&, const std::vector<Map>&, int64_t unit);  // in any measure, the same for all items
   int element_bytes = 4;           // of a map: float, or bfloat16
   int64_t tail = 0;                // elements behind a map that are read as if they were border
   bool joins_taps = false;         // a row of taps side by side counts as one
@@ -81,8 +80,6 @@ struct ItemKernels {
 extern const ItemKernels kItems__avx512, kItems__avx2;
 const ItemKernels *items__amx(), *items__amx_emulated();  // of maps in bfloat16; null where they cannot run
 const ItemKernels* item_kernels(std::string_view isa = "");  // of the instruction set, or null; "": as cpu_isa()
-
-int64_t units(const Item& item, const std::vector<Map>& maps, int64_t lanes);  // of the float kernels
 
 // Which units of each item of each level a number of threads take: thread t those from begins[t] to begins[t + 1].
 struct Schedule {

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 from ...plan.graph import Convolution
 
-# Floats that a core takes in while it does one vector multiply-add, from the caches that cores share; found by timing.
-STREAM = 2.0
+# Found by timing: floats that a core takes in from the caches that cores share while it does one vector multiply-add;
+# and the multiply-adds that transforming a vector takes at each position, of a patch and of its products.
+STREAM, PATCH, PRODUCT = 2.0, 13.0, 10.0
 CACHED = 1 << 18  # floats of weights that stay in a core's second-level cache
 DEEP = 32  # convolutions
 
@@ -61,6 +62,6 @@ def work(kernel: Kernel, inputs: int, out: tuple[int, int, int, int], lanes: int
         positions, tiles, transforms = 9, n * height * width, 0.0
     else:
         positions, tiles = (m + 2) ** 2, n * -(-height // m) * -(-width // m)
-        transforms = tiles * positions * (8.0 * -(-inputs // lanes) + 8.0 * vectors)
+        transforms = tiles * positions * (PATCH * -(-inputs // lanes) + PRODUCT * vectors)
     weights = positions * inputs * vectors
     return transforms + max(weights * tiles, weights * lanes / STREAM)

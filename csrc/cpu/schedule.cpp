@@ -1,0 +1,90 @@
+#include "cpu/schedule.h"
+
+#include <algorithm>
+#include <numeric>
+
+namespace hrnet_fast {
+namespace {
+
+// Found by timing: vector multiply-adds that take as long as the epilogue of a vector of one pixel, as the transform of a
+// vector of one position of a patch and as that of its products; and floats of weights that arrive during one of them.
+constexpr double kEpilogue = 26, kPatch = 13, kProduct = 10, kStream = 2;
+
+int64_t tile_count(const Item& item, const Map& map) {
+  const int64_t m = item.winograd;
+  return map.batch * ((map.height + m - 1) / m) * ((map.width + m - 1) / m);
+}
+
+int64_t groups_of(const Item& item, const Map& to) {
+  const int64_t things = item.winograd ? tile_count(item, to) : to.batch * to.height * to.width;
+  const int64_t group = item.winograd ? item.group : kUnit;
+  return (things + group - 1) / group;
+}
+
+// The order in which an item's units are dealt is their own; of a level's items, the one with the costliest unit is first.
+std::vector<int64_t> shares(const std::vector<double>& costs, std::vector<double>& load) {
+  const double total = std::accumulate(costs.begin(), costs.end(), 0.0);
+  const double even = (std::accumulate(load.begin(), load.end(), 0.0) + total) / double(load.size());
+  std::vector<int64_t> begins{0};
+  int64_t unit = 0;
+  double behind = 0.0;  // what the threads so far should have taken beyond what they took
+  for (double& own : load) {
+    double room = even - own + behind;
+    const bool last = &own == &load.back();
+    for (; unit < int64_t(costs.size()) && (last || room >= costs[unit] / 2); ++unit) {
+      room -= costs[unit];
+      own += costs[unit];
+    }
+    behind = room;
+    begins.push_back(unit);
+  }
+  return begins;
+}
+
+}  // namespace
+
+int64_t units(const Item& item, const std::vector<Map>& maps, int64_t lanes) {
+  const int64_t blocks = item.in < 0 ? 1 : block_count((item.channels + lanes - 1) / lanes);
+  return blocks * groups_of(item, maps[item.out]);
+}
+
+double unit_cost(const Item& item, const std::vector<Map>& maps, int64_t lanes, int64_t unit) {
+  const Map& to = maps[item.out];
+  const int64_t vectors = (item.channels + lanes - 1) / lanes, pixels = to.batch * to.height * to.width;
+  const double finish = kEpilogue / 2 * double(item.summands.size() + 1);
+  if (item.in < 0) return double(std::min(kUnit, pixels - unit * kUnit)) * double(vectors) * finish;
+  const int64_t blocks = block_count(vectors);
+  const double inputs = double(maps[item.in].channels);
+  if (item.winograd == 0) {
+    const double width = double(vectors) / double(blocks), count = double(std::min(kUnit, pixels));
+    return count * width * (double(item.taps.size()) * double(item.tap_length) + finish);
+  }
+  const double positions = double((item.winograd + 2) * (item.winograd + 2)), width = double(block_vectors(vectors, unit % blocks * 2));
+  const int64_t tiles = std::min(item.group, tile_count(item, to) - unit / blocks * item.group);
+  const double product = positions * inputs * width;
+  const double own = double(tiles) * positions * kPatch * std::max(1.0, inputs / double(lanes)) / double(blocks);
+  return std::max(product * double((tiles + 3) / 4 * 4), product * double(lanes) / kStream) + own +
+         double(tiles) * width * positions * kProduct;
+}
+
+Schedule deal(const std::vector<std::vector<Item>>& levels, const std::vector<Map>& maps, const ItemKernels& kernels,
+              int threads) {
+  Schedule made;
+  for (const std::vector<Item>& items : levels) {
+    std::vector<std::vector<double>> costs;
+    for (const Item& item : items) {
+      std::vector<double>& own = costs.emplace_back(kernels.units(item, maps));
+      for (size_t unit = 0; unit < own.size(); ++unit) own[unit] = kernels.unit_cost(item, maps, int64_t(unit));
+    }
+    const auto coarsest = [&](size_t i) { return *std::max_element(costs[i].begin(), costs[i].end()); };
+    std::vector<size_t> order(items.size());
+    std::iota(order.begin(), order.end(), size_t(0));
+    std::stable_sort(order.begin(), order.end(), [&](size_t a, size_t b) { return coarsest(a) > coarsest(b); });
+    std::vector<double> load(threads, 0.0);
+    std::vector<std::vector<int64_t>>& level = made.begins.emplace_back(items.size());
+    for (const size_t i : order) level[i] = shares(costs[i], load);
+  }
+  return made;
+}
+
+}  // namespace hrnet_fast
