@@ -1,0 +1,196 @@
+#include "standalone/random_item.h"
+
+#include "taps.h"
+
+namespace hrnet_fast {
+namespace {
+
+constexpr double kBilinear = 1e-6, kWinograd4 = 3e-6;  // errors of float32, against the sum of what was added up
+
+// G of F(m x m, 3x3) [m + 2][3]: p^j / product of (p - q), the last row for the point at infinity.
+Values weight_transform(int m) {
+  const Values points = m == 2 ? Values{0, 1, -1} : Values{0, 0.625, -0.625, 1.5, -1.5};
+  Values g;
+  for (const double p : points) {
+    double others = 1;
+    for (const double q : points) others *= p == q ? 1 : p - q;
+    for (int j = 0; j < 3; ++j) g.push_back(std::pow(p, j) / others);
+  }
+  g.insert(g.end(), {0, 0, 1});
+  return g;
+}
+
+// G w G^T of weights [out * in][3][3] -> [out * in][m + 2][m + 2].
+Values transform(const Values& weight, int m) {
+  const Values g = weight_transform(m);
+  const int n = m + 2;
+  Values all;
+  for (size_t w = 0; w < weight.size(); w += 9)
+    for (int y = 0; y < n; ++y)
+      for (int x = 0; x < n; ++x) {
+        double sum = 0;
+        for (int i = 0; i < 3; ++i)
+          for (int j = 0; j < 3; ++j) sum += g[y * 3 + i] * weight[w + i * 3 + j] * g[x * 3 + j];
+        all.push_back(sum);
+      }
+  return all;
+}
+
+}  // namespace
+
+// A map of integers within a border of zeros, or, with no channels asked for, of NaN with room for `c` channels.
+Values RandomItem::add_map(Random& random, int64_t n, int64_t h, int64_t w, int64_t c) {
+  const int64_t before = random.once_in(2) ? 0 : random.between(1, 20);
+  const Map map{int(maps.size()), before, n, h, w, c};
+  maps.push_back(map);
+  memory.push_back(std::make_unique<Floats>(random.place(), before + n * map.image()));
+  float* data = memory.back()->data();
+  std::fill_n(data, before, NAN);
+  std::fill_n(data + before, n * map.image(), 0.0f);
+  Values values;
+  for (int64_t i = 0; i < n; ++i)
+    for (int64_t y = 0; y < h; ++y)
+      for (int64_t x = 0; x < w; ++x)
+        for (int64_t k = 0; k < c; ++k) {
+          values.push_back(double(random.between(-3, 3)));
+          data[map.at(i, y, x) + k] = float(values.back());
+        }
+  return values;
+}
+
+// Weights [out][in][position] in the kernels' order: [block][position][in][outputs of the block].
+void RandomItem::pack(Random& random, const Values& weight, int64_t positions, int64_t lanes) {
+  const int64_t inputs = int64_t(weight.size()) / positions / item.channels, vectors = (item.channels + lanes - 1) / lanes;
+  weights = std::make_unique<Floats>(random.place(), vectors * lanes * inputs * positions);
+  float* to = weights->data();
+  for (int64_t first = 0, width; first < vectors; first += width) {
+    width = block_vectors(vectors, first);
+    for (int64_t p = 0; p < positions; ++p)
+      for (int64_t i = 0; i < inputs; ++i)
+        for (int64_t o = first * lanes; o < (first + width) * lanes; ++o)
+          *to++ = o < item.channels ? float(weight[(o * inputs + i) * positions + p]) : 0.0f;
+  }
+  item.weights = weights->data();
+}
+
+// Makes `item` a convolution of map 0, and `want` what it gives without bias and summands.
+void RandomItem::convolve(Random& random, const ItemKernels& kernels, const Values& in) {
+  const Map &from = maps[0], to = maps[1];
+  const bool winograd = item.winograd != 0;
+  const int64_t kernel_h = winograd ? 3 : random.between(1, 3), kernel_w = winograd ? 3 : random.between(1, 3);
+  // The result is as large as its map was made; any stride that keeps its last pixel within the input will do.
+  const auto stride = [&](int64_t size, int64_t result, int64_t kernel, int64_t pad, int64_t dilation) {
+    const int64_t room = size + 2 * pad - dilation * (kernel - 1) - 1;
+    return result == 1 ? random.between(1, 3) : room / (result - 1);
+  };
+  int64_t pad_h = 1, pad_w = 1, dilation_h = 1, dilation_w = 1;
+  if (!winograd) {
+    const auto fits = [&](int64_t size, int64_t result, int64_t kernel, int64_t pad, int64_t dilation) {
+      return size + 2 * pad - dilation * (kernel - 1) - 1 >= result - 1;
+    };
+    do pad_h = random.upto(1), dilation_h = random.between(1, 2);
+    while (!fits(from.height, to.height, kernel_h, pad_h, dilation_h));
+    do pad_w = random.upto(1), dilation_w = random.between(1, 2);
+    while (!fits(from.width, to.width, kernel_w, pad_w, dilation_w));
+    item.stride_h = stride(from.height, to.height, kernel_h, pad_h, dilation_h);
+    item.stride_w = stride(from.width, to.width, kernel_w, pad_w, dilation_w);
+  }
+  const bool joined = kernels.joins_taps && dilation_w == 1;
+  item.in = 0;
+  item.tap_length = (joined ? kernel_w : 1) * from.channels;
+  for (int64_t y = 0; y < kernel_h; ++y)
+    for (int64_t x = 0; x < (joined ? 1 : kernel_w); ++x)
+      item.taps.push_back((1 - pad_h + y * dilation_h) * from.row() + (1 - pad_w + x * dilation_w) * from.channels);
+
+  const int64_t positions = kernel_h * kernel_w;
+  Values weight;
+  for (int64_t i = 0; i < item.channels * from.channels * positions; ++i) weight.push_back(4.0 * double(random.between(-2, 2)));
+  if (winograd) {
+    pack(random, transform(weight, item.winograd), (item.winograd + 2) * (item.winograd + 2), kernels.lanes);
+  } else {
+    pack(random, weight, positions, kernels.lanes);
+  }
+  const int64_t padded = (item.channels + kernels.lanes - 1) / kernels.lanes * kernels.lanes;
+  bias = std::make_unique<Floats>(random.place(), padded);
+  bias->fill(0.0f);
+  for (int64_t o = 0; o < item.channels; ++o) bias->data()[o] = float(random.between(-9, 9));
+  item.bias = bias->data();
+
+  size_t at = 0;
+  for (int64_t n = 0; n < to.batch; ++n)
+    for (int64_t y = 0; y < to.height; ++y)
+      for (int64_t x = 0; x < to.width; ++x)
+        for (int64_t o = 0; o < item.channels; ++o, ++at) {
+          double sum = 0, size = 0;
+          for (int64_t p = 0; p < positions; ++p) {
+            const int64_t row = y * item.stride_h - pad_h + p / kernel_w * dilation_h;
+            const int64_t column = x * item.stride_w - pad_w + p % kernel_w * dilation_w;
+            if (row < 0 || row >= from.height || column < 0 || column >= from.width) continue;
+            const double* pixel = &in[((n * from.height + row) * from.width + column) * from.channels];
+            for (int64_t i = 0; i < from.channels; ++i) {
+              const double product = pixel[i] * weight[(o * from.channels + i) * positions + p];
+              sum += product, size += std::abs(product);
+            }
+          }
+          want[at] = sum + item.bias[o];
+          // By F(4x4) a result errs with all of its tile, also where it reads less of the patch itself.
+          allowed[at] = item.winograd == 4 ? kWinograd4 * (size + 24.0 * 9 * double(from.channels)) : 0;
+        }
+}
+
+void RandomItem::add_summand(Random& random) {
+  const Map to = maps[1];
+  const bool resized = random.once_in(2);
+  const int64_t h = resized ? random.between(1, 12) : to.height, w = resized ? random.between(1, 12) : to.width;
+  const Values values = add_map(random, to.batch, h, w, item.channels);
+  const Mode mode = random.once_in(2) ? Mode::nearest : Mode::bilinear;
+  const bool align_corners = random.once_in(2);
+  Summand summand{int(maps.size()) - 1, {}, {}};
+  if (h != to.height)
+    for (int64_t y = 0; y < to.height; ++y) summand.rows.push_back(resize_tap<float>(mode, align_corners, y, h, to.height));
+  if (w != to.width)
+    for (int64_t x = 0; x < to.width; ++x) summand.cols.push_back(resize_tap<float>(mode, align_corners, x, w, to.width));
+  size_t at = 0;
+  for (int64_t n = 0; n < to.batch; ++n)
+    for (int64_t y = 0; y < to.height; ++y)
+      for (int64_t x = 0; x < to.width; ++x)
+        for (int64_t c = 0; c < item.channels; ++c, ++at) {
+          const Tap<float> row = summand.rows.empty() ? Tap<float>{y, y, 0} : summand.rows[y];
+          const Tap<float> col = summand.cols.empty() ? Tap<float>{x, x, 0} : summand.cols[x];
+          const auto value = [&](int64_t i, int64_t j) { return values[((n * h + i) * w + j) * item.channels + c]; };
+          const double top = (1.0 - col.weight) * value(row.lo, col.lo) + col.weight * value(row.lo, col.hi);
+          const double bottom = (1.0 - col.weight) * value(row.hi, col.lo) + col.weight * value(row.hi, col.hi);
+          want[at] += (1.0 - row.weight) * top + row.weight * bottom;
+          if (mode == Mode::bilinear && (h != to.height || w != to.width)) allowed[at] += kBilinear * (3 + std::abs(want[at]));
+        }
+  item.summands.push_back(std::move(summand));
+}
+
+RandomItem::RandomItem(Random& random, const ItemKernels& kernels) {
+  enum { direct, winograd2, winograd4, sum } kind = decltype(kind)(random.upto(3));
+  const int64_t n = random.between(1, 3), h = random.once_in(5) ? 1 : random.between(1, 13);
+  const int64_t w = random.once_in(5) ? 1 : random.between(1, 13), inputs = random.channels();
+  item.channels = random.channels();
+  item.winograd = kind == winograd2 ? 2 : kind == winograd4 ? 4 : 0;
+  item.group = item.winograd == 0 ? 0 : random.once_in(4) ? 1000 : random.between(1, 30);
+  item.out = 1, item.channel = kind == sum && random.once_in(2) ? random.upto(40) : 0;
+  item.clears_border = item.channel == 0;
+  item.relu = Relu(random.upto(2));
+
+  const int64_t larger_h = kind == direct ? h + random.upto(h) + 2 : h, larger_w = kind == direct ? w + random.upto(w) + 2 : w;
+  const Values in = add_map(random, n, larger_h, larger_w, inputs);
+  const int64_t beside = kind == sum ? random.upto(1) * random.upto(20) : 0;
+  add_map(random, n, h, w, item.channel + item.channels + beside);
+  memory[1]->fill(NAN);
+  want.assign(size_t(n * h * w * item.channels), 0.0);
+  allowed = want;
+  if (kind != sum) convolve(random, kernels, in);
+  if (item.relu == Relu::first)
+    for (double& value : want) value = std::max(value, 0.0);
+  const int64_t summands = random.once_in(8) ? kMaxTerms : random.upto(3);
+  for (int64_t i = 0; i < summands; ++i) add_summand(random);
+  if (item.relu == Relu::last)
+    for (double& value : want) value = std::max(value, 0.0);
+}
+
+}  // namespace hrnet_fast
