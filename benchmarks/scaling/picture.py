@@ -1,0 +1,58 @@
+"""Scaling as a picture: the time of an image over the batch, and of a megapixel over the size."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Sequence
+from pathlib import Path
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from benchmarks.plot import FAINT, INK, OURS_COLOUR
+from benchmarks.scaling.measure import Point
+from benchmarks.scaling.tables import place, series, title
+from benchmarks.sheet import Sheet
+
+
+def draw(sheet: Sheet, path: Path) -> Path:
+    """Writes a PNG, one panel a series."""
+    found = series(sheet)
+    lines = -(-len(found) // 2)
+    height = 0.5 + 2.7 * lines
+    figure = Figure(figsize=(10.5, height), dpi=130, layout="constrained")
+    figure.get_layout_engine().set(w_pad=0.12, h_pad=0.12, rect=(0, 0.4 / height, 1, 1 - 0.4 / height))
+    panels = figure.subplots(lines, 2, squeeze=False).flatten()
+    for panel, points in zip(panels, found, strict=False):
+        _panel(panel, points)
+    for panel in panels[len(found) :]:
+        panel.axis("off")
+    footer = textwrap.fill(sheet.identity, 200)
+    figure.text(0.012, 0.06 / height, footer, fontsize=6.5, color=FAINT, va="bottom", ha="left")
+    figure.savefig(path, metadata={"Software": None})
+    return path
+
+
+def _panel(panel: Axes, points: Sequence[Point]) -> None:
+    by_batch = points[0].along == "batch"
+    across = [point.batch if by_batch else _megapixels(point) for point in points]
+    times = [point.us_per_image / 1e3 / (1 if by_batch else _megapixels(point)) for point in points]
+    panel.plot(across, times, "o-", color=OURS_COLOUR, markersize=4, linewidth=1.4)
+    for x, y, point in zip(across, times, points, strict=True):
+        panel.annotate(
+            place(point).removeprefix("batch "), (x, y), (0, 6), textcoords="offset points", fontsize=6, color=FAINT,
+            ha="center",
+        )  # fmt: skip
+    panel.set_xscale("log", base=2)
+    panel.xaxis.set_major_formatter("{x:.3g}")
+    panel.set_ylim(0, 1.25 * max(times))
+    panel.set_xlabel("images a call" if by_batch else "megapixels", fontsize=7, color=FAINT)
+    panel.set_ylabel("ms an image" if by_batch else "ms a megapixel", fontsize=7, color=FAINT)
+    panel.tick_params(labelsize=7, color=FAINT, labelcolor=INK)
+    panel.spines[["top", "right"]].set_visible(False)
+    panel.set_title(title(points), fontsize=8, color=INK, loc="left", weight="bold")
+
+
+def _megapixels(point: Point) -> float:
+    height, width = map(int, point.size.split("x"))
+    return height * width / 1e6

@@ -1,0 +1,75 @@
+"""Scaling as text: each series with its time an image and its rate; and the steepest step of each."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from benchmarks.scaling.measure import Point
+from benchmarks.sheet import Sheet, markdown_table
+from benchmarks.tables import milliseconds, wrapped
+
+
+def series(sheet: Sheet) -> list[list[Point]]:
+    """The points, one list a model, dtype and direction, the least work first."""
+    found: dict[tuple, list[Point]] = {}
+    for point in sheet.rows:
+        found.setdefault((point.model, point.dtype, point.along), []).append(point)
+    return [sorted(points, key=lambda point: point.gflop) for points in found.values()]
+
+
+def terminal_table(sheet: Sheet) -> str:
+    lines = wrapped(sheet.identity)
+    for points in series(sheet):
+        lines += ["", title(points), _columns("ms/image", "ms", "GFLOP/s", "optimize s", "first call s", "calls")]
+        for point in points:
+            cells = (milliseconds(point.us_per_image), milliseconds(point.us), f"{point.rate:.0f}")
+            cells += (f"{point.optimize_s:.2f}", f"{point.first_s:.2f}", str(point.samples))
+            lines.append(_columns(*cells, name=place(point)))
+        lines += wrapped(steepest(points), "  ", "  ")
+    errors = [f"{model} {error:.1e} (plain torch {torch:.1e})" for model, error, torch in _errors(sheet)]
+    told = f"errors, checked at a small size before anything was timed: {'; '.join(errors)}. "
+    told += "GFLOP/s: by direct convolution, whatever the kernel."
+    return "\n".join([*lines, "", *wrapped(told)])
+
+
+def markdown(sheet: Sheet) -> str:
+    """One line a series: its first, middle and last point, its steepest step, and the longest `optimize`."""
+    lines = []
+    for points in series(sheet):
+        shown = dict.fromkeys((points[0], points[len(points) // 2], points[-1]))
+        times = ", ".join(f"{place(point)}: {milliseconds(point.us_per_image)}" for point in shown)
+        slowest = max(point.optimize_s for point in points)
+        lines.append([title(points), times, f"{worst(points):.2f}x", f"{slowest:.2f}"])
+    return markdown_table(
+        ["scaling", "ms an image", "steepest step of the time per FLOP", "optimize s, at most"], lines
+    )
+
+
+def title(points: Sequence[Point]) -> str:
+    first = points[0]
+    return f"{first.model}, {first.dtype}, " + (f"by batch at {first.size}" if first.along == "batch" else "by size")
+
+
+def place(point: Point) -> str:
+    return f"batch {point.batch}" if point.along == "batch" else point.size
+
+
+def worst(points: Sequence[Point]) -> float:
+    """How much longer a FLOP takes than at the cheapest point with less work: 1 where work only gets cheaper."""
+    best, found = points[0].rate, 1.0
+    for point in points:
+        found, best = max(found, best / point.rate), max(best, point.rate)
+    return found
+
+
+def steepest(points: Sequence[Point]) -> str:
+    return f"a FLOP takes at most {worst(points):.2f}x what it takes at a point with less work"
+
+
+def _errors(sheet: Sheet) -> list[tuple[str, float, float]]:
+    return list(dict.fromkeys((f"{p.model} {p.dtype}", p.error, p.error_torch) for p in sheet.rows))
+
+
+def _columns(*cells: str, name: str = "") -> str:
+    widths = (12, 12, 12, 14, 16, 10)
+    return (f"  {name:<16}" + "".join(f"{text:>{width}}" for text, width in zip(cells, widths, strict=True))).rstrip()
