@@ -4,7 +4,7 @@
 // A row of the kernel is one tap: 3 pixels of C channels lie side by side, so 3 * C values go by in steps of 32, and a
 // map of 3 or 18 channels wastes little. The last step reads up to 31 values past its tap, into the pixels that follow or
 // behind the map into zeros (`ItemKernels::tail`), against weights that are 0. So what is not finite may reach results
-// further left than its 3x3 neighbourhood: by one pixel if there are more than 30 channels, by ten if there are 3.
+// further left than its 3x3 neighbourhood: by one pixel if there are more than 30 channels, by eight if there are 3.
 //
 // Weights are bfloat16 [vector of 16 outputs][tap][step of 32][16 pairs][16 outputs][2], padded with zeros.
 #pragma once
@@ -127,20 +127,32 @@ HRNET_FAST_ISA void block(const Work& work, const Grid& grid, int64_t strip, int
   take<P, W>(pending, strip, strips, vector);
 }
 
+struct Unit {
+  int64_t strip, strips, vector, vectors;  // the first ones, and how many
+};
+
 // How an item is cut into units of up to four strips by one block of outputs, two vectors wide; one if its weights are heavy:
 // then a tile of weights, from a farther cache, meets four strips instead of two.
 struct Cut {
-  int64_t vectors, width, blocks, groups;
-  bool light;  // weights stay in the cache while strips go by once; else the strips go by again for each block
+  int64_t strips, vectors, width, blocks, groups;
+  int64_t multiplications;  // of tiles, for a strip and a vector of outputs
+  bool light;               // weights stay in the cache while strips go by once; else the strips go by again for each block
 
-  Cut(const Item& item, const Grid& grid) {
+  Cut(const Item& item, const Grid& grid) : strips(grid.strips) {
     constexpr int64_t kNear = 48 << 10, kFar = 512 << 10;  // bytes of weights
-    const int64_t bytes = int64_t(item.taps.size()) * ((item.tap_length + kStep - 1) / kStep) * kTileElements * int64_t(sizeof(bf16_t));
+    multiplications = int64_t(item.taps.size()) * ((item.tap_length + kStep - 1) / kStep);
+    const int64_t bytes = multiplications * kTileElements * int64_t(sizeof(bf16_t));
     vectors = (item.channels + kLanes - 1) / kLanes;
     width = 2 * bytes > kNear ? 1 : 2;
     blocks = (vectors + width - 1) / width;
     groups = (grid.strips + kGroup - 1) / kGroup;
     light = vectors * bytes <= kFar;
+  }
+
+  Unit unit(int64_t index) const {
+    const int64_t vector = (light ? index % blocks : index / groups) * width;
+    const int64_t strip = (light ? index / blocks : index % groups) * kGroup;
+    return {strip, std::min(kGroup, strips - strip), vector, std::min(width, vectors - vector)};
   }
 };
 
@@ -148,11 +160,9 @@ HRNET_FAST_ISA void convolve(const Work& work, int64_t begin, int64_t end) {
   const Grid grid(work.item, work.from, work.to);
   const Cut cut(work.item, grid);
   Pending pending{work, grid};
-  for (int64_t unit = begin; unit < end; ++unit) {
-    const int64_t b = cut.light ? unit % cut.blocks : unit / cut.groups;
-    const int64_t strip = (cut.light ? unit / cut.blocks : unit % cut.groups) * kGroup, vector = b * cut.width;
-    const int64_t strips = std::min(kGroup, grid.strips - strip);
-    if (std::min(cut.width, cut.vectors - vector) == 2) {
+  for (int64_t index = begin; index < end; ++index) {
+    const auto [strip, strips, vector, vectors] = cut.unit(index);
+    if (vectors == 2) {
       for (int64_t s = 0; s + 1 < strips; s += 2) block<2, 2>(work, grid, strip + s, 2, vector, pending);
       if (strips % 2 == 1) block<1, 2>(work, grid, strip + strips - 1, 1, vector, pending);
     } else if (strips > 2) {
