@@ -3,7 +3,9 @@
 `pytest benchmarks` is the main job: W32 pose 256x192, in under five minutes on two free cores; more by its options:
 `pytest benchmarks --profile full --out benchmarks/results`, or
 `pytest benchmarks --models "hrnet_w18.*" --batch 1,8 --dtype float32 --rivals "plain*,openvino" --threads 2`.
-`pytest benchmarks --profile cpu --resume --budget 240 --threads 2 --out benchmarks/results` measures all that the CPU
+`pytest benchmarks --profile cpu --resume --budget 200 --threads 2 --out benchmarks/results` measures all that the CPU
 engine is held to, in parts of under ten minutes: the same command goes on until no case remains.
-`python -m benchmarks.report --readme` prints and draws benchmarks/results, and writes the README's table.
+`python -m benchmarks.levels MODEL` says where the time goes, `benchmarks.scaling` how it grows with batch and size, and
+`benchmarks.memory` what a model takes; with `--out benchmarks/results/levels` and so on the report shows them.
+`python -m benchmarks.report --readme` prints and draws benchmarks/results, and writes the README's tables.
 """

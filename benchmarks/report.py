@@ -8,6 +8,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from benchmarks import studies
 from benchmarks.gpu import picture, store, tables
 from benchmarks.plot import draw
 from benchmarks.results import RESULTS, Run, read_run
@@ -29,7 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )  # fmt: skip
     options = parser.parse_args(arguments)
     try:
-        report(options.files or sorted(RESULTS.glob("*.json")), options.readme)
+        report(options.files or [*sorted(RESULTS.glob("*.json")), *studies.files()], options.readme)
     except (ValueError, OSError) as error:
         print(f"{parser.prog}: {error}", file=sys.stderr)
         return 1
@@ -45,7 +46,8 @@ def report(files: Sequence[Path], readme: Path | None) -> None:
         folder = _shown(RESULTS)
         raise ValueError(f"there are no results in {folder}; make some with: pytest benchmarks --out {folder}")
     gpu_files = [path for path in files if store.is_report(path)]
-    files = [path for path in files if path not in gpu_files]
+    sheets = {path: kind for path in files if (kind := studies.kind_of(path))}
+    files = [path for path in files if path not in gpu_files and path not in sheets]
     runs = [read_run(path) for path in files]
     reports = [store.read_report(path) for path in gpu_files]
     plots = [draw_beside(run, path) for run, path in zip(runs, files, strict=True)]
@@ -56,15 +58,19 @@ def report(files: Sequence[Path], readme: Path | None) -> None:
     for text, plot in zip(texts, [*plots, *gpu_plots], strict=True):
         print(text)
         print(f"\nplot: {_shown(plot)}\n" if plot else "\nnothing was timed, so there is no plot\n")
+    folder = (readme or README).resolve().parent
+    studied = [studies.report(path, kind, folder) for path, kind in sheets.items()]
+    for text, _ in studied:
+        print(f"{text}\n")
     if readme is not None:
         if not readme.exists():
             raise ValueError(f"{_shown(readme)} does not exist; it must hold the two speed marks")
-        folder = readme.resolve().parent
         links, gpu_links = ([plot and os.path.relpath(plot, folder) for plot in drawn] for drawn in (plots, gpu_plots))
         # a dry run measured nothing, so no reader of the README should meet it
         of_gpus = [part for of_gpu, link in zip(reports, gpu_links, strict=True) if not of_gpu["dry_run"]
                    for part in tables.markdown(of_gpu, link)]  # fmt: skip
-        readme.write_text(replace_block(readme.read_text(), readme_block(runs, links, of_gpus)))
+        more = [*(markdown for _, markdown in studied), *of_gpus]
+        readme.write_text(replace_block(readme.read_text(), readme_block(runs, links, more)))
         print(f"wrote the speed table of {_shown(readme)}")
 
 

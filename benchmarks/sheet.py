@@ -99,11 +99,6 @@ def read_sheet(path: Path, kind: type) -> Sheet:
         raise ValueError(f"{path} is not a sheet of {kind.__name__} rows: {error!r}") from None
 
 
-def read_all(kind: str, row: type, folder: Path | None = None) -> list[tuple[Path, Sheet]]:
-    """The sheets of one kind that the results hold."""
-    return [(path, read_sheet(path, row)) for path in sorted((folder or folder_of(kind)).glob("*.json"))]
-
-
 def _filled(kind: type, data: dict) -> Any:
     names = {one.name for one in fields(kind)}
     if data.keys() != names:

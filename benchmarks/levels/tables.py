@@ -12,8 +12,8 @@ from benchmarks.tables import WIDTH, wrapped
 
 _WHAT = 40
 FLOORS = (
-    "floors in us: compute, for the FLOPs of these kernels (Winograd's are fewer) at the rate above; memory, for their "
-    "weights and maps, each moved once at the rate above, which caches that still hold them beat. x floor: of the "
+    "Floors in us: compute, for the FLOPs of these kernels (Winograd's are fewer) at the machine's rate; memory, for "
+    "their weights and maps, each moved once at its rate, which caches that still hold them beat. x floor: of the "
     "larger one. GFLOP/s: by direct convolution, whatever the kernel."
 )
 
@@ -78,19 +78,19 @@ def summary(network: Network) -> str:
     )
 
 
-def markdown(network: Network, most: int = 8) -> str:
-    """The longest groups as a table for the README."""
+def markdown(sheet: Sheet, most: int = 8) -> str:
+    """For the README: the longest groups of the first network as a table, and a line for each network."""
+    network = sheet.rows[0]
     found = groups(network)
     total = sum(group.us for group in found)
-    lines = [
-        [f"{group.count}x {shortened(group.what, 70)}", f"{group.us / 1e3:.2f}", f"{group.us / total:.0%}",
-         f"{group.us / group.count:.0f}", f"{group.compute_us / group.count:.0f}",
-         f"{group.memory_us / group.count:.0f}", f"{group.flops / group.us / 1e3:.0f}"]
-        for group in found[:most]
-    ]  # fmt: skip
-    return markdown_table(
-        [f"levels of {network.title}", "ms", "share", "us each", "compute", "memory", "GFLOP/s"], lines
-    )
+    lines = []
+    for group in found[:most]:
+        each = (us / group.count for us in (group.us, group.compute_us, group.memory_us))
+        cells = [f"{group.us / 1e3:.2f}", f"{group.us / total:.0%}", *(f"{us:.0f}" for us in each), _rate(group)]
+        lines.append([f"{group.count}x {shortened(group.what, 70)}", *cells])
+    head = [f"longest levels of {network.title}", "ms", "share", "us each", "compute", "memory", "GFLOP/s"]
+    sums = [f"- {one.title}: {summary(one)} Rates: {one.roofline}." for one in sheet.rows]
+    return "\n\n".join([markdown_table(head, lines), "\n".join(sums)])
 
 
 def shortened(text: str, width: int) -> str:
@@ -98,13 +98,16 @@ def shortened(text: str, width: int) -> str:
 
 
 def _line(group: Group, total: float) -> str:
-    rate = f"{group.flops / group.us / 1e3:.0f}" if group.flops else "-"
     times = f"{group.us / group.floor_us:.2f}" if group.floor_us else "-"
     each = (group.us, group.compute_us, group.memory_us)
     return _columns(
         f"{group.count}x", shortened(group.what, _WHAT), f"{group.us / 1e3:.2f}", f"{group.us / total:.0%}",
-        *(f"{us / group.count:.0f}" for us in each), times, rate,
+        *(f"{us / group.count:.0f}" for us in each), times, _rate(group),
     )  # fmt: skip
+
+
+def _rate(group: Group) -> str:
+    return f"{group.flops / group.us / 1e3:.0f}" if group.flops else "-"
 
 
 def _columns(count: str, what: str, *numbers: str) -> str:

@@ -8,6 +8,11 @@ from benchmarks.scaling.measure import Point
 from benchmarks.sheet import Sheet, markdown_table
 from benchmarks.tables import milliseconds, wrapped
 
+WHAT = (
+    "Numbers were checked at a small size before anything was timed. The work of a point is counted by direct "
+    "convolution, whatever the kernel."
+)
+
 
 def series(sheet: Sheet) -> list[list[Point]]:
     """The points, one list a model, dtype and direction, the least work first."""
@@ -27,9 +32,8 @@ def terminal_table(sheet: Sheet) -> str:
             lines.append(_columns(*cells, name=place(point)))
         lines += wrapped(steepest(points), "  ", "  ")
     errors = [f"{model} {error:.1e} (plain torch {torch:.1e})" for model, error, torch in _errors(sheet)]
-    told = f"errors, checked at a small size before anything was timed: {'; '.join(errors)}. "
-    told += "GFLOP/s: by direct convolution, whatever the kernel."
-    return "\n".join([*lines, "", *wrapped(told)])
+    told = f"Errors at a small size: {'; '.join(errors)}."
+    return "\n".join([*lines, "", *wrapped(f"{WHAT} {told}")])
 
 
 def markdown(sheet: Sheet) -> str:

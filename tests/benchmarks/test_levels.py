@@ -61,9 +61,10 @@ def test_the_table_fits_a_terminal(network):
 
 
 def test_readme_and_picture(network, tmp_path):
-    table = markdown(network, most=2).splitlines()
-    assert len(table) == 4 and table[2].startswith("| 2x 3x3 32>32 64x48 | 0.03 | 54% |")
     several = tuple(dataclasses.replace(network, batch=batch) for batch in (1, 2))
+    table = markdown(Sheet("levels", "", rows=several), most=2).splitlines()
+    assert table[2].startswith("| 2x 3x3 32>32 64x48 | 0.03 | 54% |") and len([x for x in table if x[:1] == "|"]) == 4
+    assert [line.split(":")[0] for line in table[-2:]] == [f"- {one.title}" for one in several]
     path = draw(Sheet("levels", "", rows=several), tmp_path / "levels.png")
     assert path.read_bytes().startswith(b"\x89PNG")
 

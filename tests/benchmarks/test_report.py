@@ -6,8 +6,11 @@ import dataclasses
 
 import pytest
 
+from benchmarks.memory.measure import Row
 from benchmarks.report import main
 from benchmarks.results import write_run
+from benchmarks.scaling.measure import Point
+from benchmarks.sheet import Made, Sheet, write_sheet
 from benchmarks.tables import BEGIN, END, readme_block, replace_block, speed_of_ours, terminal_table
 
 
@@ -109,6 +112,22 @@ def test_readme_that_cannot_be_rewritten_is_left_alone(run, tmp_path, capsys, co
     assert main([str(path), "--readme", str(readme)]) == 1
     assert message in capsys.readouterr().err
     assert content is None or readme.read_text() == content
+
+
+def test_studies_stand_below_the_runs(run, tmp_path, capsys):
+    made = Made("0123456789", "abc", 0.0)
+    sized = Row("a model", "64x48", 1, "float32", "hrnet_fast", "ok", None, 2e-7, 1e-7, 10**8, 10**8, 10**7, made)
+    point = Point("a model", "float32", "batch", 1, "64x48", 0.5, 0.1, 1000.0, 9, 5.0, 2e-7, 1e-7, made)
+    memory, _ = write_sheet(Sheet("memory", "the memory command", rows=(sized,)), tmp_path)
+    scaling, _ = write_sheet(Sheet("scaling", "the scaling command", rows=(point,)), tmp_path)
+    readme = tmp_path / "README.md"
+    readme.write_text(f"{BEGIN}\n{END}\n")
+    assert main([str(write_run(run, tmp_path)), str(memory), str(scaling), "--readme", str(readme)]) == 0
+    text = readme.read_text()
+    assert "| a model, 64x48, batch 1, float32 | **100** (10) |" in text and "Command: `the memory command`" in text
+    assert f"![scaling]({scaling.stem}.png)" in text and scaling.with_suffix(".png").exists()
+    assert text.index("pytest benchmarks --profile short") < text.index("peak MB") < text.index("ms an image")
+    assert "peak of ours is" in capsys.readouterr().out
 
 
 def test_run_in_which_nothing_was_timed_has_no_plot(make_row, make_run, tmp_path, capsys):

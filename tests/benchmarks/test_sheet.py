@@ -9,7 +9,7 @@ import json
 import pytest
 
 from benchmarks.arguments import add_run, finish
-from benchmarks.sheet import Made, Sheet, markdown_table, read_all, read_sheet, write_sheet
+from benchmarks.sheet import Made, Sheet, markdown_table, read_sheet, write_sheet
 
 MADE = Made("0123456789", "abc", 0.1)
 
@@ -40,7 +40,6 @@ def test_a_sheet_survives_its_file(tmp_path):
     path, kept = write_sheet(sheet(Row("a", 1.5)), tmp_path / "new")
     assert path.name == "levels-cpu-intel-xeon-processor-t2.json"
     assert read_sheet(path, Row) == kept == sheet(Row("a", 1.5))
-    assert read_all("levels", Row, path.parent) == [(path, kept)]
 
 
 def test_a_row_measured_again_replaces_only_itself(tmp_path):

@@ -1,0 +1,49 @@
+"""Runners say what they computed with, and refuse what would not be a comparison."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+from benchmarks.runners import HrnetFast, Plain
+from benchmarks.runners.open_vino import OpenVino
+from benchmarks.runners.ours import ExactHrnetFast
+from hrnet_fast.testing import relative_l2
+
+CPU = torch.device("cpu")
+
+
+def net() -> nn.Module:
+    return nn.Sequential(nn.Conv2d(3, 40, 3, padding=1), nn.ReLU(), nn.Conv2d(40, 40, 3, padding=1), nn.ReLU()).eval()
+
+
+@pytest.mark.parametrize(("dtype", "precision"), [(torch.float32, "f32"), (torch.bfloat16, "bf16")], ids=str)
+def test_openvino_says_in_which_precision_it_convolved(dtype, precision):
+    pytest.importorskip("openvino")
+    runner = OpenVino()
+    if refused := runner.refusal(dtype, CPU):
+        pytest.skip(refused)
+    model, x = net(), torch.randn(1, 3, 24, 40).to(dtype)
+    with torch.inference_mode():
+        want = model(x.float())
+        call = runner.build(model, x, dtype)
+    assert relative_l2(call(), want) < 0.02
+    words = runner.ran().split()
+    assert words[0] == "2" and words[-2:] == ["in", precision]
+    assert runner.ran() is None, "asked once: nothing of the model is kept"
+
+
+def test_ours_says_who_played_and_in_what():
+    runner = HrnetFast()
+    runner.build(net(), torch.randn(1, 3, 24, 40), torch.float32)
+    told = runner.ran()
+    assert told.startswith("2 levels by ") and told.endswith(", in float32")
+
+
+def test_ours_without_winograd_is_compared_in_float32_on_a_cpu():
+    runner = ExactHrnetFast()
+    assert runner.refusal(torch.float32, CPU) is None
+    assert "compared in float32" in runner.refusal(torch.bfloat16, CPU)
+    assert runner.refusal(torch.float32, torch.device("cuda")) == "runs on cpu only"
+    assert runner.is_ours and HrnetFast.is_ours and not Plain.is_ours
