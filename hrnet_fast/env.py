@@ -30,7 +30,8 @@ def environment() -> dict:
 
     versions: name -> version, None where there is none (CUDA in a CPU build of torch).
     machine: os, cpu, cores, threads, features (name -> bool, empty if not read), isa (of the C++ kernels; None
-    without the extension), isa_asked (HRNET_FAST_CPU_ISA, or None) and isa_refused (why it cannot be used, or None).
+    without the extension), isa_bfloat16 (of those that keep their maps in bfloat16, or None), isa_asked
+    (HRNET_FAST_CPU_ISA, or None) and isa_refused (why it cannot be used, or None).
     gpus: a list of name, memory_gib and capability.
     extension: kind ("cuda", "cpu" or "none"), reason (why not more, or None) and build (what the build wrote down).
     ops: as hrnet_fast.kernels.implementations. optional: package -> version, or None if absent.
@@ -59,6 +60,7 @@ def environment() -> dict:
             "threads": torch.get_num_threads(),
             "features": dict(extension.module.cpu_features()) if extension.module else {},
             "isa": isa,
+            "isa_bfloat16": (extension.module.cpu_program_isa_bfloat16() or None) if isa else None,
             "isa_asked": os.environ.get("HRNET_FAST_CPU_ISA") or None,
             "isa_refused": refused,
         },
@@ -124,7 +126,8 @@ def _cpu_kernels(machine: dict) -> str:
         return machine["isa_refused"]
     if machine["isa"] is None:
         return "plain torch"
-    return f"{machine['isa']} instructions" + (", as HRNET_FAST_CPU_ISA asks" if machine["isa_asked"] else "")
+    bfloat16 = f", {machine['isa_bfloat16']} in bfloat16" if machine["isa_bfloat16"] else ""
+    return f"{machine['isa']} instructions{bfloat16}" + (", as HRNET_FAST_CPU_ISA asks" if machine["isa_asked"] else "")
 
 
 def _version(distribution: str, module: str) -> str | None:

@@ -16,6 +16,7 @@ from hrnet_fast.engine.cpu.pack_amx import pack_amx
 from hrnet_fast.engine.executors import amx
 from hrnet_fast.engine.executors.amx import AmxExecutor
 from hrnet_fast.engine.module import OptimizedModule
+from hrnet_fast.env import environment, format_environment
 from hrnet_fast.plan import make_plan, named_tensors
 from hrnet_fast.testing import fill_weights
 
@@ -278,6 +279,14 @@ def test_without_tiles_it_says_so():
     assert "need AMX tiles" in amx.unsupported()
     with pytest.raises(ValueError, match="there are no kernels for isa='amx' here"):
         EXTENSION.CpuProgram("amx")
+
+
+def test_env_names_the_instruction_set_of_bfloat16():
+    report = environment()
+    report["machine"] |= {"isa": "avx512", "isa_bfloat16": "amx", "isa_asked": None, "isa_refused": None}
+    assert "avx512 instructions, amx in bfloat16" in format_environment(report)
+    report["machine"]["isa_bfloat16"] = None
+    assert "avx512 instructions\n" in format_environment(report)
 
 
 @needs_emulation
