@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import ceil
 
 from ...plan.graph import Convolution
 
@@ -45,23 +46,31 @@ def choose(
     """
     if (conv.kernel, conv.stride, conv.padding, conv.dilation) != ((3, 3), (1, 1), (1, 1), (1, 1)):
         return DIRECT
-    kernels = (DIRECT, *(Kernel(m, group(m, inputs, out[1])) for m in sizes))
+    kernels = (DIRECT, *(Kernel(m, group(m, inputs, out, lanes)) for m in sizes))
     return min(kernels, key=lambda kernel: work(kernel, inputs, out, lanes))
 
 
-def group(m: int, inputs: int, outputs: int) -> int:
-    """Tiles transformed together: few, but enough of them for each reading of weights that no core's cache holds."""
-    return 12 if (m + 2) ** 2 * inputs * outputs <= CACHED else 48
+def tiles(m: int, out: tuple[int, int, int, int]) -> int:
+    """Tiles of m x m that cover the maps of a result (N, C, H, W)."""
+    return out[0] * -(-out[2] // m) * -(-out[3] // m)
+
+
+def group(m: int, inputs: int, out: tuple[int, int, int, int], lanes: int) -> int:
+    """Tiles transformed together: few, but enough of them for each reading of weights that no core's cache holds.
+
+    About as many as the registers hold at once (`tile_pixels` in csrc/cpu/items/work.h), and every group alike.
+    """
+    cached = (m + 2) ** 2 * inputs * out[1] <= CACHED
+    most = 48 if not cached else 16 if -(-out[1] // lanes) == 3 else 12
+    count = tiles(m, out)
+    even = ceil(count / ceil(count / most))
+    return (even + 3) // 4 * 4
 
 
 def work(kernel: Kernel, inputs: int, out: tuple[int, int, int, int], lanes: int) -> float:
     """Vector multiply-adds that a 3x3 convolution takes, or the time of as many."""
-    n, outputs, height, width = out
-    vectors, m = -(-outputs // lanes), kernel.m
-    if m == 0:
-        positions, tiles, transforms = 9, n * height * width, 0.0
-    else:
-        positions, tiles = (m + 2) ** 2, n * -(-height // m) * -(-width // m)
-        transforms = tiles * positions * (PATCH * -(-inputs // lanes) + PRODUCT * vectors)
+    vectors, m = -(-out[1] // lanes), kernel.m
+    positions, count = ((m + 2) ** 2, tiles(m, out)) if m else (9, tiles(1, out))
+    transforms = count * positions * (PATCH * -(-inputs // lanes) + PRODUCT * vectors) if m else 0.0
     weights = positions * inputs * vectors
-    return transforms + max(weights * tiles, weights * lanes / STREAM)
+    return transforms + max(weights * count, weights * lanes / STREAM)
