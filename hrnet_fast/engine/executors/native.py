@@ -61,7 +61,7 @@ class NativeExecutor:
 
     tensors: the module's parameters and buffers by key. why: why it computes in float32, for `explain`. exact: direct
     convolutions alone, which err no more than torch's. isa: the instruction set, "avx512" or "avx2"; by default the
-    widest allowed. cache: of measured kernels, for the threads that torch uses when the executor is made; by default the
+    widest allowed. cache: of measured kernels, for the threads torch uses when the executor is made; by default the
     user's. Weights are folded and packed once for all shapes and stay while a program needs them. Each plan owns one
     arena for each concurrent caller, made at its first call and used again. Results are the same for any number of
     threads that play. A plan that does not suit it is played by oneDNN.
