@@ -154,7 +154,8 @@ def test_in_a_duel_the_first_turn_alternates():
 @pytest.mark.parametrize(
     "kernel", candidates(SHAPE, DIRECT), ids=lambda kernel: f"{kernel} {kernel.group}".replace(" ", "-")
 )
-def test_a_walk_meets_all_weights_before_it_meets_one_again(kernel):
+def test_a_walk_meets_all_weights_before_it_meets_one_again(kernel, monkeypatch):
+    monkeypatch.setattr(tune_module, "PLAYS", 1)
     executor = native.NativeExecutor({})
     pool = Pool(20 * weight_floats(SHAPE, kernel, executor.lanes) + 7)
     walk = Walk(SHAPE, kernel, executor.lanes, executor.isa, pool)
@@ -167,7 +168,8 @@ def test_a_walk_meets_all_weights_before_it_meets_one_again(kernel):
 
 
 @needs_native
-def test_walks_of_one_pool_follow_each_other():
+def test_walks_of_one_pool_follow_each_other(monkeypatch):
+    monkeypatch.setattr(tune_module, "PLAYS", 1)
     executor, pool = native.NativeExecutor({}), Pool(1 << 20)
     first, second = (Walk(SHAPE, kernel, executor.lanes, executor.isa, pool) for kernel in (DIRECT, Kernel(4, 12)))
     first.at_once, second.at_once, pool.position = 5, 2, 0

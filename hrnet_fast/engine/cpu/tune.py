@@ -20,8 +20,9 @@ from .pack import Packed
 from .program import CpuProgram
 
 POOL = 1 << 24  # floats of weights that are walked through: those of a network of 17 million parameters
-SHORTEST = 2e-3  # seconds a timing of a shape
-LONGER = 5e-2  # and of a network
+SHORTEST = 1e-3  # seconds that a shape is played
+LONGER = 5e-2  # seconds that a network is played for one timing
+PLAYS = 3  # for one timing, which is the shortest of them: what interrupts one of them does not count
 HEATS = 5  # timings of each candidate, before the best one meets that of before
 
 
@@ -61,7 +62,7 @@ class Pool:
 
 
 class Walk:
-    """One kernel of a shape, from weights to weights of a pool: every timing begins where the last one ended."""
+    """One kernel of a shape, from weights to weights of a pool: it is played on from where whoever came last ended."""
 
     def __init__(self, shape: Shape, kernel: Kernel, lanes: int, isa: str, pool: Pool):
         self.pool, self.size = pool, weight_floats(shape, kernel, lanes)
@@ -73,11 +74,14 @@ class Walk:
         for x in self.buffers.tensors:
             x.uniform_(-1.0, 1.0)
         self.at_once = 1
-        self()  # deals the work out to the threads
+        self._play()  # deals the work out to the threads
         self.at_once = min(self.copies, ceil(SHORTEST / (self() * 1e-6)))
 
     def __call__(self) -> float:
         """Microseconds of one convolution."""
+        return min(self._play() for _ in range(PLAYS)) * 1e6
+
+    def _play(self) -> float:
         begin = ceil(self.pool.position / self.size)
         if begin + self.at_once > self.copies:
             begin = 0
@@ -85,7 +89,7 @@ class Walk:
         self.program.play(self.buffers, begin, begin + self.at_once)
         took = time.perf_counter() - start
         self.pool.position = (begin + self.at_once) * self.size
-        return took / self.at_once * 1e6
+        return took / self.at_once
 
 
 def weight_floats(shape: Shape, kernel: Kernel, lanes: int) -> int:
@@ -151,15 +155,14 @@ def tune_plan(
 
 
 def _clock(program: CpuProgram) -> Callable[[], float]:
-    """Microseconds of a call, as the mean of several."""
+    """Microseconds of a call, the shortest of several."""
     inputs = [torch.rand(program.plan.values[value].shape) for value in program.plan.inputs]
 
-    def mean(calls: int) -> float:
+    def once() -> float:
         start = time.perf_counter()
-        for _ in range(calls):
-            program.run(inputs)
-        return (time.perf_counter() - start) / calls
+        program.run(inputs)
+        return time.perf_counter() - start
 
-    mean(1)  # makes the buffers
-    calls = ceil(LONGER / mean(1))
-    return lambda: mean(calls) * 1e6
+    once()  # makes the buffers
+    calls = max(PLAYS, ceil(LONGER / once()))
+    return lambda: min(once() for _ in range(calls)) * 1e6
