@@ -16,8 +16,9 @@
 namespace hrnet_fast {
 namespace {
 
-constexpr int64_t kStrip = 16, kStep = 32, kTileElements = 512, kTileBytes = 64;
-constexpr int64_t kGroup = 4;  // strips of a unit
+constexpr int64_t kStep = 32, kTileElements = 512, kTileBytes = 64;
+constexpr int64_t kGroup = 4;    // strips of a unit
+constexpr int64_t kFewest = 8;   // positions that are finished at once
 
 // Positions of the result, in strips of 16. Of stride 1, they are the bordered pixels of all images of the input, one after
 // another: strips run on over borders, whose results are left out. Else the pixels of one row of the result.
@@ -46,8 +47,9 @@ struct Position {
   int64_t input(const Grid& grid) const {
     return grid.from.at(n, y * grid.stride_h - 1, x * grid.stride_w - 1);
   }
-  void advance(const Grid& grid) {
-    if (++x < grid.width) return;
+  void advance(const Grid& grid, int64_t count) {  // within a row, or to the start of the next
+    x += count;
+    if (x < grid.width) return;
     x = 0;
     if (++y < grid.height) return;
     y = 0;
@@ -65,10 +67,21 @@ struct Pending {
 };
 
 HRNET_FAST_ISA void finish_rows(Pending& p, int64_t count) {
-  for (const int64_t end = std::min(p.rows, p.row + count); p.row < end; ++p.row, p.place.advance(p.grid)) {
-    if (!p.place.is_result(p.grid)) continue;
-    const float* sums = p.sums[p.row / kStrip * p.vectors] + p.row % kStrip * kLanes;
-    finish(p.work, sums, kStrip * kLanes, p.vectors, p.place.n, p.place.y, p.place.x, p.channel);
+  const Map& to = p.grid.to;
+  for (const int64_t end = std::min(p.rows, p.row + count); p.row < end;) {
+    const int64_t in_strip = std::min(end - p.row, kStrip - p.row % kStrip), now = std::min(in_strip, p.grid.width - p.place.x);
+    const Pixels pixels = {p.place.n, p.place.y, p.place.x, std::min(now, to.width - p.place.x), p.channel};
+    if (p.place.is_result(p.grid)) {
+      const float* sums = p.sums[p.row / kStrip * p.vectors] + p.row % kStrip * kLanes;
+      const int64_t left = p.work.item.channels - p.channel;
+      if (p.vectors == 1) {
+        left >= kLanes ? finish<1, true>(p.work, sums, pixels) : finish<1, false>(p.work, sums, pixels);
+      } else {
+        left >= 2 * kLanes ? finish<2, true>(p.work, sums, pixels) : finish<2, false>(p.work, sums, pixels);
+      }
+    }
+    p.row += now;
+    p.place.advance(p.grid, now);
   }
 }
 
@@ -102,7 +115,8 @@ HRNET_FAST_ISA void block(const Work& work, const Grid& grid, int64_t strip, int
   for (int p = 0; p < P; ++p)
     starts[p] = work.read(work.from) + Position::of_strip(grid, strip + std::min<int64_t>(p, strips - 1)).input(grid);
   const int64_t steps = (item.tap_length + kStep - 1) / kStep, taps = int64_t(item.taps.size());
-  const int64_t rows = (pending.rows + taps * steps - 1) / (taps * steps), per_vector = taps * steps * kTileElements;
+  const int64_t rows = std::max(kFewest, (pending.rows + taps * steps - 1) / (taps * steps));
+  const int64_t per_vector = taps * steps * kTileElements;
   const int64_t stride = item.stride_w * work.from.channels * int64_t(sizeof(bf16_t));
   const bf16_t* weights = static_cast<const bf16_t*>(item.weights) + vector * per_vector;
   tile_zero<0>();

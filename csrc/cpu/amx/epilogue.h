@@ -2,25 +2,28 @@
 // after cpu/isa/vec_avx512.h.
 #pragma once
 
+#include <cmath>
+
 #include "cpu/program.h"
 
 namespace hrnet_fast {
 namespace {
 
 using V = Vec<float>;
-constexpr int64_t kLanes = V::kWidth;
+constexpr int64_t kLanes = V::kWidth, kStrip = 16;  // outputs and positions of a tile of sums
 static_assert(kLanes == 16, "a row of a tile is one vector");
 
-// The first `count` of 16 channels; the others are 0.
+// The first `count` of 16 channels, or all of them; the others are 0.
+template <bool kFull>
 HRNET_FAST_ISA V load_channels(const bf16_t* from, int64_t count) {
-  if (count >= kLanes) return V::load(from);
-  alignas(32) bf16_t whole[kLanes];
-  _mm256_store_si256(reinterpret_cast<__m256i*>(whole), _mm256_maskz_loadu_epi16(V::first(count), from));
-  return V::load(whole);
+  if (kFull || count >= kLanes) return V::load(from);
+  const __m512i wide = _mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(V::first(count), from));
+  return {_mm512_castsi512_ps(_mm512_slli_epi32(wide, 16))};
 }
 
+template <bool kFull>
 HRNET_FAST_ISA void store_channels(bf16_t* to, V v, int64_t count) {
-  if (count >= kLanes) return v.store(to);
+  if (kFull || count >= kLanes) return v.store(to);
   alignas(32) bf16_t whole[kLanes];
   v.store(whole);
   _mm256_mask_storeu_epi16(to, V::first(count), _mm256_load_si256(reinterpret_cast<const __m256i*>(whole)));
@@ -56,31 +59,64 @@ HRNET_FAST_ISA Corner corner(const Work& work, const Summand& summand, int64_t n
   return {a, a + right, c, c + right, col.weight, row.weight, a == c && right == 0};
 }
 
+template <bool kFull>
 HRNET_FAST_ISA V value(const Corner& s, int64_t c, int64_t count) {
-  const V a = load_channels(s.a + c, count);
+  const V a = load_channels<kFull>(s.a + c, count);
   if (s.plain) return a;
-  const V b = load_channels(s.b + c, count), e = load_channels(s.c + c, count), d = load_channels(s.d + c, count);
+  const V b = load_channels<kFull>(s.b + c, count), e = load_channels<kFull>(s.c + c, count);
+  const V d = load_channels<kFull>(s.d + c, count);
   const V wx = V::fill(s.x), wy = V::fill(s.y), ux = V::fill(1.0f - s.x), uy = V::fill(1.0f - s.y);
   const V top = V{ux.v * a.v}.plus(wx, b), bottom = V{ux.v * e.v}.plus(wx, d);
   return V{uy.v * top.v}.plus(wy, bottom);
 }
 
-// Channels [c, c + 16 * vectors) of pixel (n, y, x) of the result. sums: 16 floats of each vector, `step` apart; null for
-// what is no convolution.
-HRNET_FAST_ISA void finish(const Work& work, const float* sums, int64_t step, int64_t vectors, int64_t n, int64_t y,
-                           int64_t x, int64_t c) {
+// Pixels side by side in a row of the result, and the first of their channels.
+struct Pixels {
+  int64_t n, y, x, count, channel;
+};
+
+// What is added to an item's sums: nothing, one map as it lies, or any maps.
+enum class Sides { none, plain, any };
+
+// sums: of a convolution, [W vectors][16 positions][16 outputs], from the first pixel on.
+template <bool kSums, int W, bool kFull, Sides kSides>
+HRNET_FAST_ISA void finish_as(const Work& work, const float* sums, const Pixels& p) {
   const Item& item = work.item;
-  Corner corners[kMaxTerms];
-  int count = 0;
-  for (const Summand& summand : item.summands) corners[count++] = corner(work, summand, n, y, x);
-  bf16_t* out = work.out(n, y, x);
-  for (int64_t v = 0; v < vectors; ++v, c += kLanes) {
-    const int64_t left = item.channels - c;
-    V total = sums ? V{V::load(sums + v * step).v + V::load(item.bias + c).v} : V::fill(0.0f);
-    if (item.relu == Relu::first) total = total.relu();
-    for (int k = 0; k < count; ++k) total = V{total.v + value(corners[k], c, left).v};
-    if (item.relu == Relu::last) total = total.relu();
-    store_channels(out + c, total, left);
+  const int64_t left = item.channels - p.channel, step = work.to.channels, summands = int64_t(item.summands.size());
+  const float first = item.relu == Relu::first ? 0.0f : -INFINITY, last = item.relu == Relu::last ? 0.0f : -INFINITY;
+  bf16_t* out = work.out(p.n, p.y, p.x) + p.channel;
+  const bf16_t* same = nullptr;
+  if constexpr (kSides == Sides::plain) {
+    const Map& map = work.maps[item.summands[0].map];
+    same = work.read(map) + map.at(p.n, p.y, p.x) + p.channel;
+  }
+  V bias[W];
+  for (int v = 0; v < W; ++v) bias[v] = kSums ? V::load(item.bias + p.channel + v * kLanes) : V::fill(0.0f);
+  Corner corners[kSides == Sides::any ? kMaxTerms : 1];
+  for (int64_t i = 0; i < p.count; ++i, out += step) {
+    if constexpr (kSides == Sides::any)
+      for (int64_t k = 0; k < summands; ++k) corners[k] = corner(work, item.summands[k], p.n, p.y, p.x + i);
+    for (int v = 0; v < W; ++v) {
+      const int64_t c = v * kLanes;
+      V total = bias[v];
+      if constexpr (kSums) total = V{V::load(sums + (v * kStrip + i) * kLanes).v + total.v}.at_least(first);
+      if constexpr (kSides == Sides::plain) total = V{total.v + load_channels<kFull>(same + i * item.channels + c, left - c).v};
+      if constexpr (kSides == Sides::any)
+        for (int64_t k = 0; k < summands; ++k) total = V{total.v + value<kFull>(corners[k], p.channel + c, left - c).v};
+      store_channels<kFull>(out + c, total.at_least(last), left - c);
+    }
+  }
+}
+
+template <int W, bool kFull>
+HRNET_FAST_ISA void finish(const Work& work, const float* sums, const Pixels& p) {
+  const std::vector<Summand>& summands = work.item.summands;
+  if (summands.empty()) {
+    finish_as<true, W, kFull, Sides::none>(work, sums, p);
+  } else if (summands.size() == 1 && summands[0].rows.empty() && summands[0].cols.empty()) {
+    finish_as<true, W, kFull, Sides::plain>(work, sums, p);
+  } else {
+    finish_as<true, W, kFull, Sides::any>(work, sums, p);
   }
 }
 

@@ -8,9 +8,13 @@ namespace {
 
 HRNET_FAST_ISA void add_up(const Work& work, int64_t begin, int64_t end) {
   const Map& to = work.to;
-  const int64_t vectors = (work.item.channels + kLanes - 1) / kLanes, plane = to.height * to.width;
-  for (int64_t i = begin * kUnit; i < std::min(to.batch * plane, end * kUnit); ++i)
-    finish(work, nullptr, 0, vectors, i / plane, i % plane / to.width, i % to.width, 0);
+  const int64_t plane = to.height * to.width, last = std::min(to.batch * plane, end * kUnit);
+  for (int64_t i = begin * kUnit; i < last;) {
+    const int64_t x = i % to.width, count = std::min(last - i, to.width - x);
+    for (int64_t c = 0; c < work.item.channels; c += kLanes)
+      finish_as<false, 1, false, Sides::any>(work, nullptr, {i / plane, i % plane / to.width, x, count, c});
+    i += count;
+  }
 }
 
 HRNET_FAST_ISA void run_item(const Item& item, const std::vector<Map>& maps, void* const* buffers, int64_t begin,
