@@ -9,8 +9,9 @@ struct CpuFeatures {
 
 const CpuFeatures& cpu_features();
 
-// Those of `features` that kernels may use if the instruction set `asked` is (null or "" for all of them): a narrower one
-// rules out what wider ones have, avx512 the tiles of AMX too. Throws std::runtime_error if it is unknown or lacking.
+// Those of `features` that kernels may use if the instruction set `asked` is (null or "" for all of them): a narrower
+// one rules out what wider ones have, avx512 the tiles of AMX too. Throws std::runtime_error if it is unknown or
+// lacking.
 CpuFeatures features_within(const CpuFeatures& features, const char* asked);
 
 // The features that kernels may use here: those of the CPU within HRNET_FAST_CPU_ISA, which is read at the first call.

@@ -2,7 +2,8 @@
 //
 //   check_items [items for each instruction set] [seed]
 //
-// Exits with 1 and a sentence at the first result that is wrong, depends on who computes it, or is not the item's to write.
+// Exits with 1 and a sentence at the first result that is wrong, depends on who computes it, or is not the item's to
+// write.
 #include <cstdio>
 #include <cstring>
 #include <stdexcept>
@@ -20,7 +21,9 @@ namespace {
 std::string name_of(const RandomItem& r, const char* isa) {
   const Item& item = r.item;
   const Map& to = r.maps[1];
-  const std::string kernel = item.in < 0 ? "sum" : item.winograd ? "F(" + std::to_string(item.winograd) + ")" : "direct";
+  const std::string kernel = item.in < 0     ? "sum"
+                             : item.winograd ? "F(" + std::to_string(item.winograd) + ")"
+                                             : "direct";
   return std::string(isa) + " " + kernel + ", " + std::to_string(to.batch) + " x " + std::to_string(to.height) + " x " +
          std::to_string(to.width) + ", " + std::to_string(item.in < 0 ? 0 : r.maps[0].channels) + " -> " +
          std::to_string(item.channels) + " channels from " + std::to_string(item.channel) + ", " +
@@ -32,16 +35,18 @@ void fail(const std::string& what) {
   std::exit(1);
 }
 
-// Every float of the result's memory: what was computed, a border of zeros if it is the item's, NaN as before elsewhere.
+// Every float of the result's memory: what was computed, a border of zeros if it is the item's, NaN as before
+// elsewhere.
 void check(const RandomItem& r, const std::string& name, bool with_border) {
   const Item& item = r.item;
   const Map& to = r.maps[1];
   const float* data = r.memory[1]->data();
   for (int64_t i = 0; i < r.memory[1]->size(); ++i) {
     const int64_t place = i - to.offset, image = place / to.image(), inside = place % to.image();
-    const int64_t y = inside / to.row() - 1, x = inside % to.row() / to.channels - 1, c = inside % to.channels - item.channel;
-    const std::string where = name + ", at " + std::to_string(image) + " " + std::to_string(y) + " " + std::to_string(x) +
-                              " " + std::to_string(c) + ": " + std::to_string(data[i]);
+    const int64_t y = inside / to.row() - 1, x = inside % to.row() / to.channels - 1,
+                  c = inside % to.channels - item.channel;
+    const std::string where = name + ", at " + std::to_string(image) + " " + std::to_string(y) + " " +
+                              std::to_string(x) + " " + std::to_string(c) + ": " + std::to_string(data[i]);
     const bool border = place >= 0 && (y < 0 || y >= to.height || x < 0 || x >= to.width);
     if (border && with_border && item.clears_border) {
       if (data[i] != 0.0f) fail(where + " in a border of zeros");
@@ -49,7 +54,8 @@ void check(const RandomItem& r, const std::string& name, bool with_border) {
       if (!std::isnan(data[i])) fail(where + " where the item has nothing to write");
     } else {
       const size_t at = size_t(((image * to.height + y) * to.width + x) * item.channels + c);
-      if (!(std::abs(data[i] - r.want[at]) <= r.allowed[at])) fail(where + " where " + std::to_string(r.want[at]) + " is right");
+      if (!(std::abs(data[i] - r.want[at]) <= r.allowed[at]))
+        fail(where + " where " + std::to_string(r.want[at]) + " is right");
     }
   }
 }

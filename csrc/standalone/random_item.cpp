@@ -38,7 +38,7 @@ Values transform(const Values& weight, int m) {
 
 }  // namespace
 
-// A map of integers within a border of zeros, or, with no channels asked for, of NaN with room for `c` channels.
+// A map of integers within a border of zeros, behind a few NaN or at the very start of its memory.
 Values RandomItem::add_map(Random& random, int64_t n, int64_t h, int64_t w, int64_t c) {
   const int64_t before = random.once_in(2) ? 0 : random.between(1, 20);
   const Map map{int(maps.size()), before, n, h, w, c};
@@ -60,7 +60,8 @@ Values RandomItem::add_map(Random& random, int64_t n, int64_t h, int64_t w, int6
 
 // Weights [out][in][position] in the kernels' order: [block][position][in][outputs of the block].
 void RandomItem::pack(Random& random, const Values& weight, int64_t positions, int64_t lanes) {
-  const int64_t inputs = int64_t(weight.size()) / positions / item.channels, vectors = (item.channels + lanes - 1) / lanes;
+  const int64_t inputs = int64_t(weight.size()) / positions / item.channels,
+                vectors = (item.channels + lanes - 1) / lanes;
   weights = std::make_unique<Floats>(random.place(), vectors * lanes * inputs * positions);
   float* to = weights->data();
   for (int64_t first = 0, width; first < vectors; first += width) {
@@ -104,7 +105,8 @@ void RandomItem::convolve(Random& random, const ItemKernels& kernels, const Valu
 
   const int64_t positions = kernel_h * kernel_w;
   Values weight;
-  for (int64_t i = 0; i < item.channels * from.channels * positions; ++i) weight.push_back(4.0 * double(random.between(-2, 2)));
+  for (int64_t i = 0; i < item.channels * from.channels * positions; ++i)
+    weight.push_back(4.0 * double(random.between(-2, 2)));
   if (winograd) {
     pack(random, transform(weight, item.winograd), (item.winograd + 2) * (item.winograd + 2), kernels.lanes);
   } else {
@@ -147,9 +149,11 @@ void RandomItem::add_summand(Random& random) {
   const bool align_corners = random.once_in(2);
   Summand summand{int(maps.size()) - 1, {}, {}};
   if (h != to.height)
-    for (int64_t y = 0; y < to.height; ++y) summand.rows.push_back(resize_tap<float>(mode, align_corners, y, h, to.height));
+    for (int64_t y = 0; y < to.height; ++y)
+      summand.rows.push_back(resize_tap<float>(mode, align_corners, y, h, to.height));
   if (w != to.width)
-    for (int64_t x = 0; x < to.width; ++x) summand.cols.push_back(resize_tap<float>(mode, align_corners, x, w, to.width));
+    for (int64_t x = 0; x < to.width; ++x)
+      summand.cols.push_back(resize_tap<float>(mode, align_corners, x, w, to.width));
   size_t at = 0;
   for (int64_t n = 0; n < to.batch; ++n)
     for (int64_t y = 0; y < to.height; ++y)
@@ -161,7 +165,8 @@ void RandomItem::add_summand(Random& random) {
           const double top = (1.0 - col.weight) * value(row.lo, col.lo) + col.weight * value(row.lo, col.hi);
           const double bottom = (1.0 - col.weight) * value(row.hi, col.lo) + col.weight * value(row.hi, col.hi);
           want[at] += (1.0 - row.weight) * top + row.weight * bottom;
-          if (mode == Mode::bilinear && (h != to.height || w != to.width)) allowed[at] += kBilinear * (3 + std::abs(want[at]));
+          if (mode == Mode::bilinear && (h != to.height || w != to.width))
+            allowed[at] += kBilinear * (3 + std::abs(want[at]));
         }
   item.summands.push_back(std::move(summand));
 }
@@ -177,7 +182,8 @@ RandomItem::RandomItem(Random& random, const ItemKernels& kernels) {
   item.clears_border = item.channel == 0;
   item.relu = Relu(random.upto(2));
 
-  const int64_t larger_h = kind == direct ? h + random.upto(h) + 2 : h, larger_w = kind == direct ? w + random.upto(w) + 2 : w;
+  const int64_t larger_h = kind == direct ? h + random.upto(h) + 2 : h,
+                larger_w = kind == direct ? w + random.upto(w) + 2 : w;
   const Values in = add_map(random, n, larger_h, larger_w, inputs);
   const int64_t beside = kind == sum ? random.upto(1) * random.upto(20) : 0;
   add_map(random, n, h, w, item.channel + item.channels + beside);

@@ -19,8 +19,8 @@ namespace hrnet_fast {
 
 using Values = std::vector<double>;
 
-// Floats that nothing may be read or written around: on the heap, where a sanitizer watches every access that the compiler
-// sees, or beside a page that may not be touched, which stops the masked ones too.
+// Floats that nothing may be read or written around: on the heap, where a sanitizer watches every access that the
+// compiler sees, or beside a page that may not be touched, which stops the masked ones too.
 class Floats {
  public:
   enum Place { heap, before_fence, behind_fence };
@@ -33,7 +33,8 @@ class Floats {
     const size_t page = size_t(sysconf(_SC_PAGESIZE)), inner = (bytes_ + page - 1) / page * page;
     whole_ = inner + page;
     base_ = static_cast<char*>(mmap(nullptr, whole_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
-    if (base_ == MAP_FAILED || mprotect(base_ + (place == before_fence ? inner : 0), page, PROT_NONE) != 0) std::abort();
+    if (base_ == MAP_FAILED || mprotect(base_ + (place == before_fence ? inner : 0), page, PROT_NONE) != 0)
+      std::abort();
     data_ = reinterpret_cast<float*>(place == before_fence ? base_ + inner - bytes_ : base_ + page);
   }
   Floats(const Floats&) = delete;
