@@ -9,9 +9,9 @@ from typing import Any
 from ...plan import Conv, Plan
 from ..tuning.cache import TuningCache
 from .cpu_key import CpuKey
-from .kernels import DIRECT, Kernel, allowed, choose
+from .kernels import DIRECT, Kernel, allowed, choose, group, tiles
 
-GROUPS = (12, 24, 48, 96)  # tiles transformed together that are tried
+GROUPS = (12, 24, 48, 96)  # tiles transformed together that are tried, beside as many as the model has
 LARGEST = 1024  # such a group that is taken from a cache
 
 
@@ -91,18 +91,18 @@ def shapes_of(plan: Plan, exact: bool) -> Callable[[Conv], Shape | None]:
     return shape
 
 
-def candidates(shape: Shape, default: Kernel) -> list[Kernel]:
+def candidates(shape: Shape, default: Kernel, lanes: int) -> list[Kernel]:
     """The kernels that compute a shape, the default first, each of them once: a group is never more than all tiles."""
-    n, _, height, width = shape.out
-
-    def plays(kernel: Kernel) -> tuple[int, int]:
-        m = kernel.m
-        return m, min(kernel.group, n * -(-height // m) * -(-width // m)) if m else 0
-
-    tried: dict[tuple[int, int], Kernel] = {}
-    for kernel in (default, DIRECT, *(Kernel(m, group) for m in shape.sizes for group in GROUPS)):
-        tried.setdefault(plays(kernel), kernel)
+    tried: dict[tuple[int, int], Kernel] = {(default.m, _plays(default, shape)): default, (0, 0): DIRECT}
+    for m in shape.sizes:
+        for count in (group(m, shape.inputs, shape.out, lanes), *GROUPS):
+            tried.setdefault((m, _plays(Kernel(m, count), shape)), Kernel(m, count))
     return list(tried.values())
+
+
+def _plays(kernel: Kernel, shape: Shape) -> int:
+    """Tiles that are really transformed together."""
+    return min(kernel.group, tiles(kernel.m, shape.out)) if kernel.m else 0
 
 
 def from_entry(entry: dict[str, Any] | None, shape: Shape) -> Kernel | None:

@@ -108,7 +108,7 @@ def plan_of(shape: Shape, copies: int) -> Plan:
 
 def tune_shape(shape: Shape, before: Kernel, lanes: int, isa: str) -> Tuned:
     """The fastest kernel of a shape on as many threads as torch uses now; `before` unless another one clearly is."""
-    tried = candidates(shape, before)
+    tried = candidates(shape, before, lanes)
     pool = Pool(max(POOL, 2 * max(weight_floats(shape, kernel, lanes) for kernel in tried)))
     walks = {kernel: Walk(shape, kernel, lanes, isa, pool) for kernel in tried}
     heats = [{kernel: walk() for kernel, walk in walks.items()} for _ in range(HEATS)]
