@@ -1,11 +1,6 @@
 """Kernels by measurement on a CPU: what is tried, kept, found again, and what happens to a cache that is not sound."""
 
 import gc
-import json
-import os
-import subprocess
-import sys
-from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 
@@ -15,19 +10,17 @@ from torch import nn
 
 from hrnet_fast import create_model, explain, optimize, verify
 from hrnet_fast.engine.cpu import tune as tune_module
-from hrnet_fast.engine.cpu.choices import GROUPS, Choices, Shape, candidates, from_entry
+from hrnet_fast.engine.cpu.choices import Shape, candidates
 from hrnet_fast.engine.cpu.cpu_key import CpuKey, cpu_key
 from hrnet_fast.engine.cpu.kernels import DIRECT, Kernel
 from hrnet_fast.engine.cpu.pack import Packed
 from hrnet_fast.engine.cpu.tune import Pool, Tuned, Walk, tune_shape, weight_floats
 from hrnet_fast.engine.executors import native
-from hrnet_fast.engine.tuning.cache import TuningCache, cache_of, parse
-from hrnet_fast.engine.tuning.duel import ROUNDS, WINS, duel
+from hrnet_fast.engine.tuning.cache import cache_of, parse
 from tests.golden import fill
 
 NO_NATIVE = native.unsupported()
 needs_native = pytest.mark.skipif(NO_NATIVE is not None, reason=str(NO_NATIVE))
-KEY = CpuKey("Intel(R) Xeon(R) Processor", "avx512", 2, "0.1.0", "0123456789abcdef")
 SHAPE = Shape(18, (1, 18, 16, 12), (2, 4))
 SMALL = "hrnet_w18_small.pose_coco_256x192"
 
@@ -65,90 +58,6 @@ def forced(monkeypatch, kernel, network=(2.0, 1.0)):
 
 def reasons(fast, x):
     return " ".join(level.reason for level in explain(fast, x).levels)
-
-
-@pytest.mark.parametrize(
-    ("size", "sizes", "default", "others"),
-    [
-        ((1, 1), (2, 4), Kernel(4, 48), [DIRECT, Kernel(2, 20)]),
-        ((16, 12), (2,), DIRECT, [Kernel(2, group) for group in (20, 12, 24, 48)]),
-        ((16, 13), (4,), Kernel(4, 96), [DIRECT, Kernel(4, 12)]),
-        ((64, 48), (2, 4), Kernel(2, 36), [DIRECT, *(Kernel(m, group) for m in (2, 4) for group in (20, *GROUPS))]),
-    ],
-    ids=["one-tile", "48-tiles", "16-tiles", "many"],
-)
-def test_what_would_play_the_same_is_tried_once(monkeypatch, size, sizes, default, others):
-    monkeypatch.setattr("hrnet_fast.engine.cpu.choices.group", lambda *_: 20)  # as many as the model has
-    assert candidates(Shape(18, (1, 18, *size), sizes), default, 16) == [default, *others]
-
-
-@pytest.mark.parametrize(
-    ("entry", "kernel"),
-    [
-        ({"kernel": {"m": 4, "group": 12}, "us": 1.0}, Kernel(4, 12)),
-        ({"kernel": {"m": 0, "group": 0}}, DIRECT),
-        ({"kernel": {"m": 6, "group": 12}}, None),
-        ({"kernel": {"m": 2, "group": 10**9}}, None),
-        ({"kernel": {"m": 2, "group": -1}}, None),
-        ({"kernel": {"m": 2, "group": 12.0}}, None),
-        ({"kernel": {"m": True, "group": 12}}, None),
-        ({"kernel": {"m": 0, "group": 12}}, None),
-        ({"kernel": {"m": 2}}, None),
-        ({"kernel": [2, 12]}, None),
-        ({}, None),
-        (None, None),
-    ],
-    ids=["good", "direct", "m", "group", "negative", "float", "bool", "direct-group", "part", "list", "empty", "none"],
-)
-def test_an_entry_counts_where_it_fits(entry, kernel):
-    assert from_entry(entry, SHAPE) == kernel
-
-
-def test_f4_is_refused_where_the_plan_is_too_shallow_for_it():
-    assert from_entry({"kernel": {"m": 4, "group": 12}}, replace(SHAPE, sizes=(2,))) is None
-
-
-def test_signatures_tell_shapes_apart():
-    others = [
-        replace(SHAPE, inputs=36), replace(SHAPE, sizes=(2,)), replace(SHAPE, out=(2, 18, 16, 12)),
-        replace(SHAPE, out=(1, 36, 16, 12)), replace(SHAPE, out=(1, 18, 12, 16)),
-    ]  # fmt: skip
-    assert len({shape.signature for shape in (SHAPE, *others)}) == 6
-
-
-def test_the_key_names_processor_instructions_threads_and_version():
-    assert KEY.file_name == "Intel-R--Xeon-R--Processor_avx512_2threads_hrnet_fast0.1.0_0123456789ab.json"
-    assert parse(json.dumps({"format": 1, "device": asdict(KEY)}).encode(), CpuKey) == (KEY, {"kernels": {}})
-
-
-@needs_native
-def test_the_key_counts_the_cores_that_can_play():
-    cores = len(os.sched_getaffinity(0))
-    one, many = cpu_key("avx512", 1), cpu_key("avx512", 10 * cores)
-    assert (one.threads, many.threads, many.isa) == (1, cores, "avx512")
-    assert one.cpu and len(one.extension) == 64
-
-
-@pytest.mark.parametrize(
-    ("old", "new", "gained"),
-    [
-        ([2.0] * ROUNDS, [1.0] * ROUNDS, True),
-        ([1.0] * ROUNDS, [2.0] * ROUNDS, False),
-        ([1.005] * ROUNDS, [1.0] * ROUNDS, False),
-        ([1.0] * (ROUNDS - WINS) + [2.0] * WINS, [1.5] * ROUNDS, True),
-        ([1.0] * (ROUNDS - WINS + 1) + [2.0] * (WINS - 1), [1.5] * ROUNDS, False),
-    ],
-    ids=["faster", "slower", "hardly", "nine-of-eleven", "eight-of-eleven"],
-)
-def test_a_duel_is_won_by_more_than_the_noise(old, new, gained):
-    old_times, new_times = iter(old), iter(new)
-    assert duel(lambda: next(old_times), lambda: next(new_times)).gained is gained
-
-
-def test_in_a_duel_the_first_turn_alternates():
-    turns = []
-    duel(lambda: turns.append("old") or 1.0, lambda: turns.append("new") or 1.0)
-    assert turns[:4] == ["new", "old", "old", "new"] and len(turns) == 2 * ROUNDS
 
 
 @needs_native
@@ -302,17 +211,6 @@ def test_a_choice_stays_while_its_executor_lives(folder, x, monkeypatch):
     assert "tuned" in reasons(fast, x)
 
 
-def test_exact_takes_nothing_from_the_cache(tmp_path):
-    cache = TuningCache(tmp_path)
-    cache.put(KEY, "kernels", SHAPE.signature, {"kernel": asdict(Kernel(4, 12))})
-    from hrnet_fast.plan import inference_view, make_plan
-
-    plan = make_plan(inference_view(create_model(SMALL)), torch.empty(1, 3, 64, 64, device="meta"))
-    convs = [item for level in plan.levels for item in level.items if hasattr(item, "conv")]
-    exact = Choices(16, True, cache, KEY).of(plan)
-    assert all(exact(item).kernel == DIRECT and not exact(item).tuned for item in convs)
-
-
 def live_weights():
     gc.collect()
     return sum(each.weights.nbytes for each in gc.get_objects() if type(each) is Packed)
@@ -378,37 +276,6 @@ def test_a_folder_that_cannot_be_read_stops_nothing(folder, x, monkeypatch):
         fast = pose()
         fast(x)
     assert verify(fast.original, fast, x).passed
-
-
-WRITER = """
-import sys
-from hrnet_fast.engine.cpu.cpu_key import CpuKey
-from hrnet_fast.engine.tuning.cache import TuningCache
-folder, name = sys.argv[1:]
-key = CpuKey("Intel(R) Xeon(R) Processor", "avx512", 2, "0.1.0", "0123456789abcdef")
-print("ready", flush=True)
-sys.stdin.readline()
-for i in range(25):
-    TuningCache(folder).put(key, "kernels", f"{name} {i}", {"kernel": {"m": 2, "group": 12}})
-"""
-
-
-def test_processes_that_tune_at_once_lose_nothing(tmp_path):
-    writers = [
-        subprocess.Popen([sys.executable, "-c", WRITER, str(tmp_path), name], stdin=subprocess.PIPE,
-                         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        for name in "ab"
-    ]  # fmt: skip
-    for writer in writers:
-        assert writer.stdout.readline() == "ready\n", writer.stderr.read()
-    for writer in writers:
-        writer.stdin.write("go\n")
-        writer.stdin.flush()
-    for writer in writers:
-        _, errors = writer.communicate(timeout=60)
-        assert writer.returncode == 0, errors
-    _, entries = parse((tmp_path / KEY.file_name).read_bytes(), CpuKey)
-    assert set(entries["kernels"]) == {f"{name} {i}" for name in "ab" for i in range(25)}
 
 
 @pytest.mark.parametrize(
