@@ -2,8 +2,9 @@
 //
 //   check_tiles [items] [seed]
 //
-// Values are small integers, which float32 sums exactly: every result is one rounding away, and must be that one. Memory
-// has its exact size, is NaN where nothing has been written, and may be read behind the input as far as a strip reaches.
+// Values are small integers, which float32 sums exactly: every result is one rounding away, and must be that one.
+// Memory has its exact size, is NaN where nothing has been written, and may be read behind the input as far as a strip
+// reaches.
 // Exits with 1 and a sentence at the first result that is wrong, with 2 where the emulation cannot run.
 #include <algorithm>
 #include <cstdio>
@@ -76,7 +77,8 @@ Case::Case(Random& random) {
   const int64_t rows = dilation == 1 ? kernel : kernel * kernel;  // taps: rows of pixels side by side, or pixels
   item.tap_length = kernel * kernel / rows * in.channels;
   for (int64_t t = 0; t < kernel * kernel; t += kernel * kernel / rows)
-    item.taps.push_back((1 - padding + t / kernel * dilation) * in.row() + (1 - padding + t % kernel * dilation) * in.channels);
+    item.taps.push_back((1 - padding + t / kernel * dilation) * in.row() +
+                        (1 - padding + t % kernel * dilation) * in.channels);
   const int64_t steps = (item.tap_length + 31) / 32, vectors = (out.channels + 15) / 16;
   weights = filled(vectors * rows * steps * 512, 0);
   bias.reset(new float[vectors * 16]());
@@ -98,7 +100,8 @@ Case::Case(Random& random) {
 double Case::want(int64_t n, int64_t y, int64_t x, int64_t c) const {
   double sum = item.in < 0 ? 0.0 : bias[c];
   for (int64_t t = 0; item.in >= 0 && t < kernel * kernel; ++t) {
-    const int64_t row = y * stride + t / kernel * dilation - padding, column = x * stride + t % kernel * dilation - padding;
+    const int64_t row = y * stride + t / kernel * dilation - padding;
+    const int64_t column = x * stride + t % kernel * dilation - padding;
     if (row < 0 || row >= in.height || column < 0 || column >= in.width) continue;
     for (int64_t i = 0; i < in.channels; ++i)
       sum += plain[(c * kernel * kernel + t) * in.channels + i] * load(&memory[0][in.at(n, row, column) + i]);
@@ -117,10 +120,12 @@ bool check(const Case& one) {
     store(&want, inside ? float(one.want(n, y, x, at % out.channels)) : 0.0f);
     const float got = load(&one.memory[1][at]);
     if (got == load(&want)) continue;
-    std::printf("%s %ldx%ld, stride %ld, %ldx%ldx%ld channels %ld -> %ld: %g at %ld %ld %ld %ld, where %g is right\n",
-                one.item.in < 0 ? "sum" : "convolution", long(one.kernel), long(one.kernel), long(one.stride), long(out.batch),
-                long(out.height), long(out.width), long(one.in.channels), long(out.channels), got, long(n), long(y), long(x),
-                long(at % out.channels), load(&want));
+    const std::string name = one.item.in < 0 ? "sum" : "convolution " + std::to_string(one.kernel);
+    const std::string shape = std::to_string(out.batch) + " x " + std::to_string(out.height) + " x " +
+                              std::to_string(out.width) + ", " + std::to_string(one.in.channels) + " -> " +
+                              std::to_string(out.channels) + " channels";
+    std::printf("%s, stride %ld, %s: %g at %ld %ld %ld %ld, where %g is right\n", name.c_str(), long(one.stride),
+                shape.c_str(), got, long(n), long(y), long(x), long(at % out.channels), load(&want));
     return false;
   }
   return true;

@@ -2,9 +2,9 @@
 // tile, which stays in its register over all taps and channels; four accumulators work at once.
 //
 // A row of the kernel is one tap: 3 pixels of C channels lie side by side, so 3 * C values go by in steps of 32, and a
-// map of 3 or 18 channels wastes little. The last step reads up to 31 values past its tap, into the pixels that follow or
-// behind the map into zeros (`ItemKernels::tail`), against weights that are 0. So what is not finite may reach results
-// further left than its 3x3 neighbourhood: by one pixel if there are more than 30 channels, by eight if there are 3.
+// map of 3 or 18 channels wastes little. The last step reads up to 31 values past its tap, into the pixels that follow
+// or behind the map into zeros (`ItemKernels::tail`), against weights that are 0. So what is not finite may reach
+// results further left than its 3x3 neighbourhood: by one pixel of more than 30 channels, by eight of 3.
 //
 // Weights are bfloat16 [vector of 16 outputs][tap][step of 32][16 pairs][16 outputs][2], padded with zeros.
 #pragma once
@@ -17,11 +17,11 @@ namespace hrnet_fast {
 namespace {
 
 constexpr int64_t kStep = 32, kTileElements = 512, kTileBytes = 64;
-constexpr int64_t kGroup = 4;    // strips of a unit
-constexpr int64_t kFewest = 8;   // positions that are finished at once
+constexpr int64_t kGroup = 4;   // strips of a unit
+constexpr int64_t kFewest = 8;  // positions that are finished at once
 
-// Positions of the result, in strips of 16. Of stride 1, they are the bordered pixels of all images of the input, one after
-// another: strips run on over borders, whose results are left out. Else the pixels of one row of the result.
+// Positions of the result, in strips of 16. Of stride 1, they are the bordered pixels of all images of the input, one
+// after another: strips run on over borders, whose results are left out. Else the pixels of one row of the result.
 struct Grid {
   const Map &from, &to;
   int64_t stride_h, stride_w, width, height, strips;
@@ -69,7 +69,8 @@ struct Pending {
 HRNET_FAST_ISA void finish_rows(Pending& p, int64_t count) {
   const Map& to = p.grid.to;
   for (const int64_t end = std::min(p.rows, p.row + count); p.row < end;) {
-    const int64_t in_strip = std::min(end - p.row, kStrip - p.row % kStrip), now = std::min(in_strip, p.grid.width - p.place.x);
+    const int64_t in_strip = std::min(end - p.row, kStrip - p.row % kStrip);
+    const int64_t now = std::min(in_strip, p.grid.width - p.place.x);
     const Pixels pixels = {p.place.n, p.place.y, p.place.x, std::min(now, to.width - p.place.x), p.channel};
     if (p.place.is_result(p.grid)) {
       const float* sums = p.sums[p.row / kStrip * p.vectors] + p.row % kStrip * kLanes;
@@ -145,12 +146,12 @@ struct Unit {
   int64_t strip, strips, vector, vectors;  // the first ones, and how many
 };
 
-// How an item is cut into units of up to four strips by one block of outputs, two vectors wide; one if its weights are heavy:
-// then a tile of weights, from a farther cache, meets four strips instead of two.
+// How an item is cut into units of up to four strips by one block of outputs, two vectors wide; one if its weights are
+// heavy: then a tile of weights, from a farther cache, meets four strips instead of two.
 struct Cut {
   int64_t strips, vectors, width, blocks, groups;
   int64_t multiplications;  // of tiles, for a strip and a vector of outputs
-  bool light;               // weights stay in the cache while strips go by once; else the strips go by again for each block
+  bool light;  // weights stay in the cache while strips go by once; else the strips go by again for each block
 
   Cut(const Item& item, const Grid& grid) : strips(grid.strips) {
     constexpr int64_t kNear = 48 << 10, kFar = 512 << 10;  // bytes of weights

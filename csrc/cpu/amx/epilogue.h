@@ -1,5 +1,5 @@
-// What becomes of sums once they leave their tiles: bias, summands and ReLU in float32, rounded once to bfloat16. Include
-// after cpu/isa/vec_avx512.h.
+// What becomes of sums once they leave their tiles: bias, summands and ReLU in float32, rounded once to bfloat16.
+// Include after cpu/isa/vec_avx512.h.
 #pragma once
 
 #include <cmath>
@@ -100,7 +100,8 @@ HRNET_FAST_ISA void finish_as(const Work& work, const float* sums, const Pixels&
       const int64_t c = v * kLanes;
       V total = bias[v];
       if constexpr (kSums) total = V{V::load(sums + (v * kStrip + i) * kLanes).v + total.v}.at_least(first);
-      if constexpr (kSides == Sides::plain) total = V{total.v + load_channels<kFull>(same + i * item.channels + c, left - c).v};
+      if constexpr (kSides == Sides::plain)
+        total = V{total.v + load_channels<kFull>(same + i * item.channels + c, left - c).v};
       if constexpr (kSides == Sides::any)
         for (int64_t k = 0; k < summands; ++k) total = V{total.v + value<kFull>(corners[k], p.channel + c, left - c).v};
       store_channels<kFull>(out + c, total.at_least(last), left - c);

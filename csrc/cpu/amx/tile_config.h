@@ -1,4 +1,4 @@
-// What ldtilecfg reads (Intel 64 and IA-32 Architectures Software Developer's Manual, volume 1, 18.2): eight tiles, whole.
+// What ldtilecfg reads (Intel's Software Developer's Manual, volume 1, 18.2): eight whole tiles.
 #pragma once
 
 #include <cstdint>

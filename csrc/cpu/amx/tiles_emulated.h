@@ -1,6 +1,6 @@
-// The names of tiles.h in plain C++, for tests on CPUs without AMX: what Intel's manual says of each instruction (Software
-// Developer's Manual, volume 2, TILELOADD, TDPBF16PS and so on), whole tiles or not. What would fault there ends the
-// process here, with a sentence. Include after cpu/isa/vec_avx512.h.
+// The names of tiles.h in plain C++, for tests on CPUs without AMX: what Intel's manual says of each instruction
+// (Software Developer's Manual, volume 2, TILELOADD, TDPBF16PS and so on), whole tiles or not. What would fault there
+// ends the process here, with a sentence. Include after cpu/isa/vec_avx512.h.
 #pragma once
 
 #include <cfloat>
@@ -39,7 +39,8 @@ void load_tile_config(const TileConfig& config) {
   bool good = config.palette == 1 && config.start_row == 0;
   for (const uint8_t byte : config.reserved) good = good && byte == 0;
   for (int t = 0; t < 16; ++t) {
-    good = good && config.rows[t] <= 16 && config.row_bytes[t] <= 64 && (config.rows[t] == 0) == (config.row_bytes[t] == 0);
+    good = good && config.rows[t] <= 16 && config.row_bytes[t] <= 64;
+    good = good && (config.rows[t] == 0) == (config.row_bytes[t] == 0);
     good = good && (t < 8 || config.rows[t] == 0);
   }
   tile_fault_unless(good, "ldtilecfg was given a configuration that palette 1 does not allow");
@@ -78,7 +79,7 @@ HRNET_FAST_ISA float half_of_pair(const uint8_t* row, int index) {
   return flushed(load(&half));
 }
 
-// The even products of all pairs and the odd ones are summed apart, then added, and that to C; each step rounds to nearest.
+// The even products of all pairs and the odd ones are summed apart, then added, and that to C; each step rounds.
 template <int C, int A, int B>
 HRNET_FAST_ISA void tile_multiply() {
   const int rows = tile_rows(C), pairs = tile_row_bytes(A) / 4, columns = tile_row_bytes(C) / 4;

@@ -12,7 +12,7 @@
 namespace hrnet_fast {
 namespace {
 
-// Linux gives a process the registers of AMX when it asks for them (arch_prctl(2), ARCH_REQ_XCOMP_PERM); all its threads.
+// Linux gives all threads of a process the registers of AMX when one asks for them (arch_prctl, ARCH_REQ_XCOMP_PERM).
 bool may_use_tiles() {
 #if defined(__linux__)
   constexpr long kRequestPermission = 0x1023, kTileData = 18;

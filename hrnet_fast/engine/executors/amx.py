@@ -30,6 +30,7 @@ def unsupported() -> str | None:
 class AmxExecutor(NativeExecutor):
     """Plays plans with maps and weights in bfloat16 and sums in float32, by direct convolutions on AMX tiles.
 
+    Its numbers were checked under emulated tile instructions; its speed on a CPU with AMX has not been measured yet.
     tensors: the module's parameters and buffers by key. isa: "amx", or "amx-emulated", which tests use where there is
     no AMX. Buffers, threads, and plans that do not suit it: as in `NativeExecutor`.
     """
