@@ -122,7 +122,10 @@ HRNET_FAST_ISA void transform_patch(const float* patch, int64_t row, int64_t pix
     for (int x = 0; x < N; ++x) d[x] = half[x][y];
     Transform<M>::patch(d, r);
 #pragma GCC unroll 6
-    for (int x = 0; x < N; ++x) r[x].store(target + (y * N + x) * step);
+    for (int x = 0; x < N; ++x) {
+      __builtin_prefetch(target + (y * N + x) * step + kLanes, 1);
+      r[x].store(target + (y * N + x) * step);
+    }
   }
 }
 
@@ -193,6 +196,10 @@ HRNET_FAST_ISA void transform_results(const Work& work, const Tiling& tiling, in
   const int64_t step = step_of(count, W * kLanes);
   const Epilogue epilogue(work, c);
   for (int64_t t = 0; t < count; ++t) {
+    const Pixel p = tiling.corner(first + t);
+    const int64_t rows = std::min<int64_t>(M, work.to.height - p.y), columns = std::min<int64_t>(M, work.to.width - p.x);
+    for (int64_t y = 0; y < rows; ++y)
+      for (int64_t x = 0; x < columns; ++x) fetch_ahead<W>(epilogue, work.place(p.n, p.y + y, p.x) + x);
     V results[M][M][W];
     for (int v = 0; v < W; ++v) {
       const float* source = products + (t * W + v) * kLanes;
@@ -212,8 +219,6 @@ HRNET_FAST_ISA void transform_results(const Work& work, const Tiling& tiling, in
         for (int x = 0; x < M; ++x) results[y][x][v] = r[x];
       }
     }
-    Pixel p = tiling.corner(first + t);
-    const int64_t rows = std::min<int64_t>(M, work.to.height - p.y), columns = std::min<int64_t>(M, work.to.width - p.x);
     const bool full = epilogue.left >= W * kLanes;
     for (int64_t y = 0; y < rows; ++y) {
       Pixel pixel{p.n, p.y + y, p.x, work.place(p.n, p.y + y, p.x)};

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import prod
 
-import torch
 from torch import Tensor
+
+from .winograd import transform_weight
 
 
 @dataclass(frozen=True, eq=False)
@@ -16,24 +18,25 @@ class Packed:
     bias: Tensor
 
 
-def pack(weight: Tensor, bias: Tensor | None, lanes: int) -> Packed:
-    """Weight [Cout, Cin, a, b] -> blocks of output channels, each [a, b, Cin, lanes of the block], flat; and the bias.
+def pack(weight: Tensor, bias: Tensor | None, lanes: int, m: int = 0) -> Packed:
+    """Weight [Cout, Cin, kh, kw] -> blocks of output channels, flat, each [a, b, Cin, lanes of it]; and the bias.
 
-    a, b: the taps of a direct convolution, or the positions of Winograd's. lanes: floats in a vector. Blocks are two
-    vectors wide, but the last one has three where their number is odd (`block_vectors` in csrc/cpu/program.h); the last
-    vector is padded with zeros, that of the bias too.
+    a, b: the taps of a direct convolution, or with m the positions of Winograd's F(m x m, 3x3). lanes: floats in a
+    vector. Blocks are two vectors wide, but the last one has three where their number is odd (`block_vectors` in
+    csrc/cpu/program.h); the last vector is padded with zeros, that of the bias too.
     """
-    outputs = weight.shape[0]
+    outputs, inputs, *taps = weight.shape
     vectors = -(-outputs // lanes)
-    padded = weight.new_zeros(vectors * lanes, *weight.shape[1:])
-    padded[:outputs] = weight
-    blocks, first = [], 0
-    while first < vectors:
+    positions = [m + 2, m + 2] if m else taps
+    padded = weight.new_zeros(prod(positions) * inputs * vectors * lanes)
+    left, first = padded, 0
+    while first < vectors:  # block by block: all of them at once would take several times the memory for a while
         width = vectors - first if vectors - first in (1, 3) else 2
-        block = padded[first * lanes : (first + width) * lanes]
-        blocks.append(block.permute(2, 3, 1, 0).reshape(-1))
-        first += width
+        rows = weight[first * lanes : (first + width) * lanes]
+        block = left[: prod(positions) * inputs * width * lanes].view(*positions, inputs, width * lanes)
+        block[..., : len(rows)] = (transform_weight(rows, m) if m else rows).permute(2, 3, 1, 0)
+        left, first = left[block.numel() :], first + width
     padded_bias = weight.new_zeros(vectors * lanes)
     if bias is not None:
         padded_bias[:outputs] = bias
-    return Packed(torch.cat(blocks), padded_bias)
+    return Packed(padded, padded_bias)

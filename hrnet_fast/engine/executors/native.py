@@ -23,7 +23,6 @@ from ..cpu.kernels import Kernel
 from ..cpu.pack import Packed, pack
 from ..cpu.program import CpuProgram
 from ..cpu.tune import Tuning, tune_plan
-from ..cpu.winograd import transform_weight
 from ..results import own_copies
 from ..tuning.cache import TuningCache, cache_folder, cache_of
 from .onednn import OneDnnExecutor
@@ -148,7 +147,7 @@ class NativeExecutor:
         packed = self._packed.get(key)
         if packed is None:
             weight, bias = fold(item, self.tensors, torch.float32)
-            packed = pack(transform_weight(weight, kernel.m) if kernel.m else weight, bias, self.lanes)
+            packed = pack(weight, bias, self.lanes, kernel.m)
             self._packed[key] = packed
         return packed
 
