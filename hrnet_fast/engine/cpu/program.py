@@ -84,11 +84,10 @@ class CpuProgram:
 
     def _add_conv(self, item: Conv, kernel: Kernel, packed: Packed) -> None:
         self.keep.append(packed)
-        conv = item.conv
+        conv, source = item.conv, item.sources[0].value
         self.native.add_conv(
-            self.maps[item.out], self.maps[item.sources[0].value], _span(packed.weights), _span(packed.bias), conv.kernel,
-            conv.stride, conv.padding, conv.dilation, self._terms(item.terms), item.relu, kernel.m,
-            kernel.group,
+            self.maps[item.out], self.maps[source], _span(packed.weights), _span(packed.bias), conv.kernel, conv.stride,
+            conv.padding, conv.dilation, self._terms(item.terms), item.relu, kernel.m, kernel.group,
         )  # fmt: skip
 
     def _add_sums(self, item: Item) -> None:
