@@ -80,13 +80,14 @@ class Choices:
 
 def shapes_of(plan: Plan, exact: bool) -> Callable[[Conv], Shape | None]:
     """The shape of each convolution of a plan, or None where there is no choice of kernels."""
-    sizes = allowed(sum(isinstance(item, Conv) for item in plan.items()), exact)
+    count = sum(isinstance(item, Conv) for item in plan.items())
 
     def shape(item: Conv) -> Shape | None:
         conv = item.conv
         plain = (conv.kernel, conv.stride, conv.padding, conv.dilation) == ((3, 3), (1, 1), (1, 1), (1, 1))
         inputs, out = plan.values[item.sources[0].value].shape[1], plan.values[item.out].shape
-        return Shape(inputs, out, sizes) if plain and sizes else None
+        sizes = allowed(count, inputs, exact) if plain else ()
+        return Shape(inputs, out, sizes) if sizes else None
 
     return shape
 

@@ -11,7 +11,7 @@ from ...plan.graph import Convolution
 # and the multiply-adds that transforming a vector takes at each position, of a patch and of its products.
 STREAM, PATCH, PRODUCT = 2.0, 13.0, 10.0
 CACHED = 3 << 17  # floats of weights that stay in a core's second-level cache
-DEEP = 32  # convolutions
+DEEP, FEW = 32, 8  # convolutions; input channels
 
 
 @dataclass(frozen=True)
@@ -28,13 +28,13 @@ class Kernel:
 DIRECT = Kernel()
 
 
-def allowed(convolutions: int, exact: bool) -> tuple[int, ...]:
+def allowed(convolutions: int, inputs: int, exact: bool) -> tuple[int, ...]:
     """The m of F(m x m, 3x3) that keep a plan of so many convolutions within twice torch's own error.
 
-    A convolution by F(2x2) errs less than torch's; one by F(4x4) two to three times as much, which a network's other
-    layers outweigh, but a single layer would not.
+    Of at least `FEW` input channels, a convolution by F(2x2) errs no more than torch's; one by F(4x4) two to four times
+    as much, which a network's other layers outweigh, but a single layer would not.
     """
-    return () if exact else (2, 4) if convolutions >= DEEP else (2,)
+    return () if exact or inputs < FEW else (2, 4) if convolutions >= DEEP else (2,)
 
 
 def choose(
