@@ -303,3 +303,14 @@ def test_the_compiled_kernels_multiply_tiles():
     listing = subprocess.run([tool, "-d", EXTENSION.__file__], capture_output=True, text=True, check=True).stdout
     for instruction in ("ldtilecfg", "tilezero", "tileloadd", "tdpbf16ps", "tilestored", "tilerelease"):
         assert instruction in listing, instruction
+
+
+def test_kernels_that_err_are_not_played(monkeypatch):
+    """What a process finds out before it plays on tiles the first time."""
+    amx.agrees.cache_clear()
+    assert amx.agrees("amx-emulated")
+    packed = amx.pack_amx
+    monkeypatch.setattr(amx, "pack_amx", lambda weight, *args, **how: packed(weight.flip(1), *args, **how))
+    amx.agrees.cache_clear()
+    assert not amx.agrees("amx-emulated")
+    amx.agrees.cache_clear()
