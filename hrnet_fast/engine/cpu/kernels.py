@@ -9,7 +9,7 @@ from ...plan.graph import Convolution
 
 # Found by timing: floats that a core takes in from the caches that cores share while it does one vector multiply-add;
 # and the multiply-adds that transforming a vector takes at each position, of a patch and of its products.
-STREAM, PATCH, PRODUCT = 2.0, 13.0, 10.0
+STREAM, PATCH, PRODUCT = 0.5, 13.0, 10.0
 CACHED = 3 << 17  # floats of weights that stay in a core's second-level cache
 DEEP, FEW = 32, 8  # convolutions; input channels
 
