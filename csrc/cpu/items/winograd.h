@@ -2,7 +2,7 @@
 // m x m results come from (m + 2)^2 products of transformed patches and transformed weights.
 //
 // Toom-Cook points are 0, +-1 and infinity for m = 2; for m = 4 they are 0, +-5/8, +-3/2 and infinity, whose rounding errors
-// are the smallest of the sets tried (0, +-1, +-2 of the paper: half as much again for a whole HRNet).
+// are the smallest of the sets tried: of one layer, less than half of those of the paper's 0, +-1, +-2.
 //
 // A unit is a group of tiles by a block of output channels. For a group, all patches are transformed once, into
 // [position][tile][channel]; then every block multiplies, position by position, and is transformed back.

@@ -13,7 +13,7 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
-# Beside infinity. Those of m = 4 err least of the sets tried: for a whole HRNet, two thirds of the usual 0, +-1, +-2.
+# Beside infinity. Those of m = 4 err least of the sets tried: one layer less than half as much as 0, +-1, +-2.
 POINTS = {2: (0, 1, -1), 4: (0, Fraction(5, 8), -Fraction(5, 8), Fraction(3, 2), -Fraction(3, 2))}
 
 Matrix = list[list[Fraction]]
