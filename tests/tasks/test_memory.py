@@ -9,7 +9,7 @@ from torch import nn
 from hrnet_fast.tasks.registry import package_of
 from hrnet_fast.tasks.synthetic import WRITERS
 
-IMAGES = 160
+IMAGES = 480  # enough for several batches in each quarter, as the allocator comes and goes by a batch
 SIZE = (360, 480)
 PICTURE = SIZE[0] * SIZE[1] * 3  # bytes
 # task -> (data set, outputs of the network)

@@ -9,7 +9,7 @@ from torch import nn
 import hrnet_fast
 from hrnet_fast.tasks import network as door
 from hrnet_fast.tasks.network import open_network
-from hrnet_fast.testing import fill_weights
+from hrnet_fast.testing import fill_weights, relative_l2, within_tolerance
 
 POSE = "hrnet_w18_small.pose_coco_256x192"
 CLASSES = "hrnet_w18_small.cls_in1k"
@@ -43,7 +43,9 @@ def test_a_batch_is_computed_in_few_shapes(pose, images):
     )
     got = pose(x)
     assert shapes <= {(n, 3, 32, 64) for n in door.PIECES}
-    assert torch.equal(got, torch.cat([pose(one[None]) for one in x]))
+    exact, plain = (pose.module.original.to(dtype)(x.to(dtype)) for dtype in (torch.float64, torch.float32))
+    for result in (got, torch.cat([pose(one[None]) for one in x])):  # kernels, and last digits, may differ by the batch
+        assert within_tolerance(relative_l2(result, exact), relative_l2(plain, exact))
 
 
 @pytest.mark.parametrize(
