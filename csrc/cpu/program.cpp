@@ -46,6 +46,15 @@ class Turn {
 
 }  // namespace
 
+void Item::set_taps(const Map& from, Sides kernel, Sides padding, Sides dilation) {
+  const bool joined = dilation.second == 1;
+  tap_length = (joined ? kernel.second : 1) * from.channels;
+  for (int64_t y = 0; y < kernel.first; ++y)
+    for (int64_t x = 0; x < (joined ? 1 : kernel.second); ++x)
+      taps.push_back((1 - padding.first + y * dilation.first) * from.row() +
+                     (1 - padding.second + x * dilation.second) * from.channels);
+}
+
 const ItemKernels* item_kernels(std::string_view isa) {
   if (isa.empty()) isa = cpu_isa();
 #if defined(__x86_64__)

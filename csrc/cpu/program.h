@@ -8,6 +8,7 @@
 #include <map>
 #include <mutex>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "resize_sum.h"  // kMaxTerms
@@ -32,6 +33,8 @@ struct Summand {
   std::vector<Tap<float>> rows, cols;
 };
 
+using Sides = std::pair<int64_t, int64_t>;  // along the height, along the width
+
 enum class Relu { none, last, first };
 
 // Convolution: out = relu(conv(in) + bias + summands); sum: the same without a convolution (in < 0).
@@ -51,6 +54,9 @@ struct Item {
   bool clears_border = true;  // the first writer of a map also zeroes its border
   int winograd = 0;           // m of F(m x m, 3x3), 2 or 4; 0 for a direct convolution
   int64_t group = 0;          // tiles of m x m that are transformed together
+
+  // Sets `taps` and `tap_length`: those of a kernel row count as one where they lie side by side.
+  void set_taps(const Map& from, Sides kernel, Sides padding, Sides dilation);
 };
 
 // Output channels go in blocks of two vectors; an odd number of vectors ends in a block of three (or is one of one).
@@ -73,7 +79,6 @@ struct ItemKernels {
   double (*unit_cost)(const Item&, const std::vector<Map>&, int64_t unit);  // in any measure, the same for all items
   int element_bytes = 4;           // of a map: float, or bfloat16
   int64_t tail = 0;                // elements behind a map that are read as if they were border
-  bool joins_taps = false;         // a row of taps side by side counts as one
   void (*enter)() = nullptr;       // by each thread before its first item of a run, and
   void (*leave)() = nullptr;       // after its last
 };

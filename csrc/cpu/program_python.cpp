@@ -110,10 +110,8 @@ void require_span(const char* what, const Span& span, int64_t elements, int byte
                               std::to_string(span.second) + " at address " + std::to_string(span.first));
 }
 
-void add_conv(Program& program, int out, int in, Span weights, Span bias, std::pair<int64_t, int64_t> kernel,
-              std::pair<int64_t, int64_t> stride, std::pair<int64_t, int64_t> padding,
-              std::pair<int64_t, int64_t> dilation, const std::vector<SummandSpec>& specs, const std::string& relu, int winograd,
-              int64_t group) {
+void add_conv(Program& program, int out, int in, Span weights, Span bias, Sides kernel, Sides stride, Sides padding,
+              Sides dilation, const std::vector<SummandSpec>& specs, const std::string& relu, int winograd, int64_t group) {
   require_new(program);
   const Map &to = map_at(program, out), &from = map_at(program, in);
   const auto fits = [](int64_t size, int64_t result, int64_t k, int64_t s, int64_t p, int64_t d) {
@@ -129,16 +127,11 @@ void add_conv(Program& program, int out, int in, Span weights, Span bias, std::p
   item.out = out, item.channel = 0, item.channels = to.channels, item.in = in;
   item.weights = reinterpret_cast<const void*>(weights.first), item.bias = reinterpret_cast<const float*>(bias.first);
   item.stride_h = stride.first, item.stride_w = stride.second;
-  const bool joined = program.kernels().joins_taps && dilation.second == 1;
-  item.tap_length = (joined ? kernel.second : 1) * from.channels;
-  for (int64_t y = 0; y < kernel.first; ++y)
-    for (int64_t x = 0; x < (joined ? 1 : kernel.second); ++x)
-      item.taps.push_back((1 - padding.first + y * dilation.first) * from.row() +
-                          (1 - padding.second + x * dilation.second) * from.channels);
+  item.set_taps(from, kernel, padding, dilation);
   constexpr int64_t kMostTiles = 1 << 20;
-  const std::pair<int64_t, int64_t> one{1, 1}, three{3, 3};
-  require(winograd == 0 || ((winograd == 2 || winograd == 4) && group > 0 && group <= kMostTiles && kernel == three && stride == one &&
-                            padding == one && dilation == one),
+  const Sides one{1, 1}, three{3, 3};
+  const bool suits = kernel == three && stride == one && padding == one && dilation == one;
+  require(winograd == 0 || ((winograd == 2 || winograd == 4) && group > 0 && group <= kMostTiles && suits),
           "Winograd's kernels are F(2x2) and F(4x4), for a 3x3 convolution of stride, padding and dilation 1 in groups of 1 "
           "to 2^20 tiles");
   item.winograd = winograd, item.group = group;
@@ -146,7 +139,8 @@ void add_conv(Program& program, int out, int in, Span weights, Span bias, std::p
   item.relu = relu_of(relu);
   // A tap is padded to as many elements as may be read behind a map, and kernels with such a tail read up to 16 pixels on.
   const ItemKernels& kernels = program.kernels();
-  const int64_t step = std::max<int64_t>(1, kernels.tail), outputs = (to.channels + kernels.lanes - 1) / kernels.lanes * kernels.lanes;
+  const int64_t step = std::max<int64_t>(1, kernels.tail);
+  const int64_t outputs = (to.channels + kernels.lanes - 1) / kernels.lanes * kernels.lanes;
   const int64_t inputs = winograd ? (winograd + 2) * (winograd + 2) * from.channels
                                   : int64_t(item.taps.size()) * ((item.tap_length + step - 1) / step * step);
   require_span("weights", weights, outputs * inputs, kernels.element_bytes);

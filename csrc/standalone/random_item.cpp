@@ -96,12 +96,8 @@ void RandomItem::convolve(Random& random, const ItemKernels& kernels, const Valu
     item.stride_h = stride(from.height, to.height, kernel_h, pad_h, dilation_h);
     item.stride_w = stride(from.width, to.width, kernel_w, pad_w, dilation_w);
   }
-  const bool joined = kernels.joins_taps && dilation_w == 1;
   item.in = 0;
-  item.tap_length = (joined ? kernel_w : 1) * from.channels;
-  for (int64_t y = 0; y < kernel_h; ++y)
-    for (int64_t x = 0; x < (joined ? 1 : kernel_w); ++x)
-      item.taps.push_back((1 - pad_h + y * dilation_h) * from.row() + (1 - pad_w + x * dilation_w) * from.channels);
+  item.set_taps(from, {kernel_h, kernel_w}, {pad_h, pad_w}, {dilation_h, dilation_w});
 
   const int64_t positions = kernel_h * kernel_w;
   Values weight;

@@ -47,7 +47,7 @@ HRNET_FAST_ISA double cost_of_unit(const Item& item, const std::vector<Map>& map
 }
 
 ItemKernels tile_kernels(const char* isa) {
-  return {isa, kLanes, run_item, units_of_item, cost_of_unit, sizeof(bf16_t), kStep, true, enter_tiles, leave_tiles};
+  return {isa, kLanes, run_item, units_of_item, cost_of_unit, sizeof(bf16_t), kStep, enter_tiles, leave_tiles};
 }
 
 }  // namespace

@@ -4,7 +4,7 @@
 
 namespace hrnet_fast {
 
-const ItemKernels kItems__avx512 = {"avx512", kLanes, run_item, units_of_item, cost_of_unit, 4, 0, true};
+const ItemKernels kItems__avx512 = {"avx512", kLanes, run_item, units_of_item, cost_of_unit};
 
 }  // namespace hrnet_fast
 #endif

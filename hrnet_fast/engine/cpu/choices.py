@@ -67,7 +67,7 @@ class Choices:
                 return Choice(DIRECT)
             if shape not in self._known:
                 measured = self.measured(shape)
-                default = choose(item.conv, shape.inputs, shape.out, self.lanes, shape.sizes)
+                default = choose(shape.inputs, shape.out, self.lanes, shape.sizes)
                 self._known[shape] = Choice(measured or default, tuned=measured is not None)
             return self._known[shape]
 
