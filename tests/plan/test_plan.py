@@ -10,7 +10,7 @@ from torch import nn
 
 from hrnet_fast import create_model
 from hrnet_fast.plan import Conv, Level, PlanError, Sum, Value, check, make_plan
-from hrnet_fast.plan.buffers import lifetimes
+from hrnet_fast.plan.buffers import in_place, lifetimes, padded_size, place
 from hrnet_fast.plan.cost import Machine, annotate, multiply_adds
 from tests.models.test_models import SMALL
 
@@ -247,3 +247,28 @@ def test_costs_are_those_of_the_formulas(pose):
 def test_sums_keep_the_order_of_the_network(pose):
     total = next(item for item in pose.items() if isinstance(item, Sum) and item.name == "stage4.0.fuse_layers.0")
     assert [term.resize.size if term.resize else None for term in total.terms] == [None] + [(64, 48)] * 3
+
+
+@pytest.mark.parametrize(
+    "name", ["hrnet_w32.pose_coco_256x192", "hrnet_w18_small.cls_in1k", "hrnet_w48.seg_ocr_cityscapes"]
+)
+def test_a_result_takes_the_memory_of_a_summand_that_nothing_else_reads(name):
+    plan = plan_of(name, 1, 3, 64, 64)
+    shapes, ends = [value.shape for value in plan.values], (plan.levels, plan.inputs, plan.outputs)
+    taken = in_place(shapes, *ends)
+    values, arena = place(shapes, *ends, lambda shape: padded_size(shape, 8), taken)
+    blocks = [item for item in plan.items() if item.name.endswith("conv2") and "branches" in item.name]
+    assert blocks and all(taken[item.out] == item.terms[0].value for item in blocks)
+    assert arena <= plan.arena
+    held: dict[int, int] = {}  # granule of the arena -> the value it holds
+    granules = {v: range(value.offset, value.offset + value.size, 64) for v, value in enumerate(values) if value.size}
+    for level in plan.levels:
+        for item in level.items:
+            assert all(held[g] == v for v in item.reads if v not in plan.inputs for g in granules[v])
+        written = [g for item in level.items for g in granules[item.out]]
+        others = {
+            g for item in level.items for v in item.reads if v != taken.get(item.out) for g in granules.get(v, ())
+        }
+        assert len(written) == len(set(written)) and others.isdisjoint(written)
+        held |= {g: item.out for item in level.items for g in granules[item.out]}
+    assert all(held[g] == v for v in plan.outputs for g in granules[v])

@@ -13,7 +13,7 @@ from torch import Tensor
 from hrnet_fast import kernels
 
 from ...plan import Concat, Conv, Function, Item, Plan, Sum, Term
-from ...plan.buffers import GRANULE, place
+from ...plan.buffers import GRANULE, in_place, place
 from ..executors.reference import Watch, call
 from ..results import own_copies
 from .kernels import Kernel
@@ -54,7 +54,8 @@ class CpuProgram:
         self.native = kernels.extension().module.CpuProgram(isa)
         self.dtype = DTYPES[self.native.element_bytes]
         self.size_of = partial(bordered, tail=self.native.tail)
-        self.values, self.arena = place(shapes, plan.levels, plan.inputs, plan.outputs, self.size_of)
+        taken = in_place(shapes, plan.levels, plan.inputs, plan.outputs)  # which keeps a map in the cache of its core
+        self.values, self.arena = place(shapes, plan.levels, plan.inputs, plan.outputs, self.size_of, taken)
         self.read_beyond = _read_beyond(plan) if self.native.tail else 0
         self.params = {key: tensor.detach().to(self.dtype) for key, tensor in tensors.items()} if self._calls() else {}
         self.keep: list[Packed] = []  # the program reads packed weights by address
