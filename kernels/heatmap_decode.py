@@ -73,7 +73,6 @@ define(
     "heatmap_decode(Tensor heatmaps, Tensor? flipped, SymInt[] swap, bool shift, bool quarter) -> Tensor",
     reference=heatmap_decode_ref,
     fake=_fake,
-    compiled_for=("cpu",),
 )
 
 

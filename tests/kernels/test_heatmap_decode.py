@@ -13,7 +13,23 @@ SWAP = [0, 2, 1, 4, 3]
 SIZES = [(64, 48), (17, 13), (4, 4), (3, 9), (1, 1), (2, 50), (5, 17), (9, 16)]
 by_size = pytest.mark.parametrize("size", SIZES, ids=lambda size: "x".join(map(str, size)))
 by_dtype = pytest.mark.parametrize("dtype", DTYPES, ids=lambda dtype: str(dtype).removeprefix("torch."))
-by_implementation = pytest.mark.parametrize("decode", [heatmap_decode, heatmap_decode_ref], ids=["op", "ref"])
+needs_extension = pytest.mark.skipif(extension().module is None, reason=str(extension().reason))
+
+
+def cuda_blocks(heatmaps, flipped=None, swap=None, shift=True, quarter=True, seed=0):
+    """The blocks of the CUDA kernel on the CPU: thread after thread, in an order that `seed` draws."""
+    swap = list(range(heatmaps.shape[1])) if swap is None else swap
+    return torch.ops.hrnet_fast_testing.heatmap_decode_blocks(heatmaps, flipped, swap, shift, quarter, seed)
+
+
+by_implementation = pytest.mark.parametrize(
+    "decode",
+    [
+        pytest.param(heatmap_decode, id="op"),
+        pytest.param(heatmap_decode_ref, id="ref"),
+        pytest.param(cuda_blocks, id="cuda-blocks", marks=needs_extension),
+    ],
+)
 
 
 def official_flip_average(maps, flipped, swap, shift):
@@ -70,20 +86,21 @@ def test_the_flip_test_is_the_official_one(decode, size, dtype, shift, swap):
     np.testing.assert_array_equal(decode(maps, flipped, swap, shift).numpy(), official_decode(mean))
 
 
+@by_implementation
 @pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("flip", [False, True], ids=["plain", "flip"])
-def test_every_layout_is_read_where_it_lies(layout, flip):
+def test_every_layout_is_read_where_it_lies(decode, layout, flip):
     maps, flipped = torch.randn(2, 5, 16, 12), torch.randn(2, 5, 16, 12)
     arguments = (in_layout(maps, layout), in_layout(flipped, layout, 2), SWAP) if flip else (in_layout(maps, layout),)
     want = heatmap_decode_ref(maps, flipped, SWAP) if flip else heatmap_decode_ref(maps)
-    assert torch.equal(heatmap_decode(*arguments), want)
+    assert torch.equal(decode(*arguments), want)
 
 
 @pytest.mark.parametrize("body", ["portable", "avx2", "avx512"])
 @by_size
 @by_dtype
 @pytest.mark.parametrize("flip", [False, True], ids=["plain", "flip"])
-@pytest.mark.skipif(extension().module is None, reason=str(extension().reason))
+@needs_extension
 def test_every_instruction_set_finds_them(body, size, dtype, flip):
     needed = {"avx2": "avx2", "avx512": "avx512f"}.get(body)
     if needed and not extension().module.cpu_features()[needed]:
@@ -93,6 +110,23 @@ def test_every_instruction_set_finds_them(body, size, dtype, flip):
         arguments = (maps, flipped, SWAP, shift, True) if flip else (maps, None, SWAP, shift, True)
         got = torch.ops.hrnet_fast_testing.heatmap_decode_body(*arguments, body)
         assert torch.equal(got, heatmap_decode_ref(*arguments))
+
+
+@needs_extension
+@by_dtype
+def test_any_order_of_a_blocks_threads_finds_them(dtype):
+    maps = torch.randint(-9, 9, (2, 3, 64, 48)).to(dtype)  # few values, so that the maxima are many
+    want = heatmap_decode_ref(maps, maps.flip(0), [0, 2, 1])
+    for seed in range(20):
+        assert torch.equal(cuda_blocks(maps, maps.flip(0), [0, 2, 1], seed=seed), want)
+
+
+@needs_extension
+@pytest.mark.parametrize("channels", [255, 256, 257, 600])
+def test_channels_of_several_launches(channels):
+    maps, flipped = torch.randn(2, 2, channels, 3, 5)
+    swap = torch.randperm(channels).tolist()
+    assert torch.equal(cuda_blocks(maps, flipped, swap), heatmap_decode_ref(maps, flipped, swap))
 
 
 @by_implementation
@@ -130,8 +164,9 @@ def test_nan_shows_in_the_score(decode, place):
     assert found[0, 1, :2].tolist() == [0, 0] and found[0, 1, 2].isnan()
 
 
-def test_an_empty_batch_gives_an_empty_batch():
-    assert heatmap_decode(torch.rand(0, 17, 4, 4)).shape == (0, 17, 3)
+@by_implementation
+def test_an_empty_batch_gives_an_empty_batch(decode):
+    assert decode(torch.rand(0, 17, 4, 4)).shape == (0, 17, 3)
 
 
 def test_opcheck():
