@@ -55,9 +55,7 @@ def affine_crop_ref(
     return torch.cat((crops, crops.flip(3))) if flip else crops
 
 
-def _fake(
-    image: Tensor, matrices: Tensor, size: list[int], mean: list[float], std: list[float], flip: bool
-) -> Tensor:
+def _fake(image: Tensor, matrices: Tensor, size: list[int], mean: list[float], std: list[float], flip: bool) -> Tensor:
     return image.new_empty((matrices.shape[0] * (2 if flip else 1), 3, *size), dtype=torch.float32)
 
 
@@ -65,7 +63,6 @@ define(
     "affine_crop(Tensor image, Tensor matrices, SymInt[2] size, float[] mean, float[] std, bool flip) -> Tensor",
     reference=affine_crop_ref,
     fake=_fake,
-    compiled_for=("cpu",),
 )
 
 

@@ -1,5 +1,7 @@
 """affine_crop against cv2.warpAffine, to one grey level."""
 
+import platform
+
 import cv2
 import numpy as np
 import pytest
@@ -8,7 +10,25 @@ import torch
 from hrnet_fast.kernels import affine_crop, affine_crop_ref, extension
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-by_implementation = pytest.mark.parametrize("crop", [affine_crop, affine_crop_ref], ids=["op", "ref"])
+needs_extension = pytest.mark.skipif(extension().module is None, reason=str(extension().reason))
+
+
+def cuda_threads(image, matrices, size, mean, std, flip=False):
+    """The threads of the CUDA kernel on the CPU, one after another."""
+    return torch.ops.hrnet_fast_testing.affine_crop_threads(image, matrices, size, mean, std, flip)
+
+
+by_implementation = pytest.mark.parametrize(
+    "crop",
+    [
+        pytest.param(affine_crop, id="op"),
+        pytest.param(affine_crop_ref, id="ref"),
+        pytest.param(cuda_threads, id="cuda-threads", marks=needs_extension),
+    ],
+)
+by_op = pytest.mark.parametrize(
+    "crop", [pytest.param(affine_crop, id="op"), pytest.param(cuda_threads, id="cuda-threads", marks=needs_extension)]
+)
 
 
 def noise(height=120, width=161):
@@ -63,8 +83,9 @@ def test_outside_the_picture_all_is_black(crop, centre):
     assert got.abs().max() < 1e-3
 
 
+@by_op
 @pytest.mark.parametrize("view", ["rows", "columns", "planes", "mirrored-planes"])
-def test_every_layout_is_read_where_it_lies(view):
+def test_every_layout_is_read_where_it_lies(crop, view):
     image = torch.from_numpy(noise())
     larger = torch.from_numpy(noise(124, 330))
     views = {
@@ -74,13 +95,13 @@ def test_every_layout_is_read_where_it_lies(view):
         "mirrored-planes": image.permute(2, 1, 0).contiguous().permute(2, 1, 0),
     }
     maps = torch.from_numpy(matrices(5, (20, 30), noise()))
-    got, want = (affine_crop(x, maps, (20, 30), MEAN, STD) for x in (views[view], views[view].contiguous()))
+    got, want = (crop(x, maps, (20, 30), MEAN, STD) for x in (views[view], views[view].contiguous()))
     assert torch.equal(got, want)
 
 
 @pytest.mark.parametrize("body", ["portable", "avx2", "avx512"])
 @pytest.mark.parametrize("size", [(24, 48), (33, 17), (2, 1)], ids=["24x48", "33x17", "2x1"])
-@pytest.mark.skipif(extension().module is None, reason=str(extension().reason))
+@needs_extension
 def test_every_instruction_set_gives_the_crops(body, size):
     needed = {"avx2": "avx2", "avx512": "avx512f"}.get(body)
     if needed and not extension().module.cpu_features()[needed]:
@@ -92,6 +113,16 @@ def test_every_instruction_set_gives_the_crops(body, size):
     assert (difference > 0.5).float().mean() < 0.01
 
 
+@needs_extension
+@pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="elsewhere multiply-adds may round once")
+@pytest.mark.parametrize("count", [0, 1, 63, 64, 65, 200])
+@pytest.mark.parametrize("flip", [False, True], ids=["plain", "flip"])
+def test_cuda_and_the_portable_kernel_give_the_same_bits(count, flip):
+    image, maps = torch.from_numpy(noise()), torch.from_numpy(matrices(count, (9, 7), noise(), far=1.5))
+    arguments = image, maps, (9, 7), MEAN, STD, flip
+    assert torch.equal(cuda_threads(*arguments), torch.ops.hrnet_fast_testing.affine_crop_body(*arguments, "portable"))
+
+
 @by_implementation
 def test_mirror_images_come_second(crop):
     image, maps = torch.from_numpy(noise()), torch.from_numpy(matrices(3, (20, 31), noise()))
@@ -99,15 +130,17 @@ def test_mirror_images_come_second(crop):
     assert torch.equal(both[:3], once) and torch.equal(both[3:], once.flip(3))
 
 
-def test_op_and_reference_agree():
+@by_op
+def test_op_and_reference_agree(crop):
     image, maps = torch.from_numpy(noise()), torch.from_numpy(matrices(9, (40, 30), noise()))
-    got, want = (levels(crop(image, maps, (40, 30), MEAN, STD)) for crop in (affine_crop, affine_crop_ref))
+    got, want = (levels(each(image, maps, (40, 30), MEAN, STD)) for each in (crop, affine_crop_ref))
     assert (got - want).abs().max() < 1.001
 
 
-def test_no_matrices_give_no_crops():
+@by_op
+def test_no_matrices_give_no_crops(crop):
     empty = torch.zeros(0, 2, 3, dtype=torch.float64)
-    assert affine_crop(torch.from_numpy(noise()), empty, (4, 4), MEAN, STD).shape == (0, 3, 4, 4)
+    assert crop(torch.from_numpy(noise()), empty, (4, 4), MEAN, STD).shape == (0, 3, 4, 4)
 
 
 def test_opcheck():
