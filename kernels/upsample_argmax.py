@@ -61,7 +61,6 @@ define(
     "upsample_argmax(Tensor[] maps, float[] weights, SymInt[2] size, bool align_corners) -> Tensor",
     reference=_implementation,
     fake=_fake,
-    compiled_for=("cpu",),
 )
 
 
@@ -82,7 +81,8 @@ def upsample_argmax(
         and a NaN counts as the largest, as in torch.argmax; where two sums differ by less than their rounding, either
         class may come.
 
-    Memory beyond the labels: two rows of 64 columns a map and thread, 4 * 128 * C bytes. There is no gradient.
+    Memory beyond the labels: on a CPU two rows of 64 columns a map and thread, 4 * 128 * C bytes; on a GPU none.
+    There is no gradient.
     Raises ValueError, TypeError or RuntimeError (a map that requires a gradient) with one sentence.
     """
     maps = list(maps) if isinstance(maps, tuple) else maps

@@ -26,7 +26,7 @@ def test_every_op_names_its_implementations():
     assert set(table) == ops
     compiled = {"cpu": "c++", "cuda": "cuda"}
     built = {"none": [], "cpu": ["cpu"], "cuda": ["cpu", "cuda"]}[kernels.extension().kind]
-    with_cuda_code = {"affine_crop", "fuse_sum", "heatmap_decode", "resize_concat"}
+    with_cuda_code = {"affine_crop", "fuse_sum", "heatmap_decode", "resize_concat", "upsample_argmax"}
     for name, op in table.items():
         for device, language in compiled.items():
             own = device == "cpu" or name in with_cuda_code

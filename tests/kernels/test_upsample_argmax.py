@@ -27,6 +27,21 @@ by_corners = pytest.mark.parametrize("align_corners", [False, True], ids=["halve
 by_dtype = pytest.mark.parametrize("dtype", DTYPES, ids=lambda dtype: str(dtype).removeprefix("torch."))
 
 
+needs_extension = pytest.mark.skipif(extension().module is None, reason=str(extension().reason))
+
+
+def cuda_threads(maps, size, align_corners=False, weights=None):
+    """The threads of the CUDA kernel on the CPU, one after another."""
+    weights = [1.0] * len(maps) if weights is None else weights
+    return torch.ops.hrnet_fast_testing.upsample_argmax_threads(maps, weights, size, align_corners)
+
+
+by_op = pytest.mark.parametrize(
+    "label",
+    [pytest.param(upsample_argmax, id="op"), pytest.param(cuda_threads, id="cuda-threads", marks=needs_extension)],
+)
+
+
 def make_maps(name, dtype=torch.float32, layout="channels_last", batch=2):
     classes, size, sizes = CASES[name]
     maps = [in_layout(torch.randn(batch, classes, *hw).to(dtype), layout, k) for k, hw in enumerate(sizes)]
@@ -55,13 +70,14 @@ def shortfall(labels, sums):
 ROUNDING = 8
 
 
+@by_op
 @by_case
 @by_corners
 @by_dtype
-def test_the_largest_sum_wins(name, align_corners, dtype):
+def test_the_largest_sum_wins(label, name, align_corners, dtype):
     maps, size = make_maps(name, dtype)
     sums = sums_of(maps, size, align_corners)
-    got = upsample_argmax(maps, size, align_corners)
+    got = label(maps, size, align_corners)
     assert got.dtype == torch.uint8 and got.shape == (2, *size)
     assert shortfall(got, sums) <= ROUNDING
     assert shortfall(upsample_argmax_ref(maps, size, align_corners), sums) <= ROUNDING
@@ -71,7 +87,7 @@ def test_the_largest_sum_wins(name, align_corners, dtype):
 @pytest.mark.parametrize("body", ["portable", "avx2", "avx512"])
 @by_case
 @by_dtype
-@pytest.mark.skipif(extension().module is None, reason=str(extension().reason))
+@needs_extension
 def test_every_instruction_set_finds_it(body, name, dtype):
     needed = {"avx2": "avx2", "avx512": "avx512f"}.get(body)
     if needed and not extension().module.cpu_features()[needed]:
@@ -82,47 +98,52 @@ def test_every_instruction_set_finds_it(body, name, dtype):
     assert shortfall(got, sums_of(maps, size, False, weights)) <= ROUNDING
 
 
+@by_op
 @pytest.mark.parametrize("layout", LAYOUTS)
 @by_dtype
-def test_every_layout_is_read_where_it_lies(layout, dtype):
+def test_every_layout_is_read_where_it_lies(label, layout, dtype):
     maps, size = make_maps("context-six-scales", dtype, layout)
     before = [x.clone() for x in maps]
-    dense = upsample_argmax([x.contiguous() for x in maps], size)
-    assert torch.equal(upsample_argmax(maps, size), dense)
+    dense = label([x.contiguous() for x in maps], size)
+    assert torch.equal(label(maps, size), dense)
     assert all(torch.equal(x, y) for x, y in zip(maps, before))
 
 
+@by_op
 @by_corners
-def test_labels_are_those_of_interpolate_and_argmax(align_corners):
+def test_labels_are_those_of_interpolate_and_argmax(label, align_corners):
     x = torch.randint(-8, 8, (2, 19, 17, 33)).float()  # multiples of 1/64 after x4: no rounding, and many ties
     x[:, :, ::3] = 2.0
     want = F.interpolate(x, (17 * 4, 33 * 4), mode="bilinear", align_corners=False).argmax(1).to(torch.uint8)
-    assert torch.equal(upsample_argmax([x], (68, 132)), want)
+    assert torch.equal(label([x], (68, 132)), want)
     assert torch.equal(upsample_argmax_ref([x], (68, 132)), want)
     same = x.argmax(1).to(torch.uint8)
-    assert torch.equal(upsample_argmax([x], (17, 33), align_corners), same)
+    assert torch.equal(label([x], (17, 33), align_corners), same)
 
 
-def test_equal_sums_give_the_lowest_class():
+@by_op
+def test_equal_sums_give_the_lowest_class(label):
     x = torch.zeros(1, 19, 4, 4)
-    assert upsample_argmax([x, x], (16, 16)).eq(0).all()
+    assert label([x, x], (16, 16)).eq(0).all()
     x[:, 7] = x[:, 11] = 1
-    assert upsample_argmax([x], (16, 16)).eq(7).all()
+    assert label([x], (16, 16)).eq(7).all()
 
 
-def test_weights_weigh():
+@by_op
+def test_weights_weigh(label):
     a, b = torch.zeros(1, 2, 3, 3), torch.zeros(1, 2, 3, 3)
     a[:, 0], b[:, 1] = 1, 1
-    assert upsample_argmax([a, b], (12, 12), weights=[1, 1.5]).eq(1).all()
-    assert upsample_argmax([a, b], (12, 12), weights=[2, 1.5]).eq(0).all()
-    assert upsample_argmax([a], (12, 12), weights=[-1]).eq(1).all()
+    assert label([a, b], (12, 12), weights=[1, 1.5]).eq(1).all()
+    assert label([a, b], (12, 12), weights=[2, 1.5]).eq(0).all()
+    assert label([a], (12, 12), weights=[-1]).eq(1).all()
 
 
-def test_the_first_nan_wins_as_in_argmax():
+@by_op
+def test_the_first_nan_wins_as_in_argmax(label):
     x = torch.randn(1, 5, 4, 4)
     x[0, 3, 1, 1] = x[0, 2, 1, 1] = x[0, 4, 2, 2] = torch.nan
     want = F.interpolate(x, (16, 16), mode="bilinear").argmax(1).to(torch.uint8)
-    assert torch.equal(upsample_argmax([x], (16, 16)), want)
+    assert torch.equal(label([x], (16, 16)), want)
     assert torch.equal(upsample_argmax_ref([x], (16, 16)), want)
 
 
@@ -138,8 +159,9 @@ def test_threads_do_not_change_a_label(threads):
         torch.set_num_threads(before)
 
 
-def test_an_empty_batch_gives_an_empty_batch():
-    assert upsample_argmax([torch.randn(0, 4, 2, 2)], (4, 4)).shape == (0, 4, 4)
+@by_op
+def test_an_empty_batch_gives_an_empty_batch(label):
+    assert label([torch.randn(0, 4, 2, 2)], (4, 4)).shape == (0, 4, 4)
 
 
 def test_opcheck():
