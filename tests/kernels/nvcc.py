@@ -1,0 +1,57 @@
+"""CUDA sources compiled for a GPU that need not be there, and what ptxas says that they cost."""
+
+import os
+import re
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch.utils.cpp_extension import include_paths
+
+CSRC = Path(__file__).parents[2] / "csrc"
+FLAGS = ["-O3", "-std=c++20", "--expt-relaxed-constexpr"]  # as torch's BuildExtension and setup.py give them
+REPORT = re.compile(
+    r"Compiling entry function '(?P<name>\w+)' for '\w+'.*?"
+    r"(?P<stack>\d+) bytes stack frame, (?P<stores>\d+) bytes spill stores, (?P<loads>\d+) bytes spill loads.*?"
+    r"Used (?P<registers>\d+) registers",
+    re.DOTALL,
+)
+
+
+@dataclass(frozen=True)
+class Usage:
+    """What one kernel costs a thread: registers, and bytes of local memory, spilled to or not."""
+
+    name: str
+    registers: int
+    stack: int
+    spilled: int
+
+
+def find_nvcc() -> str | None:
+    """nvcc of CUDA_HOME, of the PATH or of the usual folder."""
+    home = os.environ.get("CUDA_HOME") or os.environ.get("CUDA_PATH") or "/usr/local/cuda"
+    return shutil.which(f"{home}/bin/nvcc") or shutil.which("nvcc")
+
+
+def why_not() -> str | None:
+    """One sentence on why sources cannot be compiled here, or None."""
+    if torch.version.cuda is None:
+        return f"torch {torch.__version__} was built without CUDA, and lacks headers"
+    return None if find_nvcc() else "there is no nvcc"
+
+
+def usage(source: Path, arch: int, folder: Path) -> list[Usage]:
+    """The kernels of a .cu file, compiled for sm_`arch`; fails with nvcc's messages if it warns or cannot."""
+    includes = [f"-I{CSRC}", *(f"-I{path}" for path in include_paths("cuda"))]
+    command = [find_nvcc(), *FLAGS, *includes, f"-arch=sm_{arch}", "-cubin", "-Xptxas", "-v", str(source)]
+    done = subprocess.run(
+        [*command, "-o", folder / f"{source.stem}.cubin"], capture_output=True, text=True, check=False, errors="replace"
+    )
+    assert done.returncode == 0 and "warning" not in done.stderr, done.stderr
+    return [
+        Usage(found["name"], int(found["registers"]), int(found["stack"]), int(found["stores"]) + int(found["loads"]))
+        for found in REPORT.finditer(done.stderr)
+    ]
