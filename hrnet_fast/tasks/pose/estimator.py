@@ -131,13 +131,17 @@ class PoseEstimator:
     ) -> Iterator[Tensor]:
         """For each picture (H, W, 3) uint8 with N regions: (N, K, 3) x, y in its pixels and score; float32, on the CPU.
 
-        Regions of several pictures share batches of at most `batch_size`.
+        Regions of several pictures share batches of at most `batch_size`. A picture goes to the network's device once;
+        of a batch three numbers a keypoint come back, and the network's word that its outputs are finite.
         """
         waiting: list[list[Tensor]] = []  # by picture: what is decoded of it
         batch: list[tuple[Tensor, Regions, list[Tensor]]] = []
         people = 0
         for picture, regions in requests:
             waiting.append([torch.empty(0, self.network.num_outputs, 3)])
+            if len(regions):
+                with clock(stages)("crop"):
+                    picture = picture.to(self.network.device)
             for start in range(0, len(regions), self.batch_size):
                 part = regions[start : start + self.batch_size]
                 if people + len(part) > self.batch_size:
@@ -145,7 +149,7 @@ class PoseEstimator:
                     yield from (torch.cat(parts) for parts in waiting[:-1])
                     del waiting[:-1]
                     batch, people = [], 0
-                batch.append((picture, part, waiting[-1]))
+                batch.append((self._crops(picture, part, stages), part, waiting[-1]))
                 people += len(part)
             if not batch:
                 yield from (torch.cat(parts) for parts in waiting)
@@ -158,29 +162,31 @@ class PoseEstimator:
         height, width = self.network.input_size
         return regions_of(boxes, width / height)
 
+    def _crops(self, picture: Tensor, part: Regions, stages: Stages | None) -> Tensor:
+        """What the network sees of a picture's regions, then with the flip test their mirror images."""
+        size, udp = self.network.input_size, self.decode == "udp"
+        with clock(stages)("crop"):
+            return affine_crop(picture, crop_matrices(part, size, udp), size, MEAN, STD, self.flip_test)
+
     @torch.no_grad()
     def _run(self, batch: list[tuple[Tensor, Regions, list[Tensor]]], stages: Stages | None) -> None:
-        """Appends to each list of `batch` the keypoints (N, K, 3) of its picture's regions."""
+        """Appends to each list of `batch` the keypoints (N, K, 3) of its crops, which were cut out at its regions."""
         if not batch:
             return
-        stage, network, udp = clock(stages), self.network, self.decode == "udp"
+        stage, counts = clock(stages), [len(part) for _, part, _ in batch]
         with stage("crop"):
-            size = network.input_size
-            crops = [
-                affine_crop(picture.to(network.device), crop_matrices(part, size, udp), size, MEAN, STD, self.flip_test)
-                for picture, part, _ in batch
-            ]
-            images = crops[0] if len(crops) == 1 else torch.cat(crops)
+            images = batch[0][0]
+            if len(batch) > 1:  # all crops, then all mirror images
+                pieces = [crops.split(count) for (crops, _, _), count in zip(batch, counts)]
+                images = torch.cat([piece for kind in zip(*pieces) for piece in kind])
         with stage("network"):
-            heatmaps = network(images)
+            heatmaps = self.network(images)
         with stage("decode"):
-            for found, (_, part, parts) in zip(heatmaps.split([len(crop) for crop in crops]), batch):
-                maps, flipped = found.chunk(2) if self.flip_test else (found, None)
-                points = decode(
-                    maps, flipped, self.skeleton.swap, shift=self.shift, method=self.decode, kernel=self.blur
-                )
-                points[..., :2] = to_picture(points[..., :2], part, maps.shape[2:], udp)
-                parts.append(points.float().cpu())
+            maps, flipped = heatmaps.chunk(2) if self.flip_test else (heatmaps, None)
+            points = decode(maps, flipped, self.skeleton.swap, shift=self.shift, method=self.decode, kernel=self.blur)
+            for found, (_, part, parts) in zip(points.cpu().split(counts), batch):
+                found[..., :2] = to_picture(found[..., :2], part, maps.shape[2:], self.decode == "udp")
+                parts.append(found.float())
 
     def _boxes(self, picture: Tensor, boxes: Any, stages: Stages | None) -> tuple[Tensor, Tensor, str]:
         height, width = picture.shape[:2]

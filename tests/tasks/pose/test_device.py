@@ -1,0 +1,78 @@
+"""What passes between the CPU and a GPU in a pose request, on a device that is only pretended."""
+
+import pytest
+import torch
+
+from hrnet_fast.tasks.pose import PoseEstimator
+from tests.tasks.pose.pretended import DEVICE, Device, OnDevice
+
+NAME = "hrnet_w18_small.pose_coco_256x192"
+BOXES = [(10.0 + 9 * k, 20.0, 60.0 + k, 90.0, 0.5) for k in range(5)]
+
+
+class Network:
+    """Heatmaps that are the crops, sampled where heatmaps lie."""
+
+    input_size, name, num_outputs, random_weights = (256, 192), "sampler", 17, False
+
+    def __init__(self, device):
+        self.device = device
+
+    def __call__(self, images):
+        assert images.device == self.device
+        return images[:, :1, ::4, ::4].expand(-1, 17, -1, -1)
+
+
+def estimator(device, **options):
+    made = PoseEstimator(NAME, batch_size=2, **options)
+    made.network = Network(device)
+    return made
+
+
+def pictures(count):
+    return [torch.randint(0, 256, (3, 120 + k, 161), dtype=torch.uint8) for k in range(count)]
+
+
+def keypoints(people):
+    return [torch.cat((person.keypoints, person.scores[:, None]), 1) for person in people]
+
+
+@pytest.mark.parametrize("flip_test", [True, False], ids=["flip", "once"])
+def test_a_picture_goes_up_once_and_only_keypoints_come_back(flip_test):
+    picture = pictures(1)[0]
+    want = estimator(torch.device("cpu"), flip_test=flip_test)(picture, BOXES)
+    pose = estimator(DEVICE, flip_test=flip_test)
+    with Device() as device:
+        people = pose(picture, BOXES)
+    assert device.uploads == [((120, 161, 3), torch.uint8)]
+    assert device.downloads == [((count, 17, 3), torch.float32) for count in (2, 2, 1)]
+    assert not any(isinstance(person.keypoints, OnDevice) for person in people)
+    assert all(torch.equal(a, b) for a, b in zip(keypoints(people), keypoints(want), strict=True))
+
+
+def test_pictures_of_a_batch_come_back_together():
+    given, boxes = pictures(5), [BOXES[:1], [], BOXES[1:2], BOXES[:3], BOXES[3:4]]
+    want = estimator(torch.device("cpu")).batch(given, boxes)
+    pose = estimator(DEVICE)
+    with Device() as device:
+        found = pose.batch(given, boxes)
+    assert [shape for shape, _ in device.uploads] == [(120 + k, 161, 3) for k in (0, 2, 3, 4)]
+    assert [shape for shape, _ in device.downloads] == [(2, 17, 3), (2, 17, 3), (2, 17, 3)]
+    for ours, theirs in zip(found, want, strict=True):
+        assert all(torch.equal(a, b) for a, b in zip(keypoints(ours), keypoints(theirs), strict=True))
+
+
+def test_a_picture_that_is_there_already_is_not_copied():
+    pose = estimator(DEVICE)
+    with Device() as device:
+        pose(OnDevice(pictures(1)[0]), BOXES)
+    assert device.uploads == []
+
+
+@pytest.mark.parametrize("method", ["dark", "udp"])
+def test_other_decoders_bring_back_keypoints_alone_too(method):
+    pose = estimator(DEVICE, decode=method, flip_test=False)  # whose order of channels goes up by other ways
+    with Device() as device:
+        pose(pictures(1)[0], BOXES[:1])
+    assert device.downloads == [((1, 17, 3), torch.float32)]
+    assert [shape for shape, dtype in device.uploads if dtype == torch.uint8] == [(120, 161, 3)]
