@@ -1,0 +1,109 @@
+// A Level on the host: what is wrong with it, its grid, its shared memory. No torch header.
+#pragma once
+
+#include <algorithm>
+#include <iterator>
+#include <sstream>
+#include <string>
+
+#include "cuda/device/conv_layout.h"
+
+namespace hrnet_fast {
+
+inline bool is_sum(const LevelItem& item) { return item.weight == nullptr; }
+
+// One sentence on why the kernel cannot compute an item, or an empty string.
+inline std::string item_refusal(const Level& level, const LevelItem& item, int itemsize) {
+  const int values = 16 / itemsize;
+  std::ostringstream why;
+  if (item.batch < 1 || item.height < 1 || item.width < 1 || item.channels < 8 || item.channels % 8 ||
+      item.in_channels < 8 || item.in_channels % 8) {
+    why << "its maps, " << item.batch << " of " << item.height << "x" << item.width << " with " << item.in_channels
+        << " and " << item.channels << " channels, are empty or not padded to a multiple of 8 channels";
+  } else if (item.first_term < 0 || item.terms < 0 || item.first_term + item.terms > level.terms || item.sources < 0 ||
+             item.first_source < 0 || item.first_source + item.sources > level.terms) {
+    why << "its terms are not among the level's " << level.terms;
+  } else if (is_sum(item)) {
+    if (item.terms < 1) why << "a sum needs at least one term";
+    if (item.first_channel < 0 || item.written < 1 || item.first_channel + item.written > item.channels) {
+      why << "it writes channels " << item.first_channel << " to " << item.first_channel + item.written << " of "
+          << item.channels;
+    }
+  } else if (item.kernel < 1 || item.kernel > 3 || item.stride < 1 || item.stride > 2 || item.padding < 0 ||
+             item.padding > 1) {
+    why << "kernel " << item.kernel << ", stride " << item.stride << ", padding " << item.padding
+        << " is not at most 3, 2 and 1";
+  } else if (item.sources == 0 && ((item.in_height + 2 * item.padding - item.kernel) / item.stride + 1 != item.height ||
+                                   (item.in_width + 2 * item.padding - item.kernel) / item.stride + 1 != item.width)) {
+    why << "a convolution of " << item.in_height << "x" << item.in_width << " does not give " << item.height << "x"
+        << item.width;
+  } else if (item.sources > 0 && (item.kernel != 1 || item.stride != 1 || item.padding != 0)) {
+    why << "only a pointwise convolution can form its source";
+  } else if ((item.source != nullptr) == (item.sources > 0)) {
+    why << "a convolution reads one map or forms its source";
+  } else if (std::count(std::begin(kWarpColumns), std::end(kWarpColumns), item.warp_columns) == 0) {
+    why << "no kernel gives a warp " << item.warp_columns << " output channels";
+  } else if (item.warps_m < 1 || item.warps_n < 1 || item.warps_m * item.warps_n * item.warps_k != kWarps) {
+    why << item.warps_m << " x " << item.warps_n << " x " << item.warps_k << " warps are not " << kWarps;
+  } else if (item.tile_height < 1 || item.tile_width < 1 ||
+             item.tile_height * item.tile_width > kWarpRows * item.warps_m) {
+    why << "a tile of " << item.tile_height << "x" << item.tile_width << " pixels does not fit " << item.warps_m
+        << " times " << kWarpRows;
+  } else if (item.chunk < values || item.chunk % values || item.chunk > item.in_channels) {
+    why << "a chunk of " << item.chunk << " channels is no multiple of " << values << " up to " << item.in_channels;
+  } else {
+    const int chunks = ceil_div(item.in_channels, item.chunk);
+    if (item.stages < std::min(2, chunks) || item.stages > std::min(kMostStages, chunks)) {
+      why << item.stages << " stages do not go with " << chunks << " chunks";
+    } else if (item.sources > 0 && item.stages != chunks) {
+      why << "a convolution that forms its source forms it at once: " << item.stages << " stages for " << chunks
+          << " chunks";
+    }
+  }
+  return why.str();
+}
+
+// One sentence on why the kernel cannot compute a level, or an empty string.
+inline std::string level_refusal(const Level& level, int itemsize) {
+  if (level.items < 1 || level.items > kMostItems || level.terms < 0 || level.terms > kMostTerms) {
+    return "a level has 1 to " + std::to_string(kMostItems) + " items and at most " + std::to_string(kMostTerms) +
+           " terms";
+  }
+  for (int i = 0; i < level.items; ++i) {
+    const std::string why = item_refusal(level, level.item[i], itemsize);
+    if (!why.empty()) return "item " + std::to_string(i) + ": " + why;
+  }
+  return "";
+}
+
+// What the kernel takes, of a level that has no refusal.
+inline LevelLaunch make_launch(const Level& level, int itemsize) {
+  LevelLaunch launch = {};
+  launch.level = level;
+  int end = 0;
+  for (int i = 0; i < level.items; ++i) {
+    const LevelItem& item = level.item[i];
+    if (is_sum(item)) {
+      const int64_t granules = int64_t(item.batch) * item.height * item.width * ceil_div(item.written, 16 / itemsize);
+      end += int((granules + kSumGranules - 1) / kSumGranules);
+    } else {
+      const ConvLayout& layout = launch.layout[i] = conv_layout(item, has_early_term(level, item), itemsize);
+      launch.tiles_y[i] = ceil_div(item.height, item.tile_height);
+      launch.tiles_x[i] = ceil_div(item.width, item.tile_width);
+      end += item.batch * launch.tiles_y[i] * launch.tiles_x[i] * ceil_div(item.channels, layout.columns);
+    }
+    launch.end[i] = end;
+  }
+  return launch;
+}
+
+inline int level_blocks(const LevelLaunch& launch) { return launch.end[launch.level.items - 1]; }
+
+// Shared memory of a CTA: what the hungriest convolution needs.
+inline uint32_t level_shared_bytes(const LevelLaunch& launch) {
+  uint32_t most = 0;
+  for (int i = 0; i < launch.level.items; ++i) most = std::max(most, launch.layout[i].total);
+  return most;
+}
+
+}  // namespace hrnet_fast

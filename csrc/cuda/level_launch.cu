@@ -1,0 +1,58 @@
+// The level kernel, one a dtype, and its launch on the current stream of the current device.
+#include <c10/cuda/CUDAException.h>
+#include <c10/cuda/CUDAStream.h>
+
+#include "cuda/device/level_block.cuh"
+#include "cuda/level_host.h"
+#include "cuda/level_launch.h"
+
+namespace hrnet_fast {
+namespace {
+
+constexpr int kResident = 2;  // CTAs that a multiprocessor's registers hold
+
+template <class T>
+__global__ __launch_bounds__(kThreads, kResident) void level_kernel(const __grid_constant__ LevelLaunch level) {
+  level_block<T>(level);
+}
+
+uint32_t most_shared_bytes() {
+  int device = 0, bytes = 0;
+  C10_CUDA_CHECK(cudaGetDevice(&device));
+  C10_CUDA_CHECK(cudaDeviceGetAttribute(&bytes, cudaDevAttrMaxSharedMemoryPerBlockOptin, device));
+  return uint32_t(bytes);
+}
+
+template <class T>
+void launch(const Level& description, bool overlap) {
+  const LevelLaunch level = make_launch(description, sizeof(T));
+  const uint32_t shared = level_shared_bytes(level), at_most = most_shared_bytes();
+  TORCH_CHECK_VALUE(shared <= at_most, "level: its tiles need ", shared,
+                    " bytes of shared memory a CTA, and this GPU gives ", at_most,
+                    "; use smaller tiles, chunks or fewer stages");
+  C10_CUDA_CHECK(cudaFuncSetAttribute(level_kernel<T>, cudaFuncAttributeMaxDynamicSharedMemorySize, int(shared)));
+  cudaLaunchAttribute early = {};
+  early.id = cudaLaunchAttributeProgrammaticStreamSerialization;
+  early.val.programmaticStreamSerializationAllowed = 1;
+  cudaLaunchConfig_t config = {};
+  config.gridDim = dim3(unsigned(level_blocks(level)));
+  config.blockDim = dim3(kThreads);
+  config.dynamicSmemBytes = shared;
+  config.stream = c10::cuda::getCurrentCUDAStream();
+  config.attrs = &early;
+  config.numAttrs = overlap ? 1 : 0;
+  C10_CUDA_CHECK(cudaLaunchKernelEx(&config, level_kernel<T>, level));
+}
+
+}  // namespace
+
+void level_cuda(const Level& level, Dtype dtype, bool overlap) {
+  switch (dtype) {
+    case Dtype::f32: return launch<float>(level, overlap);
+    case Dtype::bf16: return launch<bf16_t>(level, overlap);
+    case Dtype::f16: return launch<f16_t>(level, overlap);
+    case Dtype::f64: TORCH_CHECK_TYPE(false, "level: the kernel has no float64");
+  }
+}
+
+}  // namespace hrnet_fast

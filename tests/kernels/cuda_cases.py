@@ -1,0 +1,191 @@
+"""Random convolutions and sums for the CUDA level kernel, each with its result in float64 and torch's own error."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from hrnet_fast.kernels.bordered import BorderedMap, padded_channels
+from hrnet_fast.kernels.level import MODES, RELUS, MapTerm, _size
+from hrnet_fast.testing import relative_l2
+from tests.kernels.cuda_emulator import Level, LevelItem, LevelTerm, emulate
+
+NAMES = {"=": "same", "n": "nearest", "b": "bilinear", "c": "bilinear_corners"}
+
+
+@dataclass(frozen=True)
+class How:
+    """How a CTA works.
+
+    tile: output pixels, (height, width). warps: how they share pixels, output channels and K. columns: output channels
+    of a warp. chunk: input channels loaded together, None for all. stages: chunks in flight.
+    """
+
+    tile: tuple[int, int] = (8, 8)
+    warps: tuple[int, int, int] = (2, 1, 4)
+    columns: int = 32
+    chunk: int | None = None
+    stages: int = 1
+
+    def __str__(self) -> str:
+        warps = ".".join(map(str, self.warps))
+        return f"{self.tile[0]}x{self.tile[1]}w{warps}c{self.columns}k{self.chunk or 'all'}s{self.stages}"
+
+
+@dataclass
+class Case:
+    """A convolution or a sum. fields: of its LevelItem. inputs: the tensors that it reads. want: float64; own: the
+    error of torch in the same dtype."""
+
+    out: BorderedMap
+    sources: Sequence[MapTerm]
+    terms: Sequence[MapTerm]
+    inputs: list[Tensor]
+    fields: dict[str, int]
+    want: Tensor
+    own: float
+    parts: dict[str, Tensor] = field(default_factory=dict)
+
+
+def tf32(x: Tensor) -> Tensor:
+    """float32 values rounded to TF32, to nearest, ties away from zero."""
+    return ((x.view(torch.int32) + 0x1000) & ~0x1FFF).view(torch.float32)
+
+
+def random_map(shape: Sequence[int], dtype: torch.dtype) -> BorderedMap:
+    made = BorderedMap.zeros(shape, dtype)
+    made.nchw().copy_(torch.randn(tuple(shape)))
+    return made
+
+
+def empty_map(shape: Sequence[int], dtype: torch.dtype) -> BorderedMap:
+    """Zeros in the border and the padding, as they stay; NaN where the kernel must write."""
+    made = BorderedMap.zeros(shape, dtype)
+    made.nchw().fill_(torch.nan)
+    return made
+
+
+def pack(weight: Tensor, dtype: torch.dtype) -> Tensor:
+    """Weight [Cout, Cin, k, k] -> [Cout' / 8, Cin' / V, k * k, 8, V], V values of 16 bytes; pads are zero."""
+    outputs, inputs, kernel, _ = weight.shape
+    values = 16 // dtype.itemsize
+    whole = torch.zeros(padded_channels(outputs), padded_channels(inputs), kernel * kernel, dtype=dtype)
+    whole[:outputs, :inputs] = weight.flatten(2)
+    whole = tf32(whole) if dtype == torch.float32 else whole
+    return whole.view(-1, 8, whole.shape[1] // values, values, kernel * kernel).permute(0, 2, 4, 1, 3).contiguous()
+
+
+def total(terms: Sequence[MapTerm], size: Sequence[int], dtype: torch.dtype) -> Tensor | float:
+    """The terms' sum in `dtype`, rounded after each step."""
+    result = 0.0
+    for term in terms:
+        x, (mode, _, corners) = term.map.nchw().to(dtype), term.mode.partition("_")
+        if mode == "bilinear":
+            x = F.interpolate(x, tuple(size), mode="bilinear", align_corners=bool(corners))
+        result = result + (F.interpolate(x, tuple(size), mode="nearest") if mode == "nearest" else x)
+    return result
+
+
+def term_maps(codes: str, batch: int, channels: int, size: Sequence[int], dtype: torch.dtype) -> tuple[MapTerm, ...]:
+    """A random map for each code; those that are resized are smaller."""
+    smaller = (max(1, size[0] // 2), max(1, size[1] // 3))
+    shape = (batch, channels)
+    return tuple(MapTerm(random_map((*shape, *(size if c == "=" else smaller)), dtype), NAMES[c]) for c in codes)
+
+
+def make_conv(
+    dtype: torch.dtype, inputs: int, outputs: int, kernel: int = 3, stride: int = 1, size: tuple[int, int] = (7, 5),
+    batch: int = 1, how: How = How(), terms: str = "", relu: str = "last", sources: str = "",
+    source: BorderedMap | None = None, residual: BorderedMap | None = None,
+) -> Case:  # fmt: skip
+    """A convolution of random maps. terms, sources: codes of NAMES. source, residual: maps to read in place of random
+    ones."""
+    size = source.shape[2:] if source else size
+    out_size = tuple((side + 2 * (kernel // 2) - kernel) // stride + 1 for side in size)
+    formed = term_maps(sources, batch, inputs, size, dtype)
+    read = source or random_map((batch, inputs, *size), dtype)
+    added = term_maps(terms, batch, outputs, out_size, dtype) + ((MapTerm(residual),) if residual else ())
+    weight = (torch.randn(outputs, inputs, kernel, kernel) / (inputs * kernel * kernel) ** 0.5).to(dtype)
+    bias, packed = torch.randn(outputs), pack(weight, dtype)
+    packed_bias = torch.zeros(padded_channels(outputs))
+    packed_bias[:outputs] = bias
+
+    def result(kind: torch.dtype) -> Tensor:
+        x = total(formed, size, kind).relu() if sources else read.nchw().to(kind)
+        w = weight.to(kind)
+        if kind == torch.float32:  # what torch does with TF32
+            x, w = tf32(x.contiguous()), tf32(w)
+        y = F.conv2d(x, w, bias.to(kind), stride, kernel // 2)
+        y = (y.relu() if relu == "first" else y) + total(added, out_size, kind)
+        return y.relu() if relu == "last" else y
+
+    want = result(torch.float64)
+    out = empty_map(want.shape, dtype)
+    channels = padded_channels(inputs)
+    fields = dict(
+        batch=want.shape[0], in_height=size[0], in_width=size[1], in_channels=channels, height=out_size[0],
+        width=out_size[1], channels=out.channels, kernel=kernel, stride=stride, padding=kernel // 2,
+        tile_height=how.tile[0], tile_width=how.tile[1], warps_m=how.warps[0], warps_n=how.warps[1],
+        warps_k=how.warps[2], warp_columns=how.columns, chunk=how.chunk or channels, stages=how.stages,
+        source_relu=int(bool(sources)), relu=RELUS[relu], border=1,
+    )  # fmt: skip
+    maps = [term.map.data for term in (*formed, *added)] + ([] if sources else [read.data])
+    parts = {"weight": packed, "bias": packed_bias} | ({} if sources else {"source": read.data})
+    return Case(out, formed, added, [packed, packed_bias, *maps], fields, want, relative_l2(result(dtype), want), parts)
+
+
+def make_sum(
+    terms: Sequence[MapTerm], out: BorderedMap, dtype: torch.dtype, first: int = 0, relu: bool = True
+) -> Case:  # fmt: skip
+    """A sum of maps, written to the output's channels from `first` on."""
+    channels = terms[0].map.shape[1]
+    written = out.channels - first if first + channels == out.shape[1] else channels
+
+    def result(kind: torch.dtype) -> Tensor:
+        y = total(terms, out.shape[2:], kind)
+        return y.relu() if relu else y
+
+    fields = dict(
+        batch=out.shape[0], in_channels=terms[0].map.channels, height=out.shape[2], width=out.shape[3],
+        channels=out.channels, first_channel=first, written=written, border=out.border, relu=RELUS["last"] * relu,
+    )  # fmt: skip
+    want = result(torch.float64)
+    own = relative_l2(result(dtype), want)
+    return Case(out, (), terms, [term.map.data for term in terms], fields, want, own)
+
+
+def describe(cases: Sequence[Case]) -> Level:
+    """The launch that computes the cases."""
+    level, at = Level(items=len(cases)), 0
+    for index, case in enumerate(cases):
+        pointers = {name: tensor.data_ptr() for name, tensor in case.parts.items()}
+        item = LevelItem(out=case.out.data.data_ptr(), **pointers, **case.fields)
+        item.first_source, item.sources = at, len(case.sources)
+        item.first_term, item.terms = at + len(case.sources), len(case.terms)
+        for term in (*case.sources, *case.terms):
+            level.term[at] = LevelTerm(term.map.data.data_ptr(), *_size(term, case.out), MODES[term.mode])
+            at += 1
+        level.item[index] = item
+    level.terms = at
+    return level
+
+
+def outside(m: BorderedMap) -> float:
+    """What lies in the border and in the padded channels, absolutely summed."""
+    return float(m.data.double().abs().sum() - m.nchw().double().abs().sum())
+
+
+def check(cases: Sequence[Case], dtype: torch.dtype, seed: int = 0) -> None:
+    """Plays the cases in one launch: errors at most twice torch's, border and padding untouched."""
+    emulate([describe(cases)], dtype, [t for case in cases for t in case.inputs], outputs_of(cases), seed=seed)
+    for case in cases:
+        error = relative_l2(case.out.nchw().double(), case.want)
+        assert error <= 2 * case.own, f"error {error:.2e}, torch's {case.own:.2e}"
+        assert outside(case.out) == 0
+
+
+def outputs_of(cases: Sequence[Case]) -> list[Tensor]:
+    """The tensors that the cases write, each once."""
+    return list({case.out.data.data_ptr(): case.out.data for case in cases}.values())

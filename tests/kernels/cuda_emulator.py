@@ -1,0 +1,98 @@
+"""The CUDA level kernel played on the CPU: csrc/emulator compiled into a library, and launches described for it."""
+
+import ctypes
+import os
+import shlex
+import subprocess
+import tempfile
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+CSRC = Path(__file__).parents[2] / "csrc"
+COMPILER = shlex.split(os.environ.get("CXX", "c++"))
+FLAGS = ["-std=c++17", "-O2", "-fPIC", "-shared", "-fvisibility=hidden", "-Wall", "-Wextra", "-Werror"]
+FLAGS += ["-Wno-unknown-pragmas", f"-I{CSRC}"]
+ITEMSIZE = {torch.float16: 2, torch.bfloat16: -2, torch.float32: 4}  # bfloat16 is told from float16 by its sign
+POINTERS = ("source", "weight", "bias", "out")
+NUMBERS = (
+    "batch", "in_height", "in_width", "in_channels", "height", "width", "channels", "kernel", "stride", "padding",
+    "tile_height", "tile_width", "warps_m", "warps_n", "warps_k", "warp_columns", "chunk", "stages", "first_source",
+    "sources", "source_relu", "first_term", "terms", "relu", "first_channel", "written", "border",
+)  # fmt: skip
+
+
+class LevelTerm(ctypes.Structure):
+    """A summand, as csrc/cuda/level.h has it."""
+
+    _fields_ = [
+        ("data", ctypes.c_void_p), ("height", ctypes.c_int32), ("width", ctypes.c_int32),
+        ("scale_y", ctypes.c_float), ("scale_x", ctypes.c_float), ("mode", ctypes.c_int32), ("unused", ctypes.c_int32),
+    ]  # fmt: skip
+
+
+class LevelItem(ctypes.Structure):
+    """A convolution or a sum, as csrc/cuda/level.h has it."""
+
+    _fields_ = [(name, ctypes.c_void_p) for name in POINTERS] + [(name, ctypes.c_int32) for name in NUMBERS]
+
+
+class Level(ctypes.Structure):
+    """What a launch computes, as csrc/cuda/level.h has it."""
+
+    _fields_ = [
+        ("items", ctypes.c_int32), ("terms", ctypes.c_int32), ("item", LevelItem * 12), ("term", LevelTerm * 40),
+    ]  # fmt: skip
+
+
+@cache
+def library() -> ctypes.CDLL:
+    """The emulator, compiled once a session; skips the test where it cannot be."""
+    if os.uname().machine != "x86_64":
+        pytest.skip("the emulator switches stacks in x86-64 assembly")
+    with tempfile.TemporaryDirectory() as folder:
+        target = Path(folder, "emulate_level.so")
+        command = [*COMPILER, *FLAGS, CSRC / "standalone/emulate_level.cpp", "-o", target]
+        try:
+            done = subprocess.run(command, capture_output=True, text=True, check=False)
+        except FileNotFoundError:
+            pytest.skip(f"no C++ compiler was found (looked for `{COMPILER[0]}`)")
+        assert done.returncode == 0, done.stderr
+        made = ctypes.CDLL(str(target))
+    made.hrnet_fast_level_shared.restype = ctypes.c_int64
+    return made
+
+
+def emulate(
+    levels: Sequence[Level], dtype: torch.dtype, inputs: Sequence[Tensor], outputs: Sequence[Tensor], *,
+    seed: int = 0, overlap: bool = True, fault: str = "",
+) -> list[str]:  # fmt: skip
+    """Plays the levels one after another; returns the places where a fault can be planted.
+
+    inputs, outputs: all tensors that the levels read, and that they write (and may read). overlap: a launch may begin
+    before the one before it ends. fault: one of the places.
+    Raises RuntimeError with what went wrong: a race, an access out of bounds, a deadlock, a bad description ...
+    """
+    memory = [*inputs, *outputs]
+    count = len(memory)
+    message = ctypes.create_string_buffer(1 << 14)
+    failed = library().hrnet_fast_emulate(
+        (Level * len(levels))(*levels), len(levels), ITEMSIZE[dtype],
+        (ctypes.c_void_p * count)(*(t.data_ptr() for t in memory)),
+        (ctypes.c_int64 * count)(*(t.nbytes for t in memory)),
+        (ctypes.c_uint8 * count)(*(i >= len(inputs) for i in range(count))), count,
+        int(overlap), ctypes.c_uint32(seed), fault.encode(), message, len(message),
+    )  # fmt: skip
+    text = message.value.decode(errors="replace")
+    if failed:
+        raise RuntimeError(text)
+    return text.splitlines()
+
+
+def shared_bytes(level: Level, dtype: torch.dtype) -> int:
+    """Shared memory of a CTA of the level's launch."""
+    return library().hrnet_fast_level_shared(ctypes.byref(level), dtype.itemsize)
