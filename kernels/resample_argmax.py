@@ -75,7 +75,6 @@ define(
     "Tensor[] col_weights, bool exp, bool align_corners) -> Tensor",
     reference=_implementation,
     fake=_fake,
-    compiled_for=("cpu",),
 )
 
 
@@ -91,14 +90,16 @@ def resample_argmax(
 
     maps: float32, bfloat16 or float16, finite; values are computed in float32. Equal sums give the lowest class; where
         two sums differ by less than their rounding, either class may come.
-    rows, cols: on any device (on the maps' own they are not copied), the same H and W for all maps. A line without
-        weights adds nothing.
+    rows, cols: on any device, best on the CPU, where they are checked and joined before the maps' device gets them; the
+        same H and W for all maps. A line without weights adds nothing.
     exp: exponentiate; False for the resized values themselves. From the values of an image whose largest is above 80
         the excess is taken first, lest they overflow.
     align_corners: of the resize to `inner`.
 
-    Memory beyond the labels: of each map seven rows of the inner columns below 128 labels, a thread. No gradient.
-    Raises ValueError, TypeError or RuntimeError (a map that requires a gradient) with one sentence.
+    Memory beyond the labels: on a CPU of each map seven rows of the inner columns below 128 labels, a thread; on a GPU
+        36 bytes a line of taps. No gradient.
+    Raises ValueError, TypeError or RuntimeError (a map that requires a gradient; on a GPU a capture for a CUDA graph,
+    which taps from the CPU do not allow) with one sentence.
     """
     maps = list(maps)
     if not maps or not len(maps) == len(inner) == len(rows) == len(cols):

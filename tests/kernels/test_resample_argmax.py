@@ -1,5 +1,7 @@
 """Labels are held against the whole chain in double precision: each label's sum must be the largest to rounding."""
 
+from operator import attrgetter
+
 import numpy as np
 import pytest
 import torch
@@ -23,9 +25,27 @@ CASES = {
 by_case = pytest.mark.parametrize("name", CASES)
 by_exp = pytest.mark.parametrize("exp", [True, False], ids=["exp", "plain"])
 by_dtype = pytest.mark.parametrize("dtype", DTYPES, ids=lambda dtype: str(dtype).removeprefix("torch."))
-IMPLEMENTATIONS = [resample_argmax, resample_argmax_ref]
-by_implementation = pytest.mark.parametrize("run", IMPLEMENTATIONS, ids=["op", "ref"])
 built = pytest.mark.skipif(extension().module is None, reason=str(extension().reason))
+
+
+def tables(inner, rows, cols):
+    """The arguments as the schemas of the ops want them."""
+    parts = [list(part) for taps in (rows, cols) for part in (zip(*taps) if taps else ((), ()))]
+    return [side for size in inner for side in size], *parts
+
+
+def cuda_threads(maps, inner, rows, cols, exp=True, align_corners=False):
+    """The threads of the CUDA kernel on the CPU, block after block."""
+    return torch.ops.hrnet_fast_testing.resample_argmax_threads(maps, *tables(inner, rows, cols), exp, align_corners)
+
+
+OP, REF, CUDA = (
+    pytest.param(resample_argmax, id="op"),
+    pytest.param(resample_argmax_ref, id="ref"),
+    pytest.param(cuda_threads, id="cuda-threads", marks=built),
+)
+by_implementation = pytest.mark.parametrize("run", [OP, REF, CUDA])
+by_op = pytest.mark.parametrize("run", [OP, CUDA])
 
 
 def make_taps(size, inner, taps, rng):
@@ -104,51 +124,46 @@ def test_every_instruction_set_finds_it(body, name, exp, dtype):
     if needed and not extension().module.cpu_features()[needed]:
         pytest.skip(f"this CPU has no {needed}")
     maps, inner, rows, cols = make_arguments(name, dtype, "mixed")
-    got = torch.ops.hrnet_fast_testing.resample_argmax_body(
-        maps,
-        [side for size in inner for side in size],
-        *map(list, zip(*rows)),
-        *map(list, zip(*cols)),
-        exp,
-        False,
-        body,
-    )
+    arguments = maps, *tables(inner, rows, cols), exp, False
+    got = torch.ops.hrnet_fast_testing.resample_argmax_body(*arguments, body)
     assert shortfall(got, sums_of(maps, inner, rows, cols, exp), exp) <= ROUNDING
 
 
+@by_op
 @pytest.mark.parametrize("layout", LAYOUTS)
-def test_every_layout_is_read_where_it_lies(layout):
+def test_every_layout_is_read_where_it_lies(run, layout):
     maps, inner, rows, cols = make_arguments("several", layout=layout)
-    dense = resample_argmax([x.contiguous() for x in maps], inner, rows, cols)
-    assert torch.equal(resample_argmax(maps, inner, rows, cols), dense)
+    dense = run([x.contiguous() for x in maps], inner, rows, cols)
+    assert torch.equal(run(maps, inner, rows, cols), dense)
 
 
 def line(*pairs):
     return Taps(torch.tensor([[i for i, _ in pairs]]), torch.tensor([[float(w) for _, w in pairs]]))
 
 
-def test_the_exponential_decides_where_logits_would_not():
+@by_implementation
+def test_the_exponential_decides_where_logits_would_not(run):
     x = torch.tensor([[[[0.0, 3.0]], [[2.0, 2.0]]]])  # means 1.5 and 2; e^0 + e^3 is more than 2 e^2
     one, both = line((0, 1)), line((0, 0.5), (1, 0.5))
-    for run in IMPLEMENTATIONS:
-        assert run([x], [(1, 2)], [one], [both], True).item() == 0
-        assert run([x], [(1, 2)], [one], [both], False).item() == 1
+    assert run([x], [(1, 2)], [one], [both], True).item() == 0
+    assert run([x], [(1, 2)], [one], [both], False).item() == 1
 
 
+@by_implementation
 @pytest.mark.parametrize("offset", [-90.0, -60.0, 0.0, 60.0, 500.0])
-def test_exponentials_neither_overflow_nor_vanish(offset):
+def test_exponentials_neither_overflow_nor_vanish(run, offset):
     x = torch.randn(2, 6, 20, 20) * 4 + offset
     every = Taps(torch.arange(20)[:, None], torch.ones(20, 1))
-    for run in IMPLEMENTATIONS:  # nothing is blended, so that the order of the logits must come back
-        assert torch.equal(run([x], [(20, 20)], [every], [every]), x.argmax(1).to(torch.uint8))
+    # nothing is blended, so that the order of the logits must come back
+    assert torch.equal(run([x], [(20, 20)], [every], [every]), x.argmax(1).to(torch.uint8))
 
 
-def test_each_image_has_a_shift_of_its_own():
+@by_implementation
+def test_each_image_has_a_shift_of_its_own(run):
     x = torch.randn(2, 4, 9, 9)
     x[0] += 300
     every = Taps(torch.arange(9)[:, None], torch.ones(9, 1))
-    for run in IMPLEMENTATIONS:
-        assert torch.equal(run([x], [(9, 9)], [every], [every]), x.argmax(1).to(torch.uint8))
+    assert torch.equal(run([x], [(9, 9)], [every], [every]), x.argmax(1).to(torch.uint8))
 
 
 @by_implementation
@@ -173,7 +188,8 @@ def test_threads_do_not_change_a_label(threads):
         torch.set_num_threads(before)
 
 
-def test_it_is_interpolate_exp_interpolate_argmax():
+@by_op
+def test_it_is_interpolate_exp_interpolate_argmax(run):
     x = torch.randn(1, 20, 12, 12) * 2
     at = (torch.arange(60) + 0.5) * (45 / 60) - 0.5
     lo = at.clamp(0, 44).long()
@@ -181,18 +197,18 @@ def test_it_is_interpolate_exp_interpolate_argmax():
     taps = Taps(torch.stack([lo, (lo + 1).clamp(max=44)], 1), torch.stack([1 - part, part], 1))
     inner = F.interpolate(x, (45, 45), mode="bilinear").exp()
     want = F.interpolate(inner, (60, 60), mode="bilinear").argmax(1)
-    assert (resample_argmax([x], [(45, 45)], [taps], [taps]) == want).float().mean() > 0.999
+    assert (run([x], [(45, 45)], [taps], [taps]) == want).float().mean() > 0.999
 
 
-def test_an_empty_batch_gives_an_empty_batch():
+@by_op
+def test_an_empty_batch_gives_an_empty_batch(run):
     _, inner, rows, cols = make_arguments("lip")
-    assert resample_argmax([torch.randn(0, 20, 4, 4)], inner, rows, cols).shape == (0, 70, 53)
+    assert run([torch.randn(0, 20, 4, 4)], inner, rows, cols).shape == (0, 70, 53)
 
 
 def test_opcheck():
     maps, inner, rows, cols = make_arguments("several", layout="mixed")
-    flat = [side for size in inner for side in size]
-    arguments = (maps, flat, *map(list, zip(*rows)), *map(list, zip(*cols)), True, False)
+    arguments = (maps, *tables(inner, rows, cols), True, False)
     torch.library.opcheck(torch.ops.hrnet_fast.resample_argmax.default, arguments)
 
 
@@ -252,17 +268,18 @@ def test_bad_input_gets_one_sentence(arguments, kind, sentence):
 
 
 @built
+@by_op
 @pytest.mark.parametrize("place", [-1, 2], ids=["before", "past"])
-def test_taps_outside_the_map_are_refused(place):
+def test_taps_outside_the_map_are_refused(run, place):
     outside = Taps(torch.full((3, 1), place), torch.ones(3, 1))
     with pytest.raises(ValueError, match=f"resample_argmax: a tap reads place {place} of 2"):
-        resample_argmax([X], [(2, 2)], [T], [outside])
+        run([X], [(2, 2)], [T], [outside])
 
 
 @built
 @pytest.mark.parametrize("name", ["none", "size", "float64", "classes", "taps-shape", "taps-size", "taps-dtype"])
-def test_a_direct_call_is_refused_too(name):
+@pytest.mark.parametrize("op", ["hrnet_fast.resample_argmax", "hrnet_fast_testing.resample_argmax_threads"])
+def test_a_direct_call_is_refused_too(op, name):
     maps, inner, rows, cols = BAD[name][0]
-    tables = [list(part) for taps in (rows, cols) for part in (zip(*taps) if taps else ((), ()))]
     with pytest.raises((ValueError, TypeError, RuntimeError)):
-        torch.ops.hrnet_fast.resample_argmax(maps, [side for size in inner for side in size], *tables, True, False)
+        attrgetter(op)(torch.ops)(maps, *tables(inner, rows, cols), True, False)

@@ -1,5 +1,7 @@
 """Labels are held against resizing in double precision: each label's sum must be the largest to within rounding."""
 
+from operator import attrgetter
+
 import numpy as np
 import pytest
 import torch
@@ -211,8 +213,9 @@ def test_bad_input_gets_one_sentence(arguments, kind, sentence):
 
 @pytest.mark.skipif(extension().module is None, reason="torch's own ops do the checking")
 @pytest.mark.parametrize("name", ["none", "size", "float64", "classes", "many", "weights"])
-def test_a_direct_call_is_refused_too(name):
+@pytest.mark.parametrize("op", ["hrnet_fast.upsample_argmax", "hrnet_fast_testing.upsample_argmax_threads"])
+def test_a_direct_call_is_refused_too(op, name):
     maps, size, *rest = BAD[name][0]
     weights = rest[1] if rest else [1.0] * len(maps)
     with pytest.raises((ValueError, TypeError, RuntimeError, IndexError)):
-        torch.ops.hrnet_fast.upsample_argmax(maps, weights, size, False)
+        attrgetter(op)(torch.ops)(maps, weights, size, False)

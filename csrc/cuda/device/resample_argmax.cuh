@@ -1,0 +1,87 @@
+// One thread's share of a Resampling: one label of each image. Also compiled for the host, so that the code which computes
+// is tested without a GPU. No torch header.
+#pragma once
+
+#include <math.h>
+
+#include "cpu/resample_argmax.h"
+
+namespace hrnet_fast {
+
+struct ResampleMap {
+  Term map;  // [N, C, height, width], any strides
+  int64_t inner_height, inner_width;
+  int64_t first_row, first_col;  // among Resampling::blends: one for each row of the labels, one for each column
+};
+
+// A ResampleArgmax whose tables lie on the device of the maps.
+struct Resampling {
+  const ResampleMap* maps;  // [count]
+  const Blend* blends;      // into the inner sizes
+  const float* shifts;      // [N]: taken from the values before their exponential; null if there is none
+  uint8_t* labels;          // [N, height, width], dense
+  int64_t count, batch, channels, height, width;
+  Dtype dtype;  // of the maps: f32, bf16 or f16
+  bool align_corners;
+};
+
+// Threads of a block, each of which keeps the sums of all classes in shared memory, 48 KB of which every GPU gives.
+HRNET_FAST_HD int resample_threads(int64_t channels) { return channels <= 96 ? 128 : channels <= 192 ? 64 : 32; }
+
+// sums[c * stride] += weight * value of class c at the taps, exponentiated if there are shifts
+template <class T>
+HRNET_FAST_HD void add_inner(float* sums, int stride, const Resampling& p, const Term& map, int64_t n,
+                             const Tap<float>& row, const Tap<float>& col, float weight) {
+  const T* above = static_cast<const T*>(map.data) + n * map.stride_n + row.lo * map.stride_h;
+  const T* below = above + (row.hi - row.lo) * map.stride_h;
+  const int64_t lo = col.lo * map.stride_w, hi = col.hi * map.stride_w;
+  const float shift = p.shifts == nullptr ? 0 : p.shifts[n];
+  for (int c = 0; c < int(p.channels); ++c, above += map.stride_c, below += map.stride_c) {
+    const float first = (1 - col.weight) * load(above + lo) + col.weight * load(above + hi);
+    const float second = (1 - col.weight) * load(below + lo) + col.weight * load(below + hi);
+    const float value = (1 - row.weight) * first + row.weight * second;
+    sums[c * stride] += weight * (p.shifts == nullptr ? value : expf(value - shift));
+  }
+}
+
+template <class T>
+HRNET_FAST_HD void add_map(float* sums, int stride, const Resampling& p, const ResampleMap& map, int64_t n, int y,
+                           int x) {
+  const Blend &down = p.blends[map.first_row + y], &across = p.blends[map.first_col + x];
+  for (int i = 0; i < down.count; ++i) {
+    const Tap<float> row =
+        resize_tap<float>(Mode::bilinear, p.align_corners, down.index[i], map.map.height, map.inner_height);
+    for (int j = 0; j < across.count; ++j) {
+      const Tap<float> col =
+          resize_tap<float>(Mode::bilinear, p.align_corners, across.index[j], map.map.width, map.inner_width);
+      add_inner<T>(sums, stride, p, map.map, n, row, col, down.weight[i] * across.weight[j]);
+    }
+  }
+}
+
+// Of equal sums the first class is taken.
+HRNET_FAST_HD uint8_t largest_of(const float* sums, int stride, int64_t channels) {
+  float best = sums[0];
+  int label = 0;
+  for (int c = 1; c < int(channels); ++c) {
+    if (sums[c * stride] > best) best = sums[c * stride], label = c;
+  }
+  return uint8_t(label);
+}
+
+// Pixel `pixel` of images n, n + step, ...; sums[0], sums[stride], ... are the thread's own.
+template <class T>
+HRNET_FAST_HD void resample_argmax_thread(const Resampling& p, float* sums, int stride, int64_t pixel, int64_t n,
+                                          int64_t step) {
+  const int width = int(p.width);
+  const int64_t plane = p.height * p.width;
+  if (pixel >= plane) return;
+  for (; n < p.batch; n += step) {
+    for (int c = 0; c < int(p.channels); ++c) sums[c * stride] = 0;
+    for (int64_t k = 0; k < p.count; ++k)
+      add_map<T>(sums, stride, p, p.maps[k], n, int(pixel) / width, int(pixel) % width);
+    p.labels[n * plane + pixel] = largest_of(sums, stride, p.channels);
+  }
+}
+
+}  // namespace hrnet_fast

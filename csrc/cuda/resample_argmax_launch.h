@@ -1,0 +1,12 @@
+// Labels all pixels of a Resampling on `stream` of the current device. No torch header.
+#pragma once
+
+#include <cuda_runtime_api.h>
+
+#include "cuda/device/resample_argmax.cuh"
+
+namespace hrnet_fast {
+
+void resample_argmax_launch(const Resampling& p, cudaStream_t stream);
+
+}  // namespace hrnet_fast

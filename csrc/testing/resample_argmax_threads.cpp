@@ -1,0 +1,49 @@
+// Runs the code of the threads of resample_argmax's CUDA kernel on CPU tensors: block after block, on shared memory that
+// holds NaN at first.
+#include <torch/library.h>
+
+#include <algorithm>
+#include <limits>
+
+#include "cuda/resample_argmax_host.h"
+
+namespace hrnet_fast {
+namespace {
+
+// Fewer blocks than images, so that each thread labels several.
+template <class T>
+void run_blocks(const Resampling& p) {
+  constexpr int64_t kImages = 2;
+  const int threads = resample_threads(p.channels);
+  std::vector<float> sums(p.channels * threads);
+  for (int64_t n = 0; n < kImages; ++n)
+    for (int64_t first = 0; first < p.height * p.width; first += threads) {
+      std::fill(sums.begin(), sums.end(), std::numeric_limits<float>::quiet_NaN());
+      for (int lane = 0; lane < threads; ++lane)
+        resample_argmax_thread<T>(p, sums.data() + lane, threads, first + lane, n, kImages);
+    }
+}
+
+at::Tensor resample_argmax_threads(at::TensorList maps, at::IntArrayRef inner, at::TensorList rows,
+                                   at::TensorList row_weights, at::TensorList cols, at::TensorList col_weights,
+                                   bool exp, bool align_corners) {
+  return resample_argmax(maps, inner, rows, row_weights, cols, col_weights, exp, align_corners,
+                         [](const Resampling& p) {
+                           switch (p.dtype) {
+                             case Dtype::bf16: return run_blocks<bf16_t>(p);
+                             case Dtype::f16: return run_blocks<f16_t>(p);
+                             default: return run_blocks<float>(p);
+                           }
+                         });
+}
+
+}  // namespace
+
+TORCH_LIBRARY_FRAGMENT(hrnet_fast_testing, m) {
+  m.def(
+      "resample_argmax_threads(Tensor[] maps, int[] inner, Tensor[] rows, Tensor[] row_weights, Tensor[] cols,"
+      " Tensor[] col_weights, bool exp, bool align_corners) -> Tensor");
+}
+TORCH_LIBRARY_IMPL(hrnet_fast_testing, CPU, m) { m.impl("resample_argmax_threads", resample_argmax_threads); }
+
+}  // namespace hrnet_fast
