@@ -201,3 +201,24 @@ def test_bad_input_gets_one_sentence(arguments, kind, sentence):
     with pytest.raises(kind) as caught:
         affine_crop(*arguments)
     assert str(caught.value) == sentence
+
+
+DIRECT = {
+    "planes-first": (IMAGE.permute(2, 0, 1), M, (2, 2), MEAN, STD),
+    "no-rows": (IMAGE[:0], M, (2, 2), MEAN, STD),
+    "floats": (IMAGE.float(), M, (2, 2), MEAN, STD),
+    "one-matrix": (IMAGE, M[0], (2, 2), MEAN, STD),
+    "float32-matrices": (IMAGE, M.float(), (2, 2), MEAN, STD),
+    "size": (IMAGE, M, (2, 0), MEAN, STD),
+    "mean": (IMAGE, M, (2, 2), MEAN[:2], STD),
+}
+
+
+@needs_extension
+@pytest.mark.parametrize("arguments", DIRECT.values(), ids=DIRECT)
+def test_a_direct_call_is_refused_alike_on_both_devices(arguments):
+    with pytest.raises((ValueError, TypeError)) as cpu:
+        torch.ops.hrnet_fast.affine_crop(*arguments, False)
+    with pytest.raises(type(cpu.value)) as cuda:
+        cuda_threads(*arguments)
+    assert str(cuda.value) == str(cpu.value)

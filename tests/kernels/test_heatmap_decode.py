@@ -212,3 +212,25 @@ def test_bad_input_gets_one_sentence(arguments, kind, sentence):
     with pytest.raises(kind) as caught:
         heatmap_decode(*arguments)
     assert str(caught.value) == sentence
+
+
+DIRECT = {
+    "three-dimensions": (X[0], None, [0, 1]),
+    "no-pixels": (X[..., :0], None, [0, 1]),
+    "integers": (X.int(), None, [0, 1]),
+    "flipped-shape": (X, X[..., :2], [0, 1]),
+    "flipped-dtype": (X, X.double(), [0, 1]),
+    "few-channels": (X, X, [0]),
+    "a-channel-too-far": (X, X, [0, 2]),
+    "a-channel-before": (X, X, [-1, 0]),
+}
+
+
+@needs_extension
+@pytest.mark.parametrize("arguments", DIRECT.values(), ids=DIRECT)
+def test_a_direct_call_is_refused_alike_on_both_devices(arguments):
+    with pytest.raises((ValueError, TypeError)) as cpu:
+        torch.ops.hrnet_fast.heatmap_decode(*arguments, True, True)
+    with pytest.raises(type(cpu.value)) as cuda:
+        torch.ops.hrnet_fast_testing.heatmap_decode_blocks(*arguments, True, True, 0)
+    assert str(cuda.value) == str(cpu.value)
