@@ -63,7 +63,7 @@ class Machine {
   Machine(const std::vector<GlobalMemory::Region>& regions, std::string fault, uint32_t seed)
       : global(regions), places(std::move(fault)), random(seed) {}
 
-  // overlap: a launch may begin before the one before it has ended, and in most runs begins as early as it can.
+  // overlap: a launch begins before the one before it, as early as it may at all; else after its end.
   void play(const std::vector<Launch>& launches, bool overlap) {
     Grid next = grid(launches, 0);
     for (size_t i = 0; i < launches.size(); ++i) {
@@ -71,7 +71,7 @@ class Machine {
       open_ = int(i);
       for (auto& cta : now.resident) wake(*cta, Waits::launch);
       next = grid(launches, i + 1);
-      if (overlap && next.blocks.size() && random() % 4) {
+      if (overlap) {
         fill(next);
         while (turn(next)) {
         }

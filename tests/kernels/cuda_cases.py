@@ -37,7 +37,7 @@ class How:
 @dataclass
 class Case:
     """A convolution or a sum. fields: of its LevelItem. inputs: the tensors that it reads. want: float64; own: the
-    error of torch in the same dtype."""
+    error of torch in the same dtype; both are NaN of what reads maps that are yet to be written."""
 
     out: BorderedMap
     sources: Sequence[MapTerm]
@@ -122,6 +122,7 @@ def make_conv(
         return y.relu() if relu == "last" else y
 
     want = result(torch.float64)
+    own = relative_l2(result(dtype), want) if want.isfinite().all() else torch.nan
     out = empty_map(want.shape, dtype)
     channels = padded_channels(inputs)
     fields = dict(
@@ -133,7 +134,7 @@ def make_conv(
     )  # fmt: skip
     maps = [term.map.data for term in (*formed, *added)] + ([] if sources else [read.data])
     parts = {"weight": packed, "bias": packed_bias} | ({} if sources else {"source": read.data})
-    return Case(out, formed, added, [packed, packed_bias, *maps], fields, want, relative_l2(result(dtype), want), parts)
+    return Case(out, formed, added, [packed, packed_bias, *maps], fields, want, own, parts)
 
 
 def make_sum(
@@ -152,7 +153,7 @@ def make_sum(
         channels=out.channels, first_channel=first, written=written, border=out.border, relu=RELUS["last"] * relu,
     )  # fmt: skip
     want = result(torch.float64)
-    own = relative_l2(result(dtype), want)
+    own = relative_l2(result(dtype), want) if want.isfinite().all() else torch.nan
     return Case(out, (), terms, [term.map.data for term in terms], fields, want, own)
 
 
@@ -189,3 +190,36 @@ def check(cases: Sequence[Case], dtype: torch.dtype, seed: int = 0) -> None:
 def outputs_of(cases: Sequence[Case]) -> list[Tensor]:
     """The tensors that the cases write, each once."""
     return list({case.out.data.data_ptr(): case.out.data for case in cases}.values())
+
+
+def chain(dtype: torch.dtype, how: How = How()) -> list[list[Case]]:
+    """Launches that read what those before them write: a block, an exchange and its sum."""
+    shape = dict(how=how, batch=2)
+    first = make_conv(dtype, 24, 24, **shape)
+    second = make_conv(dtype, 24, 24, source=first.out, residual=random_map(first.out.shape, dtype), **shape)
+    third = make_conv(dtype, 24, 24, source=second.out, residual=first.out, **shape)
+    down = make_conv(dtype, 24, 24, stride=2, source=third.out, **shape)
+    up = make_conv(dtype, 24, 24, 1, source=third.out, terms="b", **shape)
+    maps = [MapTerm(up.out), MapTerm(down.out, "nearest")]
+    return [[first], [second], [third], [down, up], [make_sum(maps, empty_map(up.out.shape, dtype), dtype)]]
+
+
+def clear(levels: Sequence[Sequence[Case]]) -> None:
+    """NaN in all outputs."""
+    for level in levels:
+        for case in level:
+            case.out.nchw().fill_(torch.nan)
+
+
+def play(levels: Sequence[Sequence[Case]], dtype: torch.dtype, **options) -> list[str]:
+    """Plays launches one after another; options and result: as `emulate` has them."""
+    cases = [case for level in levels for case in level]
+    written = outputs_of(cases)
+    owned = {tensor.data_ptr() for tensor in written}
+    inputs = [tensor for case in cases for tensor in case.inputs if tensor.data_ptr() not in owned]
+    return emulate([describe(level) for level in levels], dtype, inputs, written, **options)
+
+
+def bits(levels: Sequence[Sequence[Case]]) -> Tensor:
+    """All outputs, byte by byte."""
+    return torch.cat([case.out.data.view(torch.int8) for level in levels for case in level])

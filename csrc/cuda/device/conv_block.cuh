@@ -6,8 +6,8 @@
 
 namespace hrnet_fast {
 
-HRNET_FAST_DEVICE uint32_t stage_of(const LevelItem& item, const ConvLayout& layout, int chunk) {
-  return layout.stages + ring_slot(chunk, item.stages) * layout.stage_bytes;
+HRNET_FAST_DEVICE uint32_t stage_at(const ConvLayout& layout, uint32_t slot) {
+  return layout.stages + slot * layout.stage_bytes;
 }
 
 // The products of all chunks, by warps of 8 * kBlocks output channels; what they sum up to ends in shared memory. A
@@ -25,13 +25,15 @@ HRNET_FAST_DEVICE void multiply_chunks(const LevelItem& item, const ConvLayout& 
     if (chunk > 0) {
       const int next = chunk - 1 + item.stages;
       if (next < layout.chunks) {
-        load_weights(item, layout, tile.channel, next, stage_of(item, layout, next));
-        load_halo<T>(item, layout, tile, next, stage_of(item, layout, next));
+        const uint32_t stage = stage_at(layout, ring_slot(next, item.stages));
+        load_weights(item, layout, tile.channel, next, stage);
+        load_halo<T>(item, layout, tile, next, stage);
       }
       commit_copies();
     }
     const int granules = least(layout.granules, layout.all_granules - chunk * layout.granules) * layout.taps;
-    multiply_chunk<T, kBlocks>(layout, warp, item.warps_k, pixels, stage_of(item, layout, chunk), granules, sum);
+    const uint32_t stage = stage_at(layout, ring_slot(chunk, item.stages));
+    multiply_chunk<T, kBlocks>(layout, warp, item.warps_k, pixels, stage, granules, sum);
   }
   barrier();  // the sums take the stages' place
   store_sums<kBlocks>(item, layout, warp, sum);
@@ -47,15 +49,15 @@ HRNET_FAST_DEVICE void conv_block(const LevelLaunch& launch, int index, int bloc
   const ConvTile tile = conv_tile(launch, index, block);
   const bool early = has_early_term(level, item);
 
-  for (int s = 0; s < item.stages; ++s) load_weights(item, layout, tile.channel, s, stage_of(item, layout, s));
+  for (int s = 0; s < item.stages; ++s) load_weights(item, layout, tile.channel, s, stage_at(layout, s));
   write_offsets(item, layout);
   load_bias(item, layout, tile.channel);
   wait_for_previous_launch();
   for (int s = 0; s < item.stages; ++s) {
     if (item.sources) {
-      form_halo<T>(level, item, layout, tile, s, stage_of(item, layout, s));
+      form_halo<T>(level, item, layout, tile, s, stage_at(layout, s));
     } else {
-      load_halo<T>(item, layout, tile, s, stage_of(item, layout, s));
+      load_halo<T>(item, layout, tile, s, stage_at(layout, s));
     }
     if (s == 0 && early) load_early_term<T>(level, item, layout, tile);
     commit_copies();

@@ -1,0 +1,249 @@
+"""The CUDA level kernel against float64, played on the CPU by the emulator: every compiled body, shape, dtype, epilogue.
+
+The emulator refuses races, reads of what was not written, and accesses that are out of bounds or not aligned.
+"""
+
+import re
+
+import pytest
+import torch
+
+from hrnet_fast.kernels.bordered import BorderedMap
+from hrnet_fast.kernels.level import MapTerm
+from tests.kernels.cuda_cases import (
+    NAMES,
+    Case,
+    How,
+    bits,
+    chain,
+    check,
+    clear,
+    describe,
+    empty_map,
+    make_conv,
+    make_sum,
+    outside,
+    play,
+    random_map,
+    term_maps,
+)  # fmt: skip
+from tests.kernels.cuda_emulator import CSRC, emulate, shared_bytes
+
+DTYPES = [torch.float16, torch.bfloat16, torch.float32]
+by_dtype = pytest.mark.parametrize("dtype", DTYPES, ids=["float16", "bfloat16", "tf32"])
+COLUMNS = (16, 24, 32, 40, 48, 64)
+KERNELS = [(3, 1), (3, 2), (1, 1)]
+WARPS = [(m, n, 8 // (m * n)) for m in (1, 2, 4, 8) for n in (1, 2, 4, 8) if m * n <= 8]
+HALF = torch.float16
+
+
+def test_every_compiled_body_is_tested():
+    header = (CSRC / "cuda/level.h").read_text()
+    listed = re.search(r"kWarpColumns\[\] = \{(.*?)\}", header)[1]
+    assert tuple(map(int, listed.split(","))) == COLUMNS
+    bodies = re.findall(r"case (\d+): multiply_chunks<T, (\d+)>", (CSRC / "cuda/device/conv_block.cuh").read_text())
+    assert [(int(columns), int(blocks) * 8) for columns, blocks in bodies] == [(c, c) for c in COLUMNS]
+
+
+@by_dtype
+@pytest.mark.parametrize("columns", COLUMNS)
+@pytest.mark.parametrize(("kernel", "stride"), KERNELS, ids=["3x3", "3x3s2", "1x1"])
+def test_every_body(columns, kernel, stride, dtype):
+    """Tiles that overhang the map, and channels that neither fill a warp nor make whole steps along K."""
+    how = How(columns=columns, chunk=16, stages=2)
+    check([make_conv(dtype, 36, columns + 6, kernel, stride, (9, 11), 1, how, "=")], dtype)
+
+
+@pytest.mark.parametrize("warps", WARPS, ids=lambda w: "x".join(map(str, w)))
+@pytest.mark.parametrize("columns", [24, 32])
+def test_warps_share_pixels_channels_and_k(warps, columns):
+    how = How((4, 8 * warps[0]), warps, columns)
+    check([make_conv(HALF, 24, 8 * warps[1] + 30, how=how, size=(6, 9), terms="=")], HALF)
+
+
+@by_dtype
+@pytest.mark.parametrize("stages", [1, 2, 3, 4])
+@pytest.mark.parametrize("chunk", [8, 16, 24, 40])
+def test_chunks_and_stages(chunk, stages, dtype):
+    channels = 80 if stages > 1 else chunk
+    if channels <= chunk * (stages - 1):
+        channels = chunk * stages - 8
+    how = How(chunk=chunk, stages=stages)
+    check([make_conv(dtype, channels, 32, how=how), make_conv(dtype, channels, 8, 1, how=how)], dtype)
+
+
+def test_chunks_of_four_float32_channels():
+    check([make_conv(torch.float32, 24, 8, how=How(chunk=4, stages=3))], torch.float32)
+
+
+@pytest.mark.parametrize("channels", [1, 3, 8, 18, 30, 36, 44, 48, 72, 144])
+def test_channels(channels):
+    check([make_conv(HALF, channels, channels, size=(5, 6), terms="=")], HALF)
+
+
+def test_a_head_of_720_channels():
+    how = How(columns=24, chunk=240, stages=3)
+    check([make_conv(HALF, 720, 19, 1, 1, (3, 4), how=how, relu="none")], HALF)
+
+
+@pytest.mark.parametrize("batch", [1, 3])
+@pytest.mark.parametrize("size", [(1, 1), (1, 7), (6, 1), (2, 2), (17, 13)], ids=str)
+def test_small_and_odd_sizes(size, batch):
+    for kernel, stride in KERNELS:
+        check([make_conv(HALF, 8, 24, kernel, stride, size, batch)], HALF)
+
+
+@pytest.mark.parametrize("tile", [(8, 6), (4, 16), (1, 64), (64, 1), (3, 5), (7, 9), (1, 1)], ids=str)
+@pytest.mark.parametrize("stride", [1, 2])
+def test_tiles(tile, stride):
+    check([make_conv(HALF, 16, 16, 3, stride, (19, 17), 1, How(tile, columns=16), "=n")], HALF)
+
+
+@by_dtype
+@pytest.mark.parametrize("relu", ["none", "first", "last"])
+@pytest.mark.parametrize("terms", ["", "=", "n", "b", "c", "=n", "b=", "==nnbbc"])
+def test_epilogues(terms, relu, dtype):
+    check([make_conv(dtype, 16, 18, how=How(columns=24), terms=terms, relu=relu)], dtype)
+
+
+@by_dtype
+@pytest.mark.parametrize("sources", ["=", "=n", "=bb", "=ncb"])
+def test_pointwise_convolution_forms_its_source(sources, dtype):
+    for how in (How((4, 8), (1, 1, 8)), How(chunk=8, stages=3)):
+        check([make_conv(dtype, 18, 17, 1, 1, (6, 5), 2, how, "=", "none", sources)], dtype)
+
+
+@by_dtype
+@pytest.mark.parametrize("relu", [True, False])
+@pytest.mark.parametrize("terms", ["=", "=n", "=bc", "c"])
+def test_sums(terms, relu, dtype):
+    size = (9, 23)
+    check([make_sum(term_maps(terms, 3, 18, size, dtype), empty_map((3, 18, *size), dtype), dtype, 0, relu)], dtype)
+
+
+@by_dtype
+def test_parts_of_a_concatenation_write_their_own_channels(dtype):
+    channels, firsts, size = (18, 5, 36), (0, 18, 23), (4, 6)
+    out = empty_map((1, 59, *size), dtype)
+    parts = [term_maps("b" if i else "=", 1, c, size, dtype) for i, c in enumerate(channels)]
+    cases = [make_sum(part, out, dtype, first, False) for part, first in zip(parts, firsts)]
+    inputs = [tensor for case in cases for tensor in case.inputs]
+    emulate([describe(cases)], dtype, inputs, [out.data])
+    want = torch.cat([case.want for case in cases], 1)
+    assert (out.nchw().double() - want).norm() <= 2 * max(case.own for case in cases) * want.norm()
+    assert outside(out) == 0
+
+
+def test_a_sum_of_maps_without_border():
+    def bare(shape: tuple[int, ...], fill: bool) -> BorderedMap:
+        data = torch.randn(shape[0], *shape[2:], 24).to(HALF)
+        data[..., shape[1] :] = 0
+        data[..., : shape[1]] *= 1 if fill else torch.nan
+        return BorderedMap(data.flatten(), shape, 0)
+
+    terms = [MapTerm(bare((2, 18, 7, 5), True)), MapTerm(bare((2, 18, 3, 2), True), NAMES["b"])]
+    check([make_sum(terms, bare((2, 18, 7, 5), False), HALF)], HALF)
+
+
+def level_of_many(dtype: torch.dtype) -> list[Case]:
+    """What a level of a network may hold: branches, an exchange's convolutions, and a sum."""
+    total = term_maps("=n", 1, 18, (5, 3), dtype)
+    return [
+        make_conv(dtype, 64, 64, size=(4, 3), how=How((4, 6), (1, 1, 8), chunk=32, stages=2), terms="="),
+        make_conv(dtype, 32, 32, size=(16, 12), terms="="),
+        make_conv(dtype, 18, 36, 3, 2, (16, 12), how=How(columns=40), relu="first"),
+        make_conv(dtype, 36, 18, 1, 1, (8, 6), how=How((8, 8), (2, 1, 4), 24), relu="none"),
+        make_sum(total, empty_map((1, 18, 5, 3), dtype), dtype),
+    ]
+
+
+@by_dtype
+def test_one_launch_of_many_items_gives_what_each_gives_alone(dtype):
+    cases = level_of_many(dtype)
+    check(cases, dtype)
+    for case in cases:
+        before = case.out.data.clone()
+        case.out.nchw().fill_(torch.nan)
+        check([case], dtype, seed=1)
+        assert torch.equal(before, case.out.data)
+
+
+@by_dtype
+def test_every_schedule_gives_the_same_bits(dtype):
+    cases = level_of_many(dtype)
+    check(cases, dtype)
+    want = bits([cases])
+    for seed in range(1, 5):
+        clear([cases])
+        play([cases], dtype, seed=seed)
+        assert torch.equal(bits([cases]), want)
+
+
+@pytest.mark.parametrize("bad", [torch.nan, torch.inf])
+@by_dtype
+def test_nan_and_infinity_spread_as_far_as_in_torch(bad, dtype):
+    """27 granules of K: the last step's second half is no granule, and must not carry a NaN of another's."""
+    case = make_conv(dtype, 24, 8, size=(6, 6), relu="none")
+    source = BorderedMap(case.parts["source"], (1, 24, 6, 6))
+    finite = torch.zeros(1, 24, 6, 6)
+    finite[0, 3, 2, 2] = bad
+    source.nchw()[0, 3, 2, 2] = bad
+    emulate([describe([case])], dtype, case.inputs, [case.out.data])
+    ones = torch.nn.functional.conv2d(finite.isfinite().logical_not().float(), torch.ones(8, 24, 3, 3), padding=1)
+    assert torch.equal(case.out.nchw().isfinite(), ones == 0)
+    assert torch.equal(case.out.nchw().isnan(), (ones > 0) & torch.tensor(bad != bad))
+
+
+@by_dtype
+def test_launches_that_overlap_wait_for_each_other(dtype):
+    levels = chain(dtype)
+    for level in levels:
+        play([level], dtype)
+    want = bits(levels)
+    for seed in range(4):
+        clear(levels)
+        play(levels, dtype, seed=seed)
+        assert torch.equal(bits(levels), want)
+
+
+def test_shared_memory_is_what_the_formula_says():
+    how = How((8, 16), (4, 2, 1), 48, chunk=16, stages=2)
+    case = make_conv(HALF, 48, 96, 3, 2, (32, 48), how=how, terms="=")
+    stage = 17 * 33 * 3 * 16 + 96 * 2 * 9 * 16
+    early = 128 * 96 * 2
+    assert shared_bytes(describe([case]), HALF) == 80 + 384 + early + 2 * stage
+    small = make_conv(HALF, 8, 32, 1, how=How(warps=(1, 1, 8), tile=(4, 8)))
+    assert shared_bytes(describe([small]), HALF) == 16 + 128 + 8 * 32 * 40 * 4
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        (
+            dict(channels=12),
+            "its maps, 1 of 7x5 with 16 and 12 channels, are empty or not padded to a multiple of 8 channels",
+        ),
+        (dict(kernel=5), "kernel 5, stride 1, padding 1 is not at most 3, 2 and 1"),
+        (dict(height=9), "a convolution of 7x5 does not give 9x5"),
+        (dict(warp_columns=56), "no kernel gives a warp 56 output channels"),
+        (dict(warps_k=2), "2 x 1 x 2 warps are not 8"),
+        (dict(tile_width=9), "a tile of 8x9 pixels does not fit 2 times 32"),
+        (dict(chunk=12), "a chunk of 12 channels is no multiple of 8"),
+        (dict(chunk=8), "1 stages do not go with 2 chunks"),
+        (dict(terms=3), "its terms are not among the level's 1"),
+        (dict(source=None), "a convolution reads one map or forms its source"),
+    ],
+    ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
+)
+def test_refusals(change, sentence):
+    case = make_conv(HALF, 16, 16, terms="=")
+    level = describe([case])
+    for name, value in change.items():
+        setattr(level.item[0], name, value)
+    with pytest.raises(RuntimeError, match=re.escape(f"level 0, item 0: {sentence}")):
+        emulate([level], HALF, case.inputs, [case.out.data])
+
+
+def test_an_empty_level_is_refused():
+    with pytest.raises(RuntimeError, match="a level has 1 to 12 items"):
+        emulate([describe([])], HALF, [], [random_map((1, 8, 1, 1), HALF).data])
