@@ -1,4 +1,4 @@
-"""The CUDA level kernel against float64, played on the CPU by the emulator: every compiled body, shape, dtype, epilogue.
+"""The CUDA level kernel against float64, played by the emulator: every compiled body, shape, dtype and epilogue.
 
 The emulator refuses races, reads of what was not written, and accesses that are out of bounds or not aligned.
 """

@@ -14,9 +14,7 @@ HRNET_FAST_DEVICE uint32_t stage_at(const ConvLayout& layout, uint32_t slot) {
 // stage is filled again when every warp has done with it.
 template <class T, int kBlocks>
 HRNET_FAST_DEVICE void multiply_chunks(const LevelItem& item, const ConvLayout& layout, const ConvTile& tile) {
-  const WarpPlace warp = warp_place(item);
-  uint32_t pixels[2];
-  pixel_offsets(item, layout, warp, pixels);
+  const LanePlace place = lane_place(item, layout);
   float sum[2][kBlocks][4] = {};
 #pragma unroll 1
   for (int chunk = 0; chunk < layout.chunks; ++chunk) {
@@ -33,10 +31,10 @@ HRNET_FAST_DEVICE void multiply_chunks(const LevelItem& item, const ConvLayout& 
     }
     const int granules = least(layout.granules, layout.all_granules - chunk * layout.granules) * layout.taps;
     const uint32_t stage = stage_at(layout, ring_slot(chunk, item.stages));
-    multiply_chunk<T, kBlocks>(layout, warp, item.warps_k, pixels, stage, granules, sum);
+    multiply_chunk<T, kBlocks>(layout, place, item.warps_k, stage, granules, sum);
   }
   barrier();  // the sums take the stages' place
-  store_sums<kBlocks>(item, layout, warp, sum);
+  store_sums<kBlocks>(layout, place, sum);
 }
 
 // Chunk c lies in stage c % stages. All stages are asked for at once, their weights before the launch that makes the

@@ -6,6 +6,8 @@
 
 namespace hrnet_fast {
 
+HRNET_FAST_DEVICE int least(int a, int b) { return a < b ? a : b; }
+
 struct ConvTile {
   int n, y, x, channel;  // of the output: the image, the tile's first pixel, its first channel
   int top, left;         // the halo tile's first pixel, border included

@@ -6,17 +6,13 @@
 
 namespace hrnet_fast {
 
-// Partial sums: [warps_k][kWarpRows * warps_m][sums_pitch] floats from layout.stages on.
 template <int kBlocks>
-HRNET_FAST_DEVICE void store_sums(const LevelItem& item, const ConvLayout& layout, const WarpPlace& warp,
-                                  const float (&sum)[2][kBlocks][4]) {
-  const int row = (warp.k * item.warps_m + warp.m) * kWarpRows + warp.lane / 4;
-  const int column = warp.n * kBlocks * 8 + warp.lane % 4 * 2;
+HRNET_FAST_DEVICE void store_sums(const ConvLayout& layout, const LanePlace& place, const float (&sum)[2][kBlocks][4]) {
 #pragma unroll
   for (int i = 0; i < 2; ++i) {
 #pragma unroll
     for (int j = 0; j < kBlocks; ++j) {
-      const uint32_t at = layout.stages + uint32_t((row + i * 16) * layout.sums_pitch + column + j * 8) * 4;
+      const uint32_t at = place.sums + uint32_t(i * 16 * layout.sums_pitch + j * 8) * 4;
       store_shared<Pair>(at, {sum[i][j][0], sum[i][j][1]});
       store_shared<Pair>(at + uint32_t(8 * layout.sums_pitch) * 4, {sum[i][j][2], sum[i][j][3]});
     }

@@ -7,8 +7,6 @@
 
 namespace hrnet_fast {
 
-HRNET_FAST_DEVICE int least(int a, int b) { return a < b ? a : b; }
-
 // Offset of each granule of a chunk's K from a pixel of the halo tile. K runs over the taps, then over granules of
 // channels.
 HRNET_FAST_DEVICE void write_offsets(const LevelItem& item, const ConvLayout& layout) {
@@ -21,9 +19,8 @@ HRNET_FAST_DEVICE void write_offsets(const LevelItem& item, const ConvLayout& la
 }
 
 HRNET_FAST_DEVICE void load_bias(const LevelItem& item, const ConvLayout& layout, int channel) {
-  for (int i = thread_index(); i < layout.columns; i += kThreads) {
-    const float bias = load_global<float>(item.bias + least(channel + i, item.channels - 1));
-    store_shared<float>(layout.bias + uint32_t(i) * 4, bias);
+  for (int i = thread_index() * 4; i < layout.columns; i += kThreads * 4) {
+    copy_async(layout.bias + uint32_t(i) * 4, item.bias + least(channel + i, item.channels - 4));
   }
 }
 
@@ -34,6 +31,7 @@ HRNET_FAST_DEVICE void load_weights(const LevelItem& item, const ConvLayout& lay
   const int pieces = granules * layout.taps * 8, pitch = layout.granules * layout.taps * 8;
   const Granule* weight = static_cast<const Granule*>(item.weight) + first * layout.taps * 8;
   const Divider by_pieces = divider(pieces);
+#pragma unroll 1
   for (int i = thread_index(); i < layout.columns / 8 * pieces; i += kThreads) {
     const int block = i / by_pieces, piece = i - block * pieces;
     const int source = least(channel / 8 + block, item.channels / 8 - 1);
@@ -49,6 +47,7 @@ HRNET_FAST_DEVICE void load_halo(const LevelItem& item, const ConvLayout& layout
   const int first = chunk * layout.granules, granules = least(layout.granules, layout.all_granules - first);
   const Divider by_granules = divider(granules), by_width = divider(layout.halo_width);
   const T* source = static_cast<const T*>(item.source) + first * kGranuleValues<T>;
+#pragma unroll 1
   for (int i = thread_index(); i < layout.halo_height * layout.halo_width * granules; i += kThreads) {
     const int pixel = i / by_granules, granule = i - pixel * granules;
     const int row = pixel / by_width, column = pixel - row * layout.halo_width;

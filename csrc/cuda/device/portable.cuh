@@ -87,11 +87,11 @@ HRNET_FAST_DEVICE void load_matrices(uint32_t (&words)[2], uint32_t offset) {
 }
 
 // sum[16, 8] += a[16, K] * b[K, 8], float32 sums; K = 16 for 16-bit values, 8 for TF32. Both are two granules along K.
-#define HRNET_FAST_MMA(shape, type)                                                   \
-  asm volatile("mma.sync.aligned." shape ".row.col.f32." type "." type                \
-               ".f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};" \
-               : "+f"(sum[0]), "+f"(sum[1]), "+f"(sum[2]), "+f"(sum[3])               \
-               : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1))
+#define HRNET_FAST_MMA(shape, type)                                          \
+  asm("mma.sync.aligned." shape ".row.col.f32." type "." type                \
+      ".f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};" \
+      : "+f"(sum[0]), "+f"(sum[1]), "+f"(sum[2]), "+f"(sum[3])               \
+      : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1))
 HRNET_FAST_DEVICE void multiply_add(f16_t, float (&sum)[4], const uint32_t (&a)[4], uint32_t b0, uint32_t b1) {
   HRNET_FAST_MMA("m16n8k16", "f16");
 }
