@@ -13,8 +13,7 @@ inline Heatmaps describe(const at::Tensor& maps) {
 }
 
 // The Python page checks first and says more; these keep a direct call of the op from reading out of bounds.
-inline void check_heatmaps(const at::Tensor& heatmaps, const std::optional<at::Tensor>& flipped,
-                           at::IntArrayRef swap) {
+inline void check_heatmaps(const at::Tensor& heatmaps, const std::optional<at::Tensor>& flipped, at::IntArrayRef swap) {
   TORCH_CHECK_VALUE(heatmaps.dim() == 4 && heatmaps.size(1) > 0 && heatmaps.size(2) > 0 && heatmaps.size(3) > 0,
                     "heatmap_decode: shape ", heatmaps.sizes(), " is not (N, K, h, w)");
   TORCH_CHECK_VALUE(!flipped || flipped->sizes() == heatmaps.sizes(), "heatmap_decode: the shapes differ");
@@ -25,7 +24,7 @@ inline void check_heatmaps(const at::Tensor& heatmaps, const std::optional<at::T
   TORCH_CHECK_VALUE(!flipped || flipped->device() == heatmaps.device(), "heatmap_decode: the devices differ");
   constexpr int64_t kMost = int64_t(1) << 30;  // places and blocks are counted in 32 bits
   TORCH_CHECK_VALUE(heatmaps.size(2) * heatmaps.size(3) <= kMost && heatmaps.size(0) * heatmaps.size(1) <= kMost,
-                    "heatmap_decode: shape ", heatmaps.sizes(), " is too large: 2^30 heatmaps of 2^30 values are taken");
+                    "heatmap_decode: shape ", heatmaps.sizes(), " is more than 2^30 heatmaps of 2^30 values");
 }
 
 // `run(p, batch)` computes a HeatmapDecode on the tensors' device.

@@ -27,8 +27,7 @@ at::Tensor upsample_argmax(at::TensorList maps, at::ArrayRef<double> weights, at
   p.dtype = dtype_of(maps[0], "upsample_argmax");
   for (const at::Tensor& t : maps) {
     p.weights[p.count] = float(weights[p.count]);
-    p.maps[p.count++] = {t.const_data_ptr(), t.size(2),   t.size(3),  t.stride(0),
-                         t.stride(1),        t.stride(2), t.stride(3)};
+    p.maps[p.count++] = {t.const_data_ptr(), t.size(2), t.size(3), t.stride(0), t.stride(1), t.stride(2), t.stride(3)};
   }
   const at::Tensor labels = at::empty({maps[0].size(0), size[0], size[1]}, maps[0].options().dtype(at::kByte));
   if (labels.numel() == 0) return labels;

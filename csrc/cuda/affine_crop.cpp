@@ -1,11 +1,10 @@
 // affine_crop on a CUDA device. The formula and the schema are in kernels/affine_crop.py.
-#include "affine_crop_host.h"
-
 #include <c10/cuda/CUDAException.h>
 #include <c10/cuda/CUDAGuard.h>
 #include <c10/cuda/CUDAStream.h>
 #include <torch/library.h>
 
+#include "affine_crop_host.h"
 #include "cuda/affine_crop_launch.h"
 
 namespace hrnet_fast {

@@ -1,5 +1,4 @@
 #include "cuda/affine_crop_launch.h"
-
 #include "cuda/device/affine_crop.cuh"
 
 namespace hrnet_fast {

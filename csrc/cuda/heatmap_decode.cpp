@@ -1,12 +1,11 @@
 // heatmap_decode on a CUDA device. The formula and the schema are in kernels/heatmap_decode.py.
-#include "heatmap_decode_host.h"
-
 #include <c10/cuda/CUDAException.h>
 #include <c10/cuda/CUDAGuard.h>
 #include <c10/cuda/CUDAStream.h>
 #include <torch/library.h>
 
 #include "cuda/heatmap_decode_launch.h"
+#include "heatmap_decode_host.h"
 
 namespace hrnet_fast {
 namespace {

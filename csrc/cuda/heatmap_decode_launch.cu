@@ -1,6 +1,5 @@
-#include "cuda/heatmap_decode_launch.h"
-
 #include "cuda/device/heatmap_decode.cuh"
+#include "cuda/heatmap_decode_launch.h"
 
 namespace hrnet_fast {
 namespace {

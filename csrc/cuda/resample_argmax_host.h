@@ -13,7 +13,7 @@
 
 namespace hrnet_fast {
 
-// Line i of `index` and `weight`, [size, taps] each, as a Blend: taps of one index together, those of weight 0 left out.
+// Lines of `index` and `weight`, [size, taps] each, as Blends: taps of one index together, those of weight 0 left out.
 inline void append_blends(std::vector<Blend>& blends, const at::Tensor& index, const at::Tensor& weight,
                           int64_t inner) {
   TORCH_CHECK_VALUE(index.dim() == 2 && index.size(1) <= kMaxTaps && index.sizes() == weight.sizes(),

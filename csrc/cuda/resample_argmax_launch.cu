@@ -1,6 +1,6 @@
-#include "cuda/resample_argmax_launch.h"
-
 #include <algorithm>
+
+#include "cuda/resample_argmax_launch.h"
 
 namespace hrnet_fast {
 namespace {

@@ -1,12 +1,11 @@
 // upsample_argmax on a CUDA device. The formula and the schema are in kernels/upsample_argmax.py.
-#include "upsample_argmax_host.h"
-
 #include <c10/cuda/CUDAException.h>
 #include <c10/cuda/CUDAGuard.h>
 #include <c10/cuda/CUDAStream.h>
 #include <torch/library.h>
 
 #include "cuda/upsample_argmax_launch.h"
+#include "upsample_argmax_host.h"
 
 namespace hrnet_fast {
 namespace {

@@ -1,8 +1,7 @@
-#include "cuda/upsample_argmax_launch.h"
-
 #include <algorithm>
 
 #include "cuda/device/upsample_argmax.cuh"
+#include "cuda/upsample_argmax_launch.h"
 
 namespace hrnet_fast {
 namespace {

@@ -1,5 +1,5 @@
-// Runs the code of the threads of resample_argmax's CUDA kernel on CPU tensors: block after block, on shared memory that
-// holds NaN at first.
+// Runs the code of the threads of resample_argmax's CUDA kernel on CPU tensors: block after block, on shared memory
+// that holds NaN at first.
 #include <torch/library.h>
 
 #include <algorithm>

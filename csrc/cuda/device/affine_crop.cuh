@@ -1,5 +1,5 @@
-// One thread's share of an AffineCrop: a pixel of a piece. Also compiled for the host, so that the code which computes is
-// tested without a GPU. No torch header.
+// One thread's share of an AffineCrop: a pixel of a piece. Also compiled for the host, so that the code which computes
+// is tested without a GPU. No torch header.
 #pragma once
 
 #include <math.h>

@@ -8,7 +8,7 @@
 
 namespace hrnet_fast {
 
-constexpr int kDecodeThreads = 256;     // of a block, which decodes one heatmap; a power of two
+constexpr int kDecodeThreads = 256;  // of a block, which decodes one heatmap; a power of two
 constexpr int kChannelsALaunch = 256;
 
 // The channels [first, first + count) of one launch, and those of the mirror image that they are averaged with: handed

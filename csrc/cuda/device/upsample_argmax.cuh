@@ -23,9 +23,13 @@ HRNET_FAST_HD Corners<T> corners_of(const UpsampleArgmax& p, int k, bool align_c
   const Tap<float> row = resize_tap<float>(Mode::bilinear, align_corners, y, map.height, p.height);
   const Tap<float> col = resize_tap<float>(Mode::bilinear, align_corners, x, map.width, p.width);
   const T* image = static_cast<const T*>(map.data) + n * map.stride_n;
-  return {image + row.lo * map.stride_h,    image + row.hi * map.stride_h, col.lo * map.stride_w,
-          col.hi * map.stride_w,            p.weights[k] * (1 - row.weight),
-          p.weights[k] * row.weight,        col.weight};
+  return {image + row.lo * map.stride_h,
+          image + row.hi * map.stride_h,
+          col.lo * map.stride_w,
+          col.hi * map.stride_w,
+          p.weights[k] * (1 - row.weight),
+          p.weights[k] * row.weight,
+          col.weight};
 }
 
 template <class T>
