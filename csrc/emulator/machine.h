@@ -129,6 +129,7 @@ class Machine {
   GlobalMemory global;
   Places places;
   std::mt19937 random;
+  int64_t matrices = 0, turns = 0;  // that ldmatrix loaded, and turns that their rows took
 
  private:
   struct Grid {

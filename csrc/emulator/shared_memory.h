@@ -1,6 +1,7 @@
 // A CTA's shared memory that knows who wrote and read each word, and since which barrier.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <cstring>
 #include <vector>
@@ -47,6 +48,16 @@ class SharedMemory {
   }
 
   void pass_barrier() { ++epoch_; }
+
+  // Turns that eight rows of 16 bytes take: those that lie in the same four banks wait for each other.
+  static int turns(const uint32_t (&rows)[8]) {
+    int rows_of[8] = {}, most = 0;
+    for (int i = 0; i < 8; ++i) {
+      int& count = rows_of[rows[i] / 16 % 8];
+      if (count == 0 || std::find(rows, rows + i, rows[i]) == rows + i) most = std::max(most, ++count);
+    }
+    return most;
+  }
 
  private:
   static constexpr int kSeveral = -2;

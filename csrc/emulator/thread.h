@@ -88,8 +88,11 @@ HRNET_FAST_DEVICE void load_matrices(uint32_t (&words)[kMatrices], uint32_t offs
   machine.together(kMatrices == 4 ? "ldmatrix.x4" : "ldmatrix.x2", &own, [first](void* const(&operands)[32]) {
     emulator::SharedMemory& shared = first->cta->shared;
     for (int matrix = 0; matrix < kMatrices; ++matrix) {
+      uint32_t rows[8];
+      for (int i = 0; i < 8; ++i) rows[i] = static_cast<const MatrixOperands*>(operands[matrix * 8 + i])->offset;
+      ++emulator::machine->matrices, emulator::machine->turns += emulator::SharedMemory::turns(rows);
       for (int lane = 0; lane < 32; ++lane) {
-        const uint32_t row = static_cast<const MatrixOperands*>(operands[matrix * 8 + lane / 4])->offset;
+        const uint32_t row = rows[lane / 4];
         if (row % 16) emulator::fail("ldmatrix: a row at shared byte ", row, " is not aligned to 16 bytes");
         uint32_t* word = static_cast<const MatrixOperands*>(operands[lane])->words + matrix;
         shared.read(row + uint32_t(lane % 4) * 4, word, 4, first->index + lane);

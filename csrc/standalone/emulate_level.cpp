@@ -6,9 +6,14 @@ namespace {
 
 using namespace hrnet_fast;
 
+struct Report {
+  std::string places;               // where faults can be planted, a line each
+  int64_t matrices = 0, turns = 0;  // as the machine counts them
+};
+
 template <class T>
-void emulate(const Level* levels, int count, const std::vector<emulator::GlobalMemory::Region>& regions, bool overlap,
-             uint32_t seed, const char* fault, std::string& places) {
+Report emulate(const Level* levels, int count, const std::vector<emulator::GlobalMemory::Region>& regions, bool overlap,
+               uint32_t seed, const char* fault) {
   std::vector<LevelLaunch> launches;
   for (int i = 0; i < count; ++i) {
     const std::string why = level_refusal(levels[i], sizeof(T));
@@ -21,13 +26,8 @@ void emulate(const Level* levels, int count, const std::vector<emulator::GlobalM
   }
   emulator::Machine machine(regions, fault, seed);
   emulator::machine = &machine;
-  try {
-    machine.play(bodies, overlap);
-  } catch (...) {
-    places = machine.places.names();
-    throw;
-  }
-  places = machine.places.names();
+  machine.play(bodies, overlap);
+  return {machine.places.names(), machine.matrices, machine.turns};
 }
 
 void copy_out(const std::string& text, char* to, int room) {
@@ -37,8 +37,9 @@ void copy_out(const std::string& text, char* to, int room) {
 
 }  // namespace
 
-// Returns 0 and the places where faults can be planted, a line each; or 1 and a sentence on what went wrong.
-// itemsize: 2 for float16, -2 for bfloat16, 4 for float32. starts, bytes, writable: of the tensors that may be touched.
+// Returns 0 and a report: matrices, turns, and the places where faults can be planted, a line each; or 1 and a sentence
+// on what went wrong. itemsize: 2 for float16, -2 for bfloat16, 4 for float32. starts, bytes, writable: of the tensors
+// that may be touched.
 extern "C" __attribute__((visibility("default"))) int hrnet_fast_emulate(const Level* levels, int count, int itemsize,
                                                                          void* const* starts, const int64_t* bytes,
                                                                          const uint8_t* writable, int tensors,
@@ -47,12 +48,11 @@ extern "C" __attribute__((visibility("default"))) int hrnet_fast_emulate(const L
   std::vector<emulator::GlobalMemory::Region> regions;
   for (int i = 0; i < tensors; ++i)
     regions.push_back({static_cast<char*>(starts[i]), size_t(bytes[i]), writable[i] != 0});
-  std::string places;
   try {
-    (itemsize == 4    ? emulate<float>
-     : itemsize == -2 ? emulate<bf16_t>
-                      : emulate<f16_t>)(levels, count, regions, overlap != 0, seed, fault, places);
-    copy_out(places, message, room);
+    const auto play = itemsize == 4 ? emulate<float> : itemsize == -2 ? emulate<bf16_t> : emulate<f16_t>;
+    const Report report = play(levels, count, regions, overlap != 0, seed, fault);
+    copy_out(std::to_string(report.matrices) + "\n" + std::to_string(report.turns) + "\n" + report.places, message,
+             room);
     return 0;
   } catch (const std::exception& error) {
     copy_out(error.what(), message, room);

@@ -10,7 +10,7 @@ from torch import Tensor
 from hrnet_fast.kernels.bordered import BorderedMap, padded_channels
 from hrnet_fast.kernels.level import MODES, RELUS, MapTerm, _size
 from hrnet_fast.testing import relative_l2
-from tests.kernels.cuda_emulator import Level, LevelItem, LevelTerm, emulate
+from tests.kernels.cuda_emulator import Level, LevelItem, LevelTerm, Report, emulate
 
 NAMES = {"=": "same", "n": "nearest", "b": "bilinear", "c": "bilinear_corners"}
 
@@ -211,7 +211,7 @@ def clear(levels: Sequence[Sequence[Case]]) -> None:
             case.out.nchw().fill_(torch.nan)
 
 
-def play(levels: Sequence[Sequence[Case]], dtype: torch.dtype, **options) -> list[str]:
+def play(levels: Sequence[Sequence[Case]], dtype: torch.dtype, **options) -> Report:
     """Plays launches one after another; options and result: as `emulate` has them."""
     cases = [case for level in levels for case in level]
     written = outputs_of(cases)

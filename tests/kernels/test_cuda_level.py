@@ -206,6 +206,16 @@ def test_launches_that_overlap_wait_for_each_other(dtype):
         assert torch.equal(bits(levels), want)
 
 
+@by_dtype
+@pytest.mark.parametrize(("kernel", "stride"), KERNELS, ids=["3x3", "3x3s2", "1x1"])
+@pytest.mark.parametrize("channels", [16, 24, 48])
+def test_matrices_are_loaded_without_bank_conflicts(channels, kernel, stride, dtype):
+    """From tiles whose width is a multiple of 8."""
+    case = make_conv(dtype, channels, channels, kernel, stride, (16, 16), how=How((4, 16), columns=24))
+    report = play([[case]], dtype)
+    assert report.turns == report.matrices > 0
+
+
 def test_shared_memory_is_what_the_formula_says():
     how = How((8, 16), (4, 2, 1), 48, chunk=16, stages=2)
     case = make_conv(HALF, 48, 96, 3, 2, (32, 48), how=how, terms="=")

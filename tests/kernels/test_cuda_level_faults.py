@@ -27,7 +27,7 @@ def levels():
 
 @pytest.fixture(scope="module")
 def places(levels):
-    return play(levels, HALF)
+    return play(levels, HALF).places
 
 
 def test_the_places_are_known(places):
