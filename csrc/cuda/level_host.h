@@ -12,23 +12,44 @@ namespace hrnet_fast {
 
 inline bool is_sum(const LevelItem& item) { return item.weight == nullptr; }
 
+// What is wrong with terms [first, first + count) of an item, or an empty string.
+inline std::string term_refusal(const Level& level, const LevelItem& item, int first, int count) {
+  std::ostringstream why;
+  if (first < 0 || count < 0 || first + count > level.terms) {
+    why << "its terms are not among the level's " << level.terms;
+    return why.str();
+  }
+  for (int t = first; t < first + count; ++t) {
+    const LevelTerm& term = level.term[t];
+    const bool as_it_is = term.mode == 0, differs = term.height != item.height || term.width != item.width;
+    if (term.mode < 0 || term.mode > 3 || term.height < 1 || term.width < 1 || (as_it_is && differs)) {
+      why << "a term of " << term.height << "x" << term.width << " does not become " << item.height << "x" << item.width
+          << " by mode " << term.mode;
+      break;
+    }
+  }
+  return why.str();
+}
+
 // One sentence on why the kernel cannot compute an item, or an empty string.
 inline std::string item_refusal(const Level& level, const LevelItem& item, int itemsize) {
   const int values = 16 / itemsize;
+  const std::string terms = term_refusal(level, item, item.first_term, item.terms);
+  const std::string sources = term_refusal(level, item, item.first_source, item.sources);
   std::ostringstream why;
   if (item.batch < 1 || item.height < 1 || item.width < 1 || item.channels < 8 || item.channels % 8 ||
       item.in_channels < 8 || item.in_channels % 8) {
     why << "its maps, " << item.batch << " of " << item.height << "x" << item.width << " with " << item.in_channels
         << " and " << item.channels << " channels, are empty or not padded to a multiple of 8 channels";
-  } else if (item.first_term < 0 || item.terms < 0 || item.first_term + item.terms > level.terms || item.sources < 0 ||
-             item.first_source < 0 || item.first_source + item.sources > level.terms) {
-    why << "its terms are not among the level's " << level.terms;
+  } else if (!terms.empty() || !sources.empty()) {
+    why << (terms.empty() ? sources : terms);
   } else if (is_sum(item)) {
     if (item.terms < 1) why << "a sum needs at least one term";
     if (item.first_channel < 0 || item.written < 1 || item.first_channel + item.written > item.channels) {
       why << "it writes channels " << item.first_channel << " to " << item.first_channel + item.written << " of "
           << item.channels;
     }
+    if (item.border < 0 || item.border > 1) why << "its maps have a border of " << item.border;
   } else if (item.kernel < 1 || item.kernel > 3 || item.stride < 1 || item.stride > 2 || item.padding < 0 ||
              item.padding > 1) {
     why << "kernel " << item.kernel << ", stride " << item.stride << ", padding " << item.padding

@@ -11,8 +11,7 @@ HRNET_FAST_DEVICE void sum_block(const Level& level, const LevelItem& item, int 
   const int across = ceil_div(item.written, kValues), pixels = item.batch * item.height * item.width;
   wait_for_previous_launch();
   for (int i = thread_index(); i < kSumGranules; i += kThreads) {
-    const int64_t granule = int64_t(block) * kSumGranules + i;
-    const int pixel = int(granule / across), channel = int(granule % across) * kValues;
+    const int granule = block * kSumGranules + i, pixel = granule / across, channel = granule % across * kValues;
     if (pixel >= pixels) break;
     const int x = pixel % item.width, y = pixel / item.width % item.height, n = pixel / item.width / item.height;
     float total[kValues] = {};
