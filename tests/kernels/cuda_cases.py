@@ -1,6 +1,6 @@
 """Random convolutions and sums for the CUDA level kernel, each with its result in float64 and torch's own error."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -157,16 +157,16 @@ def make_sum(
     return Case(out, (), terms, [term.map.data for term in terms], fields, want, own)
 
 
-def describe(cases: Sequence[Case]) -> Level:
-    """The launch that computes the cases."""
+def describe(cases: Sequence[Case], address: Callable[[Tensor], int] = Tensor.data_ptr) -> Level:
+    """The launch that computes the cases. address: of a tensor, where the launch finds it."""
     level, at = Level(items=len(cases)), 0
     for index, case in enumerate(cases):
-        pointers = {name: tensor.data_ptr() for name, tensor in case.parts.items()}
-        item = LevelItem(out=case.out.data.data_ptr(), **pointers, **case.fields)
+        pointers = {name: address(tensor) for name, tensor in case.parts.items()}
+        item = LevelItem(out=address(case.out.data), **pointers, **case.fields)
         item.first_source, item.sources = at, len(case.sources)
         item.first_term, item.terms = at + len(case.sources), len(case.terms)
         for term in (*case.sources, *case.terms):
-            level.term[at] = LevelTerm(term.map.data.data_ptr(), *_size(term, case.out), MODES[term.mode])
+            level.term[at] = LevelTerm(address(term.map.data), *_size(term, case.out), MODES[term.mode])
             at += 1
         level.item[index] = item
     level.terms = at
@@ -179,17 +179,17 @@ def outside(m: BorderedMap) -> float:
 
 
 def check(cases: Sequence[Case], dtype: torch.dtype, seed: int = 0) -> None:
-    """Plays the cases in one launch: errors at most twice torch's, border and padding untouched."""
-    emulate([describe(cases)], dtype, [t for case in cases for t in case.inputs], outputs_of(cases), seed=seed)
+    """Plays the cases in one launch, and verifies them."""
+    play([cases], dtype, seed=seed)
+    verify(cases)
+
+
+def verify(cases: Sequence[Case]) -> None:
+    """Errors at most twice torch's, border and padding as they were."""
     for case in cases:
         error = relative_l2(case.out.nchw().double(), case.want)
         assert error <= 2 * case.own, f"error {error:.2e}, torch's {case.own:.2e}"
         assert outside(case.out) == 0
-
-
-def outputs_of(cases: Sequence[Case]) -> list[Tensor]:
-    """The tensors that the cases write, each once."""
-    return list({case.out.data.data_ptr(): case.out.data for case in cases}.values())
 
 
 def chain(dtype: torch.dtype, how: How = How()) -> list[list[Case]]:
@@ -213,11 +213,16 @@ def clear(levels: Sequence[Sequence[Case]]) -> None:
 
 def play(levels: Sequence[Sequence[Case]], dtype: torch.dtype, **options) -> Report:
     """Plays launches one after another; options and result: as `emulate` has them."""
+    inputs, outputs = memory_of(levels)
+    return emulate([describe(level) for level in levels], dtype, inputs, outputs, **options)
+
+
+def memory_of(levels: Sequence[Sequence[Case]]) -> tuple[list[Tensor], list[Tensor]]:
+    """The tensors that launches only read, and those that they write, each once."""
     cases = [case for level in levels for case in level]
-    written = outputs_of(cases)
-    owned = {tensor.data_ptr() for tensor in written}
-    inputs = [tensor for case in cases for tensor in case.inputs if tensor.data_ptr() not in owned]
-    return emulate([describe(level) for level in levels], dtype, inputs, written, **options)
+    written = {case.out.data.data_ptr(): case.out.data for case in cases}
+    read = {tensor.data_ptr(): tensor for case in cases for tensor in case.inputs if tensor.data_ptr() not in written}
+    return list(read.values()), list(written.values())
 
 
 def bits(levels: Sequence[Sequence[Case]]) -> Tensor:
