@@ -179,11 +179,11 @@ def test_every_schedule_gives_the_same_bits(dtype):
         assert torch.equal(bits([cases]), want)
 
 
-@pytest.mark.parametrize("bad", [torch.nan, torch.inf])
+@pytest.mark.parametrize(("bad", "relu"), [(torch.nan, "none"), (torch.nan, "last"), (torch.inf, "none")])
 @by_dtype
-def test_nan_and_infinity_spread_as_far_as_in_torch(bad, dtype):
+def test_nan_and_infinity_spread_as_far_as_in_torch(bad, relu, dtype):
     """27 granules of K: the last step's second half is no granule, and must not carry a NaN of another's."""
-    case = make_conv(dtype, 24, 8, size=(6, 6), relu="none")
+    case = make_conv(dtype, 24, 8, size=(6, 6), relu=relu)
     source = BorderedMap(case.parts["source"], (1, 24, 6, 6))
     finite = torch.zeros(1, 24, 6, 6)
     finite[0, 3, 2, 2] = bad
