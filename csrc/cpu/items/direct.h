@@ -6,41 +6,62 @@
 namespace hrnet_fast {
 namespace {
 
+// The epilogue of a tile where it is plain.
+template <int P, int W, bool kFull>
+HRNET_FAST_ISA void finish_tile(const Epilogue& epilogue, const V (&sums)[P][W], const int64_t (&places)[P],
+                                int count) {
+#pragma GCC unroll 16
+  for (int p = 0; p < P; ++p) {
+    if (p >= count) break;
+    const int64_t at = places[p] * epilogue.work.item.channels;
+#pragma GCC unroll 4
+    for (int v = 0; v < W - 1; ++v) finish_plain<true>(epilogue, sums[p][v], at, v);
+    finish_plain<kFull>(epilogue, sums[p][W - 1], at, W - 1);
+  }
+}
+
 // `count` <= P pixels from `next` on, by W vectors of output channels; the pixel behind them.
 template <int P, int W>
 HRNET_FAST_ISA Pixel tile(const Work& work, const Epilogue& epilogue, Pixel next, int count, const float* weights) {
   const Item& item = work.item;
+  const bool full = epilogue.left >= W * kLanes;
   const int64_t length = item.tap_length, step = item.stride_w * work.from.channels;
-  Pixel pixels[P];
+  const Pixel first = next;
+  int64_t places[P];
   const float* start[P];
   const float* in = work.source(next);
   for (int p = 0; p < P; ++p) {
-    pixels[p].n = next.n, pixels[p].y = next.y, pixels[p].x = next.x, pixels[p].out = next.out;
+    places[p] = next.out;
     start[p] = in;
     fetch_ahead<W>(epilogue, next.out);
     if (p + 1 >= count) continue;  // past the end the last pixel is computed again, and not stored
     ++next.x, ++next.out, in += step;
     if (next.x == work.to.width) work.wrap(next), in = work.source(next);
   }
-  V sums[P][W];
+  V sums[P][W];  // every loop over them is unrolled, or the compiler would keep them in memory
+#pragma GCC unroll 16
   for (int p = 0; p < P; ++p)
+#pragma GCC unroll 4
     for (int v = 0; v < W; ++v) sums[p][v] = V::fill(0.0f);
   for (const int64_t tap : item.taps) {
     const float* x[P];
+#pragma GCC unroll 16
     for (int p = 0; p < P; ++p) x[p] = start[p] + tap;
     multiply<P, W>(sums, x, length, weights);
     weights += length * W * kLanes;
   }
-  V done[P][W];  // in memory, so that the sums may stay in registers until here
+  V done[P][W];
+#pragma GCC unroll 16
   for (int p = 0; p < P; ++p)
+#pragma GCC unroll 4
     for (int v = 0; v < W; ++v) done[p][v] = sums[p][v];
-  const bool full = epilogue.left >= W * kLanes;
-  for (int p = 0; p < count; ++p) {
-    if (full) {
-      finish<W, true>(epilogue, done[p], pixels[p]);
-    } else {
-      finish<W, false>(epilogue, done[p], pixels[p]);
-    }
+  if (epilogue.plain) {
+    full ? finish_tile<P, W, true>(epilogue, done, places, count)
+         : finish_tile<P, W, false>(epilogue, done, places, count);
+  } else {
+    Pixel pixel = first;
+    for (int p = 0; p < count; ++p, work.advance(pixel))
+      full ? finish<W, true>(epilogue, done[p], pixel) : finish<W, false>(epilogue, done[p], pixel);
   }
   ++next.x, ++next.out;
   if (next.x == work.to.width) work.wrap(next);

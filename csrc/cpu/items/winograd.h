@@ -189,45 +189,59 @@ HRNET_FAST_ISA void multiply_block(const float* patches, int64_t count, int64_t 
   }
 }
 
-// A^T p A of the products of one tile, and the epilogue of its pixels.
-template <int M, int W>
-HRNET_FAST_ISA void transform_results(const Work& work, const Tiling& tiling, int64_t first, int64_t count, const float* products, int64_t c) {
+// The epilogue of a row of results of vector `v` of a block.
+template <int M, bool kFull>
+HRNET_FAST_ISA void finish_row(const Epilogue& epilogue, int v, const V (&results)[M], Pixel pixel, int64_t columns) {
+  if (epilogue.plain) {
+    const int64_t channels = epilogue.work.item.channels, at = pixel.out * channels;
+#pragma GCC unroll 4
+    for (int x = 0; x < M; ++x)
+      if (x < columns) finish_plain<kFull>(epilogue, results[x], at + x * channels, v);
+  } else {
+    const Epilogue own(epilogue.work, epilogue.c + v * kLanes);
+    for (int64_t x = 0; x < columns; ++x, ++pixel.x, ++pixel.out) finish<1, kFull>(own, &results[x], pixel);
+  }
+}
+
+// A^T p A of vector `v` of the products of one tile, and the epilogue of its pixels, rows x columns from `pixel` on.
+template <int M, bool kFull>
+HRNET_FAST_ISA void transform_result(const Epilogue& epilogue, int v, const float* products, int64_t step, Pixel pixel,
+                                     int64_t rows, int64_t columns) {
   constexpr int N = M + 2;
+  V half[N][M];  // [column][row]
+  for (int x = 0; x < N; ++x) {
+    V column[N];
+#pragma GCC unroll 6
+    for (int y = 0; y < N; ++y) column[y] = V::load(products + (y * N + x) * step);
+    Transform<M>::result(column, half[x]);
+  }
+  for (int64_t y = 0; y < rows; ++y) {
+    V row[N], results[M];
+#pragma GCC unroll 6
+    for (int x = 0; x < N; ++x) row[x] = half[x][y];
+    Transform<M>::result(row, results);
+    finish_row<M, kFull>(epilogue, v, results, pixel, columns);
+    ++pixel.y, pixel.out += epilogue.work.to.width + 2;
+  }
+}
+
+// The results of tiles [first, first + count) from their products, of channels c and on.
+template <int M, int W>
+HRNET_FAST_ISA void transform_results(const Work& work, const Tiling& tiling, int64_t first, int64_t count,
+                                      const float* products, int64_t c) {
   const int64_t step = step_of(count, W * kLanes);
   const Epilogue epilogue(work, c);
   for (int64_t t = 0; t < count; ++t) {
-    const Pixel p = tiling.corner(first + t);
+    Pixel p = tiling.corner(first + t);
+    p.out = work.place(p.n, p.y, p.x);
     const int64_t rows = std::min<int64_t>(M, work.to.height - p.y), columns = std::min<int64_t>(M, work.to.width - p.x);
     for (int64_t y = 0; y < rows; ++y)
-      for (int64_t x = 0; x < columns; ++x) fetch_ahead<W>(epilogue, work.place(p.n, p.y + y, p.x) + x);
-    V results[M][M][W];
-    for (int v = 0; v < W; ++v) {
-      const float* source = products + (t * W + v) * kLanes;
-      V half[N][M];  // [column][row]
-      for (int x = 0; x < N; ++x) {
-        V p[N];
-#pragma GCC unroll 6
-        for (int y = 0; y < N; ++y) p[y] = V::load(source + (y * N + x) * step);
-        Transform<M>::result(p, half[x]);
-      }
-      for (int y = 0; y < M; ++y) {
-        V p[N], r[M];
-#pragma GCC unroll 6
-        for (int x = 0; x < N; ++x) p[x] = half[x][y];
-        Transform<M>::result(p, r);
-#pragma GCC unroll 4
-        for (int x = 0; x < M; ++x) results[y][x][v] = r[x];
-      }
-    }
-    const bool full = epilogue.left >= W * kLanes;
-    for (int64_t y = 0; y < rows; ++y) {
-      Pixel pixel{p.n, p.y + y, p.x, work.place(p.n, p.y + y, p.x)};
-      for (int64_t x = 0; x < columns; ++x, ++pixel.x, ++pixel.out) {
-        if (full) {
-          finish<W, true>(epilogue, results[y][x], pixel);
-        } else {
-          finish<W, false>(epilogue, results[y][x], pixel);
-        }
+      for (int64_t x = 0; x < columns; ++x) fetch_ahead<W>(epilogue, p.out + y * (work.to.width + 2) + x);
+    for (int v = 0; v < W; ++v, products += kLanes) {
+      if (epilogue.left >= (v + 1) * kLanes) {
+        transform_result<M, true>(epilogue, v, products, step, p, rows, columns);
+      } else {
+        transform_result<M, false>(epilogue, v, products, step, p, rows, columns);
       }
     }
   }

@@ -93,7 +93,7 @@ struct Epilogue {
   float* const out = work.data(work.to) + work.item.channel + c;
   const float* same[kMaxTerms];  // first pixels of the summands, which have the item's channels
   int count = 0;
-  bool resizes = false;
+  bool resizes = false, plain = false;  // plain: at most one summand, of the result's size
   float before = -INFINITY, after = -INFINITY;  // a ReLU is a maximum with 0 before or after the summands
 
   Epilogue(const Work& work, int64_t c) : work(work), c(c), left(work.item.channels - c) {
@@ -101,6 +101,7 @@ struct Epilogue {
       resizes |= !s.rows.empty() || !s.cols.empty();
       same[count++] = work.data(work.maps[s.map]) + c;
     }
+    plain = !resizes && count <= 1;
     if (work.item.relu == Relu::first) before = 0.0f;
     if (work.item.relu == Relu::last) after = 0.0f;
   }
@@ -134,6 +135,25 @@ HRNET_FAST_ISA void finish(const Epilogue& e, const V* sums, const Pixel& p) {
   }
 }
 
+// The same of vector `v` where the epilogue is plain, at a pixel whose first float is `at`: in few instructions, since of
+// small convolutions the epilogue takes as long as the products.
+template <bool kFull>
+HRNET_FAST_ISA void finish_plain(const Epilogue& e, V sum, int64_t at, int v) {
+  const int64_t lanes = e.left - v * kLanes;
+  at += v * kLanes;
+  V total = V{sum.v + V::load(e.bias + v * kLanes).v}.at_least(e.before);
+  if (e.count) {
+    const V more = load<kFull>(e.same[0] + at, lanes);
+    total.v += more.v;
+  }
+  total = total.at_least(e.after);
+  if (kFull) {
+    total.store(e.out + at);
+  } else {
+    total.store(e.out + at, lanes);
+  }
+}
+
 // Begins to fetch what `finish` will read and write at a pixel, while the products are still to be summed.
 template <int W>
 HRNET_FAST_ISA void fetch_ahead(const Epilogue& e, int64_t pixel) {
@@ -155,20 +175,30 @@ constexpr int64_t kAhead = 4096;
 // each input, the weights are loaded once and meet P broadcast inputs: 12 x 2 multiply-adds wait for 14 loads.
 template <int P, int W>
 HRNET_FAST_ISA void multiply(V (&sums)[P][W], const float* const (&x)[P], int64_t channels, const float* weights) {
-#pragma GCC unroll 4
-  for (int64_t i = 0; i < channels; ++i) {
+  const float* end[P];  // counting up to 0 from them takes no register for the bound: P pointers leave few
+#pragma GCC unroll 16
+  for (int p = 0; p < P; ++p) end[p] = x[p] + channels;
+  const auto step = [&](int64_t i, const float* weights) __attribute__((always_inline)) {
     V w[W];
 #pragma GCC unroll 4
     for (int v = 0; v < W; ++v) w[v] = V::load(weights + v * kLanes);
-    for (int v = 0; v < W; ++v) __builtin_prefetch(weights + kAhead + v * kLanes, 0, 2);
-    weights += W * kLanes;
 #pragma GCC unroll 16
     for (int p = 0; p < P; ++p) {
-      const V input = V::fill(x[p][i]);
+      const V input = V::fill(end[p][i]);
+#pragma GCC unroll 4
+      for (int v = 0; v < W; ++v)  // spread among the products: one after the other they would hold these up
+        if (p == v * P / W) __builtin_prefetch(weights + kAhead + v * kLanes, 0, 2);
 #pragma GCC unroll 4
       for (int v = 0; v < W; ++v) sums[p][v] = sums[p][v].plus(input, w[v]);
     }
+  };
+  int64_t i = -channels;
+  for (; i <= -2; i += 2, weights += 2 * W * kLanes) {
+    __asm__("" : "+r"(i), "+r"(weights));  // or the compiler counts in more ways than there are registers for
+    step(i, weights);
+    step(i + 1, weights + W * kLanes);
   }
+  if (i < 0) step(i, weights);
 }
 
 }  // namespace
