@@ -176,6 +176,13 @@ def test_lines_without_weights_add_nothing_whatever_their_index(run):
     assert run([-x, x], [(2, 2)] * 2, [nothing, every], [every, every]).eq(2).all()
 
 
+@built
+def test_a_cuda_thread_labels_several_images():
+    maps, *arguments = make_arguments("several", batch=5)
+    alone = [cuda_threads([x[n : n + 1] for x in maps], *arguments) for n in range(5)]
+    assert torch.equal(cuda_threads(maps, *arguments), torch.cat(alone))
+
+
 @pytest.mark.parametrize("threads", [1, 2, 3])
 def test_threads_do_not_change_a_label(threads):
     arguments = make_arguments("lip", batch=9)

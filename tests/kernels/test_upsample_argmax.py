@@ -149,6 +149,13 @@ def test_the_first_nan_wins_as_in_argmax(label):
     assert torch.equal(upsample_argmax_ref([x], (16, 16)), want)
 
 
+@needs_extension
+def test_a_cuda_thread_labels_several_images():
+    maps, size = make_maps("lip-odd", batch=5)
+    alone = [cuda_threads([x[n : n + 1] for x in maps], size) for n in range(5)]
+    assert torch.equal(cuda_threads(maps, size), torch.cat(alone))
+
+
 @pytest.mark.parametrize("threads", [1, 2, 3])
 def test_threads_do_not_change_a_label(threads):
     maps, size = make_maps("cityscapes", batch=9)

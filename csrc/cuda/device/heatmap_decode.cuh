@@ -58,7 +58,6 @@ struct Peak {
 // NaN is above all values; of equal values the first in reading order is taken.
 template <class A>
 HRNET_FAST_HD Peak<A> higher(const Peak<A>& a, const Peak<A>& b) {
-  if (a.value != a.value) return a;
   const bool b_is = b.value != b.value || b.value > a.value || (b.value == a.value && b.place < a.place);
   return b_is ? b : a;
 }
