@@ -12,6 +12,11 @@ namespace hrnet_fast {
 
 inline bool is_sum(const LevelItem& item) { return item.weight == nullptr; }
 
+// Whether a 32-bit index reaches all of a bordered map.
+inline bool is_reached(int64_t batch, int64_t height, int64_t width, int64_t channels) {
+  return batch * (height + 2) * (width + 2) * channels <= INT32_MAX;
+}
+
 // What is wrong with terms [first, first + count) of an item, or an empty string.
 inline std::string term_refusal(const Level& level, const LevelItem& item, int first, int count) {
   std::ostringstream why;
@@ -25,6 +30,10 @@ inline std::string term_refusal(const Level& level, const LevelItem& item, int f
     if (term.mode < 0 || term.mode > 3 || term.height < 1 || term.width < 1 || (as_it_is && differs)) {
       why << "a term of " << term.height << "x" << term.width << " does not become " << item.height << "x" << item.width
           << " by mode " << term.mode;
+      break;
+    }
+    if (!is_reached(item.batch, term.height, term.width, std::max(item.channels, item.in_channels))) {
+      why << "a term has more elements than a 32-bit index reaches";
       break;
     }
   }
@@ -41,6 +50,9 @@ inline std::string item_refusal(const Level& level, const LevelItem& item, int i
       item.in_channels < 8 || item.in_channels % 8) {
     why << "its maps, " << item.batch << " of " << item.height << "x" << item.width << " with " << item.in_channels
         << " and " << item.channels << " channels, are empty or not padded to a multiple of 8 channels";
+  } else if (!is_reached(item.batch, item.height, item.width, item.channels) ||
+             !is_reached(item.batch, item.in_height, item.in_width, item.in_channels)) {
+    why << "one of its maps has more elements than a 32-bit index reaches";
   } else if (!terms.empty() || !sources.empty()) {
     why << (terms.empty() ? sources : terms);
   } else if (is_sum(item)) {

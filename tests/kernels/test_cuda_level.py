@@ -233,6 +233,7 @@ def test_shared_memory_is_what_the_formula_says():
             dict(channels=12),
             "its maps, 1 of 7x5 with 16 and 12 channels, are empty or not padded to a multiple of 8 channels",
         ),
+        (dict(batch=1 << 24), "one of its maps has more elements than a 32-bit index reaches"),
         (dict(kernel=5), "kernel 5, stride 1, padding 1 is not at most 3, 2 and 1"),
         (dict(in_height=9), "a convolution of 9x5 does not give 7x5"),
         (dict(warp_columns=56), "no kernel gives a warp 56 output channels"),

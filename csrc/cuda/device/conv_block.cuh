@@ -48,7 +48,6 @@ HRNET_FAST_DEVICE void conv_block(const LevelLaunch& launch, int index, int bloc
   const bool early = has_early_term(level, item);
 
   for (int s = 0; s < item.stages; ++s) load_weights(item, layout, tile.channel, s, stage_at(layout, s));
-  write_offsets(item, layout);
   load_bias(item, layout, tile.channel);
   wait_for_previous_launch();
   for (int s = 0; s < item.stages; ++s) {
@@ -60,6 +59,7 @@ HRNET_FAST_DEVICE void conv_block(const LevelLaunch& launch, int index, int bloc
     if (s == 0 && early) load_early_term<T>(level, item, layout, tile);
     commit_copies();
   }
+  write_offsets(item, layout);  // while the copies are under way
   switch (item.warp_columns) {  // kWarpColumns
     case 16: multiply_chunks<T, 2>(item, layout, tile); break;
     case 24: multiply_chunks<T, 3>(item, layout, tile); break;

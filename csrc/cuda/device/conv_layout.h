@@ -38,7 +38,8 @@ HRNET_FAST_HD ConvLayout conv_layout(const LevelItem& item, bool early, int item
 // Column of a halo tile -> where it lies: with stride 2 the even columns come first, so that neighbours of the output
 // read neighbours.
 HRNET_FAST_HD int halo_column(int column, int stride, int width) {
-  return column % stride * ceil_div(width, stride) + column / stride;
+  const int odd = stride - 1;  // of strides 1 and 2
+  return (column & odd) * ((width + odd) >> odd) + (column >> odd);
 }
 
 // The first term is fetched before the products if it needs no resizing.

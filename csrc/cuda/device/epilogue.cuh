@@ -56,7 +56,7 @@ HRNET_FAST_DEVICE void finish(const Level& level, const LevelItem& item, const C
     if (item.relu == kReluLast) {
       for (float& value : total) value = relu(value);
     }
-    const int64_t at = pixel_index(tile.n, y, x, item.height, item.width, item.channels, 1) + channel;
+    const int at = pixel_index(tile.n, y, x, item.height, item.width, item.channels, 1) + channel;
     store_global(static_cast<T*>(item.out) + at, round_granule<T>(total));
   }
 }

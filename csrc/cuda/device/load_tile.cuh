@@ -52,7 +52,7 @@ HRNET_FAST_DEVICE void load_halo(const LevelItem& item, const ConvLayout& layout
     const int pixel = i / by_granules, granule = i - pixel * granules;
     const int row = pixel / by_width, column = pixel - row * layout.halo_width;
     const int y = least(tile.top + row, item.in_height + 1), x = least(tile.left + column, item.in_width + 1);
-    const int64_t at = pixel_index(tile.n, y, x, item.in_height + 2, item.in_width + 2, item.in_channels, 0);
+    const int at = pixel_index(tile.n, y, x, item.in_height + 2, item.in_width + 2, item.in_channels, 0);
     const int place = row * layout.halo_width + halo_column(column, item.stride, layout.halo_width);
     copy_async(to + uint32_t(place) * layout.pixel_pitch + uint32_t(granule) * 16,
                source + at + granule * kGranuleValues<T>);
@@ -91,7 +91,7 @@ HRNET_FAST_DEVICE void load_early_term(const Level& level, const LevelItem& item
     const int y = tile.y + row, x = tile.x + pixel - row * item.tile_width;
     const int channel = tile.channel + (i - pixel * across) * kGranuleValues<T>;
     if (y < item.height && x < item.width && channel < item.channels) {
-      const int64_t at = pixel_index(tile.n, y, x, item.height, item.width, item.channels, 1);
+      const int at = pixel_index(tile.n, y, x, item.height, item.width, item.channels, 1);
       copy_async(layout.early + uint32_t(i) * 16, data + at + channel);
     }
   }

@@ -12,8 +12,8 @@ constexpr int kGranuleValues = 16 / int(sizeof(T));
 enum TermMode { kSame, kNearest, kBilinear, kBilinearCorners };
 
 // Value index of a pixel's first channel in an NHWC map [N, height + 2 * border, width + 2 * border, channels].
-HRNET_FAST_DEVICE int64_t pixel_index(int n, int y, int x, int height, int width, int channels, int border) {
-  return (int64_t(n * (height + 2 * border) + y + border) * (width + 2 * border) + x + border) * channels;
+HRNET_FAST_DEVICE int pixel_index(int n, int y, int x, int height, int width, int channels, int border) {
+  return ((n * (height + 2 * border) + y + border) * (width + 2 * border) + x + border) * channels;
 }
 
 HRNET_FAST_DEVICE float relu(float x) { return x < 0.0f ? 0.0f : x; }  // keeps NaN
@@ -66,7 +66,7 @@ HRNET_FAST_DEVICE void add_term(float (&sum)[kGranuleValues<T>], const LevelTerm
                                 int channel, int channels, int border) {
   const T* data = static_cast<const T*>(term.data) + channel;
   const auto granule = [&](int row, int column) {
-    const int64_t at = pixel_index(n, row, column, term.height, term.width, channels, border);
+    const int at = pixel_index(n, row, column, term.height, term.width, channels, border);
     return load_global<Granule>(data + at);
   };
   if (term.mode == kSame) return add_granule<T>(sum, granule(y, x));

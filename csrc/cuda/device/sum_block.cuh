@@ -21,7 +21,7 @@ HRNET_FAST_DEVICE void sum_block(const Level& level, const LevelItem& item, int 
     if (item.relu == kReluLast) {
       for (float& value : total) value = relu(value);
     }
-    const int64_t at = pixel_index(n, y, x, item.height, item.width, item.channels, item.border);
+    const int at = pixel_index(n, y, x, item.height, item.width, item.channels, item.border);
     T* target = static_cast<T*>(item.out) + at + item.first_channel + channel;
     const int count = least(kValues, item.written - channel);
     if (count == kValues && item.first_channel % kValues == 0) {
