@@ -16,7 +16,6 @@ from torch import Tensor
 
 CSRC = Path(__file__).parents[2] / "csrc"
 COMPILER = shlex.split(os.environ.get("CXX", "c++"))
-FLAGS = ["-std=c++17", "-O2", "-fPIC", "-shared", "-fvisibility=hidden", f"-I{CSRC}"]
 ITEMSIZE = {torch.float16: 2, torch.bfloat16: -2, torch.float32: 4}  # bfloat16 is told from float16 by its sign
 POINTERS = ("source", "weight", "bias", "out")
 NUMBERS = (
@@ -59,20 +58,27 @@ class Report:
     places: list[str]
 
 
-@cache
-def library() -> ctypes.CDLL:
-    """The emulator, compiled once a session; skips the test where it cannot be."""
+def compile_with(flags: Sequence[str], source: Path, target: Path) -> str:
+    """Compiles a source that includes the emulator; skips the test where that cannot be."""
     if os.uname().machine != "x86_64":
         pytest.skip("the emulator switches stacks in x86-64 assembly")
+    command = [*COMPILER, "-std=c++17", "-O2", f"-I{CSRC}", *flags, source, "-o", target]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+    except FileNotFoundError:
+        pytest.skip(f"no C++ compiler was found (looked for `{COMPILER[0]}`)")
+    assert done.returncode == 0, done.stderr
+    return str(target)
+
+
+@cache
+def library() -> ctypes.CDLL:
+    """The emulator, compiled once a session."""
     with tempfile.TemporaryDirectory() as folder:
-        target = Path(folder, "emulate_level.so")
-        command = [*COMPILER, *FLAGS, CSRC / "standalone/emulate_level.cpp", "-o", target]
-        try:
-            done = subprocess.run(command, capture_output=True, text=True, check=False)
-        except FileNotFoundError:
-            pytest.skip(f"no C++ compiler was found (looked for `{COMPILER[0]}`)")
-        assert done.returncode == 0, done.stderr
-        made = ctypes.CDLL(str(target))
+        shared = ["-fPIC", "-shared", "-fvisibility=hidden"]
+        made = ctypes.CDLL(
+            compile_with(shared, CSRC / "standalone/emulate_level.cpp", Path(folder, "emulate_level.so"))
+        )
     made.hrnet_fast_level_shared.restype = ctypes.c_int64
     return made
 
