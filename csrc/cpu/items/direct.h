@@ -88,8 +88,9 @@ HRNET_FAST_ISA void block(const Work& work, Pixel next, int64_t count, int64_t c
   }
 }
 
-// Light weights stay in the cache while the pixels go by once; heavy ones are read once while the pixels go by again.
-constexpr int64_t kLightWeights = 64 * 1024;  // floats
+// Pixels go by chunk by chunk, and each chunk again for every block of weights. Where all weights stay in the cache, a chunk
+// is one group of pixels, so that these are read once; else as many as stay there beside a block's weights.
+constexpr int64_t kLightWeights = 64 * 1024, kNearInputs = 256 * 1024;  // floats
 
 HRNET_FAST_ISA void convolve(const Work& work, int64_t begin, int64_t end) {
   const Item& item = work.item;
@@ -97,17 +98,21 @@ HRNET_FAST_ISA void convolve(const Work& work, int64_t begin, int64_t end) {
   const int64_t groups = (pixels + kUnit - 1) / kUnit, vectors = (item.channels + kLanes - 1) / kLanes;
   const int64_t blocks = block_count(vectors);
   const int64_t per_vector = int64_t(item.taps.size()) * item.tap_length * kLanes;
+  const int64_t per_group = kUnit * item.stride_h * item.stride_w * work.from.channels;
   const bool light = vectors * per_vector <= kLightWeights;
+  const int64_t chunks = light ? groups : std::min(groups, (groups * per_group + kNearInputs - 1) / kNearInputs);
+  const int64_t chunk = (groups + chunks - 1) / chunks;
   while (begin < end) {
-    const int64_t b = light ? begin % blocks : begin / groups, group = light ? begin / blocks : begin % groups;
-    const int64_t run = light ? 1 : std::min(end - begin, groups - group);
-    const int64_t first = group * kUnit, count = std::min(pixels - first, run * kUnit);
+    const int64_t start = begin / (chunk * blocks) * chunk, size = std::min(chunk, groups - start);
+    const int64_t b = begin % (chunk * blocks) / size, group = begin % (chunk * blocks) % size;
+    const int64_t run = std::min(end - begin, size - group);
+    const int64_t first = (start + group) * kUnit, count = std::min(pixels - first, run * kUnit);
     const float* weights = work.weights() + 2 * b * per_vector;
-    const Pixel start = work.pixel(first);
+    const Pixel pixel = work.pixel(first);
     switch (block_vectors(vectors, 2 * b)) {
-      case 1: block<1>(work, start, count, 2 * kLanes * b, weights); break;
-      case 2: block<2>(work, start, count, 2 * kLanes * b, weights); break;
-      default: block<3>(work, start, count, 2 * kLanes * b, weights);
+      case 1: block<1>(work, pixel, count, 2 * kLanes * b, weights); break;
+      case 2: block<2>(work, pixel, count, 2 * kLanes * b, weights); break;
+      default: block<3>(work, pixel, count, 2 * kLanes * b, weights);
     }
     begin += run;
   }
