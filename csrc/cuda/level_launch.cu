@@ -13,34 +13,38 @@ constexpr int kResident = 2;  // CTAs that a multiprocessor's registers hold
 
 template <class T>
 __global__ __launch_bounds__(kThreads, kResident) void level_kernel(const __grid_constant__ LevelLaunch level) {
+#if __CUDA_ARCH__ >= 800  // older ones lack cp.async; they are refused before
   level_block<T>(level);
+#endif
 }
 
-uint32_t most_shared_bytes() {
-  int device = 0, bytes = 0;
+int of_this_device(cudaDeviceAttr what) {
+  int device = 0, value = 0;
   C10_CUDA_CHECK(cudaGetDevice(&device));
-  C10_CUDA_CHECK(cudaDeviceGetAttribute(&bytes, cudaDevAttrMaxSharedMemoryPerBlockOptin, device));
-  return uint32_t(bytes);
+  C10_CUDA_CHECK(cudaDeviceGetAttribute(&value, what, device));
+  return value;
 }
 
 template <class T>
 void launch(const Level& description, bool overlap) {
   const LevelLaunch level = make_launch(description, sizeof(T));
-  const uint32_t shared = level_shared_bytes(level), at_most = most_shared_bytes();
+  const int shared = int(level_shared_bytes(level)), at_most = of_this_device(cudaDevAttrMaxSharedMemoryPerBlockOptin);
+  const int capability = of_this_device(cudaDevAttrComputeCapabilityMajor);
+  TORCH_CHECK_VALUE(capability >= 8, "level: the kernel needs compute capability 8.0 or newer");
   TORCH_CHECK_VALUE(shared <= at_most, "level: its tiles need ", shared,
                     " bytes of shared memory a CTA, and this GPU gives ", at_most,
                     "; use smaller tiles, chunks or fewer stages");
-  C10_CUDA_CHECK(cudaFuncSetAttribute(level_kernel<T>, cudaFuncAttributeMaxDynamicSharedMemorySize, int(shared)));
+  C10_CUDA_CHECK(cudaFuncSetAttribute(level_kernel<T>, cudaFuncAttributeMaxDynamicSharedMemorySize, shared));
   cudaLaunchAttribute early = {};
   early.id = cudaLaunchAttributeProgrammaticStreamSerialization;
   early.val.programmaticStreamSerializationAllowed = 1;
   cudaLaunchConfig_t config = {};
   config.gridDim = dim3(unsigned(level_blocks(level)));
   config.blockDim = dim3(kThreads);
-  config.dynamicSmemBytes = shared;
+  config.dynamicSmemBytes = size_t(shared);
   config.stream = c10::cuda::getCurrentCUDAStream();
   config.attrs = &early;
-  config.numAttrs = overlap ? 1 : 0;
+  config.numAttrs = overlap && capability >= 9 ? 1 : 0;
   C10_CUDA_CHECK(cudaLaunchKernelEx(&config, level_kernel<T>, level));
 }
 
