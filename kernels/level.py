@@ -244,18 +244,18 @@ def _arguments(work: Work, meeting: tuple[Tensor, ...]) -> tuple:
     """
     out = work.out
     pointers = tuple(term.map.data for term in work.terms)
-    sizes = tuple(_size(term, out) for term in work.terms)
+    sizes = tuple(term_size(term, out) for term in work.terms)
     geometry = (out.pixels, *out.shape[2:])
     if isinstance(work, SumWork):
         return (out.data,), (), pointers, (), sizes, (*geometry, work.first)
     maps = (work.sources[0].map.data, work.weight, work.bias, out.data, *meeting)
     extra = work.sources if work.forms_its_source else ()
-    source_sizes = tuple(_size(term, out) for term in extra)
+    source_sizes = tuple(term_size(term, out) for term in extra)
     geometry = (*geometry, *work.sources[0].map.shape[2:])
     return maps, tuple(term.map.data for term in extra), pointers, source_sizes, sizes, geometry
 
 
-def _size(term: MapTerm, out: BorderedMap) -> tuple[int, int, float, float]:
+def term_size(term: MapTerm, out: BorderedMap) -> tuple[int, int, float, float]:
     """A term's height and width, and the scales that take an output position to it, as torch's interpolate has them."""
     size, target = term.map.shape[2:], out.shape[2:]
     if term.mode == "bilinear_corners":

@@ -8,8 +8,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .executors import amx, cudnn, native, onednn, triton
+from .executors import amx, cuda, cudnn, native, onednn, triton
 from .executors.amx import AmxExecutor
+from .executors.cuda import CudaExecutor
 from .executors.cudnn import CudnnExecutor
 from .executors.measured import MeasuredExecutor, TorchExecutor
 from .executors.native import NativeExecutor
@@ -17,8 +18,12 @@ from .executors.onednn import OneDnnExecutor
 from .executors.reference import ReferenceExecutor
 from .executors.triton import TritonExecutor
 
-EXECUTORS = ("auto", "native", "onednn", "triton", "cudnn", "reference")
-Executor = NativeExecutor | OneDnnExecutor | TritonExecutor | CudnnExecutor | MeasuredExecutor | ReferenceExecutor
+EXECUTORS = ("auto", "native", "onednn", "triton", "cuda", "cudnn", "reference")
+ON_A_GPU = {"triton": (triton, TritonExecutor), "cuda": (cuda, CudaExecutor), "cudnn": (cudnn, CudnnExecutor)}
+Executor = (
+    NativeExecutor | OneDnnExecutor | TritonExecutor | CudaExecutor | CudnnExecutor | MeasuredExecutor
+    | ReferenceExecutor
+)  # fmt: skip
 
 
 def make_executor(
@@ -33,8 +38,8 @@ def make_executor(
         raise ValueError(f"executor={name!r} is not known; choose one of {', '.join(map(repr, EXECUTORS))}")
     if name == "reference":
         return ReferenceExecutor(tensors, dtype, device)
-    if name in ("triton", "cudnn"):
-        module, made = {"triton": (triton, TritonExecutor), "cudnn": (cudnn, CudnnExecutor)}[name]
+    if name in ON_A_GPU:
+        module, made = ON_A_GPU[name]
         _require(name, module.unsupported(dtype, device))
         return made(tensors, dtype, device)
     if name == "auto" and device.type == "cuda":
@@ -44,14 +49,13 @@ def make_executor(
 
 def _measured(tensors: Mapping[str, Tensor], dtype: torch.dtype, device: torch.device) -> Executor:
     """Every GPU executor that can play in this dtype takes part."""
-    refused = {"triton": triton.unsupported(dtype, device), "cudnn": cudnn.unsupported(dtype, device)}
-    candidates: list[Any] = [TorchExecutor(tensors, dtype, device, "plain torch operations in a CUDA graph")]
-    if refused["cudnn"] is None:
-        candidates.insert(0, CudnnExecutor(tensors, dtype, device, "as measured"))
-    if refused["triton"] is None:
-        candidates.insert(0, TritonExecutor(tensors, dtype, device, "as measured"))
-    if len(candidates) == 1:
+    refused = {name: module.unsupported(dtype, device) for name, (module, _) in ON_A_GPU.items()}
+    candidates: list[Any] = [
+        made(tensors, dtype, device, "as measured") for name, (_, made) in ON_A_GPU.items() if refused[name] is None
+    ]
+    if not candidates:
         return ReferenceExecutor(tensors, dtype, device, "; ".join(why for why in refused.values() if why))
+    candidates.append(TorchExecutor(tensors, dtype, device, "plain torch operations in a CUDA graph"))
     return MeasuredExecutor(tensors, dtype, device, candidates)
 
 

@@ -8,9 +8,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from hrnet_fast.kernels.bordered import BorderedMap, padded_channels
-from hrnet_fast.kernels.level import MODES, RELUS, MapTerm, _size
+from hrnet_fast.kernels.cuda_level import Level, LevelItem, LevelTerm
+from hrnet_fast.kernels.level import MODES, RELUS, MapTerm, term_size
 from hrnet_fast.testing import relative_l2
-from tests.kernels.cuda_emulator import Level, LevelItem, LevelTerm, Report, emulate
+from tests.kernels.cuda_emulator import Report, emulate
 
 NAMES = {"=": "same", "n": "nearest", "b": "bilinear", "c": "bilinear_corners"}
 
@@ -166,7 +167,7 @@ def describe(cases: Sequence[Case], address: Callable[[Tensor], int] = Tensor.da
         item.first_source, item.sources = at, len(case.sources)
         item.first_term, item.terms = at + len(case.sources), len(case.terms)
         for term in (*case.sources, *case.terms):
-            level.term[at] = LevelTerm(address(term.map.data), *_size(term, case.out), MODES[term.mode])
+            level.term[at] = LevelTerm(address(term.map.data), *term_size(term, case.out), MODES[term.mode])
             at += 1
         level.item[index] = item
     level.terms = at

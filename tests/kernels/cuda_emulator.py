@@ -14,38 +14,11 @@ import pytest
 import torch
 from torch import Tensor
 
+from hrnet_fast.kernels.cuda_level import Level
+
 CSRC = Path(__file__).parents[2] / "csrc"
 COMPILER = shlex.split(os.environ.get("CXX", "c++"))
 ITEMSIZE = {torch.float16: 2, torch.bfloat16: -2, torch.float32: 4}  # bfloat16 is told from float16 by its sign
-POINTERS = ("source", "weight", "bias", "out")
-NUMBERS = (
-    "batch", "in_height", "in_width", "in_channels", "height", "width", "channels", "kernel", "stride", "padding",
-    "tile_height", "tile_width", "warps_m", "warps_n", "warps_k", "warp_columns", "chunk", "stages", "first_source",
-    "sources", "source_relu", "first_term", "terms", "relu", "first_channel", "written", "border",
-)  # fmt: skip
-
-
-class LevelTerm(ctypes.Structure):
-    """A summand, as csrc/cuda/level.h has it."""
-
-    _fields_ = [
-        ("data", ctypes.c_void_p), ("height", ctypes.c_int32), ("width", ctypes.c_int32),
-        ("scale_y", ctypes.c_float), ("scale_x", ctypes.c_float), ("mode", ctypes.c_int32), ("unused", ctypes.c_int32),
-    ]  # fmt: skip
-
-
-class LevelItem(ctypes.Structure):
-    """A convolution or a sum, as csrc/cuda/level.h has it."""
-
-    _fields_ = [(name, ctypes.c_void_p) for name in POINTERS] + [(name, ctypes.c_int32) for name in NUMBERS]
-
-
-class Level(ctypes.Structure):
-    """What a launch computes, as csrc/cuda/level.h has it."""
-
-    _fields_ = [
-        ("items", ctypes.c_int32), ("terms", ctypes.c_int32), ("item", LevelItem * 12), ("term", LevelTerm * 40),
-    ]  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from math import prod
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from hrnet_fast.kernels.bordered import BorderedMap, padded_channels
-from hrnet_fast.kernels.level import ConvWork, Launch, MapTerm, SumWork, Tile, pack_weight
+from hrnet_fast.kernels.level import ConvWork, Launch, MapTerm, SumWork, Tile, Work, pack_weight
 
 from ...plan import Concat, Conv, Function, Item, Level, Plan, Sum, Term
 from ...plan.fold import fold
@@ -98,11 +99,14 @@ class Step:
 
 
 class Lowering:
-    """Makes the steps of plans. Weights are folded once and packed once for each tile that asks for them.
+    """Makes the steps of plans on the Triton kernel. Weights are folded once and packed once for each tile that asks
+    for them.
 
     tensors: the module's parameters and buffers by key. precision: of float32 products, "ieee" or "tf32". pdl: let each
     launch begin while the one before it ends.
     """
+
+    work = ConvWork
 
     def __init__(
         self, tensors: Mapping[str, Tensor], dtype: torch.dtype, device: torch.device, precision: str, pdl: bool
@@ -115,7 +119,11 @@ class Lowering:
         """Let go of the packed weights; steps that were made keep theirs."""
         self._packed.clear()
 
-    def steps(self, plan: Plan, memory: Memory, choice: Callable[[Level], TileChoice]) -> list[Step]:
+    def beyond(self, item: Item, plan: Plan) -> str | None:
+        """Why the kernel cannot play an item, or None."""
+        return beyond(item, plan)
+
+    def steps(self, plan: Plan, memory: Memory, choice: Callable[[Level], Any]) -> list[Step]:
         """One step a level. choice: the tiles of a level."""
         last = len(plan.levels) - 1
         return [
@@ -123,25 +131,36 @@ class Lowering:
             for index, level in enumerate(plan.levels)
         ]
 
-    def step(self, level: Level, plan: Plan, memory: Memory, choice: TileChoice, pdl: bool) -> Step:
+    def step(self, level: Level, plan: Plan, memory: Memory, choice: Any, pdl: bool) -> Step:
         """The longest programs first, so that the short ones fill up the end."""
         tiles, timed, others, formed = iter(choice.tiles), [], [], []
         for item in level.items:
-            if beyond(item, plan) is not None:
+            if self.beyond(item, plan) is not None:
                 others.append((item, self._by_torch(item, memory)))
             elif isinstance(item, Conv):
                 work = self._conv(item, memory, next(tiles))
-                if work.forms_its_source and self.dtype == torch.float32:  # too much for a thread's registers
+                if work.forms_its_source and not self._can_form(work):
                     formed.append(self._formed(work))
                     work = replace(work, sources=(MapTerm(formed[-1].out),), source_relu=False)
-                timed.append((work.weight.shape[1] // work.tile.split, work))
+                timed.append((self._length(work), work))
             else:
                 timed += [(0, work) for work in sum_works(item, memory)]
         works = [work for _, work in sorted(timed, key=lambda pair: -pair[0])]
+        return Step(self._launches(formed, works, choice, pdl), others)
+
+    def _can_form(self, work: ConvWork) -> bool:
+        """Whether a convolution can form its source while it reads."""
+        return self.dtype != torch.float32  # else too much for a thread's registers
+
+    def _length(self, work: ConvWork) -> int:
+        """What a program's time grows with."""
+        return work.weight.shape[1] // work.tile.split
+
+    def _launches(self, formed: list[SumWork], works: list[Work], choice: TileChoice, pdl: bool) -> list[Launch]:
         launches = [Launch(formed, stages=2, pdl=pdl)] if formed else []
         if works:
             launches.append(Launch(works, stages=choice.stages, precision=self.precision, pdl=pdl))
-        return Step(launches, others)
+        return launches
 
     def _formed(self, work: ConvWork) -> SumWork:
         """The sum that a convolution would form while it reads, on a map of its own."""
@@ -149,10 +168,10 @@ class Lowering:
         made = BorderedMap.zeros((work.out.shape[0], channels, *work.out.shape[2:]), self.dtype, self.device)
         return SumWork(made, work.sources, SUM_TILE, 0, work.source_relu)
 
-    def _conv(self, item: Conv, memory: Memory, tile: Tile) -> ConvWork:
+    def _conv(self, item: Conv, memory: Memory, tile: Any) -> ConvWork:
         out, conv = memory.maps[item.out], item.conv
         weight, bias = self._weights(item, tile)
-        return ConvWork(
+        return self.work(
             out, tuple(map_term(term, memory) for term in item.sources), weight, bias, conv.kernel, conv.stride,
             conv.padding, tile, item.source_relu, tuple(map_term(term, memory) for term in item.terms), item.relu,
         )  # fmt: skip

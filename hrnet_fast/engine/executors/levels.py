@@ -1,0 +1,131 @@
+"""What executors have in common that play a plan level by level: its tape, and one CUDA graph for all of it."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ...plan import Level, Plan
+from ..gpu.layout import Memory, allocate, unplaceable
+from ..gpu.lower import Lowering, Step
+from ..gpu.program import CaptureError, GpuProgram, play_once
+from ..gpu.tiles import Gpu
+from ..gpu.timing import within_a_graph
+from .reference import Watch
+
+
+class LevelTape:
+    """A plan as steps, one a level, on bordered maps. watch: called with each item and its result."""
+
+    def __init__(self, plan: Plan, memory: Memory, steps: Sequence[Step], watch: Watch | None = None):
+        self.plan, self.memory, self.steps, self.watch = plan, memory, tuple(steps), watch
+        self.device = next(iter(memory.views.values())).device
+
+    def load(self, inputs: Sequence[Tensor]) -> None:
+        for value, x in zip(self.plan.inputs, inputs):
+            self.memory.views[value].copy_(x)
+
+    def play(self) -> None:
+        for level, step in zip(self.plan.levels, self.steps):
+            step()
+            if self.watch is not None:
+                for item in level.items:
+                    self.watch(item, self.memory.views[item.out])
+
+    def results(self) -> list[Tensor]:
+        return [self.memory.views[value] for value in self.plan.outputs]
+
+
+class LevelExecutor(ABC):
+    """Plays plans by one launch a level; torch plays the items that its kernel does not know, inside the same graph.
+
+    lowering: makes the steps. gpu: what tiles are chosen for. why: this executor was chosen. Each plan owns its memory:
+    calls of one shape run one after another.
+    """
+
+    name: str
+    emulator: str  # what plays its kernel on a CPU
+    hands_over = True  # results are the caller's
+    max_plans = 16  # shapes whose plans a module keeps, each with memory of its own
+
+    def __init__(self, lowering: Lowering, gpu: Gpu, why: str):
+        self.lowering, self.gpu, self.why = lowering, gpu, why
+        self.dtype, self.device = lowering.dtype, lowering.device
+
+    @abstractmethod
+    def choice(self, plan: Plan, level: Level) -> Any:
+        """The tiles of a level."""
+
+    @abstractmethod
+    def tiling(self, plan: Plan, level: Level) -> str:
+        """The tiles of a level in words."""
+
+    def explain(self, plan: Plan, level: Level) -> tuple[str, str]:
+        """(executor, reason) of a plan's level."""
+        refused = [why for why in (self.lowering.beyond(item, plan) for item in level.items) if why]
+        if len(refused) == len(level.items):
+            return "torch", refused[0]
+        where = "" if self.device.type == "cuda" else f" in {self.emulator}"
+        tf32 = self.dtype == torch.float32 and self.lowering.precision == "tf32"
+        name = str(self.dtype).removeprefix("torch.") + (" (TF32)" if tf32 else "")
+        beside = f"; by torch: {refused[0]}" if refused else ""
+        return self.name, f"one launch{where} in {name}, {self.tiling(plan, level)}: {self.why}{beside}"
+
+    def prepare(self, plan: Plan, watch: Watch | None = None) -> Callable[[Sequence[Tensor]], list[Tensor]]:
+        """A function from inputs to results, in the plan's order. watch: called with each item and its result."""
+        tape = self.tape(plan, watch)
+        return GpuProgram(tape).run if watch is None else partial(play_once, tape)
+
+    def release(self) -> None:
+        """Let go of the packed weights; plans that were prepared keep theirs."""
+        self.lowering.release()
+
+    def tape(self, plan: Plan, watch: Watch | None = None) -> LevelTape:
+        """The plan's memory and steps.
+
+        Raises ValueError for maps that the kernels cannot address, CaptureError where the GPU lacks memory.
+        """
+        if why := unplaceable(plan):
+            raise ValueError(f"{why}: use a smaller batch or image, or executor='cudnn'")
+        try:
+            memory = allocate(plan, self.dtype, self.device)
+            steps = self.lowering.steps(plan, memory, lambda level: self.choice(plan, level))
+        except torch.cuda.OutOfMemoryError as error:
+            raise CaptureError(f"the GPU's memory does not suffice for this input shape ({error})") from error
+        self.warm(steps)
+        return LevelTape(plan, memory, steps, watch)
+
+    def warm(self, steps: Sequence[Step]) -> None:  # noqa: B027
+        """What the steps need before they are played: nothing, unless their kernels are compiled here."""
+
+    def profile(self, plan: Plan) -> list[tuple[int, float]]:
+        """(level, microseconds) of every level, each repeated alone as a node of a graph.
+
+        A level's maps then lie in L2, as they do after the level before it; the sum leaves out what overlapping
+        launches save.
+        """
+        with torch.inference_mode(), torch.cuda.device(self.device):
+            return [(index, within_a_graph(step)) for index, step in enumerate(self.tape(plan).steps)]
+
+
+def overlaps(device: torch.device, gpu: Gpu) -> bool:
+    """Whether a launch may begin while the one before it ends."""
+    return device.type == "cuda" and gpu.capability >= 90
+
+
+def describe_gpu(device: torch.device) -> Gpu:
+    """What the tile model needs to know of a GPU; for the CPU's interpreter, a Hopper GPU."""
+    if device.type != "cuda":
+        return Gpu()
+    found = torch.cuda.get_device_properties(device)
+    capability = found.major * 10 + found.minor
+    scale = found.multi_processor_count / Gpu().multiprocessors
+    return Gpu(
+        capability, found.multi_processor_count, found.shared_memory_per_multiprocessor,
+        shared_rate=Gpu().shared_rate * scale, matrix_rate=Gpu().matrix_rate * (1.0 if capability >= 90 else 0.5),
+    )  # fmt: skip

@@ -1,0 +1,100 @@
+"""From a Plan to launches of the CUDA level kernel: what it knows, its tiles, its weights."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from hrnet_fast.kernels.bordered import padded_channels
+from hrnet_fast.kernels.cuda_level import MOST_TERMS, CudaConv, CudaLaunch, CudaTile, in_launches, pack_granules
+from hrnet_fast.kernels.level import SumWork
+
+from ...plan import Conv, Item, Level, Plan, Sum
+from ...plan.fold import fold
+from .cuda_tiles import CudaProblem, choose
+from .lower import Lowering, beyond
+from .tiles import Gpu
+
+
+def beyond_cuda(item: Item, plan: Plan) -> str | None:
+    """Why the CUDA level kernel cannot play an item, or None."""
+    if why := beyond(item, plan):
+        return why
+    if isinstance(item, (Conv, Sum)) and len(item.terms) + len(getattr(item, "sources", ())) > MOST_TERMS:
+        return f"{item.name} adds more than {MOST_TERMS} maps"
+    if isinstance(item, Conv):
+        geometry = (item.conv.kernel, item.conv.stride, item.conv.padding)
+        if any(y != x for y, x in geometry) or item.conv.kernel[0] not in (1, 3) or item.conv.stride[0] > 2:
+            return f"{item.name} is not a square 1x1 or 3x3 convolution of stride 1 or 2"
+    return None
+
+
+@dataclass(frozen=True)
+class CudaChoice:
+    """A tile for each convolution of a level, in its order."""
+
+    tiles: tuple[CudaTile, ...]
+
+
+def cuda_problem(item: Conv, plan: Plan, dtype: torch.dtype) -> CudaProblem:
+    """The item as the tile model sees it."""
+    n, channels, height, width = plan.values[item.out].shape
+    inputs = plan.values[item.sources[0].value].shape[1]
+    early = bool(item.terms) and item.terms[0].resize is None
+    return CudaProblem(
+        n, height, width, padded_channels(channels), padded_channels(inputs), item.conv.kernel[0], item.conv.stride[0],
+        dtype.itemsize, early, item.has_prologue,
+    )  # fmt: skip
+
+
+def cuda_problems(level: Level, plan: Plan, dtype: torch.dtype) -> tuple[CudaProblem, ...]:
+    """Those of the level's convolutions that the kernel plays, in order."""
+    played = (item for item in level.items if isinstance(item, Conv) and beyond_cuda(item, plan) is None)
+    return tuple(cuda_problem(item, plan, dtype) for item in played)
+
+
+def cuda_choice(level: Level, plan: Plan, dtype: torch.dtype, gpu: Gpu) -> CudaChoice:
+    """The tiles that the model of the GPU chooses for a level."""
+    return CudaChoice(choose(cuda_problems(level, plan, dtype), gpu))
+
+
+class CudaLowering(Lowering):
+    """Makes the steps of plans on the CUDA level kernel. Weights are folded and packed once a convolution.
+
+    tensors: the module's parameters and buffers by key. overlap: let each launch begin while the one before it ends.
+    op: what computes a launch; see `CudaLaunch`.
+    """
+
+    work = CudaConv
+
+    def __init__(
+        self, tensors: Mapping[str, Tensor], dtype: torch.dtype, device: torch.device, overlap: bool,
+        op: Callable[..., None] | None = None,
+    ):  # fmt: skip
+        super().__init__(tensors, dtype, device, "tf32", overlap)
+        self.op = op
+
+    def beyond(self, item: Item, plan: Plan) -> str | None:
+        return beyond_cuda(item, plan)
+
+    def _can_form(self, work: CudaConv) -> bool:
+        return work.tile.stages == work.chunks  # the kernel forms a source at once
+
+    def _length(self, work: CudaConv) -> int:
+        return work.sources[0].map.channels * work.kernel[0] ** 2 // work.tile.warps[2]
+
+    def _launches(
+        self, formed: list[SumWork], works: list[CudaConv | SumWork], choice: CudaChoice, pdl: bool
+    ) -> list[CudaLaunch]:
+        parts = [part for group in (formed, works) for part in in_launches(group)]
+        return [CudaLaunch(part, pdl, self.op) for part in parts]
+
+    def _weights(self, item: Conv, tile: CudaTile) -> tuple[Tensor, Tensor]:
+        key = (item.conv, item.norm)
+        if key not in self._packed:
+            weight, bias = pack_granules(*fold(item, self.tensors), self.dtype)
+            self._packed[key] = weight.to(self.device), bias.to(self.device)
+        return self._packed[key]
