@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <numeric>
 
+#include "cpu/direct_units.h"
+
 namespace hrnet_fast {
 namespace {
 
@@ -53,12 +55,15 @@ double unit_cost(const Item& item, const std::vector<Map>& maps, int64_t lanes, 
   const int64_t vectors = (item.channels + lanes - 1) / lanes, pixels = to.batch * to.height * to.width;
   const double finish = kEpilogue / 2 * double(item.summands.size() + 1);
   if (item.in < 0) return double(std::min(kUnit, pixels - unit * kUnit)) * double(vectors) * finish;
+  if (item.winograd == 0) {
+    const DirectUnits units(item, maps, lanes);
+    const DirectUnits::Unit own = units.at(unit);
+    const double count = double(std::min(kUnit, pixels - own.group * kUnit));
+    const double products = double(item.taps.size()) * double(item.tap_length);
+    return std::max(4.0, count) * double(block_vectors(vectors, 2 * own.block)) * (products + finish);
+  }
   const int64_t blocks = block_count(vectors);
   const double inputs = double(maps[item.in].channels);
-  if (item.winograd == 0) {
-    const double width = double(vectors) / double(blocks), count = double(std::min(kUnit, pixels));
-    return count * width * (double(item.taps.size()) * double(item.tap_length) + finish);
-  }
   const double positions = double((item.winograd + 2) * (item.winograd + 2)), width = double(block_vectors(vectors, unit % blocks * 2));
   const int64_t tiles = std::min(item.group, tile_count(item, to) - unit / blocks * item.group);
   const double product = positions * inputs * width;

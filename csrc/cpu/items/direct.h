@@ -1,6 +1,7 @@
 // Direct convolution with every accumulator of a tile in a register: pixels of the result by vectors of its channels.
 #pragma once
 
+#include "cpu/direct_units.h"
 #include "cpu/items/work.h"
 
 namespace hrnet_fast {
@@ -88,31 +89,19 @@ HRNET_FAST_ISA void block(const Work& work, Pixel next, int64_t count, int64_t c
   }
 }
 
-// Pixels go by chunk by chunk, and each chunk again for every block of weights. Where all weights stay in the cache, a chunk
-// is one group of pixels, so that these are read once; else as many as stay there beside a block's weights.
-constexpr int64_t kLightWeights = 64 * 1024, kNearInputs = 256 * 1024;  // floats
-
 HRNET_FAST_ISA void convolve(const Work& work, int64_t begin, int64_t end) {
-  const Item& item = work.item;
-  const int64_t pixels = work.to.batch * work.to.height * work.to.width;
-  const int64_t groups = (pixels + kUnit - 1) / kUnit, vectors = (item.channels + kLanes - 1) / kLanes;
-  const int64_t blocks = block_count(vectors);
-  const int64_t per_vector = int64_t(item.taps.size()) * item.tap_length * kLanes;
-  const int64_t per_group = kUnit * item.stride_h * item.stride_w * work.from.channels;
-  const bool light = vectors * per_vector <= kLightWeights;
-  const int64_t chunks = light ? groups : std::min(groups, (groups * per_group + kNearInputs - 1) / kNearInputs);
-  const int64_t chunk = (groups + chunks - 1) / chunks;
+  const DirectUnits units(work.item, work.maps, kLanes);
   while (begin < end) {
-    const int64_t start = begin / (chunk * blocks) * chunk, size = std::min(chunk, groups - start);
-    const int64_t b = begin % (chunk * blocks) / size, group = begin % (chunk * blocks) % size;
-    const int64_t run = std::min(end - begin, size - group);
-    const int64_t first = (start + group) * kUnit, count = std::min(pixels - first, run * kUnit);
-    const float* weights = work.weights() + 2 * b * per_vector;
+    const DirectUnits::Unit unit = units.at(begin);
+    const int64_t run = std::min(end - begin, unit.follow);
+    const int64_t first = unit.group * kUnit, count = std::min(units.pixels - first, run * kUnit);
+    const int64_t c = 2 * kLanes * unit.block;
+    const float* weights = work.weights() + 2 * unit.block * units.per_vector;
     const Pixel pixel = work.pixel(first);
-    switch (block_vectors(vectors, 2 * b)) {
-      case 1: block<1>(work, pixel, count, 2 * kLanes * b, weights); break;
-      case 2: block<2>(work, pixel, count, 2 * kLanes * b, weights); break;
-      default: block<3>(work, pixel, count, 2 * kLanes * b, weights);
+    switch (block_vectors(units.vectors, 2 * unit.block)) {
+      case 1: block<1>(work, pixel, count, c, weights); break;
+      case 2: block<2>(work, pixel, count, c, weights); break;
+      default: block<3>(work, pixel, count, c, weights);
     }
     begin += run;
   }
