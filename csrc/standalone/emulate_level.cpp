@@ -64,3 +64,9 @@ extern "C" __attribute__((visibility("default"))) int hrnet_fast_emulate(const L
 extern "C" __attribute__((visibility("default"))) int64_t hrnet_fast_level_shared(const Level* level, int itemsize) {
   return level_shared_bytes(make_launch(*level, itemsize));
 }
+
+// Writes one sentence on why the kernel cannot compute the level, or nothing.
+extern "C" __attribute__((visibility("default"))) void hrnet_fast_level_refusal(const Level* level, int itemsize,
+                                                                                char* message, int room) {
+  copy_out(level_refusal(*level, itemsize), message, room);
+}

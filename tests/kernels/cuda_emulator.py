@@ -86,3 +86,10 @@ def emulate(
 def shared_bytes(level: Level, dtype: torch.dtype) -> int:
     """Shared memory of a CTA of the level's launch."""
     return library().hrnet_fast_level_shared(ctypes.byref(level), dtype.itemsize)
+
+
+def refusal(level: Level, dtype: torch.dtype) -> str:
+    """Why the kernel cannot compute the level, in the launcher's words; empty if it can."""
+    message = ctypes.create_string_buffer(1 << 10)
+    library().hrnet_fast_level_refusal(ctypes.byref(level), dtype.itemsize, message, len(message))
+    return message.value.decode()

@@ -139,10 +139,10 @@ class MeasuredExecutor:
             self.cache.put(self.key, "executors", self._signature(plan), {})
 
     def _remembered(self, contest: Contest, signature: str) -> Run | None:
-        """The winner of an earlier measurement, if it still passes the check."""
+        """The winner of an earlier measurement among the same candidates, if it still passes the check."""
         entry = self.cache.get(self.key, "executors", signature) if self.key else None
         name = (entry or {}).get("executor")
-        if name not in self.candidates:
+        if name not in self.candidates or entry.get("candidates") != sorted(self.candidates):
             return None
         run, _ = contest.enter(self.candidates[name])
         if run is None:
@@ -165,7 +165,8 @@ class MeasuredExecutor:
             raise RuntimeError(f"no executor can play {contest.plan.name} here ({reasons})")
         self._verdicts[signature] = Verdict(winner, times, refused)
         if self.key:
-            entry = {"executor": winner, "us": {name: round(time, 2) for name, time in times.items()}}
+            rounded = {name: round(time, 2) for name, time in times.items()}
+            entry = {"executor": winner, "us": rounded, "candidates": sorted(self.candidates)}
             self.cache.put(self.key, "executors", signature, entry)
         return best
 

@@ -174,7 +174,7 @@ def _bounded(problems: Sequence[CudaProblem], gpu: Gpu) -> Iterator[tuple[CudaTi
     """Tiles for every bound, of which some are among the best."""
     for resident in (RESIDENT, 1):
         places = gpu.multiprocessors * resident
-        for running in (places // 4, places // 2, places):
+        for running in (places // 4, places):
             options = [_frontier(problem, gpu, resident, running) for problem in problems]
             if not all(options):
                 continue
