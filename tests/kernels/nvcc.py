@@ -1,9 +1,11 @@
 """CUDA sources compiled for a GPU that need not be there, and what ptxas says that they cost."""
 
+import importlib.util
 import os
 import re
 import shutil
 import subprocess
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -43,7 +45,25 @@ def why_not() -> str | None:
     return None if find_nvcc() else "there is no nvcc"
 
 
-def usage(source: Path, arch: int, folder: Path) -> list[Usage]:
+def find_cuobjdump() -> str | None:
+    """cuobjdump of CUDA_HOME or of the PATH, else the one that Triton brings."""
+    home = os.environ.get("CUDA_HOME") or os.environ.get("CUDA_PATH") or "/usr/local/cuda"
+    triton = importlib.util.find_spec("triton")
+    places = [f"{home}/bin/cuobjdump", "cuobjdump"]
+    places += [str(Path(triton.origin).parent / "backends/nvidia/bin/cuobjdump")] if triton else []
+    return next(filter(None, map(shutil.which, places)), None)
+
+
+def instructions(cubin: Path) -> dict[str, Counter]:
+    """How often each instruction stands in the machine code of each kernel."""
+    command = [find_cuobjdump(), "-sass", cubin]
+    text = subprocess.run(command, capture_output=True, text=True, check=True, errors="replace").stdout
+    kernels = re.split(r"^\s+Function : (\w+)$", text, flags=re.MULTILINE)[1:]
+    name = re.compile(r"^\s+/\*[0-9a-f]{4,}\*/\s+(?:@!?\w+\s+)?([A-Z][\w.]*)", re.MULTILINE)
+    return {kernel: Counter(name.findall(code)) for kernel, code in zip(kernels[::2], kernels[1::2])}
+
+
+def usage(source: Path, arch: int | str, folder: Path) -> list[Usage]:
     """The kernels of a .cu file, compiled for sm_`arch`; fails with nvcc's messages if it warns or cannot."""
     includes = [f"-I{CSRC}", *(f"-I{path}" for path in include_paths("cuda"))]
     command = [find_nvcc(), *FLAGS, *includes, f"-arch=sm_{arch}", "-cubin", "-Xptxas", "-v", str(source)]

@@ -1,8 +1,9 @@
-"""What the CUDA kernels of the small ops cost, by ptxas: no spills, and registers that leave room for many threads."""
+"""What the CUDA kernels cost, by ptxas: no spills, and registers that leave room for many threads; and by the machine
+code, that the level kernel works on tensor cores and moves 16 bytes at a time."""
 
 import pytest
 
-from tests.kernels.nvcc import CSRC, usage, why_not
+from tests.kernels.nvcc import CSRC, find_cuobjdump, instructions, usage, why_not
 
 # kernels in a file, and registers of a thread: of the 65,536 of a multiprocessor, 40 serve 1,536 threads at once, 56
 # 1,152, 72 896 and 144 448 (labels of eight maps, whose corners all stay in registers)
@@ -25,3 +26,28 @@ def test_kernels_keep_to_their_registers(name, arch, tmp_path):
     for kernel in kernels:
         assert (kernel.stack, kernel.spilled) == (0, 0), kernel
         assert kernel.registers <= registers, kernel
+
+
+# of the level kernel's mangled name, by dtype: the product that it is made of
+PRODUCTS = {"kernelIfE": "HMMA.1688.F32.TF32", "bf16_t": "HMMA.16816.F32.BF16", "5f16_t": "HMMA.16816.F32"}
+
+
+@pytest.mark.skipif(why_not() is not None, reason=str(why_not()))
+@pytest.mark.parametrize("arch", ["80", "90a"])
+def test_the_level_kernel(arch, tmp_path):
+    """Two CTAs of 256 threads share a multiprocessor: at most 128 registers a thread."""
+    kernels = usage(CSRC / "cuda/level_launch.cu", arch, tmp_path)
+    assert len(kernels) == 3
+    for kernel in kernels:
+        assert (kernel.stack, kernel.spilled) == (0, 0), kernel
+        assert kernel.registers <= 128, kernel
+    if find_cuobjdump() is None:
+        pytest.skip("registers and spills are as they should be; there is no cuobjdump to look at the machine code")
+    found = instructions(tmp_path / "level_launch.cubin")
+    for mark, product in PRODUCTS.items():
+        (code,) = (counts for name, counts in found.items() if mark in name)
+        assert {name for name in code if "MMA" in name} == {product}
+        assert {name for name in code if name.startswith("LDGSTS")} == {"LDGSTS.E.BYPASS.128"}
+        assert {name for name in code if name.startswith("LDSM")} == {"LDSM.16.M88.4", "LDSM.16.M88.2"}
+        assert not {name for name in code if name.startswith(("LDL", "STL"))}
+        assert ("ACQBULK" in code and "PREEXIT" in code) == (arch == "90a")
