@@ -8,11 +8,14 @@ from torch import nn
 
 from hrnet_fast import create_model, explain, optimize, verify
 from hrnet_fast.engine.gpu.program import CaptureError
+from hrnet_fast.kernels import extension
 from tests.golden import fill
 from tests.models.test_models import SMALL
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")
-EXECUTORS = ["triton", "cudnn", "auto"]
+WITHOUT_CUDA = pytest.mark.skipif(extension().kind != "cuda", reason=str(extension().reason))
+CUDA = pytest.param("cuda", marks=WITHOUT_CUDA)
+EXECUTORS = ["triton", CUDA, "cudnn", "auto"]
 DTYPES = [torch.float16, torch.bfloat16, torch.float32]
 HEADS = ["pose_coco_256x192", "seg_cityscapes", "seg_ocr_lip", "landmark_wflw", "cls_in1k", "det_coco", "features"]
 
@@ -114,7 +117,7 @@ def test_several_threads_and_modules(executor):
     assert all(torch.equal(a, b) for both in zip(want, found) for a, b in zip(*both))
 
 
-@pytest.mark.parametrize("executor", ["triton", "cudnn"])
+@pytest.mark.parametrize("executor", ["triton", CUDA, "cudnn"])
 def test_inside_a_graph_of_the_callers(executor):
     fast = optimize(small(), dtype=torch.float16, executor=executor, example=image())
     x = image()
@@ -178,7 +181,8 @@ def test_auto_measures_explains_and_remembers():
     fast = optimize(model, dtype=torch.float16, example=x)
     verdict = fast.executor.verdict(fast.plan_for(x))
     assert not verdict.refused, str(verdict)
-    assert set(verdict.times) == {"triton", "cudnn", "torch"}
+    assert set(verdict.times) - {"cuda"} == {"triton", "cudnn", "torch"}
+    assert ("cuda" in verdict.times) == (extension().kind == "cuda")
     assert verdict.winner == min(verdict.times, key=verdict.times.get)
     assert f"fastest of {verdict.winner}" in explain(fast, x).levels[0].reason
     again = optimize(model, dtype=torch.float16, example=x)
