@@ -19,10 +19,13 @@ from benchmarks.gpu.paths import ROOT, WORK
 from benchmarks.machine import usable_cores
 
 # what runs on a GPU comes first; each folder is a row, so that a time limit loses one alone
-TEST_FOLDERS = ("tests/kernels", "tests/engine", "tests/test_api.py")
+TEST_FOLDERS = ("tests/gpu", "tests/kernels", "tests/engine", "tests/test_api.py")
 DRY_TESTS = ("tests/test_env.py",)
 # tool, executor, and how the small network is played (benchmarks/gpu/small_net.py)
-SANITIZED = (("memcheck", "triton", "tape"), ("racecheck", "triton", "graph"), ("memcheck", "cudnn", "graph"))
+SANITIZED = (
+    ("memcheck", "triton", "tape"), ("racecheck", "triton", "graph"), ("memcheck", "cuda", "tape"),
+    ("racecheck", "cuda", "graph"), ("memcheck", "cudnn", "graph"),
+)  # fmt: skip
 _FAILURES_SHOWN = 12
 
 

@@ -105,18 +105,17 @@ def _baselines(networks: Networks) -> str:
 
 
 def _ours(networks: Networks) -> str:
-    heads = ["triton", "cudnn", "auto", "tuned", "torch", "ratio", "graph", "torch", "ratio", "memory"]
+    heads = ["triton", "cuda", "cudnn", "auto", "tuned", "torch", "ratio", "graph", "torch", "ratio"]
     lines = [_line("us", heads)]
     for summary in networks.summaries():
-        calls = [_cell(summary.rows.get(executor)) for executor in ("triton", "cudnn", "auto", "auto tuned")]
+        calls = [_cell(summary.rows.get(executor)) for executor in ("triton", "cuda", "cudnn", "auto", "auto tuned")]
         best, best_replay = (_us(us) if us else "-" for us in (summary.torch_us, summary.torch_replay_us))
         replay = _us(summary.replay_us) if summary.replay_us else "-"
         ratios = [f"{ratio:.2f}x" if ratio else "-" for ratio in (summary.ratio, summary.replay_ratio)]
-        memory = f"{summary.memory_ratio:.2f}" if summary.memory_ratio else "-"
-        lines.append(_line(summary.label, [*calls, best, ratios[0], replay, best_replay, ratios[1], memory]))
+        lines.append(_line(summary.label, [*calls, best, ratios[0], replay, best_replay, ratios[1]]))
     if len(lines) == 1:
         return ""
-    title = "hrnet_fast: one call, torch's best call; a bare graph, torch's best; memory over that of NHWC"
+    title = "hrnet_fast: one call, torch's best call; a bare graph, torch's best"
     return "\n".join([title, *lines])
 
 
