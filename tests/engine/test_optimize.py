@@ -326,7 +326,7 @@ def test_what_optimize_refuses(pose):
     with pytest.raises(TypeError, match="optimize takes an nn.Module, not str"):
         optimize("hrnet_w32")
     with pytest.raises(
-        ValueError, match="executor='gpu' is not known; choose one of 'auto', 'native', 'onednn', 'triton', 'cudnn'"
+        ValueError, match="executor='gpu' is not known; choose one of 'auto', 'native', 'onednn', 'triton', 'cuda', 'cudnn'"
     ):
         optimize(pose, executor="gpu")
     with pytest.raises(RuntimeError, match="executor='onednn' cannot be used: oneDNN has no float64 convolutions"):
