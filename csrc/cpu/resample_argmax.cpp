@@ -1,10 +1,6 @@
 // resample_argmax on the CPU. The formula and the schema are in kernels/resample_argmax.py.
-#include "cpu/resample_argmax.h"
-
 #include <ATen/Parallel.h>
-#include <ATen/core/Tensor.h>
 #include <ATen/ops/amax.h>
-#include <ATen/ops/empty.h>
 #include <torch/library.h>
 
 #include <algorithm>
@@ -13,7 +9,7 @@
 #include <vector>
 
 #include "cpu/features.h"
-#include "host.h"
+#include "resample_blends.h"
 
 namespace hrnet_fast {
 namespace {
@@ -27,29 +23,6 @@ ResampleArgmaxRows rows_for(std::string_view isa) {
   if (isa == "avx2") return cpu_features().avx2 ? resample_argmax_rows__avx2 : nullptr;
 #endif
   return isa == "portable" ? resample_argmax_rows__portable : nullptr;
-}
-
-// Row i of `index` and `weight`, [size, taps] each, as a Blend: taps of one index together, those of weight 0 left out.
-std::vector<Blend> blends_of(const at::Tensor& index, const at::Tensor& weight, int64_t inner) {
-  TORCH_CHECK_VALUE(index.dim() == 2 && index.size(1) <= kMaxTaps && index.sizes() == weight.sizes(),
-                    "resample_argmax: taps of shapes ", index.sizes(), " and ", weight.sizes(),
-                    "; (size, 1 to 4) is needed");
-  TORCH_CHECK_TYPE(index.scalar_type() == at::kLong && weight.scalar_type() == at::kFloat,
-                   "resample_argmax: taps need int64 indices and float32 weights");
-  const at::Tensor places = index.contiguous(), parts = weight.contiguous();
-  const int64_t taps = index.size(1), *place = places.const_data_ptr<int64_t>();
-  const float* part = parts.const_data_ptr<float>();
-  std::vector<Blend> blends(index.size(0), Blend{});
-  for (Blend& blend : blends)
-    for (int64_t t = 0; t < taps; ++t, ++place, ++part) {
-      if (*part == 0) continue;
-      TORCH_CHECK_VALUE(*place >= 0 && *place < inner, "resample_argmax: a tap reads place ", *place, " of ", inner);
-      int at = 0;
-      while (at < blend.count && blend.index[at] != *place) ++at;
-      if (at == blend.count) blend.index[blend.count++] = int32_t(*place);
-      blend.weight[at] += *part;
-    }
-  return blends;
 }
 
 std::vector<Tap<float>> taps_of(int64_t in, int64_t out, bool align_corners) {
@@ -95,8 +68,10 @@ at::Tensor resample_argmax(at::TensorList maps, at::IntArrayRef inner, at::Tenso
     check_terms("resample_argmax", {maps[0], t}, size, "bilinear");
     TORCH_CHECK_VALUE(t.size(1) == p.channels, "resample_argmax: the maps differ in classes");
     Tables& own = tables[k];
-    own = {taps_of(t.size(2), size[0], align_corners), taps_of(t.size(3), size[1], align_corners),
-           blends_of(rows[k], row_weights[k], size[0]), blends_of(cols[k], col_weights[k], size[1])};
+    own.inner_rows = taps_of(t.size(2), size[0], align_corners);
+    own.inner_cols = taps_of(t.size(3), size[1], align_corners);
+    append_blends(own.rows, rows[k], row_weights[k], size[0]);
+    append_blends(own.cols, cols[k], col_weights[k], size[1]);
     TORCH_CHECK_VALUE(own.rows.size() == tables[0].rows.size() && own.cols.size() == tables[0].cols.size(),
                       "resample_argmax: the maps' taps differ in size");
     const Term term = {t.const_data_ptr(), t.size(2), t.size(3), t.stride(0), t.stride(1), t.stride(2), t.stride(3)};

@@ -58,9 +58,9 @@ double unit_cost(const Item& item, const std::vector<Map>& maps, int64_t lanes, 
   if (item.winograd == 0) {
     const DirectUnits units(item, maps, lanes);
     const DirectUnits::Unit own = units.at(unit);
-    const double count = double(std::min(kUnit, pixels - own.group * kUnit));
+    const int64_t count = std::min(kUnit, pixels - own.group * kUnit), width = block_vectors(units.vectors, 2 * own.block);
     const double products = double(item.taps.size()) * double(item.tap_length);
-    return std::max(4.0, count) * double(block_vectors(vectors, 2 * own.block)) * (products + finish);
+    return double(std::max<int64_t>(4, count) * width) * (products + finish);  // fewer than four pixels take as long as four
   }
   const int64_t blocks = block_count(vectors);
   const double inputs = double(maps[item.in].channels);

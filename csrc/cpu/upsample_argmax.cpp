@@ -1,9 +1,7 @@
 // upsample_argmax on the CPU. The formula and the schema are in kernels/upsample_argmax.py.
-#include "cpu/upsample_argmax.h"
+#include "upsample_argmax_host.h"
 
 #include <ATen/Parallel.h>
-#include <ATen/core/Tensor.h>
-#include <ATen/ops/empty.h>
 #include <torch/library.h>
 
 #include <algorithm>
@@ -12,7 +10,6 @@
 #include <vector>
 
 #include "cpu/features.h"
-#include "host.h"
 
 namespace hrnet_fast {
 namespace {
@@ -44,32 +41,15 @@ void run(const UpsampleArgmax& p, bool align_corners, UpsampleArgmaxRows rows) {
   at::parallel_for(0, p.batch * p.height, grain, [&](int64_t begin, int64_t end) { rows(p, tables, begin, end); });
 }
 
-at::Tensor upsample_argmax(at::TensorList maps, at::ArrayRef<double> weights, at::IntArrayRef size, bool align_corners,
-                           UpsampleArgmaxRows rows) {
-  check_terms("upsample_argmax", maps, size, "bilinear");
-  TORCH_CHECK_VALUE(weights.size() == maps.size(), "upsample_argmax: ", maps.size(), " maps and ", weights.size(),
-                    " weights");
-  TORCH_CHECK_VALUE(maps[0].size(1) <= 256, "upsample_argmax: ", maps[0].size(1), " classes; labels have 8 bits");
-  UpsampleArgmax p = {};
-  p.dtype = dtype_of(maps[0], "upsample_argmax");
-  TORCH_CHECK_TYPE(p.dtype != Dtype::f64, "upsample_argmax: float64 is not taken");
-  for (const at::Tensor& t : maps) {
-    TORCH_CHECK_VALUE(t.size(1) == maps[0].size(1), "upsample_argmax: the maps differ in classes");
-    p.weights[p.count] = float(weights[p.count]);
-    p.maps[p.count++] = {t.const_data_ptr(), t.size(2),   t.size(3),  t.stride(0),
-                         t.stride(1),        t.stride(2), t.stride(3)};
-  }
-  const at::Tensor labels = at::empty({maps[0].size(0), size[0], size[1]}, maps[0].options().dtype(at::kByte));
-  p.labels = labels.mutable_data_ptr<uint8_t>();
-  p.batch = maps[0].size(0), p.channels = maps[0].size(1), p.height = size[0], p.width = size[1];
-  if (labels.numel() > 0) run(p, align_corners, rows);
-  return labels;
+at::Tensor label_by(UpsampleArgmaxRows rows, at::TensorList maps, at::ArrayRef<double> weights, at::IntArrayRef size,
+                    bool align_corners) {
+  return upsample_argmax(maps, weights, size, [&](const UpsampleArgmax& p) { run(p, align_corners, rows); });
 }
 
 at::Tensor upsample_argmax_cpu(at::TensorList maps, at::ArrayRef<double> weights, at::IntArrayRef size,
                                bool align_corners) {
   static const UpsampleArgmaxRows rows = rows_for(cpu_isa());
-  return upsample_argmax(maps, weights, size, align_corners, rows);
+  return label_by(rows, maps, weights, size, align_corners);
 }
 
 // Runs the rows of one named instruction set, for the tests.
@@ -77,7 +57,7 @@ at::Tensor upsample_argmax_body(at::TensorList maps, at::ArrayRef<double> weight
                                 bool align_corners, std::string_view body) {
   const UpsampleArgmaxRows rows = rows_for(body);
   TORCH_CHECK_VALUE(rows != nullptr, "upsample_argmax_body: this machine cannot run the body ", std::string(body));
-  return upsample_argmax(maps, weights, size, align_corners, rows);
+  return label_by(rows, maps, weights, size, align_corners);
 }
 
 }  // namespace
