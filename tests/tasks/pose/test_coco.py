@@ -109,9 +109,7 @@ def test_double_people_are_suppressed_before_they_are_scored(root):
         twice = torch.cat((points, points)).float()
         twice[len(points) :, :, 2] = 0.5
         regions = regions_of(sample.boxes, 0.75)
-        doubled = type(sample)(
-            sample.image, sample.image_id, sample.boxes.repeat(2, 1), sample.box_scores.repeat(2)
-        )
+        doubled = type(sample)(sample.image, sample.image_id, sample.boxes.repeat(2, 1), sample.box_scores.repeat(2))
         scorer.add(doubled, twice, Regions(regions.centers.repeat(2, 1), regions.sizes.repeat(2, 1)))
     assert [row["score"] for row in scorer.results()] == [1, 1, 1]
     assert scorer.result()["AP"] == pytest.approx(100)
