@@ -34,12 +34,12 @@ def test_what_it_says_about_itself(pose):
 
 
 @pytest.mark.parametrize("images", [1, 2, 5, 16, 19])
-def test_a_batch_is_computed_in_few_shapes(pose, images):
+def test_a_batch_is_computed_in_few_shapes(pose, images, monkeypatch):
     x = torch.randn(images, 3, 32, 64)
     pose.module.refresh()
-    shapes = set()
-    pose.module.executor.prepare, prepare = lambda plan: shapes.add(plan.values[0].shape) or prepare(plan), (
-        pose.module.executor.prepare
+    shapes, prepare = set(), pose.module.executor.prepare
+    monkeypatch.setattr(
+        pose.module.executor, "prepare", lambda plan: shapes.add(plan.values[0].shape) or prepare(plan)
     )
     got = pose(x)
     assert shapes <= {(n, 3, 32, 64) for n in door.PIECES}
