@@ -3,7 +3,7 @@
 #   make bench   the main job: W32 pose 256x192 against what else one could use
 #   make test    the tests
 #   make gpu-report   tests, checks and measures this machine's GPU, in parts that resume (benchmarks/gpu)
-#   make lint    ruff
+#   make lint    ruff: the rules, and the layout of every Python file
 #   make docs    writes the tables of README.md from the results in benchmarks/results
 #   make clean   removes what was built, but not .venv
 # PYTHON=python3.12 chooses the interpreter, TORCH="torch==2.11.0" the torch, HRNET_FAST_BUILD the extension (setup.py).
@@ -47,6 +47,7 @@ endif
 
 lint: $(VENV)/.with-ruff
 	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
 
 docs: $(VENV)/.with-bench
 	$(PY) -m benchmarks.report --readme
