@@ -38,9 +38,7 @@ def test_a_batch_is_computed_in_few_shapes(pose, images, monkeypatch):
     x = torch.randn(images, 3, 32, 64)
     pose.module.refresh()
     shapes, prepare = set(), pose.module.executor.prepare
-    monkeypatch.setattr(
-        pose.module.executor, "prepare", lambda plan: shapes.add(plan.values[0].shape) or prepare(plan)
-    )
+    monkeypatch.setattr(pose.module.executor, "prepare", lambda plan: shapes.add(plan.values[0].shape) or prepare(plan))
     got = pose(x)
     assert shapes <= {(n, 3, 32, 64) for n in door.PIECES}
     exact, plain = (pose.module.original.to(dtype)(x.to(dtype)) for dtype in (torch.float64, torch.float32))
