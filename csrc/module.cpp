@@ -12,7 +12,8 @@
 namespace py = pybind11;
 
 namespace hrnet_fast {
-void bind_program(py::module_& m);  // csrc/cpu/program_python.cpp
+void bind_program(py::module_& m);   // csrc/cpu/program_python.cpp
+void bind_versions(py::module_& m);  // csrc/versions.cpp
 }
 
 PYBIND11_MODULE(TORCH_EXTENSION_NAME, m) {
@@ -54,4 +55,5 @@ PYBIND11_MODULE(TORCH_EXTENSION_NAME, m) {
   m.def("cpu_isa", &hrnet_fast::cpu_isa,
         "The instruction set of the CPU kernels on this machine: avx512, avx2 or portable.");
   hrnet_fast::bind_program(m);
+  hrnet_fast::bind_versions(m);
 }

@@ -20,6 +20,7 @@ from .choose import make_executor
 from .outline import Outlines
 from .profile import time_levels
 from .results import own_copies
+from .versions import Versions
 
 FLOATING = (torch.float64, torch.float32, torch.bfloat16, torch.float16)
 
@@ -61,9 +62,7 @@ class OptimizedModule(nn.Module):
         self._outlines = Outlines(self._view)
         tensors = named_tensors(self.original)
         self._tensors = tuple(tensors.values())
-        # Batch counters do not enter the numbers, and tensors of inference mode have no version.
-        self._watched = [t for t in self._tensors if t.is_floating_point() and not t.is_inference()]
-        self._seen = self._versions()
+        self._versions = Versions(self._tensors)
         sample = next((t for t in self._tensors if t.is_floating_point()), torch.empty(0))
         self.dtype = self.requested_dtype or sample.dtype
         self.device = sample.device
@@ -72,9 +71,6 @@ class OptimizedModule(nn.Module):
     def refresh(self) -> None:
         """Fold and pack the weights anew, after they were changed in place."""
         self._prepare()
-
-    def _versions(self) -> list[int]:
-        return [t._version for t in self._watched]
 
     def plan_for(self, *inputs: Any) -> Plan:
         """The Plan for inputs of these shapes (tensors, or lists of them; their data is not read)."""
@@ -161,8 +157,7 @@ class OptimizedModule(nn.Module):
             results = program.run(leaves)
         if not self.executor.hands_over:
             results = own_copies(results, leaves[0])
-        # Last, while a GPU is at work: a thousand weights take the host a tenth of a millisecond.
-        if self._versions() != self._seen:
+        if self._versions.changed():  # last, while a GPU is at work
             raise RuntimeError(
                 "the weights were changed after optimize(), so this module would compute with the old ones: "
                 "call its refresh() to take the new ones"
