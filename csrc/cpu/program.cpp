@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "cpu/features.h"
+#include "cpu/outside.h"
 #include "cpu/schedule.h"
 #include "cpu/team.h"
 
@@ -98,12 +99,29 @@ void Program::run_level(int64_t level, const Schedule& schedule, void* const* bu
   }
 }
 
-void Program::run(void* const* buffers, int64_t begin, int64_t end, int threads) const {
+template <bool to_map>
+void Program::cross(const std::vector<Outside>& tensors, void* const* buffers, int part, int parts) const {
+  for (const Outside& tensor : tensors) {
+    const Map& map = maps_[tensor.map];
+    const int64_t rows = map.batch * map.height;
+    copy_rows<to_map>(map, buffers[map.buffer], tensor, rows * part / parts, rows * (part + 1) / parts);
+  }
+}
+
+void Program::run(void* const* buffers, int64_t begin, int64_t end, int threads, const std::vector<Outside>& loads,
+                  const std::vector<Outside>& stores) const {
   const int parts = team_size(threads);
   const Schedule& shared = schedule(parts);
-  play_together(
-      parts, begin, end, [&] { return Turn(*kernels_); },
-      [&](int64_t level, int part) { run_level(level, shared, buffers, part); });
+  const auto step = [&](int64_t level, int part) {
+    if (level < begin) {
+      cross<true>(loads, buffers, part, parts);
+    } else if (level == end) {
+      cross<false>(stores, buffers, part, parts);
+    } else {
+      run_level(level, shared, buffers, part);
+    }
+  };
+  play_together(parts, begin - !loads.empty(), end + !stores.empty(), [&] { return Turn(*kernels_); }, step);
 }
 
 }  // namespace hrnet_fast

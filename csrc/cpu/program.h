@@ -37,12 +37,14 @@ using Sides = std::pair<int64_t, int64_t>;  // along the height, along the width
 
 enum class Relu { none, last, first };
 
-// Convolution: out = relu(conv(in) + bias + summands); sum: the same without a convolution (in < 0).
+// Convolution: out = relu(conv(in) + bias + summands); sum: the same without a convolution (in < 0); mean: of all pixels of
+// each image of `in`, into a map of one pixel.
 struct Item {
   int out;
   int64_t channel;    // first channel of `out` that is written
   int64_t channels;   // how many
   int in = -1;
+  bool mean = false;
   const void* weights = nullptr;   // float [blocks][taps][in channels][lanes * vectors of the block], see block_vectors;
                                    // of AMX as cpu/amx/convolve.h has them
   const float* bias = nullptr;     // padded with zeros to whole vectors
@@ -69,8 +71,8 @@ inline int64_t block_count(int64_t vectors) { return vectors == 1 ? 1 : vectors 
 
 // The kernels for one instruction set: floats in a vector, and the computation of units [begin, end) of an item. A unit of
 // a sum is kUnit pixels, of a direct convolution also one block of output channels; of Winograd's, a group of tiles by a
-// block.
-constexpr int64_t kUnit = 24;
+// block; of a mean, an image by kMeanVectors vectors of channels.
+constexpr int64_t kUnit = 24, kMeanVectors = 8;
 struct ItemKernels {
   const char* isa;
   int lanes;  // output channels are packed in vectors of as many
@@ -91,6 +93,13 @@ struct Schedule {
   std::vector<std::vector<std::vector<int64_t>>> begins;  // [level][item][thread], one more than there are threads
 };
 
+// A float32 tensor of the caller's with the extents of a map, and its strides in elements.
+struct Outside {
+  int map;
+  float* data;
+  int64_t image, channel, row, pixel;
+};
+
 class Program {
  public:
   explicit Program(const ItemKernels& kernels) : kernels_(&kernels) {}
@@ -109,11 +118,15 @@ class Program {
   bool has_run() const;
 
   // Plays levels [begin, end) on `threads` threads, or as many as `team_size` makes of them, in one parallel region. Results
-  // do not depend on their number. Nothing may be added after the first run.
-  void run(void* const* buffers, int64_t begin, int64_t end, int threads) const;
+  // do not depend on their number. Nothing may be added after the first run. loads: what fills a map before; stores: what
+  // is filled from one after.
+  void run(void* const* buffers, int64_t begin, int64_t end, int threads, const std::vector<Outside>& loads = {},
+           const std::vector<Outside>& stores = {}) const;
 
  private:
   const Schedule& schedule(int threads) const;
+  template <bool to_map>
+  void cross(const std::vector<Outside>& tensors, void* const* buffers, int part, int parts) const;
   void run_level(int64_t level, const Schedule& schedule, void* const* buffers, int thread) const;
 
   const ItemKernels* kernels_;

@@ -4,6 +4,7 @@
 #include <pybind11/stl.h>
 
 #include <algorithm>
+#include <array>
 #include <memory>
 #include <stdexcept>
 #include <string>
@@ -100,6 +101,17 @@ void add_sum(Program& program, int out, int64_t channel, int64_t channels, const
   program.add_item(std::move(item));
 }
 
+void add_mean(Program& program, int out, int in) {
+  require_new(program);
+  const Map &to = map_at(program, out), &from = map_at(program, in);
+  require(program.kernels().element_bytes == sizeof(float), "these kernels have no mean");
+  require(to.height == 1 && to.width == 1 && to.batch == from.batch && to.channels == from.channels,
+          "a mean is one pixel of the same batch and channels");
+  Item item;
+  item.out = out, item.channel = 0, item.channels = to.channels, item.in = in, item.mean = true;
+  program.add_item(std::move(item));
+}
+
 // Flat data of the caller's: address, elements.
 using Span = std::pair<uintptr_t, int64_t>;
 
@@ -150,7 +162,29 @@ void add_conv(Program& program, int out, int in, Span weights, Span bias, Sides 
   program.add_item(std::move(item));
 }
 
-void run(const Program& program, const std::vector<Span>& buffers, int64_t begin, int64_t end) {
+// (map, address, elements from the first to the last, strides of image, channel, row, pixel)
+using OutsideSpec = std::tuple<int, uintptr_t, int64_t, std::array<int64_t, 4>>;
+
+std::vector<Outside> outsides(const Program& program, const std::vector<OutsideSpec>& specs) {
+  std::vector<Outside> all;
+  for (const auto& [index, address, elements, strides] : specs) {
+    const Map& map = map_at(program, index);
+    const int64_t sizes[] = {map.batch, map.channels, map.height, map.width};
+    double last = 0;  // exact up to 2^53, and no stride overflows it
+    for (int i = 0; i < 4; ++i) {
+      require(strides[i] >= 0, "a tensor's strides are not negative");
+      last += double(sizes[i] - 1) * double(strides[i]);
+    }
+    require(program.kernels().element_bytes == sizeof(float), "these kernels take no tensor of the caller's");
+    require(address != 0 && address % sizeof(float) == 0 && last < double(elements),
+            "a tensor of the caller's is smaller than its map, or not aligned to its elements");
+    all.push_back({index, reinterpret_cast<float*>(address), strides[0], strides[1], strides[2], strides[3]});
+  }
+  return all;
+}
+
+void run(const Program& program, const std::vector<Span>& buffers, int64_t begin, int64_t end,
+         const std::vector<OutsideSpec>& loads, const std::vector<OutsideSpec>& stores) {
   require(begin >= 0 && begin <= end && end <= program.levels(), "levels are played from begin to end, of those there are");
   const std::vector<int64_t>& room = program.room();
   if (buffers.size() < room.size())
@@ -165,9 +199,10 @@ void run(const Program& program, const std::vector<Span>& buffers, int64_t begin
                                   " at address " + std::to_string(address));
     pointers.push_back(reinterpret_cast<void*>(address));
   }
+  const std::vector<Outside> from = outsides(program, loads), to = outsides(program, stores);
   const int threads = at::get_num_threads();  // of this thread: OpenMP itself knows what was set in others alone
   py::gil_scoped_release release;
-  program.run(pointers.data(), begin, end, threads);
+  program.run(pointers.data(), begin, end, threads, from, to);
 }
 
 }  // namespace
@@ -191,7 +226,9 @@ void bind_program(py::module_& m) {
       .def("add_level", [](Program& program) { require_new(program), program.add_level(); })
       .def("add_conv", &add_conv)
       .def("add_sum", &add_sum)
-      .def("run", &run);
+      .def("add_mean", &add_mean)
+      .def("run", &run, py::arg("buffers"), py::arg("begin"), py::arg("end"),
+           py::arg("loads") = std::vector<OutsideSpec>(), py::arg("stores") = std::vector<OutsideSpec>());
 }
 
 }  // namespace hrnet_fast

@@ -46,7 +46,9 @@ std::vector<int64_t> shares(const std::vector<double>& costs, std::vector<double
 }  // namespace
 
 int64_t units(const Item& item, const std::vector<Map>& maps, int64_t lanes) {
-  const int64_t blocks = item.in < 0 ? 1 : block_count((item.channels + lanes - 1) / lanes);
+  const int64_t vectors = (item.channels + lanes - 1) / lanes;
+  if (item.mean) return maps[item.out].batch * ((vectors + kMeanVectors - 1) / kMeanVectors);
+  const int64_t blocks = item.in < 0 ? 1 : block_count(vectors);
   return blocks * groups_of(item, maps[item.out]);
 }
 
@@ -54,6 +56,7 @@ double unit_cost(const Item& item, const std::vector<Map>& maps, int64_t lanes, 
   const Map& to = maps[item.out];
   const int64_t vectors = (item.channels + lanes - 1) / lanes, pixels = to.batch * to.height * to.width;
   const double finish = kEpilogue / 2 * double(item.summands.size() + 1);
+  if (item.mean) return double(maps[item.in].height * maps[item.in].width * kMeanVectors);
   if (item.in < 0) return double(std::min(kUnit, pixels - unit * kUnit)) * double(vectors) * finish;
   if (item.winograd == 0) {
     const DirectUnits units(item, maps, lanes);

@@ -125,7 +125,7 @@ class Player:
         for _ in range(2):
             self(*(torch.full_like(x, torch.nan) for x in inputs))
             with torch.inference_mode():
-                self.program.free[0].tensors[0].fill_(torch.nan)
+                self.program.pool.free[0].tensors[0].fill_(torch.nan)
 
 
 def check(net: nn.Module, inputs: tuple[Tensor, ...], isa: str, m: int = 0, group: int = 12) -> None:

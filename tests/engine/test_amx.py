@@ -100,7 +100,7 @@ def program(net, inputs, isa):
     """The function that plays `net`, its memory poisoned where nothing may be read before it is written."""
     run = AmxExecutor(named_tensors(net), isa=isa).prepare(make_plan(net, *inputs))
     run(inputs)
-    (buffers,) = run.__self__.free
+    (buffers,) = run.__self__.pool.free
     beyond = run.__self__.read_beyond
     buffers.tensors[0].fill_(torch.nan)
     for tensor in buffers.tensors[1:]:

@@ -164,6 +164,36 @@ def test_runs(case, change, sentence):
         case.run(**change(case))
 
 
+OUTSIDE = torch.zeros(4 * 6 * 6)
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"index": 3}, "there is no map of that index"),
+        ({"elements": 143}, "smaller than its map"),
+        ({"strides": (144, 36, 6, 2)}, "smaller than its map"),
+        ({"strides": (144, 36, 6, 1 << 62)}, "smaller than its map"),
+        ({"strides": (144, 36, 6, -1)}, "strides are not negative"),
+        ({"address": 0}, "smaller than its map"),
+        ({"address": OUTSIDE.data_ptr() + 2}, "not aligned to its elements"),
+    ],
+    ids=["map", "short", "strides", "overflow", "negative-stride", "null", "misaligned"],
+)
+@pytest.mark.parametrize("which", ["loads", "stores"])
+def test_tensors_of_the_callers(case, which, changes, sentence):
+    case.conv()
+    parts = {"index": 2, "address": OUTSIDE.data_ptr(), "elements": 144, "strides": (144, 36, 6, 1)} | changes
+    with pytest.raises(ValueError, match=sentence):
+        case.program.run([span(case.buffer)], 0, 1, **{which: [tuple(parts.values())]})
+
+
+@pytest.mark.parametrize("maps", [(1, 0), (0, 1), (2, 0)])
+def test_a_mean_is_one_pixel(case, maps):
+    with pytest.raises(ValueError, match="a mean is one pixel"):
+        case.program.add_mean(*maps)
+
+
 def test_a_program_that_has_run_does_not_grow(case):
     case.conv()
     case.run()

@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from hrnet_fast import create_model, optimize
-from hrnet_fast.engine.cpu import program
+from hrnet_fast.engine.cpu import memory, program
 from hrnet_fast.engine.executors import native
 from tests.golden import fill
 
@@ -212,26 +212,26 @@ def test_inside_a_parallel_region_of_the_callers(nets):
 
 
 def test_buffers_are_one_set_for_each_caller_and_go_when_unused(nets, monkeypatch):
-    monkeypatch.setattr(program, "KEPT_CALLS", 6)
+    monkeypatch.setattr(memory, "KEPT_CALLS", 6)
     x = torch.randn(1, 3, 32, 96)
     nets[0](x)
-    played = nets[0].program_for(x).run.__self__
-    assert len(played.free) == 1
-    held = [played._take() for _ in range(3)]  # as three callers at once would
+    pool = nets[0].program_for(x).run.__self__.pool
+    assert len(pool.free) == 1
+    held = [pool.take() for _ in range(3)]  # as three callers at once would
     assert len({id(buffers) for buffers in held}) == 3
     for buffers in held:
-        played._give(buffers)
-    assert len(played.free) == 3
+        pool.give(buffers)
+    assert len(pool.free) == 3
     for _ in range(12):
         nets[0](x)
-    assert played.free == held[-1:]
+    assert pool.free == held[-1:]
 
 
 def test_a_call_that_fails_leaves_the_module_as_it_was(nets, monkeypatch):
     x = torch.randn(1, 3, 64, 64)
     want = nets[0](x)
     with monkeypatch.context() as patch:
-        patch.setattr(program, "own_copies", lambda *_: 1 / 0)
+        patch.setattr(program, "empty_result", lambda *_: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             nets[0](x)
     assert torch.equal(nets[0](x), want)

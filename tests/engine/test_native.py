@@ -89,11 +89,11 @@ def test_buffers_are_made_once():
     x = torch.randn(1, 3, 64, 64)
     first = fast(x)
     program = next(p.run.__self__ for p in reversed(fast._programs.values()))
-    buffers = program.free[0]
+    buffers = program.pool.free[0]
     with torch.inference_mode():
         buffers.tensors[0].fill_(torch.nan)  # nothing is read that the same call has not written
     assert torch.equal(fast(x), first)
-    assert program.free == [buffers]
+    assert program.pool.free == [buffers]
 
 
 @needs_native

@@ -2,6 +2,8 @@
 #pragma once
 
 #include "cpu/items/direct.h"
+#include "cpu/items/linear.h"
+#include "cpu/items/mean.h"
 #include "cpu/items/winograd.h"
 #include "cpu/schedule.h"
 
@@ -29,12 +31,16 @@ HRNET_FAST_ISA void add_up(const Work& work, int64_t begin, int64_t end) {
 HRNET_FAST_ISA void run_item(const Item& item, const std::vector<Map>& maps, void* const* buffers, int64_t begin,
                              int64_t end) {
   const Work work{item, maps, buffers, maps[item.out], maps[item.in < 0 ? item.out : item.in]};
-  if (item.in < 0) {
+  if (item.mean) {
+    average(work, begin, end);
+  } else if (item.in < 0) {
     add_up(work, begin, end);
   } else if (item.winograd == 4) {
     convolve_winograd<4>(work, begin, end);
   } else if (item.winograd == 2) {
     convolve_winograd<2>(work, begin, end);
+  } else if (is_linear(work)) {
+    weigh_images(work, begin, end);
   } else {
     convolve(work, begin, end);
   }

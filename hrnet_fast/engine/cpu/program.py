@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from math import prod
 
 import torch
 from torch import Tensor
@@ -15,27 +14,23 @@ from hrnet_fast import kernels
 from ...plan import Concat, Conv, Function, Item, Plan, Sum, Term
 from ...plan.buffers import GRANULE, in_place, place
 from ..executors.reference import Watch, call
-from ..results import own_copies
-from .kernels import Kernel
+from ..results import empty_result
+from .functions import function_kernel, linear_as_conv, mean_source
+from .kernels import DIRECT, Kernel
+from .memory import BufferPool, Buffers, as_map, bordered, outside, span, view_of, without_border
 from .pack import Packed
 
-KEPT_CALLS = 100  # buffers that so many calls in a row do not need are let go
 DTYPES = {4: torch.float32, 2: torch.bfloat16}  # of maps, by bytes
 
 
-def bordered(shape: Sequence[int], tail: int = 0) -> int:
-    """Elements that a value takes: a map has a border of one pixel on each side, and `tail` elements behind it."""
-    n, c, h, w = shape if len(shape) == 4 else (1, prod(shape), 1, 1)
-    count = n * (h + 2) * (w + 2) * c + tail if len(shape) == 4 else c
-    return -(-count // GRANULE) * GRANULE
+@dataclass(frozen=True)
+class _Part:
+    """Levels [begin, end) that the kernels play in one go, and the functions of the last of them, which torch plays."""
 
-
-@dataclass
-class _Buffers:
-    """The memory of one call: buffer 0 is the arena, the others hold the inputs. views: every value, as NCHW."""
-
-    tensors: list[Tensor]
-    views: dict[int, Tensor]
+    begin: int
+    end: int
+    functions: tuple[Function, ...]
+    last: bool
 
 
 class CpuProgram:
@@ -57,37 +52,45 @@ class CpuProgram:
         taken = in_place(shapes, plan.levels, plan.inputs, plan.outputs)  # which keeps a map in the cache of its core
         self.values, self.arena = place(shapes, plan.levels, plan.inputs, plan.outputs, self.size_of, taken)
         self.read_beyond = _read_beyond(plan) if self.native.tail else 0
-        self.params = {key: tensor.detach().to(self.dtype) for key, tensor in tensors.items()} if self._calls() else {}
+        called = [item for item in plan.items() if isinstance(item, Function) and not self._plays(item)]
+        self.parts = self._parts(called)
+        self.called_last = {item.out for item in self.parts[-1].functions}
+        self.params = {key: tensor.detach().to(self.dtype) for key, tensor in tensors.items()} if called else {}
         self.keep: list[Packed] = []  # the program reads packed weights by address
         self.maps: dict[int, int] = {}
         for index, value in enumerate(plan.inputs):
             self._add_map(value, index + 1, 0)
         for item in plan.items():
-            if len(shapes[item.out]) == 4:
+            if len(as_map(shapes[item.out])) == 4:
                 self._add_map(item.out, 0, self.values[item.out].offset)
         for level in plan.levels:
             self.native.add_level()
             for item in level.items:
+                linear = linear_as_conv(item, plan)
                 if isinstance(item, Conv):
                     kernel = kernel_of(item)
                     self._add_conv(item, kernel, weights_of(item, kernel))
+                elif any(item is other for other in called):
+                    continue
+                elif linear is not None:
+                    self._add_conv(linear, DIRECT, weights_of(linear, DIRECT))
                 else:
                     self._add_sums(item)
-        self.free: list[_Buffers] = []  # the last one used at the end
-        self.idle = self.calls = 0  # buffers that no call took since the last let go
+        self.pool = BufferPool(self.new_buffers)
 
-    def _calls(self) -> bool:
-        return any(isinstance(item, Function) for item in self.plan.items())
+    def _plays(self, item: Function) -> bool:
+        """Whether the kernels play a function; those on tiles know convolutions and sums alone."""
+        return self.native.tail == 0 and function_kernel(item, self.plan) is not None
 
     def _add_map(self, value: int, buffer: int, offset: int) -> None:
-        n, c, h, w = self.plan.values[value].shape
+        n, c, h, w = as_map(self.plan.values[value].shape)
         self.maps[value] = self.native.add_map(buffer, offset, n, h, w, c)
 
     def _add_conv(self, item: Conv, kernel: Kernel, packed: Packed) -> None:
         self.keep.append(packed)
         conv, source = item.conv, item.sources[0].value
         self.native.add_conv(
-            self.maps[item.out], self.maps[source], _span(packed.weights), _span(packed.bias), conv.kernel, conv.stride,
+            self.maps[item.out], self.maps[source], span(packed.weights), span(packed.bias), conv.kernel, conv.stride,
             conv.padding, conv.dilation, self._terms(item.terms), item.relu, kernel.m, kernel.group,
         )  # fmt: skip
 
@@ -102,6 +105,8 @@ class CpuProgram:
                 channels = self.plan.values[part.value].shape[1]
                 self.native.add_sum(self.maps[item.out], channel, channels, self._terms((part,)), "none")
                 channel += channels
+        else:
+            self.native.add_mean(self.maps[item.out], self.maps[mean_source(item, self.plan)])
 
     def _terms(self, terms: Sequence[Term]) -> list[tuple[int, str, bool]]:
         return [
@@ -109,81 +114,69 @@ class CpuProgram:
             for t in terms
         ]
 
-    def new_buffers(self) -> _Buffers:
+    def new_buffers(self) -> Buffers:
         beyond, shapes = self.read_beyond, [self.plan.values[v].shape for v in self.plan.inputs]
         tensors = [torch.empty(self.arena + beyond, dtype=self.dtype)]
         tensors += [torch.zeros(self.size_of(shape) + beyond, dtype=self.dtype) for shape in shapes]
-        views = {v: _view(tensors[i + 1], 0, self.plan.values[v].shape) for i, v in enumerate(self.plan.inputs)}
+        views = {v: view_of(tensors[i + 1], 0, self.plan.values[v].shape) for i, v in enumerate(self.plan.inputs)}
         for item in self.plan.items():
-            views[item.out] = _view(tensors[0], self.values[item.out].offset, self.values[item.out].shape)
-        return _Buffers(tensors, views)
+            views[item.out] = view_of(tensors[0], self.values[item.out].offset, self.values[item.out].shape)
+        return Buffers(tensors, views)
 
-    def play(self, buffers: _Buffers, begin: int, end: int) -> None:
-        """What is native of levels [begin, end)."""
-        self.native.run([_span(tensor) for tensor in buffers.tensors], begin, end)
+    def play(self, buffers: Buffers, begin: int, end: int, loads: Sequence = (), stores: Sequence = ()) -> None:
+        """What is native of levels [begin, end). loads, stores: as `outside` has them."""
+        self.native.run([span(tensor) for tensor in buffers.tensors], begin, end, loads, stores)
 
     def run(self, inputs: Sequence[Tensor]) -> list[Tensor]:
-        buffers = self._take()
+        buffers = self.pool.take()
+        loads, stores = [], []
         for value, x in zip(self.plan.inputs, inputs):
-            buffers.views[value].copy_(x)
-        begin = 0
-        for index, level in enumerate(self.plan.levels):
-            functions = [item for item in level.items if isinstance(item, Function)]
-            if functions or self.watch or index == len(self.plan.levels) - 1:
-                self.play(buffers, begin, index + 1)
-                begin = index + 1
-            for item in functions:
+            if self._crosses(value, x):
+                loads.append(outside(self.maps[value], x))
+            else:
+                buffers.views[value].copy_(x)
+        results = [empty_result(self.plan.values[value].shape, inputs[0]) for value in self.plan.outputs]
+        copied = []
+        for value, result in zip(self.plan.outputs, results):
+            if value not in self.called_last and self._crosses(value, result):
+                stores.append(outside(self.maps[value], result))
+            else:
+                copied.append((value, result))
+        for part in self.parts:
+            self.play(buffers, part.begin, part.end, () if part.begin else loads, stores if part.last else ())
+            for item in part.functions:
                 self._call(item, buffers)
             if self.watch:
-                for item in level.items:
+                for item in self.plan.levels[part.end - 1].items:
                     self.watch(item, buffers.views[item.out])
-        results = own_copies([buffers.views[v] for v in self.plan.outputs], inputs[0])
-        self._give(buffers)
+        for value, result in copied:
+            result.copy_(buffers.views[value])
+        self.pool.give(buffers)
         return results
 
-    # A list needs no lock, which a fork in the midst of another thread's call would leave locked for ever.
-    def _take(self) -> _Buffers:
-        try:
-            buffers = self.free.pop()
-        except IndexError:
-            buffers = None
-        self.idle = min(self.idle, len(self.free))
-        return buffers or self.new_buffers()
+    def _crosses(self, value: int, tensor: Tensor) -> bool:
+        """Whether the kernels read or write a tensor of the caller's themselves; else torch converts it."""
+        return value in self.maps and tensor.dtype == self.dtype == torch.float32
 
-    def _give(self, buffers: _Buffers) -> None:
-        self.free.append(buffers)
-        self.calls += 1
-        if self.calls % KEPT_CALLS == 0:
-            del self.free[: self.idle]
-            self.idle = len(self.free)
+    def _parts(self, called: Sequence[Function]) -> list[_Part]:
+        """Runs of levels that end where torch has to play something, or somebody to watch."""
+        parts, begin, last = [], 0, len(self.plan.levels) - 1
+        for index, level in enumerate(self.plan.levels):
+            functions = tuple(item for item in level.items if any(item is other for other in called))
+            if functions or self.watch or index == last:
+                parts.append(_Part(begin, index + 1, functions, index == last))
+                begin = index + 1
+        return parts
 
-    def _call(self, item: Function, buffers: _Buffers) -> None:
-        reads = {v: _plain(buffers.views[v]) for v in item.reads}
+    def _call(self, item: Function, buffers: Buffers) -> None:
+        reads = {v: without_border(buffers.views[v]) for v in item.reads}
         result = call(item, reads, self.params.__getitem__)
         place = self.values[item.out]
         buffers.tensors[0][place.offset : place.offset + place.size].zero_()  # the border too
         buffers.views[item.out].copy_(result)
 
 
-def _span(flat: Tensor) -> tuple[int, int]:
-    """Address and elements, which C++ checks."""
-    return flat.data_ptr(), flat.numel()
-
-
 def _read_beyond(plan: Plan) -> int:
     """Elements behind the last map that kernels on tiles read and leave out of their results: up to 15 pixels."""
     strides = [(item.conv.stride[1], item.sources[0].value) for item in plan.items() if isinstance(item, Conv)]
     return max((16 * stride * plan.values[value].shape[1] for stride, value in strides), default=0) + GRANULE
-
-
-def _plain(view: Tensor) -> Tensor:
-    """Without the border, which no view of torch's can step over."""
-    return view.contiguous(memory_format=torch.channels_last) if view.dim() == 4 else view
-
-
-def _view(buffer: Tensor, offset: int, shape: tuple[int, ...]) -> Tensor:
-    if len(shape) != 4:
-        return buffer[offset : offset + prod(shape)].view(shape)
-    n, c, h, w = shape
-    inside = buffer[offset : offset + n * (h + 2) * (w + 2) * c].view(n, h + 2, w + 2, c)[:, 1:-1, 1:-1]
-    return inside.permute(0, 3, 1, 2)

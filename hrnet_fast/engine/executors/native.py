@@ -19,6 +19,7 @@ from ...plan.cost import direct_cost, winograd_cost
 from ...plan.fold import fold
 from ..cpu.choices import Choice, Choices
 from ..cpu.cpu_key import cpu_key
+from ..cpu.functions import function_kernel
 from ..cpu.kernels import Kernel
 from ..cpu.pack import Packed, pack
 from ..cpu.program import CpuProgram
@@ -88,8 +89,8 @@ class NativeExecutor:
         """(executor, reason) of a plan's level."""
         if why := unsuited(plan):
             return self._onednn(why).explain(plan, level)
-        if all(isinstance(item, Function) for item in level.items):
-            return "torch", "neither a convolution nor a sum of maps"
+        if not self._kernels(plan, level):
+            return "torch", "none of its functions is one that the native kernels know"
         return self.name, f"{ISA_NAMES[self.isa]}: {self._kernels(plan, level)}, in {self.why}"
 
     def cost(self, plan: Plan, item: Item) -> tuple[int, int]:
@@ -101,6 +102,8 @@ class NativeExecutor:
         convs = [item for item in level.items if isinstance(item, Conv)]
         counts = Counter(map(str, map(self.choices.of(plan), convs)))
         counts["sum"] = sum(isinstance(item, (Sum, Concat)) for item in level.items)
+        if self.dtype == torch.float32:
+            counts.update(filter(None, (function_kernel(item, plan) for item in level.items)))
         return ", ".join(f"{count} {name}" for name, count in counts.items() if count)
 
     def _choices(self) -> Choices:
@@ -147,7 +150,7 @@ class NativeExecutor:
         packed = self._packed.get(key)
         if packed is None:
             weight, bias = fold(item, self.tensors, torch.float32)
-            packed = pack(weight, bias, self.lanes, kernel.m)
+            packed = pack(weight.view(*weight.shape[:2], *item.conv.kernel), bias, self.lanes, kernel.m)
             self._packed[key] = packed
         return packed
 

@@ -1,0 +1,56 @@
+"""The functions of a classifier that the native kernels play too: the mean of a map, and a linear layer."""
+
+from __future__ import annotations
+
+from math import prod
+
+from ...plan import Conv, Function, Item, Param, Plan, Ref, Term
+from ...plan.graph import Convolution
+
+
+def mean_source(item: Item, plan: Plan) -> int | None:
+    """The map (N, C, H, W) whose means over H and W an item is, as (N, C) or (N, C, 1, 1); None for any other item."""
+    if not isinstance(item, Function) or len(item.reads) != 1:
+        return None
+    source, call = item.reads[0], item.calls[0]
+    shape, out = plan.values[source].shape, plan.values[item.out].shape
+    if len(shape) != 4 or len(out) not in (2, 4) or out[:2] != shape[:2] or prod(out) != prod(shape[:2]):
+        return None
+    if call.args[:1] != (Ref(source),):
+        return None
+    rest, named = call.args[1:], dict(call.kwargs)
+    if item.name in ("Tensor.mean", "torch.mean"):
+        named.pop("keepdim", None)
+        axes = rest[0] if rest else named.pop("dim", None)
+        whole = isinstance(axes, (tuple, list)) and {axis % 4 for axis in axes} == {2, 3} and not named
+        return source if whole and len(rest) < 3 else None
+    if item.name == "functional.adaptive_avg_pool2d":
+        return source  # to one pixel, by the result's shape
+    if item.name == "functional.avg_pool2d":
+        size = rest[0] if rest else named.pop("kernel_size", None)
+        return source if size in (shape[2:], [*shape[2:]]) and len(rest) < 2 and not named else None
+    return None
+
+
+def linear_as_conv(item: Item, plan: Plan) -> Conv | None:
+    """A linear layer of (N, C) as the 1x1 convolution that it is; None for any other item."""
+    if not isinstance(item, Function) or item.name != "functional.linear" or len(item.calls) != 1:
+        return None
+    if len(item.reads) != 1 or len(plan.values[item.reads[0]].shape) != 2:
+        return None
+    named = dict(zip(("input", "weight", "bias"), item.calls[0].args)) | dict(item.calls[0].kwargs)
+    weight, bias = named.get("weight"), named.get("bias")
+    if named.get("input") != Ref(item.reads[0]) or not isinstance(weight, Param):
+        return None
+    if bias is not None and not isinstance(bias, Param):
+        return None
+    one = (1, 1)
+    conv = Convolution(weight.name, bias and bias.name, one, one, (0, 0), one, 1)
+    return Conv(item.name, item.out, (Term(item.reads[0]),), conv)
+
+
+def function_kernel(item: Item, plan: Plan) -> str | None:
+    """What the native kernels make of a function: "mean", "linear", or None for one that torch plays."""
+    if mean_source(item, plan) is not None:
+        return "mean"
+    return None if linear_as_conv(item, plan) is None else "linear"

@@ -1,0 +1,134 @@
+"""What the native executor plays beside convolutions and sums, means and linear layers; and the caller's tensors."""
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from hrnet_fast import explain, optimize, verify
+from hrnet_fast.engine.executors import native
+from hrnet_fast.engine.executors.native import NativeExecutor
+from hrnet_fast.plan import make_plan, named_tensors
+from hrnet_fast.testing import fill_weights, relative_l2, within_tolerance
+from tests.engine.native_nets import by_isa
+
+NO_NATIVE = native.unsupported()
+pytestmark = pytest.mark.skipif(NO_NATIVE is not None, reason=str(NO_NATIVE))
+
+MEANS = {
+    "mean": lambda x: x.mean(dim=(2, 3)),
+    "list": lambda x: torch.mean(x, [-2, -1]),
+    "kept": lambda x: x.mean((3, 2), keepdim=True).flatten(1),
+    "adaptive": lambda x: F.adaptive_avg_pool2d(x, 1).flatten(1),
+    "pair": lambda x: F.adaptive_avg_pool2d(x, (1, 1)).view(x.size(0), -1),
+    "pooled": lambda x: F.avg_pool2d(x, kernel_size=x.size()[2:]).view(x.size(0), -1),
+}
+OTHERS = {
+    "one axis": lambda x: x.mean(2),
+    "other axes": lambda x: x.mean((1, 2)),
+    "smaller": lambda x: F.avg_pool2d(x, 2),
+    "three": lambda x: F.adaptive_avg_pool2d(x, 3),
+}
+
+
+class Head(nn.Module):
+    """A convolution, what `pool` does to it, and a linear layer."""
+
+    def __init__(self, pool, channels: int = 37, classes: int | None = 11, bias: bool = True):
+        super().__init__()
+        self.conv = nn.Conv2d(3, channels, 3, 1, 1)
+        self.pool = pool
+        self.classifier = nn.Linear(channels, classes, bias) if classes else nn.Identity()
+
+    def forward(self, x):
+        return self.classifier(self.pool(self.conv(x).relu()))
+
+
+def reasons(fast, x) -> str:
+    return "; ".join(f"{level.executor}: {level.reason}" for level in explain(fast, x).levels)
+
+
+def check(net, x) -> str:
+    fast = optimize(fill_weights(net), executor="native", example=x)
+    report = verify(net, fast, x)
+    assert report.passed, str(report)
+    return reasons(fast, x)
+
+
+@pytest.mark.parametrize("pool", MEANS.values(), ids=MEANS)
+def test_every_way_to_write_a_global_mean_is_played(pool):
+    said = check(Head(pool), torch.randn(2, 3, 7, 5))
+    assert "1 mean" in said and "1 linear" in said and "torch" not in said
+
+
+@pytest.mark.parametrize("pool", OTHERS.values(), ids=OTHERS)
+def test_other_means_are_torchs(pool):
+    assert "torch: " in check(Head(pool, classes=None), torch.randn(2, 3, 6, 8))
+
+
+def test_a_linear_layer_of_more_than_two_dimensions_is_torchs():
+    net = Head(lambda x: x.flatten(2).transpose(1, 2), channels=11)
+    assert "1 linear" not in check(net, torch.randn(2, 3, 6, 8))
+
+
+@by_isa
+@pytest.mark.parametrize("batch", [1, 3, 25])
+@pytest.mark.parametrize(("channels", "classes"), [(1, 1), (8, 17), (129, 48), (2048, 1000)])
+def test_classifiers(isa, batch, channels, classes):
+    net, x = fill_weights(Head(MEANS["mean"], channels, classes, bias=channels > 1)), torch.randn(batch, 3, 7, 6)
+    with torch.no_grad():
+        plain, exact = net(x), net.double()(x.double())
+        run = NativeExecutor(named_tensors(net.float()), isa=isa).prepare(make_plan(net, x))
+        run([x])
+        for buffers in run.__self__.pool.free:
+            for value in run.__self__.plan.levels:
+                for item in value.items:
+                    buffers.views[item.out].fill_(torch.nan)
+        (result,) = run([x])
+    assert result.is_contiguous()
+    assert within_tolerance(relative_l2(result, exact), relative_l2(plain, exact))
+
+
+class Both(nn.Module):
+    """A map, and the classes read from it."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv, self.classifier = nn.Conv2d(3, 19, 3, 2, 1), nn.Linear(19, 5)
+
+    def forward(self, x):
+        y = self.conv(x)
+        return y, self.classifier(y.mean((2, 3)))
+
+
+WAYS = {
+    "channels_last": lambda x: x.contiguous(memory_format=torch.channels_last),
+    "every second": lambda x: x.repeat_interleave(2, 3)[:, :, :, ::2],
+    "transposed": lambda x: x.transpose(2, 3).contiguous().transpose(2, 3),
+    "sliced": lambda x: F.pad(x, (1, 2, 3, 1))[:, :, 3:-1, 1:-2],
+    "more channels": lambda x: torch.cat([x, x], 1)[:, 3:],
+}
+
+
+@pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
+def test_the_callers_tensor_may_have_any_strides(way):
+    x = torch.randn(3, 3, 9, 14)
+    fast = optimize(fill_weights(Both()), executor="native", example=x)
+    want, got = fast(x), fast(way(x))
+    assert all(torch.equal(a, b) for a, b in zip(want, got))
+    assert all(y.is_contiguous(memory_format=torch.channels_last) for y in fast(WAYS["channels_last"](x))[:1])
+
+
+def test_one_image_expanded_to_a_batch():
+    x = torch.randn(1, 3, 9, 14)
+    fast = optimize(fill_weights(Both()), executor="native", example=x)
+    for one, many in zip(fast(x), fast(x.expand(4, -1, -1, -1))):
+        assert torch.equal(one.expand_as(many), many)
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float16, torch.bfloat16])
+def test_other_dtypes_are_converted(dtype):
+    x = torch.randn(2, 3, 9, 14).to(dtype)
+    fast = optimize(fill_weights(Both()), executor="native", example=x)
+    for given, wide in zip(fast(x), fast(x.float())):
+        assert given.dtype == dtype and torch.equal(given, wide.to(dtype))
