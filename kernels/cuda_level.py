@@ -1,4 +1,4 @@
-"""level in CUDA C++: the tiles of its convolutions, the description of a launch, and the op that computes it.
+"""level in CUDA C++: the tiles of its convolutions, chains of them, the description of a launch, and the op.
 
 What a level is stands in kernels/level.py, and how the kernel works in docs/cuda.md. Products of float32 maps are
 TF32's. The op is there where the extension was built with CUDA, and it has no reference: it writes maps that a
@@ -12,19 +12,20 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from .bordered import padded_channels
+from .bordered import BorderedMap, padded_channels
 from .level import MODES, RELUS, ConvWork, MapTerm, SumWork, term_size
 from .library import define
 
 WARPS, WARP_ROWS = 8, 32  # of a CTA; output pixels of a warp
 WARP_COLUMNS = (16, 24, 32, 40, 48, 64)  # output channels that a warp may have
-MOST_ITEMS, MOST_TERMS, MOST_STAGES = 12, 40, 4
+MOST_ITEMS, MOST_TERMS, MOST_STAGES = 12, 32, 4
+MOST_STEPS = 3  # convolutions of a chain
 SUM_GRANULES = 512  # 16-byte pieces of a sum that one CTA writes
 POINTERS = ("source", "weight", "bias", "out")
 NUMBERS = (
     "batch", "in_height", "in_width", "in_channels", "height", "width", "channels", "kernel", "stride", "padding",
     "tile_height", "tile_width", "warps_m", "warps_n", "warps_k", "warp_columns", "chunk", "stages", "first_source",
-    "sources", "source_relu", "first_term", "terms", "relu", "first_channel", "written", "border",
+    "sources", "source_relu", "first_term", "terms", "relu", "first_channel", "written", "border", "steps", "kept",
 )  # fmt: skip
 
 define(
@@ -105,12 +106,44 @@ class CudaConv(ConvWork):
         return self.tiles
 
 
-CudaWork = CudaConv | SumWork
+@dataclass(frozen=True)
+class CudaChain:
+    """Convolutions that the same CTAs play one after another; what lies in between never leaves shared memory.
+
+    steps: two to MOST_STEPS. Each but the first has one source, what the step before leaves: `out` of all but the last
+    is a map without memory, and their tiles are what the next step reads. The first one's stages are those of all.
+    kept: whether the last one's first term is the first one's source, which is then taken from shared memory.
+    """
+
+    steps: tuple[CudaConv, ...]
+    kept: bool = False
+
+    @property
+    def out(self) -> BorderedMap:
+        return self.steps[-1].out
+
+    @property
+    def terms(self) -> tuple[MapTerm, ...]:
+        return self.steps[-1].terms
+
+    @property
+    def programs(self) -> int:
+        """CTAs: each has all output channels."""
+        (n, _, height, width), tile = self.out.shape, self.steps[-1].tile
+        return n * -(-height // tile.height) * -(-width // tile.width)
+
+
+CudaWork = CudaConv | CudaChain | SumWork
+
+
+def steps_of(work: CudaWork) -> tuple[CudaConv | SumWork, ...]:
+    """What a launch has an item for."""
+    return work.steps if isinstance(work, CudaChain) else (work,)
 
 
 def blocks(work: CudaWork) -> int:
     """CTAs of an item."""
-    if isinstance(work, CudaConv):
+    if not isinstance(work, SumWork):
         return work.programs
     values = 16 // work.out.data.dtype.itemsize
     return -(-work.out.pixels * -(-work.width // values) // SUM_GRANULES)
@@ -139,22 +172,31 @@ def describe(works: Sequence[CudaWork], address: Callable[[Tensor], int] = Tenso
 
     Raises ValueError for more items or terms than a launch takes (`in_launches` divides them).
     """
+    items = sum(len(steps_of(work)) for work in works)
     terms = [term for work in works for term in (*_formed(work), *work.terms)]
-    if len(works) > MOST_ITEMS or len(terms) > MOST_TERMS:
+    if items > MOST_ITEMS or len(terms) > MOST_TERMS:
         raise ValueError(
-            f"level: {len(works)} items of {len(terms)} terms; a launch takes {MOST_ITEMS} items and {MOST_TERMS} terms"
+            f"level: {items} items of {len(terms)} terms; a launch takes {MOST_ITEMS} items and {MOST_TERMS} terms"
         )
-    level, first = Level(items=len(works), terms=len(terms)), 0
-    for index, work in enumerate(works):
-        item = _conv_item(work, address) if isinstance(work, CudaConv) else _sum_item(work)
-        item.out, item.channels = address(work.out.data), work.out.channels
-        item.batch, _, item.height, item.width = work.out.shape
-        item.first_source, item.sources = first, len(_formed(work))
-        item.first_term, item.terms = first + item.sources, len(work.terms)
+    level, index, first = Level(items=items, terms=len(terms)), 0, 0
+    for work in works:
+        steps = steps_of(work)
+        for step in steps:
+            item = _conv_item(step, address) if isinstance(step, CudaConv) else _sum_item(step)
+            item.batch, _, item.height, item.width = step.out.shape
+            item.channels = step.out.channels
+            if step is not steps[0]:
+                item.source = None
+            level.item[index] = item
+            index += 1
+        last = level.item[index - 1]
+        last.out, last.kept = address(work.out.data), isinstance(work, CudaChain) and work.kept
+        level.item[index - len(steps)].steps = 0 if isinstance(work, SumWork) else len(steps)
+        last.first_source, last.sources = first, len(_formed(work))
+        last.first_term, last.terms = first + last.sources, len(work.terms)
         for term in (*_formed(work), *work.terms):
             level.term[first] = LevelTerm(address(term.map.data), *term_size(term, work.out), MODES[term.mode])
             first += 1
-        level.item[index] = item
     return level
 
 
@@ -184,22 +226,22 @@ def _sum_item(work: SumWork) -> LevelItem:
 def in_launches(works: Sequence[CudaWork]) -> list[list[CudaWork]]:
     """The works in their order, divided into as few launches as take them."""
     launches: list[list[CudaWork]] = []
-    terms = MOST_TERMS
+    items, terms = MOST_ITEMS, MOST_TERMS
     for work in works:
-        own = len(_formed(work)) + len(work.terms)
-        if not launches or len(launches[-1]) == MOST_ITEMS or terms + own > MOST_TERMS:
+        own, added = len(steps_of(work)), len(_formed(work)) + len(work.terms)
+        if items + own > MOST_ITEMS or terms + added > MOST_TERMS:
             launches.append([])
-            terms = 0
+            items, terms = 0, 0
         launches[-1].append(work)
-        terms += own
+        items, terms = items + own, terms + added
     return launches
 
 
 class CudaLaunch:
     """A level, ready to be launched again and again on the same maps.
 
-    works: at most MOST_ITEMS, of MOST_TERMS terms; CTAs of the first ones start first. overlap: this launch may begin
-    while the one before it ends (sm_90). op: what computes it, `torch.ops.hrnet_fast.level` but for tests.
+    works: at most MOST_ITEMS items, of MOST_TERMS terms; CTAs of the first ones start first. overlap: this launch may
+    begin while the one before it ends (sm_90). op: what computes it, `torch.ops.hrnet_fast.level` but for tests.
     """
 
     def __init__(self, works: Sequence[CudaWork], overlap: bool = False, op: Callable[..., None] | None = None):
@@ -219,4 +261,6 @@ class CudaLaunch:
 def _read(work: CudaWork) -> list[Tensor]:
     if isinstance(work, SumWork):
         return [term.map.data for term in work.terms]
-    return [work.weight, work.bias, *(term.map.data for term in (*work.sources, *work.terms))]
+    steps = steps_of(work)
+    weights = [tensor for step in steps for tensor in (step.weight, step.bias)]
+    return [*weights, *(term.map.data for term in (*steps[0].sources, *work.terms))]

@@ -10,7 +10,8 @@ namespace hrnet_fast {
 
 constexpr int kWarps = 8, kThreads = 32 * kWarps;  // of a CTA
 constexpr int kWarpRows = 32;                      // output pixels of a warp
-constexpr int kMostItems = 12, kMostTerms = 40, kMostStages = 4;
+constexpr int kMostItems = 12, kMostTerms = 32, kMostStages = 4;
+constexpr int kMostSteps = 3;                             // convolutions of a chain
 constexpr int kWarpColumns[] = {16, 24, 32, 40, 48, 64};  // output channels of a warp: one compiled body each
 constexpr int kSumGranules = 2 * kThreads;                // 16-byte pieces of a sum that one CTA writes
 
@@ -26,22 +27,29 @@ struct LevelTerm {
 
 // conv:  out = relu_last( relu_first( conv(source) + bias ) + sum_t resize(terms[t]) )
 // sum:   out[..., first_channel : first_channel + written] = relu_last( sum_t resize(terms[t]) )
+// chain: the convolutions of `steps` items, one after another, by the same CTAs: only the first has a source, and only
+//        the last an output and terms; what lies in between never leaves shared memory, and is rounded as a map is.
 struct LevelItem {
-  const void* source;  // [N, in_height + 2, in_width + 2, in_channels]; null: it is formed from `sources`, or a sum
+  const void* source;  // [N, in_height + 2, in_width + 2, in_channels]; null: formed from `sources`, left by the step
+                       // before, or a sum
   const void* weight;  // [channels / 8, in_channels / V, kernel, kernel, 8, V], V = 16 / itemsize; null: a sum
   const float* bias;   // [channels]
-  void* out;           // [N, height + 2 * border, width + 2 * border, channels]
+  void* out;           // [N, height + 2 * border, width + 2 * border, channels]; null: the next step's source
   int32_t batch;
   int32_t in_height, in_width, in_channels;  // of a sum, in_channels is that of its terms
   int32_t height, width, channels;           // of the output
   int32_t kernel, stride, padding;           // square
-  int32_t tile_height, tile_width;           // output pixels of a CTA, at most kWarpRows * warps_m
+  int32_t tile_height, tile_width;           // output pixels of a CTA, at most kWarpRows * warps_m; of a step that is
+                                             // not the last, what the next one reads
   int32_t warps_m, warps_n, warps_k;         // how a CTA's warps share pixels, output channels and K; product kWarps
   int32_t warp_columns;                      // output channels of a warp: one of kWarpColumns
-  int32_t chunk, stages;                     // input channels that are loaded together, and how many such are in flight
+  int32_t chunk, stages;                     // input channels that are loaded together, and how many such are in
+                                             // flight: of a chain, as its first item says
   int32_t first_source, sources, source_relu;
   int32_t first_term, terms, relu;  // relu: a LevelRelu
   int32_t first_channel, written, border;
+  int32_t steps;  // of the chain that begins here: 1 for a convolution alone, 0 for a sum and a chain's later steps
+  int32_t kept;   // of a chain's last step: its first term is the chain's source, taken from where that was loaded to
 };
 
 struct Level {
@@ -50,22 +58,25 @@ struct Level {
   LevelTerm term[kMostTerms];
 };
 
-// How a CTA of a convolution divides its shared memory: conv_layout in device/conv_layout.h.
+// How a CTA of a convolution divides its shared memory: conv_layouts in device/conv_layout.h. A chain's later steps
+// read a tile that has all channels: its chunks lie beside each other in each pixel.
 struct ConvLayout {
   int32_t taps, all_granules, granules, chunks;  // a granule: 16 bytes of channels; granules: a chunk's
+  int32_t columns, passes;                       // output channels at a time, and how often
   int32_t halo_height, halo_width, pixels;       // pixels: of the output tile
-  int32_t columns, sums_pitch;                   // output channels of the CTA; floats
-  uint32_t pixel_pitch, bias, early, stages, weights, stage_bytes, total;  // bytes; weights: within a stage
+  int32_t tile_slots, sums_pitch;                // chunks of the source tile that are there at a time; floats
+  uint32_t offsets, bias, early, tile, tile_bytes, pixel_pitch, weights, weights_bytes, sums;  // bytes; tile_bytes,
+  uint32_t total;  // weights_bytes: from a chunk to the next; total: of all steps, at the first
 };
 
 // A level as the kernel takes it, from the constant bank: what can be worked out once takes no registers.
 struct LevelLaunch {
   Level level;
   ConvLayout layout[kMostItems];
-  int32_t tiles_y[kMostItems], tiles_x[kMostItems];
-  int32_t end[kMostItems];  // CTAs of this item and those before it
+  int32_t tiles_y[kMostItems], tiles_x[kMostItems];  // of a chain, its last step's
+  int32_t end[kMostItems];                           // CTAs of this item, or its chain, and those before it
 };
 
-static_assert(sizeof(LevelTerm) == 32 && sizeof(LevelItem) == 144 && sizeof(LevelLaunch) <= 4096);
+static_assert(sizeof(LevelTerm) == 32 && sizeof(LevelItem) == 152 && sizeof(LevelLaunch) <= 4096);
 
 }  // namespace hrnet_fast

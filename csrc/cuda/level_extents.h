@@ -25,7 +25,7 @@ inline std::vector<Extent> level_extents(const Level& level, int itemsize) {
     const LevelItem& item = level.item[i];
     const bool sum = is_sum(item);
     const int border = sum ? item.border : 1;
-    map("the output", item.out, item.batch, item.height, item.width, item.channels, border, true);
+    if (item.out) map("the output", item.out, item.batch, item.height, item.width, item.channels, border, true);
     for (int t = item.first_term; t < item.first_term + item.terms; ++t) {
       const LevelTerm& term = level.term[t];
       map("a term", term.data, item.batch, term.height, term.width, sum ? item.in_channels : item.channels, border,

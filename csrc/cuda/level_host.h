@@ -40,7 +40,7 @@ inline std::string term_refusal(const Level& level, const LevelItem& item, int f
   return why.str();
 }
 
-// One sentence on why the kernel cannot compute an item, or an empty string.
+// One sentence on why the kernel cannot compute an item by itself, or an empty string.
 inline std::string item_refusal(const Level& level, const LevelItem& item, int itemsize) {
   const int values = 16 / itemsize;
   const std::string terms = term_refusal(level, item, item.first_term, item.terms);
@@ -72,7 +72,7 @@ inline std::string item_refusal(const Level& level, const LevelItem& item, int i
         << item.width;
   } else if (item.sources > 0 && (item.kernel != 1 || item.stride != 1 || item.padding != 0)) {
     why << "only a pointwise convolution can form its source";
-  } else if ((item.source != nullptr) == (item.sources > 0)) {
+  } else if (item.steps > 0 && (item.source != nullptr) == (item.sources > 0)) {
     why << "a convolution reads one map or forms its source";
   } else if (std::count(std::begin(kWarpColumns), std::end(kWarpColumns), item.warp_columns) == 0) {
     why << "no kernel gives a warp " << item.warp_columns << " output channels";
@@ -84,14 +84,55 @@ inline std::string item_refusal(const Level& level, const LevelItem& item, int i
         << " times " << kWarpRows;
   } else if (item.chunk < values || item.chunk % values || item.chunk > item.in_channels) {
     why << "a chunk of " << item.chunk << " channels is no multiple of " << values << " up to " << item.in_channels;
-  } else {
-    const int chunks = ceil_div(item.in_channels, item.chunk);
-    if (item.stages < std::min(2, chunks) || item.stages > std::min(kMostStages, chunks)) {
-      why << item.stages << " stages do not go with " << chunks << " chunks";
-    } else if (item.sources > 0 && item.stages != chunks) {
-      why << "a convolution that forms its source forms it at once: " << item.stages << " stages for " << chunks
-          << " chunks";
+  }
+  return why.str();
+}
+
+// What is wrong with the chain of convolutions, or the one alone, that begins with item `first`, or an empty string.
+inline std::string chain_refusal(const Level& level, int first, int itemsize) {
+  const LevelItem& begin = level.item[first];
+  std::ostringstream why;
+  if (begin.steps < 1 || begin.steps > kMostSteps || first + begin.steps > level.items) {
+    why << "a chain of " << begin.steps << " steps is not of 1 to " << kMostSteps << " of the level's items";
+    return why.str();
+  }
+  const LevelItem* items = &begin;
+  const int last = begin.steps - 1;
+  int pieces = 0;
+  bool same_size = true;
+  for (int s = 0; s <= last; ++s) {
+    const LevelItem& item = items[s];
+    const ConvLayout layout = step_layout(item, s == 0, last > 0, itemsize);
+    pieces += layout.passes * layout.chunks;
+    same_size = same_size && item.stride == 1 && item.height == item.in_height && item.width == item.in_width;
+    if (s > 0 && (is_sum(item) || item.steps != 0 || item.source || item.sources)) {
+      why << "step " << s << " of a chain is no convolution of what the step before leaves";
+    } else if (s < last && (item.out || item.terms || item.warps_k != 1)) {
+      why << "step " << s << " of a chain, which is not its last, has an output, terms, or warps that share K";
+    } else if (s < last && (item.batch != items[s + 1].batch || item.height != items[s + 1].in_height ||
+                            item.width != items[s + 1].in_width || item.channels != items[s + 1].in_channels)) {
+      why << "step " << s << " of a chain does not leave what the next one reads";
+    } else if (s < last) {
+      const ConvLayout next = step_layout(items[s + 1], false, true, itemsize);
+      if (item.tile_height != next.halo_height || item.tile_width != next.halo_width) {
+        why << "step " << s << " of a chain has a tile of " << item.tile_height << "x" << item.tile_width
+            << ", and the next one reads " << next.halo_height << "x" << next.halo_width;
+      }
+    } else if (!item.out) {
+      why << "a convolution has no output";
     }
+    if (!why.str().empty()) return why.str();
+  }
+  const LevelItem& end = items[last];
+  if (begin.sources > 0 && (last > 0 || begin.stages != pieces)) {
+    why << "a convolution that forms its source is alone and forms it at once: " << begin.stages << " stages for "
+        << pieces << " chunks";
+  } else if (begin.stages < std::min(2, pieces) || begin.stages > std::min(kMostStages, pieces)) {
+    why << begin.stages << " stages do not go with " << pieces << " chunks";
+  } else if (end.kept &&
+             (last == 0 || end.terms < 1 || level.term[end.first_term].mode != 0 ||
+              level.term[end.first_term].data != begin.source || !same_size || begin.in_channels != end.channels)) {
+    why << "only a chain whose first term is its source, at the size of its output, keeps that";
   }
   return why.str();
 }
@@ -106,6 +147,10 @@ inline std::string level_refusal(const Level& level, int itemsize) {
     const std::string why = item_refusal(level, level.item[i], itemsize);
     if (!why.empty()) return "item " + std::to_string(i) + ": " + why;
   }
+  for (int i = 0; i < level.items; i += std::max(1, level.item[i].steps)) {
+    const std::string why = is_sum(level.item[i]) ? "" : chain_refusal(level, i, itemsize);
+    if (!why.empty()) return "item " + std::to_string(i) + ": " + why;
+  }
   return "";
 }
 
@@ -114,18 +159,23 @@ inline LevelLaunch make_launch(const Level& level, int itemsize) {
   LevelLaunch launch = {};
   launch.level = level;
   int end = 0;
-  for (int i = 0; i < level.items; ++i) {
+  for (int i = 0, steps; i < level.items; i += steps) {
     const LevelItem& item = level.item[i];
+    steps = is_sum(item) ? 1 : item.steps;
     if (is_sum(item)) {
       const int64_t granules = int64_t(item.batch) * item.height * item.width * ceil_div(item.written, 16 / itemsize);
       end += int((granules + kSumGranules - 1) / kSumGranules);
     } else {
-      const ConvLayout& layout = launch.layout[i] = conv_layout(item, has_early_term(level, item), itemsize);
-      launch.tiles_y[i] = ceil_div(item.height, item.tile_height);
-      launch.tiles_x[i] = ceil_div(item.width, item.tile_width);
-      end += item.batch * launch.tiles_y[i] * launch.tiles_x[i] * ceil_div(item.channels, layout.columns);
+      const int last = i + steps - 1;
+      const LevelItem& written = level.item[last];
+      conv_layouts(&item, has_early_term(level, item), itemsize, &launch.layout[i]);
+      const ConvLayout& layout = launch.layout[last];
+      launch.tiles_y[last] = ceil_div(written.height, written.tile_height);
+      launch.tiles_x[last] = ceil_div(written.width, written.tile_width);
+      end += item.batch * launch.tiles_y[last] * launch.tiles_x[last] *
+             ceil_div(written.channels, layout.columns * layout.passes);
     }
-    launch.end[i] = end;
+    std::fill_n(&launch.end[i], steps, end);  // a CTA finds the first step of its chain
   }
   return launch;
 }

@@ -37,8 +37,9 @@ class How:
 
 @dataclass
 class Case:
-    """A convolution or a sum. fields: of its LevelItem. inputs: the tensors that it reads. want: float64; own: the
-    error of torch in the same dtype; both are NaN of what reads maps that are yet to be written."""
+    """A convolution, a chain's last one, or a sum. fields: of its LevelItem. inputs: the tensors that it reads. want:
+    float64; own: the error of torch in the same dtype; both are NaN of what reads maps that are yet to be written.
+    parts: tensors that it points to, by name. before: a chain's steps before, each with its parts and fields."""
 
     out: BorderedMap
     sources: Sequence[MapTerm]
@@ -48,6 +49,7 @@ class Case:
     want: Tensor
     own: float
     parts: dict[str, Tensor] = field(default_factory=dict)
+    before: Sequence[tuple[dict[str, Tensor], dict[str, int]]] = ()
 
 
 def tf32(x: Tensor) -> Tensor:
@@ -131,7 +133,7 @@ def make_conv(
         width=out_size[1], channels=out.channels, kernel=kernel, stride=stride, padding=kernel // 2,
         tile_height=how.tile[0], tile_width=how.tile[1], warps_m=how.warps[0], warps_n=how.warps[1],
         warps_k=how.warps[2], warp_columns=how.columns, chunk=how.chunk or channels, stages=how.stages,
-        source_relu=int(bool(sources)), relu=RELUS[relu], border=1,
+        source_relu=int(bool(sources)), relu=RELUS[relu], border=1, steps=1,
     )  # fmt: skip
     maps = [term.map.data for term in (*formed, *added)] + ([] if sources else [read.data])
     parts = {"weight": packed, "bias": packed_bias} | ({} if sources else {"source": read.data})
@@ -160,17 +162,20 @@ def make_sum(
 
 def describe(cases: Sequence[Case], address: Callable[[Tensor], int] = Tensor.data_ptr) -> Level:
     """The launch that computes the cases. address: of a tensor, where the launch finds it."""
-    level, at = Level(items=len(cases)), 0
-    for index, case in enumerate(cases):
-        pointers = {name: address(tensor) for name, tensor in case.parts.items()}
-        item = LevelItem(out=address(case.out.data), **pointers, **case.fields)
+    level, at, index = Level(), 0, 0
+    for case in cases:
+        steps = [*case.before, (case.parts | {"out": case.out.data}, case.fields)]
+        for parts, fields in steps:
+            pointers = {name: address(tensor) for name, tensor in parts.items()}
+            level.item[index] = LevelItem(**pointers, **fields)
+            index += 1
+        item = level.item[index - 1]
         item.first_source, item.sources = at, len(case.sources)
         item.first_term, item.terms = at + len(case.sources), len(case.terms)
         for term in (*case.sources, *case.terms):
             level.term[at] = LevelTerm(address(term.map.data), *term_size(term, case.out), MODES[term.mode])
             at += 1
-        level.item[index] = item
-    level.terms = at
+    level.items, level.terms = index, at
     return level
 
 

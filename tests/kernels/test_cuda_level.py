@@ -41,7 +41,7 @@ def test_every_compiled_body_is_tested():
     header = (CSRC / "cuda/level.h").read_text()
     listed = re.search(r"kWarpColumns\[\] = \{(.*?)\}", header)[1]
     assert tuple(map(int, listed.split(","))) == COLUMNS
-    bodies = re.findall(r"case (\d+): multiply_chunks<T, (\d+)>", (CSRC / "cuda/device/conv_block.cuh").read_text())
+    bodies = re.findall(r"case (\d+): multiply_pass<T, (\d+)>", (CSRC / "cuda/device/conv_block.cuh").read_text())
     assert [(int(columns), int(blocks) * 8) for columns, blocks in bodies] == [(c, c) for c in COLUMNS]
 
 

@@ -1,75 +1,113 @@
-// A CTA's share of a convolution, whose warps have 8 * kBlocks output channels each.
+// A CTA's share of a convolution, or of a chain of convolutions.
 #pragma once
 
 #include "cuda/device/epilogue.cuh"
-#include "cuda/device/load_tile.cuh"
+#include "cuda/device/leave_tile.cuh"
+#include "cuda/device/pieces.cuh"
 
 namespace hrnet_fast {
 
-HRNET_FAST_DEVICE uint32_t stage_at(const ConvLayout& layout, uint32_t slot) {
-  return layout.stages + slot * layout.stage_bytes;
-}
+// The steps of a CTA: items `first` to `last`. source: the first one's tile; ahead: the next piece to ask for.
+struct ConvWork {
+  const LevelLaunch& launch;
+  int first, last, block;
+  ConvTile source;
+  Piece ahead;
+};
 
-// The products of all chunks, by warps of 8 * kBlocks output channels; what they sum up to ends in shared memory. A
-// stage is filled again when every warp has done with it.
+// The products of a pass of a step by warps of 8 * kBlocks output channels; what they sum up to ends in shared memory,
+// as partial sums or as the next step's source. A slot is filled again when every warp has done with it. index: of the
+// pass's first piece.
 template <class T, int kBlocks>
-HRNET_FAST_DEVICE void multiply_chunks(const LevelItem& item, const ConvLayout& layout, const ConvTile& tile) {
+HRNET_FAST_DEVICE void multiply_pass(ConvWork& work, int step, int pass, int index) {
+  const LevelLaunch& launch = work.launch;
+  const LevelItem &item = launch.level.item[step], &first = launch.level.item[work.first];
+  const ConvLayout &layout = launch.layout[step], &source = launch.layout[work.first];
   const LanePlace place = lane_place(item, layout);
   float sum[2][kBlocks][4] = {};
 #pragma unroll 1
-  for (int chunk = 0; chunk < layout.chunks; ++chunk) {
-    wait_copies(item.stages - 1 - (chunk > 0));
+  for (int chunk = 0; chunk < layout.chunks; ++chunk, ++index) {
+    wait_copies(first.stages - 1 - (index > 0));
     barrier();
-    if (chunk > 0) {
-      const int next = chunk - 1 + item.stages;
-      if (next < layout.chunks) {
-        const uint32_t stage = stage_at(layout, ring_slot(next, item.stages));
-        load_weights(item, layout, tile.channel, next, stage);
-        load_halo<T>(item, layout, tile, next, stage);
+    if (index > 0) {
+      if (work.ahead.step <= work.last) {
+        load_piece(launch, work.ahead, work.source.channel, ring_slot(index - 1 + first.stages, first.stages));
+        if (work.ahead.step == work.first && (work.ahead.pass == 0 || source.tile_slots < source.chunks)) {
+          const uint32_t slot = ring_slot(index - 1 + first.stages, source.tile_slots);
+          load_halo<T>(first, source, work.source, work.ahead.chunk, tile_at(source, slot));
+        }
+        advance(launch, work.ahead);
       }
       commit_copies();
     }
     const int granules = least(layout.granules, layout.all_granules - chunk * layout.granules) * layout.taps;
-    const uint32_t stage = stage_at(layout, ring_slot(chunk, item.stages));
-    multiply_chunk<T, kBlocks>(layout, place, item.warps_k, stage, granules, sum);
+    const uint32_t tile = tile_at(layout, ring_slot(step == work.first ? index : chunk, layout.tile_slots));
+    const uint32_t weights = weights_at(layout, ring_slot(index, first.stages));
+    multiply_chunk<T, kBlocks>(layout, place, item.warps_k, tile, weights, granules, sum);
   }
-  barrier();  // the sums take the stages' place
-  store_sums<kBlocks>(layout, place, sum);
+  if (step < work.last) {
+    const ConvTile tile = conv_tile(launch, step, work.last, work.block);
+    leave_tile<T, kBlocks>(item, layout, tile, pass, launch.layout[step + 1], launch.level.item[step + 1].stride, sum);
+    return;
+  }
+  barrier();  // the sums may take the place of what was multiplied
+  store_sums<kBlocks>(item, layout, sum);
 }
 
-// Chunk c lies in stage c % stages. All stages are asked for at once, their weights before the launch that makes the
-// maps has ended.
 template <class T>
-HRNET_FAST_DEVICE void conv_block(const LevelLaunch& launch, int index, int block) {
-  const Level& level = launch.level;
-  const LevelItem& item = level.item[index];
-  const ConvLayout& layout = launch.layout[index];
-  const ConvTile tile = conv_tile(launch, index, block);
-  const bool early = has_early_term(level, item);
+HRNET_FAST_DEVICE void multiply_pass(ConvWork& work, int step, int pass, int index) {
+  switch (work.launch.level.item[step].warp_columns) {  // kWarpColumns
+    case 16: multiply_pass<T, 2>(work, step, pass, index); break;
+    case 24: multiply_pass<T, 3>(work, step, pass, index); break;
+    case 32: multiply_pass<T, 4>(work, step, pass, index); break;
+    case 40: multiply_pass<T, 5>(work, step, pass, index); break;
+    case 48: multiply_pass<T, 6>(work, step, pass, index); break;
+    case 64: multiply_pass<T, 8>(work, step, pass, index); break;
+  }
+}
 
-  for (int s = 0; s < item.stages; ++s) load_weights(item, layout, tile.channel, s, stage_at(layout, s));
-  load_bias(item, layout, tile.channel);
+// The first pieces are asked for at once, their weights before the launch that makes the maps has ended.
+template <class T>
+HRNET_FAST_DEVICE void begin(ConvWork& work) {
+  const LevelLaunch& launch = work.launch;
+  const Level& level = launch.level;
+  const LevelItem& first = level.item[work.first];
+  const ConvLayout& source = launch.layout[work.first];
+  for (int s = 0; s < first.stages; ++s, advance(launch, work.ahead)) {
+    load_piece(launch, work.ahead, work.source.channel, uint32_t(s));
+  }
+  for (int i = work.first; i <= work.last; ++i) load_bias(level.item[i], launch.layout[i], work.source.channel);
   wait_for_previous_launch();
-  for (int s = 0; s < item.stages; ++s) {
-    if (item.sources) {
-      form_halo<T>(level, item, layout, tile, s, stage_at(layout, s));
-    } else {
-      load_halo<T>(item, layout, tile, s, stage_at(layout, s));
+  for (int s = 0; s < first.stages; ++s) {
+    if (s < source.chunks && first.sources) {
+      form_halo<T>(level, first, source, work.source, s, tile_at(source, uint32_t(s)));
+    } else if (s < source.chunks) {
+      load_halo<T>(first, source, work.source, s, tile_at(source, uint32_t(s)));
     }
-    if (s == 0 && early) load_early_term<T>(level, item, layout, tile);
+    if (s == 0 && has_early_term(level, first)) load_early_term<T>(level, first, source, work.source);
     commit_copies();
   }
-  write_offsets(item, layout);  // while the copies are under way
-  switch (item.warp_columns) {  // kWarpColumns
-    case 16: multiply_chunks<T, 2>(item, layout, tile); break;
-    case 24: multiply_chunks<T, 3>(item, layout, tile); break;
-    case 32: multiply_chunks<T, 4>(item, layout, tile); break;
-    case 40: multiply_chunks<T, 5>(item, layout, tile); break;
-    case 48: multiply_chunks<T, 6>(item, layout, tile); break;
-    case 64: multiply_chunks<T, 8>(item, layout, tile); break;
+  for (int i = work.first; i <= work.last; ++i) write_offsets(level.item[i], launch.layout[i]);  // copies are under way
+}
+
+template <class T>
+HRNET_FAST_DEVICE void conv_block(const LevelLaunch& launch, int first, int block) {
+  const int last = first + launch.level.item[first].steps - 1;
+  ConvWork work = {launch, first, last, block, conv_tile(launch, first, last, block), {first, 0, 0}};
+  begin<T>(work);
+  int index = 0;
+#pragma unroll 1
+  for (int step = first; step <= last; ++step) {
+#pragma unroll 1
+    for (int pass = 0; pass < launch.layout[step].passes; ++pass, index += launch.layout[step].chunks) {
+      multiply_pass<T>(work, step, pass, index);
+      if (step < last) continue;
+      barrier();
+      const ConvTile tile = conv_tile(launch, last, last, block);
+      finish<T>(launch.level, launch.level.item[last], launch.layout[last], tile, pass, launch.layout[first],
+                work.source);
+    }
   }
-  barrier();
-  finish<T>(level, item, layout, tile, early);
 }
 
 }  // namespace hrnet_fast

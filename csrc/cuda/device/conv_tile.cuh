@@ -7,24 +7,31 @@
 namespace hrnet_fast {
 
 HRNET_FAST_DEVICE int least(int a, int b) { return a < b ? a : b; }
+HRNET_FAST_DEVICE int most(int a, int b) { return a > b ? a : b; }
 
 struct ConvTile {
   int n, y, x, channel;  // of the output: the image, the tile's first pixel, its first channel
   int top, left;         // the halo tile's first pixel, border included
 };
 
-// Tiles of the same weights lie side by side: channels outermost, then image, row and column.
-HRNET_FAST_DEVICE ConvTile conv_tile(const LevelLaunch& launch, int i, int block) {
-  const LevelItem& item = launch.level.item[i];
+// Tiles of the same weights lie side by side: channels outermost, then image, row and column. Of a chain that ends with
+// item `last`, the tile of item `step`, which may begin outside of the image.
+HRNET_FAST_DEVICE ConvTile conv_tile(const LevelLaunch& launch, int step, int last, int block) {
+  const LevelItem& item = launch.level.item[last];
+  const ConvLayout& layout = launch.layout[last];
   ConvTile tile;
-  const int tile_x = block % launch.tiles_x[i], rest = block / launch.tiles_x[i];
-  const int tile_y = rest % launch.tiles_y[i], above = rest / launch.tiles_y[i];
+  const int tile_x = block % launch.tiles_x[last], rest = block / launch.tiles_x[last];
+  const int tile_y = rest % launch.tiles_y[last], above = rest / launch.tiles_y[last];
   tile.n = above % item.batch;
-  tile.y = tile_y * item.tile_height;
-  tile.x = tile_x * item.tile_width;
-  tile.channel = above / item.batch * launch.layout[i].columns;
-  tile.top = tile.y * item.stride - item.padding + 1;
-  tile.left = tile.x * item.stride - item.padding + 1;
+  tile.channel = above / item.batch * layout.columns;  // 0 in a chain, whose CTAs have all channels
+  tile.top = tile_y * item.tile_height + 1, tile.left = tile_x * item.tile_width + 1;
+#pragma unroll 1
+  for (int s = last; s >= step; --s) {
+    const LevelItem& each = launch.level.item[s];
+    tile.y = tile.top - 1, tile.x = tile.left - 1;
+    tile.top = tile.y * each.stride - each.padding + 1;
+    tile.left = tile.x * each.stride - each.padding + 1;
+  }
   return tile;
 }
 

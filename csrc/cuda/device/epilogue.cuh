@@ -6,13 +6,18 @@
 
 namespace hrnet_fast {
 
+// Partial sums: [warps_k][kWarpRows * warps_m][sums_pitch] floats.
 template <int kBlocks>
-HRNET_FAST_DEVICE void store_sums(const ConvLayout& layout, const LanePlace& place, const float (&sum)[2][kBlocks][4]) {
+HRNET_FAST_DEVICE void store_sums(const LevelItem& item, const ConvLayout& layout, const float (&sum)[2][kBlocks][4]) {
+  const WarpPlace warp = warp_place(item);
+  const int lane = thread_index() % 32, row = (warp.turn * item.warps_m + warp.m) * kWarpRows + lane / 4;
+  const int column = warp.n * item.warp_columns + lane % 4 * 2;
+  const uint32_t first = layout.sums + uint32_t(row * layout.sums_pitch + column) * 4;
 #pragma unroll
   for (int i = 0; i < 2; ++i) {
 #pragma unroll
     for (int j = 0; j < kBlocks; ++j) {
-      const uint32_t at = place.sums + uint32_t(i * 16 * layout.sums_pitch + j * 8) * 4;
+      const uint32_t at = first + uint32_t(i * 16 * layout.sums_pitch + j * 8) * 4;
       store_shared<Pair>(at, {sum[i][j][0], sum[i][j][1]});
       store_shared<Pair>(at + uint32_t(8 * layout.sums_pitch) * 4, {sum[i][j][2], sum[i][j][3]});
     }
@@ -30,27 +35,39 @@ HRNET_FAST_DEVICE void add_floats(float (&total)[kValues], uint32_t at) {
   }
 }
 
-// Adds the shares of K in their order, then bias, ReLU and terms, and rounds once.
+// 16 bytes of a chain's source, from where its chunks were loaded to: of pixel (y, x), from `channel` on.
+template <class T>
+HRNET_FAST_DEVICE Granule kept_granule(const ConvLayout& source, const ConvTile& loaded, int y, int x, int channel) {
+  const int granule = channel / kGranuleValues<T>, chunk = granule / source.granules;
+  const int pixel = (y + 1 - loaded.top) * source.halo_width + x + 1 - loaded.left;
+  return load_shared<Granule>(source.tile + uint32_t(chunk) * source.tile_bytes + uint32_t(pixel) * source.pixel_pitch +
+                              uint32_t(granule - chunk * source.granules) * 16);
+}
+
+// Adds the shares of K in their order, then bias, ReLU and terms, and rounds once. pass: which of the output channels;
+// source, loaded: of the chain's first step.
 template <class T>
 HRNET_FAST_DEVICE void finish(const Level& level, const LevelItem& item, const ConvLayout& layout, const ConvTile& tile,
-                              bool early) {
+                              int pass, const ConvLayout& source, const ConvTile& loaded) {
   constexpr int kValues = kGranuleValues<T>;
-  const int across = layout.columns / kValues, rows = kWarpRows * item.warps_m;
+  const bool early = has_early_term(level, item);
+  const int across = layout.columns / kValues, rows = kWarpRows * item.warps_m, skipped = pass * layout.columns;
   const Divider by_across = divider(across), by_width = divider(item.tile_width);
   for (int i = thread_index(); i < layout.pixels * across; i += kThreads) {
     const int pixel = i / by_across, column = (i - pixel * across) * kValues, row = pixel / by_width;
-    const int y = tile.y + row, x = tile.x + pixel - row * item.tile_width, channel = tile.channel + column;
+    const int y = tile.y + row, x = tile.x + pixel - row * item.tile_width, channel = tile.channel + skipped + column;
     if (y >= item.height || x >= item.width || channel >= item.channels) continue;
     float total[kValues] = {};
     for (int k = 0; k < item.warps_k; ++k) {
-      add_floats(total, layout.stages + uint32_t((k * rows + pixel) * layout.sums_pitch + column) * 4);
+      add_floats(total, layout.sums + uint32_t((k * rows + pixel) * layout.sums_pitch + column) * 4);
     }
-    add_floats(total, layout.bias + uint32_t(column) * 4);
+    add_floats(total, layout.bias + uint32_t(skipped + column) * 4);
     if (item.relu == kReluFirst) {
       for (float& value : total) value = relu(value);
     }
     if (early) add_granule<T>(total, load_shared<Granule>(layout.early + uint32_t(i) * 16));
-    for (int t = item.first_term + early; t < item.first_term + item.terms; ++t) {
+    if (item.kept) add_granule<T>(total, kept_granule<T>(source, loaded, y, x, channel));
+    for (int t = item.first_term + (early || item.kept); t < item.first_term + item.terms; ++t) {
       add_term<T>(total, level.term[t], tile.n, y, x, channel, item.channels, 1);
     }
     if (item.relu == kReluLast) {

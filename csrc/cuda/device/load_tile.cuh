@@ -7,26 +7,26 @@
 
 namespace hrnet_fast {
 
-// Offset of each granule of a chunk's K from a pixel of the halo tile. K runs over the taps, then over granules of
+// Offset of each granule of a chunk's K from a pixel of the source tile. K runs over the taps, then over granules of
 // channels.
 HRNET_FAST_DEVICE void write_offsets(const LevelItem& item, const ConvLayout& layout) {
   for (int i = thread_index(); i < layout.granules * layout.taps; i += kThreads) {
     const int granule = i / layout.taps, tap = i % layout.taps;
     const int row = tap / item.kernel, column = halo_column(tap % item.kernel, item.stride, layout.halo_width);
     const int at = (row * layout.halo_width + column) * int(layout.pixel_pitch) + granule * 16;
-    store_shared<int>(uint32_t(i) * 4, at);
+    store_shared<int>(layout.offsets + uint32_t(i) * 4, at);
   }
 }
 
 HRNET_FAST_DEVICE void load_bias(const LevelItem& item, const ConvLayout& layout, int channel) {
-  for (int i = thread_index() * 4; i < layout.columns; i += kThreads * 4) {
+  for (int i = thread_index() * 4; i < layout.columns * layout.passes; i += kThreads * 4) {
     copy_async(layout.bias + uint32_t(i) * 4, item.bias + least(channel + i, item.channels - 4));
   }
 }
 
 // Weights of a chunk: [columns / 8][granules * taps of a whole chunk][8] granules in shared memory.
 HRNET_FAST_DEVICE void load_weights(const LevelItem& item, const ConvLayout& layout, int channel, int chunk,
-                                    uint32_t stage) {
+                                    uint32_t to) {
   const int first = chunk * layout.granules, granules = least(layout.granules, layout.all_granules - first);
   const int pieces = granules * layout.taps * 8, pitch = layout.granules * layout.taps * 8;
   const Granule* weight = static_cast<const Granule*>(item.weight) + first * layout.taps * 8;
@@ -36,7 +36,7 @@ HRNET_FAST_DEVICE void load_weights(const LevelItem& item, const ConvLayout& lay
     const int block = i / by_pieces, piece = i - block * pieces;
     const int source = least(channel / 8 + block, item.channels / 8 - 1);
     const int64_t at = int64_t(source) * layout.all_granules * layout.taps * 8 + piece;
-    copy_async(stage + layout.weights + uint32_t(block * pitch + piece) * 16, weight + at);
+    copy_async(to + uint32_t(block * pitch + piece) * 16, weight + at);
   }
 }
 
@@ -51,7 +51,8 @@ HRNET_FAST_DEVICE void load_halo(const LevelItem& item, const ConvLayout& layout
   for (int i = thread_index(); i < layout.halo_height * layout.halo_width * granules; i += kThreads) {
     const int pixel = i / by_granules, granule = i - pixel * granules;
     const int row = pixel / by_width, column = pixel - row * layout.halo_width;
-    const int y = least(tile.top + row, item.in_height + 1), x = least(tile.left + column, item.in_width + 1);
+    const int y = least(most(tile.top + row, 0), item.in_height + 1);
+    const int x = least(most(tile.left + column, 0), item.in_width + 1);
     const int at = pixel_index(tile.n, y, x, item.in_height + 2, item.in_width + 2, item.in_channels, 0);
     const int place = row * layout.halo_width + halo_column(column, item.stride, layout.halo_width);
     copy_async(to + uint32_t(place) * layout.pixel_pitch + uint32_t(granule) * 16,

@@ -5,28 +5,35 @@
 
 namespace hrnet_fast {
 
-// What a thread reads and writes as a lane of its warp, in bytes of shared memory.
+// How a CTA's warps share pixels, output channels and K.
+struct WarpPlace {
+  int m, n, turn;  // turn: among those that share K
+};
+
+HRNET_FAST_DEVICE WarpPlace warp_place(const LevelItem& item) {
+  const int warp = thread_index() / 32, across = item.warps_m * item.warps_n;
+  return {warp % item.warps_m, warp % across / item.warps_m, warp / across};
+}
+
+// What a thread reads as a lane of its warp, in bytes of shared memory.
 struct LanePlace {
   int turn;            // of the warp among those that share K
-  uint32_t pixels[2];  // the pixels of two fragments, in a stage; rows beyond the tile repeat its first pixel
-  uint32_t weights;    // a stage's
-  uint32_t sums;       // partial sums: [warps_k][kWarpRows * warps_m][sums_pitch] floats from layout.stages on
+  uint32_t pixels[2];  // of two fragments, in the source tile; rows beyond the output tile repeat its first pixel
+  uint32_t weights;    // in a chunk's
 };
 
 HRNET_FAST_DEVICE LanePlace lane_place(const LevelItem& item, const ConvLayout& layout) {
-  const int warp = thread_index() / 32, lane = thread_index() % 32, across = item.warps_m * item.warps_n;
-  const int m = warp % item.warps_m, n = warp % across / item.warps_m, blocks = item.warp_columns / 8;
+  const WarpPlace warp = warp_place(item);
+  const int lane = thread_index() % 32;
   LanePlace place;
-  place.turn = warp / across;
+  place.turn = warp.turn;
   for (int i = 0; i < 2; ++i) {
-    const int row = m * kWarpRows + i * 16 + lane % 16, pixel = row < layout.pixels ? row : 0;
+    const int row = warp.m * kWarpRows + i * 16 + lane % 16, pixel = row < layout.pixels ? row : 0;
     const int y = pixel / item.tile_width, x = pixel - y * item.tile_width;
     place.pixels[i] = uint32_t(y * item.stride * layout.halo_width + x) * layout.pixel_pitch;
   }
-  const int block = n * blocks + lane / 16;  // eight output channels
-  place.weights = layout.weights + uint32_t(block * layout.granules * layout.taps * 8 + lane % 8) * 16;
-  const int row = (place.turn * item.warps_m + m) * kWarpRows + lane / 4;
-  place.sums = layout.stages + uint32_t(row * layout.sums_pitch + n * item.warp_columns + lane % 4 * 2) * 4;
+  const int block = warp.n * (item.warp_columns / 8) + lane / 16;  // eight output channels
+  place.weights = uint32_t(block * layout.granules * layout.taps * 8 + lane % 8) * 16;
   return place;
 }
 
@@ -61,23 +68,26 @@ HRNET_FAST_DEVICE void multiply_step(const uint32_t (&pixels)[2], uint32_t row, 
 }
 
 // sum[i][j]: fragment of pixels 16 i.. and channels 8 j.. of the warp. Warps that share K take turns, step by step.
+// tile, weights: where the chunk lies.
 template <class T, int kBlocks>
-HRNET_FAST_DEVICE void multiply_chunk(const ConvLayout& layout, const LanePlace& place, int warps_k, uint32_t stage,
-                                      int granules, float (&sum)[2][kBlocks][4]) {
+HRNET_FAST_DEVICE void multiply_chunk(const ConvLayout& layout, const LanePlace& place, int warps_k, uint32_t tile,
+                                      uint32_t weights, int granules, float (&sum)[2][kBlocks][4]) {
   const uint32_t pitch = uint32_t(layout.granules * layout.taps) * 128;  // of the weights of eight channels
   const int lane = thread_index() % 32, a_half = lane / 16, b_half = lane / 8 % 2;
-  const uint32_t weights = stage + place.weights;
-  const auto offset = [&](int k) { return stage + uint32_t(load_shared<int>(uint32_t(least(k, granules - 1)) * 4)); };
+  const uint32_t own = weights + place.weights;
+  const auto offset = [&](int k) {
+    return tile + uint32_t(load_shared<int>(layout.offsets + uint32_t(least(k, granules - 1)) * 4));
+  };
   uint32_t next = offset(2 * place.turn + a_half);  // fetched a step ahead
 #pragma unroll 1
   for (int k = 2 * place.turn; k + 1 < granules; k += 2 * warps_k) {
     const uint32_t at = next;
     next = offset(k + 2 * warps_k + a_half);
-    const uint32_t row = weights + uint32_t(k + b_half) * 128;
+    const uint32_t row = own + uint32_t(k + b_half) * 128;
     multiply_step<T, kBlocks, true>({place.pixels[0] + at, place.pixels[1] + at}, row, pitch, lane, sum);
   }
   if (granules % 2 && granules / 2 % warps_k == place.turn) {
-    const uint32_t at = offset(granules), row = weights + uint32_t(granules - 1) * 128;
+    const uint32_t at = offset(granules), row = own + uint32_t(granules - 1) * 128;
     multiply_step<T, kBlocks, false>({place.pixels[0] + at, place.pixels[1] + at}, row, pitch, lane, sum);
   }
 }
