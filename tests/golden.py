@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import json
 import zlib
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import nn
 
+SMALL = 1 << 24  # parameters; the values of such networks are kept, since many tests fill the same one
 FOLDER = Path(__file__).parent / "data" / "golden"
 MODELS = {
     "cls_w18": "hrnet_w18.cls_in1k",
@@ -41,22 +43,28 @@ def golden_input(data: dict) -> torch.Tensor:
 
 def fill(model: nn.Module) -> nn.Module:
     """Give every tensor values that depend on its key and shape alone."""
-    state = {}
-    for key, tensor in model.state_dict().items():
-        random, shape = np.random.RandomState(zlib.crc32(key.encode())), tuple(tensor.shape)
-        if key.endswith("num_batches_tracked"):
-            values = np.zeros(shape)
-        elif len(shape) >= 2:
-            values = random.standard_normal(shape) * np.sqrt(2.0 / np.prod(shape[1:]))
-        elif key.endswith("running_var"):
-            values = random.uniform(0.5, 1.5, shape)
-        elif key.endswith(("running_mean", "bias")):
-            values = random.standard_normal(shape) * 0.1
-        else:
-            values = random.uniform(0.3, 0.7, shape)
-        state[key] = torch.from_numpy(np.asarray(values)).to(tensor.dtype)
+    values = _kept if sum(p.numel() for p in model.parameters()) < SMALL else _values
+    state = {key: values(key, tuple(tensor.shape), tensor.dtype) for key, tensor in model.state_dict().items()}
     model.load_state_dict(state)
     return model
+
+
+def _values(key: str, shape: tuple[int, ...], dtype: torch.dtype) -> torch.Tensor:
+    random = np.random.RandomState(zlib.crc32(key.encode()))
+    if key.endswith("num_batches_tracked"):
+        values = np.zeros(shape)
+    elif len(shape) >= 2:
+        values = random.standard_normal(shape) * np.sqrt(2.0 / np.prod(shape[1:]))
+    elif key.endswith("running_var"):
+        values = random.uniform(0.5, 1.5, shape)
+    elif key.endswith(("running_mean", "bias")):
+        values = random.standard_normal(shape) * 0.1
+    else:
+        values = random.uniform(0.3, 0.7, shape)
+    return torch.from_numpy(np.asarray(values)).to(dtype)
+
+
+_kept = lru_cache(maxsize=1000)(_values)
 
 
 def golden_error(data: dict, index: int, output: torch.Tensor) -> float:
