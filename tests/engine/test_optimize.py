@@ -49,11 +49,15 @@ def test_every_head_in_every_dtype(tag, dtype):
     assert report.passed, str(report)
 
 
-@pytest.mark.parametrize("width", [18, 30, 44])
+@pytest.fixture(scope="module", params=[18, 30, 44])
+def wide(request):
+    model = fill(create_model(f"hrnet_w{request.param}.features"))
+    return model, optimize(model)
+
+
 @pytest.mark.parametrize("batch", [1, 2, 5])
-def test_widths_that_fit_no_vector(width, batch):
-    model = fill(create_model(f"hrnet_w{width}.features"))
-    report = verify(model, optimize(model), torch.randn(batch, 3, 64, 32))
+def test_widths_that_fit_no_vector(wide, batch):
+    report = verify(*wide, torch.randn(batch, 3, 64, 32))
     assert report.passed, str(report)
 
 
