@@ -3,6 +3,7 @@ code, that the level kernel works on tensor cores and moves 16 bytes at a time."
 
 import pytest
 
+from hrnet_fast.kernels.cuda_level import WARP_COLUMNS
 from tests.kernels.nvcc import CSRC, find_cuobjdump, instructions, usage, why_not
 
 # kernels in a file, and registers of a thread: of the 65,536 of a multiprocessor, 40 serve 1,536 threads at once, 56
@@ -35,7 +36,8 @@ PRODUCTS = {"kernelIfE": "HMMA.1688.F32.TF32", "bf16_t": "HMMA.16816.F32.BF16", 
 @pytest.mark.skipif(why_not() is not None, reason=str(why_not()))
 @pytest.mark.parametrize("arch", ["80", "90a"])
 def test_the_level_kernel(arch, tmp_path):
-    """Two CTAs of 256 threads share a multiprocessor: at most 128 registers a thread."""
+    """Two CTAs of 256 threads share a multiprocessor: at most 128 registers a thread. Convolutions alone and
+    the steps of chains run through the same bodies, each with a whole step along K and half a one."""
     kernels = usage(CSRC / "cuda/level_launch.cu", arch, tmp_path)
     assert len(kernels) == 3
     for kernel in kernels:
@@ -47,6 +49,7 @@ def test_the_level_kernel(arch, tmp_path):
     for mark, product in PRODUCTS.items():
         (code,) = (counts for name, counts in found.items() if mark in name)
         assert {name for name in code if "MMA" in name} == {product}
+        assert code[product] == sum(2 * 2 * columns // 8 for columns in WARP_COLUMNS)
         assert {name for name in code if name.startswith("LDGSTS")} == {"LDGSTS.E.BYPASS.128"}
         assert {name for name in code if name.startswith("LDSM")} == {"LDSM.16.M88.4", "LDSM.16.M88.2"}
         assert not {name for name in code if name.startswith(("LDL", "STL"))}

@@ -24,6 +24,7 @@ HRNET_FAST_DEVICE void multiply_pass(ConvWork& work, int step, int pass, int ind
   const LevelItem &item = launch.level.item[step], &first = launch.level.item[work.first];
   const ConvLayout &layout = launch.layout[step], &source = launch.layout[work.first];
   const LanePlace place = lane_place(item, layout);
+  const bool busy = warp_place(item).m * kWarpRows < layout.pixels;
   float sum[2][kBlocks][4] = {};
 #pragma unroll 1
   for (int chunk = 0; chunk < layout.chunks; ++chunk, ++index) {
@@ -43,7 +44,7 @@ HRNET_FAST_DEVICE void multiply_pass(ConvWork& work, int step, int pass, int ind
     const int granules = least(layout.granules, layout.all_granules - chunk * layout.granules) * layout.taps;
     const uint32_t tile = tile_at(layout, ring_slot(step == work.first ? index : chunk, layout.tile_slots));
     const uint32_t weights = weights_at(layout, ring_slot(index, first.stages));
-    multiply_chunk<T, kBlocks>(layout, place, item.warps_k, tile, weights, granules, sum);
+    if (busy) multiply_chunk<T, kBlocks>(layout, place, item.warps_k, tile, weights, granules, sum);
   }
   if (step < work.last) {
     const ConvTile tile = conv_tile(launch, step, work.last, work.block);

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import lru_cache, singledispatch
 from itertools import product
 
 from hrnet_fast.kernels.cuda_level import MOST_STAGES, WARP_COLUMNS, WARP_ROWS, CudaTile
@@ -65,14 +65,15 @@ class CudaProblem:
         return height * width
 
 
+@singledispatch
 def shared_bytes(problem: CudaProblem, tile: CudaTile) -> int:
-    """Shared memory of a CTA, as conv_layout of csrc/cuda/device/conv_layout.h divides it."""
+    """Shared memory of a CTA, as conv_layouts of csrc/cuda/device/conv_layout.h divides it."""
     granules, taps, columns = tile.chunk // problem.values, problem.kernel**2, tile.channels
     stage = (problem.halo(tile) * (granules | 1) + columns * granules * taps) * GRANULE
     pitch = columns if columns % 16 else columns + 8
     sums = tile.warps[2] * tile.warps[0] * WARP_ROWS * pitch * 4
     early = tile.height * tile.width * columns * problem.itemsize if problem.early else 0
-    return _round16(granules * taps * 4) + _round16(columns * 4) + early + max(tile.stages * stage, sums)
+    return round16(granules * taps * 4) + round16(columns * 4) + early + max(tile.stages * stage, sums)
 
 
 def most_shared(gpu: Gpu, resident: int) -> int:
@@ -80,7 +81,7 @@ def most_shared(gpu: Gpu, resident: int) -> int:
     return gpu.shared_memory // resident - RESERVED
 
 
-@lru_cache(maxsize=1024)
+@singledispatch
 def candidates(problem: CudaProblem, most: int) -> tuple[CudaTile, ...]:
     """The tiles worth a thought whose shared memory is at most `most`: no warp without pixels or channels."""
     found = []
@@ -118,24 +119,37 @@ def _loads(problem: CudaProblem) -> list[tuple[int, int]]:
     return sorted(at_once | parts)
 
 
+@singledispatch
 def cta_time(problem: CudaProblem, tile: CudaTile, gpu: Gpu, running: int) -> float:
     """Nanoseconds that one CTA takes beside others, `running` in all."""
-    beside = max(1.0, running / gpu.multiprocessors)
-    rate = min(gpu.own_rate / beside, gpu.shared_rate / running)
-    (m, n, k), columns, steps, size = tile.warps, tile.channels, problem.steps(tile), problem.itemsize
+    beside, rate = shares(gpu, running)
+    (m, _, k), columns, size = tile.warps, tile.channels, problem.itemsize
     read = (problem.halo(tile) + columns * problem.kernel**2) * problem.in_channels * size
     loading = (read + (tile.height * tile.width * columns * size if problem.early else 0)) / rate
     chunks = problem.chunks(tile)
     if chunks > tile.stages:
         loading = max(loading, (chunks - tile.stages) * LATENCY / (tile.stages - 1))
-    operations = 2 * m * WARP_ROWS * columns * steps * 2 * problem.values
-    matrices = operations / (gpu.matrix_rate * (1.0 if size == 2 else 0.5))
-    fetched = steps * m * n * (WARP_ROWS + tile.columns) * 2 * GRANULE / SHARED_RATE
-    fetched *= 1.0 if tile.width % 8 == 0 else CONFLICTS
-    products = max(matrices * beside, fetched * beside, -(-steps // k) * STEP)
+    products = products_time(problem, tile, gpu, beside)
     summed = (k + 1) * m * WARP_ROWS * columns * 4 / SHARED_RATE * beside
     stored = tile.height * tile.width * columns * size / rate
     return FILL + max(loading, products) + min(loading, products) / chunks + chunks * CHUNK + summed + stored + EPILOGUE
+
+
+def shares(gpu: Gpu, running: int) -> tuple[float, float]:
+    """CTAs on a multiprocessor, and bytes a nanosecond that each gets."""
+    beside = max(1.0, running / gpu.multiprocessors)
+    return beside, min(gpu.own_rate / beside, gpu.shared_rate / running)
+
+
+def products_time(problem: CudaProblem, tile: CudaTile, gpu: Gpu, beside: float) -> float:
+    """Nanoseconds that the products of a CTA take: on tensor cores, from shared memory, or step after step."""
+    (m, n, k), steps = tile.warps, problem.steps(tile)
+    m = min(m, -(-tile.height * tile.width // WARP_ROWS))  # warps without pixels multiply nothing
+    operations = 2 * m * WARP_ROWS * tile.channels * steps * 2 * problem.values
+    matrices = operations / (gpu.matrix_rate * (1.0 if problem.itemsize == 2 else 0.5))
+    fetched = steps * m * n * (WARP_ROWS + tile.columns) * 2 * GRANULE / SHARED_RATE
+    fetched *= 1.0 if tile.width % 8 == 0 else CONFLICTS
+    return max(matrices * beside, fetched * beside, -(-steps // k) * STEP)
 
 
 def level_time(problems: Sequence[CudaProblem], tiles: Sequence[CudaTile], gpu: Gpu) -> float:
@@ -203,5 +217,5 @@ def _frontier(problem: CudaProblem, gpu: Gpu, resident: int, running: int) -> tu
     return tuple(kept)
 
 
-def _round16(size: int) -> int:
+def round16(size: int) -> int:
     return -(-size // 16) * 16
