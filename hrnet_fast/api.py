@@ -25,7 +25,7 @@ def optimize(
     model: any HRNet (ours, the official repositories', timm's, OpenMMLab's, simple-HRNet), or one HighResolutionModule.
         It is read in evaluation mode and not changed.
     dtype: what to compute in; None for the dtype of the weights. float32, bfloat16, float16 or float64.
-    executor: "auto", "native", "onednn", "triton", "cuda", "cudnn" or "reference".
+    executor: "auto", "native", "onednn", "triton", "cuda", "cuda-chains", "cudnn" or "reference".
     exact: no algorithm that errs more than a direct convolution: on a CPU, no Winograd. Without it results stay within
         twice torch's own error (`verify`).
     example: an input (or a tuple of them) of the shape to plan first; None for a size that suits the model.

@@ -117,6 +117,7 @@ class CudaChain:
 
     steps: tuple[CudaConv, ...]
     kept: bool = False
+    forms_its_source = False
 
     @property
     def out(self) -> BorderedMap:

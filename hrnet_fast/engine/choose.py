@@ -11,6 +11,7 @@ from torch import Tensor
 from .executors import amx, cuda, cudnn, native, onednn, triton
 from .executors.amx import AmxExecutor
 from .executors.cuda import CudaExecutor
+from .executors.cuda_chains import CudaChainExecutor
 from .executors.cudnn import CudnnExecutor
 from .executors.measured import MeasuredExecutor, TorchExecutor
 from .executors.native import NativeExecutor
@@ -18,8 +19,11 @@ from .executors.onednn import OneDnnExecutor
 from .executors.reference import ReferenceExecutor
 from .executors.triton import TritonExecutor
 
-EXECUTORS = ("auto", "native", "onednn", "triton", "cuda", "cudnn", "reference")
-ON_A_GPU = {"triton": (triton, TritonExecutor), "cuda": (cuda, CudaExecutor), "cudnn": (cudnn, CudnnExecutor)}
+EXECUTORS = ("auto", "native", "onednn", "triton", "cuda", "cuda-chains", "cudnn", "reference")
+ON_A_GPU = {
+    "triton": (triton, TritonExecutor), "cuda": (cuda, CudaExecutor), "cuda-chains": (cuda, CudaChainExecutor),
+    "cudnn": (cudnn, CudnnExecutor),
+}  # fmt: skip
 Executor = (
     NativeExecutor | OneDnnExecutor | TritonExecutor | CudaExecutor | CudnnExecutor | MeasuredExecutor
     | ReferenceExecutor

@@ -225,7 +225,7 @@ def test_auto_lets_it_take_part(monkeypatch):
         monkeypatch.setitem(choose.ON_A_GPU, name, (module, lambda *arguments, name=name: made.setdefault(name, name)))
     monkeypatch.setattr(choose, "MeasuredExecutor", lambda tensors, dtype, device, candidates: candidates)
     candidates = choose.make_executor("auto", {}, HALF, torch.device("cuda"))
-    assert candidates[:-1] == ["triton", "cuda", "cudnn"] and isinstance(candidates[-1], TorchExecutor)
+    assert candidates[:-1] == ["triton", "cuda", "cuda-chains", "cudnn"] and isinstance(candidates[-1], TorchExecutor)
 
 
 def test_auto_checks_it_and_remembers_among_whom_it_won(tmp_path):

@@ -329,7 +329,7 @@ def test_negative_variance_is_named():
 def test_what_optimize_refuses(pose):
     with pytest.raises(TypeError, match="optimize takes an nn.Module, not str"):
         optimize("hrnet_w32")
-    names = "'auto', 'native', 'onednn', 'triton', 'cuda', 'cudnn'"
+    names = "'auto', 'native', 'onednn', 'triton', 'cuda', 'cuda-chains', 'cudnn'"
     with pytest.raises(ValueError, match=f"executor='gpu' is not known; choose one of {names}"):
         optimize(pose, executor="gpu")
     with pytest.raises(RuntimeError, match="executor='onednn' cannot be used: oneDNN has no float64 convolutions"):

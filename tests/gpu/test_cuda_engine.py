@@ -4,8 +4,10 @@ import pytest
 import torch
 
 from hrnet_fast import create_model, explain, optimize, verify
+from hrnet_fast.engine.executors.cuda_chains import CudaChainExecutor
 from hrnet_fast.kernels import extension
 from hrnet_fast.kernels.cuda_level import Level
+from hrnet_fast.plan import named_tensors
 from tests.golden import fill
 from tests.kernels.cuda_emulator import emulate
 from tests.models.test_models import SMALL
@@ -28,15 +30,26 @@ def small(tag="pose_coco_256x192"):
     ],
     ids=["W32-pose", "W48-seg", "W18-cls"],
 )
-def test_large_networks_level_by_level(name, size, batch):
+@pytest.mark.parametrize("executor", ["cuda", "cuda-chains"])
+def test_large_networks_level_by_level(executor, name, size, batch):
     model, x = fill(create_model(name)).cuda(), torch.randn(batch, 3, *size, device="cuda")
-    report = verify(model, optimize(model, dtype=torch.float16, executor="cuda", example=x), x, levels=True)
+    report = verify(model, optimize(model, dtype=torch.float16, executor=executor, example=x), x, levels=True)
     assert report.passed and all(level.passed for level in report.levels), str(report)
 
 
-def test_overlapping_launches_give_the_same_bits_every_time():
+def test_every_chain_that_there_is():
+    model, x = fill(create_model("hrnet_w32.pose_coco_256x192")).cuda(), torch.randn(2, 3, 256, 192, device="cuda")
+    fast = optimize(model, dtype=torch.float16, executor="cuda-chains", example=x)
+    tensors = named_tensors(fast.original)
+    fast.executor = CudaChainExecutor(tensors, torch.float16, fast.device, choice_of_chains=lambda plan, found: found)
+    report = verify(model, fast, x, levels=True)
+    assert all(level.passed for level in report.levels), str(report)
+
+
+@pytest.mark.parametrize("executor", ["cuda", "cuda-chains"])
+def test_overlapping_launches_give_the_same_bits_every_time(executor):
     model, x = small(), torch.randn(2, 3, 64, 96, device="cuda")
-    fast = optimize(model, dtype=torch.bfloat16, executor="cuda", example=x)
+    fast = optimize(model, dtype=torch.bfloat16, executor=executor, example=x)
     first = fast(x)
     assert all(torch.equal(fast(x), first) for _ in range(50))
 

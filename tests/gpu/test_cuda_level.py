@@ -20,6 +20,7 @@ from tests.kernels.cuda_cases import (
     term_maps,
     verify,
 )
+from tests.kernels.cuda_chains import ChainStep, bottleneck, chains, make_chain
 
 WHY = "there is no GPU" if not torch.cuda.is_available() else str(extension().reason)
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available() or extension().kind != "cuda", reason=WHY)
@@ -65,9 +66,19 @@ def test_formed_sources_and_sums(dtype):
 
 
 @by_dtype
-def test_launches_that_overlap_give_what_the_emulator_gives(dtype):
+@pytest.mark.parametrize("kept", [False, True], ids=["loaded", "kept"])
+@pytest.mark.parametrize("steps", [[ChainStep(40, columns=24, chunk=16)] * 2, bottleneck(18, 40, 24, 16)], ids=len)
+def test_chains(steps, kept, dtype):
+    case = make_chain(dtype, 40, steps, (37, 29), 3, How((4, 8), (2, 1, 4), 24, 16, 3), "n" if kept else "=n", kept)
+    on_gpu([[case]])
+    verify([case])
+
+
+@by_dtype
+@pytest.mark.parametrize("make", [lambda dtype: chain(dtype, How(chunk=8, stages=2)), chains], ids=["", "chains"])
+def test_launches_that_overlap_give_what_the_emulator_gives(make, dtype):
     """To the rounding of the tensor cores, whose order of sums the emulator does not know."""
-    levels = chain(dtype, How(chunk=8, stages=2))
+    levels = make(dtype)
     play(levels, dtype)
     want = [case.out.nchw().clone() for level in levels for case in level]
     results = []

@@ -14,8 +14,8 @@ from tests.models.test_models import SMALL
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")
 WITHOUT_CUDA = pytest.mark.skipif(extension().kind != "cuda", reason=str(extension().reason))
-CUDA = pytest.param("cuda", marks=WITHOUT_CUDA)
-EXECUTORS = ["triton", CUDA, "cudnn", "auto"]
+CUDA, CHAINS = (pytest.param(name, marks=WITHOUT_CUDA) for name in ("cuda", "cuda-chains"))
+EXECUTORS = ["triton", CUDA, CHAINS, "cudnn", "auto"]
 DTYPES = [torch.float16, torch.bfloat16, torch.float32]
 HEADS = ["pose_coco_256x192", "seg_cityscapes", "seg_ocr_lip", "landmark_wflw", "cls_in1k", "det_coco", "features"]
 
@@ -117,7 +117,7 @@ def test_several_threads_and_modules(executor):
     assert all(torch.equal(a, b) for both in zip(want, found) for a, b in zip(*both))
 
 
-@pytest.mark.parametrize("executor", ["triton", CUDA, "cudnn"])
+@pytest.mark.parametrize("executor", ["triton", CUDA, CHAINS, "cudnn"])
 def test_inside_a_graph_of_the_callers(executor):
     fast = optimize(small(), dtype=torch.float16, executor=executor, example=image())
     x = image()
@@ -181,7 +181,7 @@ def test_auto_measures_explains_and_remembers():
     fast = optimize(model, dtype=torch.float16, example=x)
     verdict = fast.executor.verdict(fast.plan_for(x))
     assert not verdict.refused, str(verdict)
-    assert set(verdict.times) - {"cuda"} == {"triton", "cudnn", "torch"}
+    assert set(verdict.times) - {"cuda", "cuda-chains"} == {"triton", "cudnn", "torch"}
     assert ("cuda" in verdict.times) == (extension().kind == "cuda")
     assert verdict.winner == min(verdict.times, key=verdict.times.get)
     assert f"fastest of {verdict.winner}" in explain(fast, x).levels[0].reason

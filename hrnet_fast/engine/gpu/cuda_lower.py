@@ -3,18 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
-from hrnet_fast.kernels.bordered import padded_channels
-from hrnet_fast.kernels.cuda_level import MOST_TERMS, CudaConv, CudaLaunch, CudaTile, in_launches, pack_granules
+from hrnet_fast.kernels.bordered import BorderedMap, padded_channels
+from hrnet_fast.kernels.cuda_level import (
+    MOST_TERMS,
+    CudaChain,
+    CudaConv,
+    CudaLaunch,
+    CudaTile,
+    CudaWork,
+    in_launches,
+    pack_granules,
+)
 from hrnet_fast.kernels.level import SumWork
 
 from ...plan import Conv, Item, Level, Plan, Sum
 from ...plan.fold import fold
+from .chains import Chain
+from .cuda_chain_tiles import ChainProblem, ChainTile
 from .cuda_tiles import CudaProblem, choose
+from .layout import Memory
 from .lower import Lowering, beyond
 from .tiles import Gpu
 
@@ -34,13 +46,17 @@ def beyond_cuda(item: Item, plan: Plan) -> str | None:
 
 @dataclass(frozen=True)
 class CudaChoice:
-    """A tile for each convolution of a level, in its order."""
+    """A tile for each convolution of a level, and for each chain of them, in its order."""
 
-    tiles: tuple[CudaTile, ...]
+    tiles: tuple[CudaTile | ChainTile, ...]
 
 
-def cuda_problem(item: Conv, plan: Plan, dtype: torch.dtype) -> CudaProblem:
+def cuda_problem(item: Conv | Chain, plan: Plan, dtype: torch.dtype) -> CudaProblem | ChainProblem:
     """The item as the tile model sees it."""
+    if isinstance(item, Chain):
+        steps = tuple(replace(cuda_problem(each, plan, dtype), early=False) for each in item.items)
+        kept = item.keeps_its_source
+        return ChainProblem(steps, kept, bool(item.terms) and item.terms[0].resize is None and not kept)
     n, channels, height, width = plan.values[item.out].shape
     inputs = plan.values[item.sources[0].value].shape[1]
     early = bool(item.terms) and item.terms[0].resize is None
@@ -50,9 +66,9 @@ def cuda_problem(item: Conv, plan: Plan, dtype: torch.dtype) -> CudaProblem:
     )  # fmt: skip
 
 
-def cuda_problems(level: Level, plan: Plan, dtype: torch.dtype) -> tuple[CudaProblem, ...]:
-    """Those of the level's convolutions that the kernel plays, in order."""
-    played = (item for item in level.items if isinstance(item, Conv) and beyond_cuda(item, plan) is None)
+def cuda_problems(level: Level, plan: Plan, dtype: torch.dtype) -> tuple[CudaProblem | ChainProblem, ...]:
+    """Those of the level's convolutions and chains that the kernel plays, in order."""
+    played = (item for item in level.items if isinstance(item, (Conv, Chain)) and beyond_cuda(item, plan) is None)
     return tuple(cuda_problem(item, plan, dtype) for item in played)
 
 
@@ -83,11 +99,22 @@ class CudaLowering(Lowering):
     def _can_form(self, work: CudaConv) -> bool:
         return work.tile.stages == work.chunks  # the kernel forms a source at once
 
-    def _length(self, work: CudaConv) -> int:
+    def _length(self, work: CudaConv | CudaChain) -> int:
+        if isinstance(work, CudaChain):
+            return sum(map(self._length, work.steps))
         return work.sources[0].map.channels * work.kernel[0] ** 2 // work.tile.warps[2]
 
+    def _conv(self, item: Conv | Chain, memory: Memory, tile: CudaTile | ChainTile) -> CudaConv | CudaChain:
+        if isinstance(item, Conv):
+            return super()._conv(item, memory, tile)
+        nowhere = torch.empty(0, dtype=self.dtype, device=self.device)
+        between = {each.out: BorderedMap(nowhere, shape) for each, shape in zip(item.items, item.shapes)}
+        known = replace(memory, maps={**memory.maps, **between})
+        steps = tuple(super(CudaLowering, self)._conv(each, known, own) for each, own in zip(item.items, tile.steps))
+        return CudaChain(steps, item.keeps_its_source)
+
     def _launches(
-        self, formed: list[SumWork], works: list[CudaConv | SumWork], choice: CudaChoice, pdl: bool
+        self, formed: list[SumWork], works: list[CudaWork], choice: CudaChoice, pdl: bool
     ) -> list[CudaLaunch]:
         parts = [part for group in (formed, works) for part in in_launches(group)]
         return [CudaLaunch(part, pdl, self.op) for part in parts]

@@ -137,14 +137,14 @@ class Lowering:
         for item in level.items:
             if self.beyond(item, plan) is not None:
                 others.append((item, self._by_torch(item, memory)))
-            elif isinstance(item, Conv):
+            elif isinstance(item, (Sum, Concat)):
+                timed += [(0, work) for work in sum_works(item, memory)]
+            else:
                 work = self._conv(item, memory, next(tiles))
                 if work.forms_its_source and not self._can_form(work):
                     formed.append(self._formed(work))
                     work = replace(work, sources=(MapTerm(formed[-1].out),), source_relu=False)
                 timed.append((self._length(work), work))
-            else:
-                timed += [(0, work) for work in sum_works(item, memory)]
         works = [work for _, work in sorted(timed, key=lambda pair: -pair[0])]
         return Step(self._launches(formed, works, choice, pdl), others)
 
