@@ -25,7 +25,6 @@ from hrnet_fast.tasks.segmentation import (
 from hrnet_fast.tasks.segmentation.paper import paper_row
 from hrnet_fast.tasks.segmentation.protocol import PROTOCOLS
 from hrnet_fast.tasks.synthetic import write_cityscapes
-from hrnet_fast.testing import PeakMemory
 from tests.tasks.segmentation.test_readers import make_lip
 
 
@@ -169,21 +168,6 @@ def test_a_network_runs_from_files_to_the_table(streets, tmp_path):
     assert "the weights are random" in notes and "only the first 2 of 4 pictures" in notes
     assert len(list(tmp_path.glob("*.png"))) == 2
     json.dumps(evaluation.to_json(), allow_nan=False)
-
-
-def test_memory_does_not_grow_with_the_pictures(tmp_path):
-    write_cityscapes(tmp_path, images=1, size=(192, 384))
-    dataset = Cityscapes(tmp_path)
-    answering = Answering(dataset)
-    dataset._samples = dataset._samples * 300  # one picture keeps 74 kilobytes of labels
-    evaluate(answering, dataset, limit=20)
-    peak = PeakMemory(torch.device("cpu"))
-    peak.building_done()
-    assert evaluate(answering, dataset).images == 300
-    used = peak.bytes()
-    if used is None:
-        pytest.skip("this system does not tell a process's peak memory")
-    assert used < 11_000_000, "300 pictures' labels would be 22 megabytes"
 
 
 def test_without_instances_the_iiou_is_left_out(tmp_path):
