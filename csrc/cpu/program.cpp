@@ -90,12 +90,16 @@ const Schedule& Program::schedule(int threads) const {
                                    : schedules_.emplace(threads, deal(levels_, maps_, *kernels_, threads)).first->second;
 }
 
-void Program::run_level(int64_t level, const Schedule& schedule, void* const* buffers, int thread) const {
-  for (size_t i = 0; i < levels_[level].size(); ++i) {
-    const Item& item = levels_[level][i];
-    const int64_t begin = schedule.begins[level][i][thread], end = schedule.begins[level][i][thread + 1];
-    if (begin == 0 && end > 0) clear_border(item, maps_[item.out], buffers[maps_[item.out].buffer], *kernels_);
-    if (begin < end) kernels_->run(item, maps_, buffers, begin, end);
+void Program::run_level(int64_t level, const std::vector<std::vector<Piece>>& pieces, Begun* begun, void* const* buffers,
+                        int part) const {
+  for (size_t i = 0; i < pieces.size(); ++i) {
+    const size_t owner = (part + i) % pieces.size();
+    for (size_t next; (next = begun[owner].count.fetch_add(1, std::memory_order_relaxed)) < pieces[owner].size();) {
+      const Piece& piece = pieces[owner][next];
+      const Item& item = levels_[level][piece.item];
+      if (piece.begin == 0) clear_border(item, maps_[item.out], buffers[maps_[item.out].buffer], *kernels_);
+      kernels_->run(item, maps_, buffers, piece.begin, piece.end);
+    }
   }
 }
 
@@ -112,13 +116,14 @@ void Program::run(void* const* buffers, int64_t begin, int64_t end, int threads,
                   const std::vector<Outside>& stores) const {
   const int parts = team_size(threads);
   const Schedule& shared = schedule(parts);
+  std::vector<Begun> begun((end - begin) * parts);
   const auto step = [&](int64_t level, int part) {
     if (level < begin) {
       cross<true>(loads, buffers, part, parts);
     } else if (level == end) {
       cross<false>(stores, buffers, part, parts);
     } else {
-      run_level(level, shared, buffers, part);
+      run_level(level, shared.pieces[level], &begun[(level - begin) * parts], buffers, part);
     }
   };
   play_together(parts, begin - !loads.empty(), end + !stores.empty(), [&] { return Turn(*kernels_); }, step);

@@ -4,6 +4,7 @@
 // [n, height + 2, width + 2, channels]. Maps live in buffers that the caller owns and passes at each run.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <map>
 #include <mutex>
@@ -88,9 +89,19 @@ extern const ItemKernels kItems__avx512, kItems__avx2;
 const ItemKernels *items__amx(), *items__amx_emulated();  // of maps in bfloat16; null where they cannot run
 const ItemKernels* item_kernels(std::string_view isa = "");  // of the instruction set, or null; "": as cpu_isa()
 
-// Which units of each item of each level a number of threads take: thread t those from begins[t] to begins[t + 1].
+// Units [begin, end) of an item of a level.
+struct Piece {
+  int64_t item, begin, end;
+};
+
+// What a number of threads play: each its own pieces in their order, and then what others have not begun.
 struct Schedule {
-  std::vector<std::vector<std::vector<int64_t>>> begins;  // [level][item][thread], one more than there are threads
+  std::vector<std::vector<std::vector<Piece>>> pieces;  // [level][thread]
+};
+
+// How many of a thread's pieces of a level were begun, by whomever.
+struct alignas(64) Begun {
+  std::atomic<size_t> count{0};
 };
 
 // A float32 tensor of the caller's with the extents of a map, and its strides in elements.
@@ -127,7 +138,8 @@ class Program {
   const Schedule& schedule(int threads) const;
   template <bool to_map>
   void cross(const std::vector<Outside>& tensors, void* const* buffers, int part, int parts) const;
-  void run_level(int64_t level, const Schedule& schedule, void* const* buffers, int thread) const;
+  void run_level(int64_t level, const std::vector<std::vector<Piece>>& pieces, Begun* begun, void* const* buffers,
+                 int part) const;
 
   const ItemKernels* kernels_;
   std::vector<Map> maps_;

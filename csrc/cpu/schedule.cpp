@@ -11,6 +11,7 @@ namespace {
 // Found by timing: vector multiply-adds that take as long as the epilogue of a vector of one pixel, as the transform of a
 // vector of one position of a patch and as that of its products; and floats of weights that arrive during one of them.
 constexpr double kEpilogue = 26, kPatch = 13, kProduct = 10, kStream = 2;
+constexpr double kPieces = 12;  // of a thread's share of a level, about
 
 int64_t tile_count(const Item& item, const Map& map) {
   const int64_t m = item.winograd;
@@ -23,7 +24,7 @@ int64_t groups_of(const Item& item, const Map& to) {
   return (things + group - 1) / group;
 }
 
-// The order in which an item's units are dealt is their own; of a level's items, the one with the costliest unit is first.
+// Where each thread's share of an item's units begins, and where the last one ends.
 std::vector<int64_t> shares(const std::vector<double>& costs, std::vector<double>& load) {
   const double total = std::accumulate(costs.begin(), costs.end(), 0.0);
   const double even = (std::accumulate(load.begin(), load.end(), 0.0) + total) / double(load.size());
@@ -41,6 +42,18 @@ std::vector<int64_t> shares(const std::vector<double>& costs, std::vector<double
     begins.push_back(unit);
   }
   return begins;
+}
+
+// Cuts [begin, end) into pieces of at least a cost, and only where a multiple of `together` units is complete.
+void cut(int64_t item, int64_t begin, int64_t end, const std::vector<double>& costs, double least, int64_t together,
+         std::vector<Piece>& pieces) {
+  double cost = 0.0;
+  for (int64_t unit = begin; unit < end; ++unit) {
+    cost += costs[unit];
+    if (unit + 1 < end && (cost < least || (unit + 1) % together != 0)) continue;
+    pieces.push_back({item, begin, unit + 1});
+    begin = unit + 1, cost = 0.0;
+  }
 }
 
 }  // namespace
@@ -88,9 +101,17 @@ Schedule deal(const std::vector<std::vector<Item>>& levels, const std::vector<Ma
     std::vector<size_t> order(items.size());
     std::iota(order.begin(), order.end(), size_t(0));
     std::stable_sort(order.begin(), order.end(), [&](size_t a, size_t b) { return coarsest(a) > coarsest(b); });
+    double total = 0.0;
+    for (const std::vector<double>& own : costs) total = std::accumulate(own.begin(), own.end(), total);
     std::vector<double> load(threads, 0.0);
-    std::vector<std::vector<int64_t>>& level = made.begins.emplace_back(items.size());
-    for (const size_t i : order) level[i] = shares(costs[i], load);
+    std::vector<std::vector<Piece>>& level = made.pieces.emplace_back(threads);
+    for (const size_t i : order) {
+      const std::vector<int64_t> begins = shares(costs[i], load);
+      const int64_t vectors = (items[i].channels + kernels.lanes - 1) / kernels.lanes;
+      const int64_t together = items[i].winograd ? block_count(vectors) : 1;  // they share their transformed patches
+      for (int t = 0; t < threads; ++t)
+        cut(int64_t(i), begins[t], begins[t + 1], costs[i], total / (threads * kPieces), together, level[t]);
+    }
   }
   return made;
 }

@@ -1,4 +1,4 @@
-// Which thread computes which units of a level's items.
+// Which thread computes which units of a level's items, unless another one comes before it.
 #pragma once
 
 #include <cstdint>
@@ -14,7 +14,8 @@ double unit_cost(const Item& item, const std::vector<Map>& maps, int64_t lanes, 
 
 // Deals every item of every level out in equal shares of the cost, as far as its units allow: coarse items first, so that
 // those of many small units make up for them. Every thread gets a share of every item rather than items of its own, since
-// one core alone cannot use the memory's bandwidth.
+// one core alone cannot use the memory's bandwidth. Shares are cut into pieces, so that a thread that has done with its own
+// can help one whose core is slower, or busy with something else.
 Schedule deal(const std::vector<std::vector<Item>>& levels, const std::vector<Map>& maps, const ItemKernels& kernels,
               int threads);
 
