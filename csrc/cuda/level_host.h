@@ -88,54 +88,66 @@ inline std::string item_refusal(const Level& level, const LevelItem& item, int i
   return why.str();
 }
 
+// What is wrong between step s of a chain and the next one, or an empty string.
+inline std::string link_refusal(const LevelItem* steps, int s, int itemsize) {
+  const LevelItem &item = steps[s], &reader = steps[s + 1];
+  std::ostringstream why;
+  if (is_sum(reader) || reader.steps != 0 || reader.source || reader.sources) {
+    why << "step " << s + 1 << " of a chain is no convolution of what the step before leaves";
+  } else if (item.out || item.terms || item.warps_k != 1) {
+    why << "step " << s << " of a chain, which is not its last, has an output, terms, or warps that share K";
+  } else if (item.batch != reader.batch || item.height != reader.in_height || item.width != reader.in_width ||
+             item.channels != reader.in_channels) {
+    why << "step " << s << " of a chain does not leave what the next one reads";
+  } else {
+    const ConvLayout read = step_layout(reader, false, true, itemsize);
+    if (item.tile_height != read.halo_height || item.tile_width != read.halo_width) {
+      why << "step " << s << " of a chain has a tile of " << item.tile_height << "x" << item.tile_width
+          << ", and the next one reads " << read.halo_height << "x" << read.halo_width;
+    }
+  }
+  return why.str();
+}
+
 // What is wrong with the chain of convolutions, or the one alone, that begins with item `first`, or an empty string.
 inline std::string chain_refusal(const Level& level, int first, int itemsize) {
-  const LevelItem& begin = level.item[first];
+  const LevelItem* steps = &level.item[first];
+  const int count = steps->steps, last = count - 1;
   std::ostringstream why;
-  if (begin.steps < 1 || begin.steps > kMostSteps || first + begin.steps > level.items) {
-    why << "a chain of " << begin.steps << " steps is not of 1 to " << kMostSteps << " of the level's items";
+  if (count < 1 || count > kMostSteps || first + count > level.items) {
+    why << "a chain of " << count << " steps is not of 1 to " << kMostSteps << " of the level's items";
     return why.str();
   }
-  const LevelItem* items = &begin;
-  const int last = begin.steps - 1;
+  for (int s = 0; s < last; ++s) {
+    const std::string link = link_refusal(steps, s, itemsize);
+    if (!link.empty()) return link;
+  }
   int pieces = 0;
   bool same_size = true;
-  for (int s = 0; s <= last; ++s) {
-    const LevelItem& item = items[s];
-    const ConvLayout layout = step_layout(item, s == 0, last > 0, itemsize);
+  for (int s = 0; s < count; ++s) {
+    const LevelItem& item = steps[s];
+    const ConvLayout layout = step_layout(item, s == 0, count > 1, itemsize);
     pieces += layout.passes * layout.chunks;
     same_size = same_size && item.stride == 1 && item.height == item.in_height && item.width == item.in_width;
-    if (s > 0 && (is_sum(item) || item.steps != 0 || item.source || item.sources)) {
-      why << "step " << s << " of a chain is no convolution of what the step before leaves";
-    } else if (s < last && (item.out || item.terms || item.warps_k != 1)) {
-      why << "step " << s << " of a chain, which is not its last, has an output, terms, or warps that share K";
-    } else if (s < last && (item.batch != items[s + 1].batch || item.height != items[s + 1].in_height ||
-                            item.width != items[s + 1].in_width || item.channels != items[s + 1].in_channels)) {
-      why << "step " << s << " of a chain does not leave what the next one reads";
-    } else if (s < last) {
-      const ConvLayout next = step_layout(items[s + 1], false, true, itemsize);
-      if (item.tile_height != next.halo_height || item.tile_width != next.halo_width) {
-        why << "step " << s << " of a chain has a tile of " << item.tile_height << "x" << item.tile_width
-            << ", and the next one reads " << next.halo_height << "x" << next.halo_width;
-      }
-    } else if (!item.out) {
-      why << "a convolution has no output";
-    }
-    if (!why.str().empty()) return why.str();
   }
-  const LevelItem& end = items[last];
-  if (begin.sources > 0 && (last > 0 || begin.stages != pieces)) {
+  const LevelItem &begin = steps[0], &end = steps[last];
+  if (!end.out) {
+    why << "a convolution has no output";
+  } else if (begin.sources > 0 && (count > 1 || begin.stages != pieces)) {
     why << "a convolution that forms its source is alone and forms it at once: " << begin.stages << " stages for "
         << pieces << " chunks";
   } else if (begin.stages < std::min(2, pieces) || begin.stages > std::min(kMostStages, pieces)) {
     why << begin.stages << " stages do not go with " << pieces << " chunks";
   } else if (end.kept &&
-             (last == 0 || end.terms < 1 || level.term[end.first_term].mode != 0 ||
+             (count == 1 || end.terms < 1 || level.term[end.first_term].mode != 0 ||
               level.term[end.first_term].data != begin.source || !same_size || begin.in_channels != end.channels)) {
     why << "only a chain whose first term is its source, at the size of its output, keeps that";
   }
   return why.str();
 }
+
+// Items that play one after another from item i on.
+inline int steps_from(const Level& level, int i) { return is_sum(level.item[i]) ? 1 : level.item[i].steps; }
 
 // One sentence on why the kernel cannot compute a level, or an empty string.
 inline std::string level_refusal(const Level& level, int itemsize) {
@@ -147,7 +159,7 @@ inline std::string level_refusal(const Level& level, int itemsize) {
     const std::string why = item_refusal(level, level.item[i], itemsize);
     if (!why.empty()) return "item " + std::to_string(i) + ": " + why;
   }
-  for (int i = 0; i < level.items; i += std::max(1, level.item[i].steps)) {
+  for (int i = 0; i < level.items; i += steps_from(level, i)) {
     const std::string why = is_sum(level.item[i]) ? "" : chain_refusal(level, i, itemsize);
     if (!why.empty()) return "item " + std::to_string(i) + ": " + why;
   }
@@ -161,7 +173,7 @@ inline LevelLaunch make_launch(const Level& level, int itemsize) {
   int end = 0;
   for (int i = 0, steps; i < level.items; i += steps) {
     const LevelItem& item = level.item[i];
-    steps = is_sum(item) ? 1 : item.steps;
+    steps = steps_from(level, i);
     if (is_sum(item)) {
       const int64_t granules = int64_t(item.batch) * item.height * item.width * ceil_div(item.written, 16 / itemsize);
       end += int((granules + kSumGranules - 1) / kSumGranules);

@@ -39,8 +39,8 @@ def test_every_body(columns, kernel, stride, dtype):
     """As a chain's first step and as its last, between the borders of the image and beyond them."""
     step = ChainStep(columns - 4, kernel, stride, columns, chunk=16)
     how = How((4, 8), (1, 1, 8), columns, 16, 2)
-    before = make_chain(dtype, 20, [step, ChainStep(18)], (9, 11), how=How((3, 5), (1, 2, 4), 16, stages=2))
-    after = make_chain(dtype, 20, [ChainStep(18), step], (9, 11), how=how, terms="=")
+    before = make_chain(dtype, 20, [step, ChainStep(18, 1)], (5, 9), how=How((3, 5), (1, 2, 4), 16, stages=2))
+    after = make_chain(dtype, 20, [ChainStep(18), step], (5, 9), how=how, terms="=")
     check([before, after], dtype)
 
 
@@ -177,6 +177,7 @@ def test_shared_memory_is_what_the_formula_says():
         (0, dict(stages=3), "3 stages do not go with 2 chunks"),
         (1, dict(steps=1, source=16), "step 1 of a chain is no convolution of what the step before leaves"),
         (1, dict(source=16, steps=0), "step 1 of a chain is no convolution of what the step before leaves"),
+        (1, dict(weight=None, written=8, chunk=0), "step 1 of a chain is no convolution of what the step before leav"),
         (1, dict(out=None), "a convolution has no output"),
         (1, dict(first_term=1, terms=1), "only a chain whose first term is its source, at the size of its output, "),
     ],
