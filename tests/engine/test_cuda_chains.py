@@ -153,25 +153,23 @@ def test_chosen_tiles_fit_and_are_accepted_by_the_launcher(name, size, batch, mo
     """Of every distinct chain beside what else its level has, be it worth its while or not."""
     model, plan = plan_of(name, size, batch)
     monkeypatch.setattr("hrnet_fast.engine.gpu.cuda_lower.fold", lambda item, tensors: unfilled(item, tensors))
-    for arch in (86, 90):
-        gpu, most = GPUS[arch]
-        lowering = CudaLowering(named_tensors(model), HALF, torch.device("meta"), False)
-        fits = [c for c in found_in(plan) if candidates(cuda_problem(c, plan, HALF), most_shared(gpu, 1))]
-        played = replace(plan, levels=schedule(plan, fits).levels)
-        memory = allocate(played, HALF, torch.device("meta"))
-        for problems, level in {cuda_problems(level, played, HALF): level for level in played.levels}.items():
-            if not any(isinstance(problem, ChainProblem) for problem in problems):
-                continue
-            choice = cuda_choice(level, played, HALF, gpu)
-            resident = resident_of(problems, choice.tiles, gpu)
-            needed = 0
-            for made in lowering.step(level, played, memory, choice, False).launches:
-                description = describe(made.works, lambda tensor: 16)
-                assert cuda_emulator.refusal(description, HALF) == ""
-                shared = cuda_emulator.shared_bytes(description, HALF)
-                assert shared <= most and resident * (shared + KB) <= gpu.shared_memory
-                needed = max(needed, shared)
-            assert needed == max(map(shared_bytes, problems, choice.tiles))
+    gpu, most = GPUS[86 if batch == 1 else 90]
+    lowering = CudaLowering(named_tensors(model), HALF, torch.device("meta"), False)
+    fits = [c for c in found_in(plan) if candidates(cuda_problem(c, plan, HALF), most_shared(gpu, 1))]
+    played = replace(plan, levels=schedule(plan, fits).levels)
+    memory = allocate(played, HALF, torch.device("meta"))
+    for problems, level in {cuda_problems(level, played, HALF): level for level in played.levels}.items():
+        if not any(isinstance(problem, ChainProblem) for problem in problems):
+            continue
+        choice = cuda_choice(level, played, HALF, gpu)
+        resident, needed = resident_of(problems, choice.tiles, gpu), 0
+        for made in lowering.step(level, played, memory, choice, False).launches:
+            description = describe(made.works, lambda tensor: 16)
+            assert cuda_emulator.refusal(description, HALF) == ""
+            shared = cuda_emulator.shared_bytes(description, HALF)
+            assert shared <= most and resident * (shared + KB) <= gpu.shared_memory
+            needed = max(needed, shared)
+        assert needed == max(map(shared_bytes, problems, choice.tiles))
 
 
 @pytest.mark.parametrize("kept", [False, True])

@@ -131,7 +131,8 @@ def _shapes(problem: ChainProblem) -> list[tuple[int, int]]:
         if width != 8 and width // 2 >= last.width:
             continue
         for step, warps in product(range(len(problem.steps)), (1, 2, 4, 8)):
-            fits = [h for h in range(1, last.height + 1) if _area(problem, step, h, width) <= warps * WARP_ROWS]
+            most = min(last.height, warps * WARP_ROWS)
+            fits = [h for h in range(1, most + 1) if _area(problem, step, h, width) <= warps * WARP_ROWS]
             if fits:
                 found.add((-(-last.height // -(-last.height // max(fits))), width))
     return sorted(found)
