@@ -55,7 +55,7 @@ struct Item {
   std::vector<Summand> summands;
   Relu relu = Relu::none;
   bool clears_border = true;  // the first writer of a map also zeroes its border
-  int winograd = 0;           // m of F(m x m, 3x3), 2 or 4; 0 for a direct convolution
+  int winograd = 0;           // m of F(m x m, 3x3), 2 to 4; 0 for a direct convolution
   int64_t group = 0;          // tiles of m x m that are transformed together
 
   // Sets `taps` and `tap_length`: those of a kernel row count as one where they lie side by side.

@@ -143,8 +143,8 @@ void add_conv(Program& program, int out, int in, Span weights, Span bias, Sides 
   constexpr int64_t kMostTiles = 1 << 20;
   const Sides one{1, 1}, three{3, 3};
   const bool suits = kernel == three && stride == one && padding == one && dilation == one;
-  require(winograd == 0 || ((winograd == 2 || winograd == 4) && group > 0 && group <= kMostTiles && suits),
-          "Winograd's kernels are F(2x2) and F(4x4), for a 3x3 convolution of stride, padding and dilation 1 in groups of 1 "
+  require(winograd == 0 || (winograd >= 2 && winograd <= 4 && group > 0 && group <= kMostTiles && suits),
+          "Winograd's kernels are F(2x2), F(3x3) and F(4x4), for a 3x3 convolution of stride, padding and dilation 1 in groups of 1 "
           "to 2^20 tiles");
   item.winograd = winograd, item.group = group;
   item.summands = summands(program, to, to.channels, specs);

@@ -35,7 +35,7 @@ class Case:
         self.program.add_level()
         lanes = kernels.extension().module.cpu_program_lanes()
         self.weights, self.bias = torch.randn(9 * 4 * lanes), torch.zeros(lanes)
-        self.winograd = {m: torch.randn((m + 2) ** 2 * 4 * lanes) for m in (2, 4)}
+        self.winograd = {m: torch.randn((m + 2) ** 2 * 4 * lanes) for m in (2, 3, 4)}
         self.buffer = torch.randn(2 * SIZE + 100)
 
     def conv(self, out=2, source=0, kernel=THREE, stride=ONE, padding=ONE, dilation=ONE, m=0, group=0, **spans):
@@ -57,7 +57,9 @@ def case():
     return Case()
 
 
-@pytest.mark.parametrize("geometry", [{}, {"m": 2, "group": 12}, {"m": 4, "group": 12}], ids=["direct", "2x2", "4x4"])
+@pytest.mark.parametrize(
+    "geometry", [{}, *({"m": m, "group": 12} for m in (2, 3, 4))], ids=["direct", "2x2", "3x3", "4x4"]
+)
 def test_what_fits_is_played(case, geometry):
     case.conv(**geometry)
     case.buffer[SIZE + 100 :] = torch.nan
@@ -121,8 +123,8 @@ def test_sums(case, changes, sentence):
         ({"kernel": (0, 3)}, "the result's size is not"),
         ({"out": 1, "kernel": (9, 9), "stride": (9, 9)}, "the result's size is not"),
         ({"kernel": (1 << 62, 3), "dilation": (4, 1)}, "the result's size is not"),
-        ({"m": 3, "group": 24}, "F\\(2x2\\) and F"),
-        ({"out": 1, "stride": (2, 2), "m": 2, "group": 24}, "F\\(2x2\\) and F"),
+        ({"m": 5, "group": 24}, "F\\(3x3\\) and F"),
+        ({"out": 1, "stride": (2, 2), "m": 2, "group": 24}, "F\\(3x3\\) and F"),
         ({"m": 4, "group": 0}, "in groups of 1 to 2\\^20"),
         ({"m": 4, "group": 1 << 62}, "in groups of 1 to 2\\^20"),
         ({"weights": (0, 9 * 4 * 16)}, "weights must be [0-9]+ elements"),
@@ -132,7 +134,7 @@ def test_sums(case, changes, sentence):
         ({"bias": (0, 16)}, "biases must be"),
     ],
     ids=["size", "padding", "negative-padding", "stride-0", "negative-stride", "dilation-0", "no-kernel",
-         "kernel-beyond-the-map", "overflow", "F(3x3)", "winograd-stride", "group-0", "huge-group", "no-weights",
+         "kernel-beyond-the-map", "overflow", "F(5x5)", "winograd-stride", "group-0", "huge-group", "no-weights",
          "few-weights", "misaligned-weights", "few-biases", "no-bias"],
 )  # fmt: skip
 def test_convolutions(case, changes, sentence):

@@ -37,6 +37,8 @@ HRNET_FAST_ISA void run_item(const Item& item, const std::vector<Map>& maps, voi
     add_up(work, begin, end);
   } else if (item.winograd == 4) {
     convolve_winograd<4>(work, begin, end);
+  } else if (item.winograd == 3) {
+    convolve_winograd<3>(work, begin, end);
   } else if (item.winograd == 2) {
     convolve_winograd<2>(work, begin, end);
   } else if (is_linear(work)) {

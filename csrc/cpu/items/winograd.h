@@ -1,8 +1,8 @@
 // Convolution 3x3 of stride 1 by Winograd's minimal filtering, F(m x m, 3x3) (Lavin & Gray 2016, section 4): tiles of
 // m x m results come from (m + 2)^2 products of transformed patches and transformed weights.
 //
-// Toom-Cook points are 0, +-1 and infinity for m = 2; for m = 4 they are 0, +-5/8, +-3/2 and infinity, whose rounding errors
-// are the smallest of the sets tried: of one layer, less than half of those of the paper's 0, +-1, +-2.
+// Toom-Cook points are infinity and 0, +-1 for m = 2; +-1/2, +-5/4 for m = 3; 0, +-5/8, +-3/2 for m = 4, whose rounding errors
+// are the smallest of the sets tried: of one layer by m = 4, less than half of those of the paper's 0, +-1, +-2.
 //
 // A unit is a group of tiles by a block of output channels. For a group, all patches are transformed once, into
 // [position][tile][channel]; then every block multiplies, position by position, and is transformed back.
@@ -57,6 +57,27 @@ struct Transform<2> {
   HRNET_FAST_ISA void result(const V (&p)[4], V (&y)[2]) {
     y[0] = sum(sum(p[0], p[1]), p[2]);
     y[1] = sum(difference(p[1], p[2]), p[3]);
+  }
+};
+
+template <>
+struct Transform<3> {
+  static constexpr float kA = 0.5f, kB = 1.25f, kA2 = kA * kA, kB2 = kB * kB;
+  HRNET_FAST_ISA void patch(const V (&d)[5], V (&t)[5]) {
+    const V even_a = plus(d[2], d[0], -kB2), odd_a = plus(d[3], d[1], -kB2);
+    const V even_b = plus(d[2], d[0], -kA2), odd_b = plus(d[3], d[1], -kA2);
+    t[0] = plus(odd_a, even_a, kA);
+    t[1] = plus(odd_a, even_a, -kA);
+    t[2] = plus(odd_b, even_b, kB);
+    t[3] = plus(odd_b, even_b, -kB);
+    t[4] = plus(plus(d[4], d[2], -(kA2 + kB2)), d[0], kA2 * kB2);
+  }
+  HRNET_FAST_ISA void result(const V (&p)[5], V (&y)[3]) {
+    const V even_a = sum(p[0], p[1]), odd_a = difference(p[0], p[1]);
+    const V even_b = sum(p[2], p[3]), odd_b = difference(p[2], p[3]);
+    y[0] = sum(even_a, even_b);
+    y[1] = plus({odd_a.v * kA}, odd_b, kB);
+    y[2] = plus(plus(p[4], even_a, kA2), even_b, kB2);
   }
 };
 
@@ -177,8 +198,10 @@ HRNET_FAST_ISA void multiply_block(const float* patches, int64_t count, int64_t 
     float* y = products + position * result_step;
     for (int64_t left = count; left > 0; left -= kWide) {
       const int now = int(std::min<int64_t>(kWide, left));
-      if (now > kWide / 2) {
+      if (now > kWide * 2 / 3) {
         multiply_tiles<kWide, W>(x, padded, now, channels, weights, y);
+      } else if (now > kWide / 2) {
+        multiply_tiles<kWide * 2 / 3, W>(x, padded, now, channels, weights, y);
       } else if (now > kWide / 3) {
         multiply_tiles<kWide / 2, W>(x, padded, now, channels, weights, y);
       } else {

@@ -5,16 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import ceil
 
-# Found by timing: floats that a core takes in from the caches that cores share while it does one vector multiply-add;
-# and the multiply-adds that transforming a vector takes at each position, of a patch and of its products.
-STREAM, PATCH, PRODUCT = 0.5, 13.0, 10.0
+# Found by timing, in vector multiply-adds: floats of weights that arrive during one; what transforming a vector takes
+# at each position, of a patch and of its products; and how much slower a kernel of fewer weights may be.
+STREAM, PATCH, PRODUCT, AS_GOOD = 1.0, 20.0, 15.0, 1.02
+AT_ONCE = (4, 6, 8, 12)  # tiles that are multiplied together, by vectors of weights
 CACHED = 3 << 17  # floats of weights that stay in a core's second-level cache
 DEEP, FEW = 32, 8  # convolutions; input channels
 
 
 @dataclass(frozen=True)
 class Kernel:
-    """m: of Winograd's F(m x m, 3x3), 2 or 4; 0 for a direct convolution. group: tiles transformed together."""
+    """m: of Winograd's F(m x m, 3x3), 2 to 4; 0 for a direct convolution. group: tiles transformed together."""
 
     m: int = 0
     group: int = 0
@@ -29,19 +30,20 @@ DIRECT = Kernel()
 def allowed(convolutions: int, inputs: int, exact: bool) -> tuple[int, ...]:
     """The m of F(m x m, 3x3) that keep a plan of so many convolutions within twice torch's own error.
 
-    Of at least `FEW` input channels, a convolution by F(2x2) errs no more than torch's; one by F(4x4) two to four times
-    as much, which a network's other layers outweigh, but a single layer would not.
+    Of at least `FEW` input channels, a convolution by F(2x2) errs no more than torch's; one by F(3x3) or F(4x4) up to
+    four times as much, which a network's other layers outweigh, but a single layer would not.
     """
-    return () if exact or inputs < FEW else (2, 4) if convolutions >= DEEP else (2,)
+    return () if exact or inputs < FEW else (2, 3, 4) if convolutions >= DEEP else (2,)
 
 
 def choose(inputs: int, out: tuple[int, int, int, int], lanes: int, sizes: tuple[int, ...]) -> Kernel:
-    """The kernel of a 3x3 convolution of stride 1 that ends first by the model.
+    """The kernel of a 3x3 convolution of stride 1 that ends first by the model; of equals, that of fewest weights.
 
     inputs: channels read; out: (N, C, H, W) written; sizes: what `allowed` allows.
     """
-    kernels = (DIRECT, *(Kernel(m, group(m, inputs, out, lanes)) for m in sizes))
-    return min(kernels, key=lambda kernel: work(kernel, inputs, out, lanes))
+    kernels = (DIRECT, *(Kernel(m, group(m, inputs, out, lanes)) for m in sorted(sizes)))  # by their weights
+    works = [work(kernel, inputs, out, lanes) for kernel in kernels]
+    return next(kernel for kernel, own in zip(kernels, works) if own <= AS_GOOD * min(works))
 
 
 def tiles(m: int, out: tuple[int, int, int, int]) -> int:
@@ -62,9 +64,21 @@ def group(m: int, inputs: int, out: tuple[int, int, int, int], lanes: int) -> in
 
 
 def work(kernel: Kernel, inputs: int, out: tuple[int, int, int, int], lanes: int) -> float:
-    """Vector multiply-adds that a 3x3 convolution takes, or the time of as many."""
+    """Vector multiply-adds that a 3x3 convolution takes, or the time of as many.
+
+    Reading the weights counts in full: of maps so small that it matters, it hides behind nothing.
+    """
     vectors, m = -(-out[1] // lanes), kernel.m
-    positions, count = ((m + 2) ** 2, tiles(m, out)) if m else (9, tiles(1, out))
-    transforms = count * positions * (PATCH * -(-inputs // lanes) + PRODUCT * vectors) if m else 0.0
-    weights = positions * inputs * vectors
-    return transforms + max(weights * count, weights * lanes / STREAM)
+    count = tiles(m or 1, out)
+    if not m:
+        return 9 * inputs * vectors * (count + lanes / STREAM)
+    places, (groups, rest) = (m + 2) ** 2, divmod(count, kernel.group)
+    multiplied = groups * _whole(kernel.group) + _whole(rest)
+    transforms = count * places * (PATCH * -(-inputs // lanes) + PRODUCT * vectors)
+    return transforms + places * inputs * vectors * (multiplied + lanes / STREAM)
+
+
+def _whole(count: int) -> int:
+    """Tiles that are multiplied where `count` are wanted."""
+    most = AT_ONCE[-1]
+    return count // most * most + next((size for size in AT_ONCE if size >= count % most), 0) * (count % most > 0)

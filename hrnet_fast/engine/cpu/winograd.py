@@ -14,7 +14,11 @@ import torch
 from torch import Tensor
 
 # Beside infinity. Those of m = 4 err least of the sets tried: one layer less than half as much as 0, +-1, +-2.
-POINTS = {2: (0, 1, -1), 4: (0, Fraction(5, 8), -Fraction(5, 8), Fraction(3, 2), -Fraction(3, 2))}
+POINTS = {
+    2: (0, 1, -1),
+    3: (Fraction(1, 2), -Fraction(1, 2), Fraction(5, 4), -Fraction(5, 4)),
+    4: (0, Fraction(5, 8), -Fraction(5, 8), Fraction(3, 2), -Fraction(3, 2)),
+}
 
 Matrix = list[list[Fraction]]
 
