@@ -24,7 +24,7 @@ DRY_TESTS = ("tests/test_env.py",)
 # tool, executor, and how the small network is played (benchmarks/gpu/small_net.py)
 SANITIZED = (
     ("memcheck", "triton", "tape"), ("racecheck", "triton", "graph"), ("memcheck", "cuda", "tape"),
-    ("racecheck", "cuda", "graph"), ("memcheck", "cudnn", "graph"),
+    ("racecheck", "cuda", "graph"), ("memcheck", "cuda-chains", "tape"), ("memcheck", "cudnn", "graph"),
 )  # fmt: skip
 _FAILURES_SHOWN = 12
 

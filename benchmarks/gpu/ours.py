@@ -22,7 +22,7 @@ from benchmarks.gpu.timing import DRY, FULL
 from benchmarks.gpu.turns import gpu_turns
 from benchmarks.gpu.workloads import asked, label
 
-EXECUTORS = ("triton", "cuda", "cudnn", "auto")
+EXECUTORS = ("triton", "cuda", "cuda-chains", "cudnn", "auto")
 TUNED = ("triton tuned", "auto tuned")
 CACHE = "HRNET_FAST_CACHE"  # environment: where the library keeps what it measures
 
@@ -48,7 +48,7 @@ def run(job: Job, emit: Emit, device: torch.device) -> None:
     for name, executor in job.rows():
         with gpu_turns() as turns, cache(executor in TUNED):
             asked_of = question(job.case, device)
-            if executor not in ("triton", "cuda"):  # the others choose by timing while they are built
+            if executor not in ("triton", "cuda", "cuda-chains"):  # the others choose by timing while they are built
                 turns.alone()
             effort = DRY if job.dry_run else FULL
             build = partial(_build, executor, job)

@@ -131,9 +131,9 @@ class Player:
 def check(net: nn.Module, inputs: tuple[Tensor, ...], isa: str, m: int = 0, group: int = 12) -> None:
     """Asserts that the error against float64 is at most twice that of plain torch in float32.
 
-    One layer by F(3x3) or F(4x4) errs up to three times as much as torch's convolution, whoever computes it, so that only
-    deep networks may use them (`allowed` in hrnet_fast/engine/cpu/kernels.py); so does F(2x2) with one or two input
-    channels.
+    One layer by F(3x3) or F(4x4) errs up to three times as much as torch's convolution, whoever computes it, so that
+    only deep networks may use them (`allowed` in hrnet_fast/engine/cpu/kernels.py); so does F(2x2) with one or two
+    input channels.
     These are held against the same algorithm in plain torch operations. Errors are taken over random draws, three or
     more, played one after another in poisoned memory.
     """
