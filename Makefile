@@ -1,7 +1,7 @@
 # Each target sets up what it needs: a virtual environment, torch and the compiled extension. Needs python3 and a
 # C++ compiler.
 #   make bench   the main job: W32 pose 256x192 against what else one could use
-#   make test    the tests
+#   make test    the tests, in as many processes as there are cores, at most eight; WORKERS=0 is one after another
 #   make gpu-report   tests, checks and measures this machine's GPU, in parts that resume (benchmarks/gpu)
 #   make lint    ruff: the rules, and the layout of every Python file
 #   make docs    writes the tables of README.md from the results in benchmarks/results
@@ -28,8 +28,10 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 bench: $(VENV)/.with-bench
 	$(PY) -m pytest benchmarks -q -s --profile=short
 
+# A process takes 2 GB. Threads that wait sleep, since those of another process want the core.
+WORKERS ?= $(shell cores=$$(getconf _NPROCESSORS_ONLN); echo $$((cores < 8 ? cores : 8)))
 test: $(VENV)/.with-test
-	$(PY) -m pytest tests -q
+	OMP_WAIT_POLICY=passive $(PY) -m pytest tests -q -n $(WORKERS) --dist worksteal
 
 # PARTS=micro,ours and BUDGET=540 (seconds) choose; run it again to go on. make gpu-report PY=python3 is for a Python that
 # has torch but cannot install anything: the extension is compiled in place, and what is lacking is skipped, and said so.

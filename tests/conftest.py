@@ -1,5 +1,6 @@
-"""What every test gets: fixed seeds, and an empty cache of measured results."""
+"""What every test gets: fixed seeds, an empty cache of measured results, and a share of the cores."""
 
+import os
 import random
 
 import numpy as np
@@ -19,3 +20,10 @@ def _empty_cache(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("HRNET_FAST_CACHE", str(tmp_path_factory.mktemp("hrnet_fast_cache")))
         yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _few_threads():
+    # two find what goes wrong between threads; more, in each of several processes, only wait for each other
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        torch.set_num_threads(min(2, torch.get_num_threads()))
