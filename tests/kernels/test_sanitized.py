@@ -2,6 +2,7 @@
 
 csrc/standalone/check_items.cpp plays random items on memory of their exact size and compares them with a reference in
 double precision; csrc/standalone/random_item.h says how. check_tiles.cpp does so for bfloat16 on emulated tiles of AMX.
+check_sharing.cpp has kernels that only count, for how threads share their work.
 """
 
 import os
@@ -19,7 +20,9 @@ SANITIZED = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
 FLAGS = ["-std=c++17", "-O1", "-g1", "-fopenmp", *SANITIZED, f"-I{CSRC}"]  # -g1: lines in the reports
 NEEDS_TORCH = re.compile(r'#include ([<"](ATen|torch|pybind11)/|"host\.h")')
 ITEMS = 150  # for each instruction set
-CHECKERS = {"check_items": ("random_item", "check_items"), "check_tiles": ("check_tiles",)}
+CHECKERS = {
+    "check_items": ("random_item", "check_items"), "check_tiles": ("check_tiles",), "check_sharing": ("check_sharing",),
+}  # fmt: skip
 
 
 def sources() -> list[Path]:
@@ -78,3 +81,8 @@ def test_random_items_on_emulated_tiles_are_right_and_touch_nothing_else(compile
     if done.returncode == 2:
         pytest.skip(done.stdout.strip())
     assert (done.returncode, done.stdout) == (0, f"{items} items are right\n"), done.stdout + done.stderr
+
+
+def test_every_unit_is_played_once_and_a_slow_thread_is_helped(compiled):
+    done = run(compiled / "check_sharing", timeout=300)
+    assert done.returncode == 0 and done.stdout.startswith("once each"), done.stdout + done.stderr

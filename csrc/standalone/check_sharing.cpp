@@ -1,0 +1,74 @@
+// Kernels that only count: every unit of every item is played once by any number of threads, and a slow one is helped.
+#include <omp.h>
+
+#include <atomic>
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <thread>
+#include <vector>
+
+#include "cpu/program.h"
+
+namespace hrnet_fast {
+namespace {
+
+constexpr int kLevels = 20, kItems = 4, kMostUnits = 400, kMostThreads = 16;
+std::atomic<int> played[kLevels * kItems][kMostUnits], by_thread[kMostThreads];
+bool first_thread_is_slow = false;
+
+int64_t units(const Item& item, const std::vector<Map>&) { return item.channels; }
+double unit_cost(const Item&, const std::vector<Map>&, int64_t) { return 1.0; }
+
+// `channel` numbers the items.
+void play(const Item& item, const std::vector<Map>&, void* const*, int64_t begin, int64_t end) {
+  for (int64_t unit = begin; unit < end; ++unit) ++played[item.channel][unit];
+  by_thread[omp_get_thread_num()] += int(end - begin);
+  const bool slow = first_thread_is_slow && omp_get_thread_num() == 0;
+  std::this_thread::sleep_for(std::chrono::microseconds((slow ? 100 : 10) * (end - begin)));
+}
+
+const ItemKernels kCounting = {"counting", 16, play, units, unit_cost};
+
+int64_t units_of(int item) { return item % 3 ? 1 + item * 37 % kMostUnits : 40; }
+
+void check(int threads) {
+  for (auto& item : played)
+    for (auto& unit : item) unit = 0;
+  for (auto& count : by_thread) count = 0;
+  Program program(kCounting);
+  program.add_map({0, 0, 1, 1, 1, 1});
+  for (int i = 0; i < kLevels * kItems; ++i) {
+    if (i % kItems == 0) program.add_level();
+    Item item;
+    item.out = 0, item.channel = i, item.channels = units_of(i), item.clears_border = false;
+    item.winograd = i % 2 ? 2 : 0;
+    program.add_item(item);
+  }
+  float memory[9];
+  void* buffers[] = {memory};
+  program.run(buffers, 0, kLevels, threads);
+  for (int i = 0; i < kLevels * kItems; ++i)
+    for (int64_t unit = 0; unit < kMostUnits; ++unit)
+      if (played[i][unit] != (unit < units_of(i))) {
+        std::printf("%d threads played unit %d of item %d %d times\n", threads, int(unit), i, played[i][unit].load());
+        std::exit(1);
+      }
+}
+
+}  // namespace
+}  // namespace hrnet_fast
+
+int main() {
+  using namespace hrnet_fast;
+  for (int threads = 1; threads <= 5; ++threads) check(threads);
+  if (omp_get_num_procs() == 1) {
+    std::printf("once each; one core cannot help another\n");
+    return 0;
+  }
+  first_thread_is_slow = true;
+  check(2);
+  const int slow = by_thread[0], fast = by_thread[1];
+  std::printf(slow < fast / 2 ? "once each; the slow thread is helped\n" : "not helped: %d and %d units\n", slow, fast);
+  return slow < fast / 2 ? 0 : 1;
+}
