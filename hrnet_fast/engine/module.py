@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import warnings
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
@@ -17,6 +16,7 @@ from torch.utils._python_dispatch import _len_torch_dispatch_stack as dispatch_m
 from ..plan import Plan, inference_view, make_plan, named_tensors, unwrap
 from . import op
 from .choose import make_executor
+from .locks import Lock
 from .outline import Outlines
 from .profile import time_levels
 from .results import own_copies
@@ -56,7 +56,7 @@ class OptimizedModule(nn.Module):
         self._token = op.register(self)
 
     def _prepare(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = Lock()
         self._programs: OrderedDict[tuple, Program] = OrderedDict()
         object.__setattr__(self, "_view", inference_view(self.original))  # not a submodule
         self._outlines = Outlines(self._view)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -12,6 +11,7 @@ from torch import SymInt, Tensor
 from torch.utils import _pytree as pytree
 
 from ..plan import Plan, make_plan
+from .locks import Lock
 
 Shape = tuple[int, ...]
 Nest = Callable[[Sequence[Tensor]], tuple[Any, ...]]  # tensors in order -> the call's arguments
@@ -27,7 +27,7 @@ class Outlines:
         self._view = view
         self._shapes: dict[tuple[str, tuple[Shape, ...]], tuple[Shape, ...]] = {}
         self._nesting: dict[str, Any] = {}
-        self._lock = threading.Lock()
+        self._lock = Lock()
 
     def result_shapes(self, structure: str, nest: Nest, inputs: Sequence[Tensor]) -> list[tuple[int | SymInt, ...]]:
         """Shapes of the results of the call `structure`, of which a symbolic batch stays a symbol.

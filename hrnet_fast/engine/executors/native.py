@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -24,6 +23,7 @@ from ..cpu.kernels import Kernel
 from ..cpu.pack import Packed, pack
 from ..cpu.program import CpuProgram
 from ..cpu.tune import Tuning, tune_plan
+from ..locks import Lock
 from ..results import own_copies
 from ..tuning.cache import TuningCache, cache_folder, cache_of
 from .onednn import OneDnnExecutor
@@ -83,7 +83,7 @@ class NativeExecutor:
         self.cache = cache or cache_of(cache_folder())
         self.choices = self._choices()
         self._packed: WeakValueDictionary[tuple, Packed] = WeakValueDictionary()
-        self._lock = threading.Lock()
+        self._lock = Lock()
 
     def explain(self, plan: Plan, level: Level) -> tuple[str, str]:
         """(executor, reason) of a plan's level."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Mapping, Sequence
 
 import torch
@@ -12,6 +11,7 @@ from hrnet_fast import kernels
 
 from ...plan import Concat, Conv, Function, Item, Level, Param, Plan, Sum, Term
 from ...plan.fold import fold
+from ..locks import Lock
 from .reference import Watch, call, total
 
 Step = Callable[[list], Tensor]
@@ -52,7 +52,7 @@ class OneDnnExecutor:
         self.tensors, self.dtype = tensors, dtype
         self.reason = f"oneDNN convolutions in {_name(dtype)}: {why}"
         self._params: dict[str, Tensor] = {}
-        self._lock = threading.Lock()
+        self._lock = Lock()
 
     def explain(self, plan: Plan, level: Level) -> tuple[str, str]:
         """(executor, reason) of a plan's level."""

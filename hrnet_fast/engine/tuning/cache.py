@@ -15,7 +15,6 @@ from __future__ import annotations
 import copy
 import json
 import os
-import threading
 import uuid
 import warnings
 from contextlib import suppress
@@ -24,6 +23,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from ..locks import Lock
 from .file_lock import file_lock
 from .key import MachineKey
 
@@ -62,7 +62,7 @@ class TuningCache:
         self._entries: dict[MachineKey, Entries] = {}
         self._shipped: dict[MachineKey, dict[str, dict[str, Any]]] = {}
         self._warned: set[str] = set()
-        self._lock = threading.Lock()
+        self._lock = Lock()
 
     def get(self, key: MachineKey, kind: str, signature: str) -> dict[str, Any] | None:
         """The entry, as the caller's own copy, or None."""
