@@ -1,11 +1,11 @@
 """Level kernels compiled for a GPU that need not be there, and what the compiler made of them."""
 
-import os
 import re
 import subprocess
 import tempfile
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 import torch
@@ -23,14 +23,20 @@ SHARED_MEMORY = {80: 163 * 1024, 86: 99 * 1024, 89: 99 * 1024, 90: 227 * 1024}  
 
 @dataclass(frozen=True)
 class Compiled:
-    """What a launch costs: registers a thread, bytes of stack and spilled memory, bytes of shared memory a program, and
-    how often each instruction stands in the machine code."""
+    """What a launch costs: registers a thread, bytes of stack and spilled memory, bytes of shared memory a program; and
+    its machine code."""
 
     registers: int
     stack: int
     local: int
     shared: int
-    instructions: Counter
+    cubin: bytes = field(repr=False)
+
+    @cached_property
+    def instructions(self) -> Counter:
+        """How often each one stands in the machine code; the disassembler takes half as long as the compiler."""
+        code = _cuobjdump("-sass", self.cubin)
+        return Counter(re.findall(r"^\s+/\*[0-9a-f]{4,}\*/\s+(?:@!?\w+\s+)?([A-Z][\w.]*)", code, re.MULTILINE))
 
     def count(self, pattern: str) -> int:
         return sum(count for name, count in self.instructions.items() if re.match(pattern, name))
@@ -57,20 +63,13 @@ def compile_for(launch: Launch, arch: int) -> Compiled:
             constants[(index,)] = launch.constants[name] if name != "WIDEN" else False  # the interpreter's alone
     source = ASTSource(function, signature, constants, attributes)
     made = triton.compile(source, target=GPUTarget("cuda", arch, 32), options=launch.options)
-    return _inspect(made.asm["cubin"], made.metadata.shared)
+    cubin = made.asm["cubin"]
+    usage = re.search(r"REG:(\d+) STACK:(\d+) SHARED:\d+ LOCAL:(\d+)", _cuobjdump("-res-usage", cubin))
+    return Compiled(*map(int, usage.groups()), made.metadata.shared, cubin)
 
 
-def _inspect(cubin: bytes, shared: int) -> Compiled:
-    handle, path = tempfile.mkstemp(suffix=".cubin")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(cubin)
-        usage, code = (
-            subprocess.run([CUOBJDUMP, what, path], capture_output=True, text=True, check=True).stdout
-            for what in ("-res-usage", "-sass")
-        )
-    finally:
-        os.unlink(path)
-    found = re.search(r"REG:(\d+) STACK:(\d+) SHARED:\d+ LOCAL:(\d+)", usage)
-    names = re.findall(r"^\s+/\*[0-9a-f]{4,}\*/\s+(?:@!?\w+\s+)?([A-Z][\w.]*)", code, re.MULTILINE)
-    return Compiled(*map(int, found.groups()), shared, Counter(names))
+def _cuobjdump(what: str, cubin: bytes) -> str:
+    with tempfile.NamedTemporaryFile(suffix=".cubin") as file:
+        file.write(cubin)
+        file.flush()
+        return subprocess.run([CUOBJDUMP, what, file.name], capture_output=True, text=True, check=True).stdout

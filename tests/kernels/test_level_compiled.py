@@ -1,6 +1,7 @@
 """What Triton's compiler makes of the level kernel for GPUs that need not be there: registers, copies, tensor cores.
 
-Every tile that the engine may choose is compiled for every architecture and dtype.
+Every tile that the engine may choose is compiled for every architecture and dtype, and must not spill. The instructions
+are those of a tile whose K is not shared, and of one whose K is shared by as many programs as may be.
 """
 
 from concurrent.futures import ThreadPoolExecutor
@@ -53,19 +54,23 @@ def tiles_of(dtype, precision, gpu):
 def test_every_tile(kind, arch):
     (dtype, precision), gpu = KINDS[kind], ARCHES[arch]
     tiles = tiles_of(dtype, precision, gpu)
+    most = {(tile.rows, tile.columns, tile.step): tile for tile in sorted(tiles, key=lambda tile: tile.split)}
 
     def compiled(tile):
         options = dict(precision=precision, stages=stages([tile], dtype.itemsize, gpu), pdl=arch >= 90)
         # 48 channels: a kernel row of 144 is no multiple of a step, the harder way to address
-        return offline.compile_for(Launch([residual_block_half(tile, 48, dtype)], **options), arch)
-
-    with ThreadPoolExecutor(2) as pool:
-        found = dict(zip(tiles, pool.map(compiled, tiles)))
-    assert len(found) >= 6
-    for tile, code in found.items():
+        code = offline.compile_for(Launch([residual_block_half(tile, 48, dtype)], **options), arch)
         assert (code.stack, code.local) == (0, 0), f"{tile} spills: {code}"
-        assert code.count("LDL|STL") == 0, f"{tile} spills"
         assert code.registers <= 255 and code.shared <= offline.SHARED_MEMORY[arch], f"{tile}: {code}"
+        if tile.split == 1 or tile == most[tile.rows, tile.columns, tile.step]:
+            assert code.count("LDL|STL") == 0, f"{tile} spills"
+            return tile, code
+        return None
+
+    assert len(tiles) >= 6
+    with ThreadPoolExecutor(2) as pool:
+        found = dict(filter(None, pool.map(compiled, tiles)))
+    for tile, code in found.items():
         assert code.count(r"LDGSTS.*128") > 0, f"{tile} does not copy 16 bytes at a time"
         if kind != "float32":
             wanted = "HGMMA" if arch >= 90 else "HMMA"
