@@ -56,7 +56,7 @@ def add_input(parser: argparse.ArgumentParser) -> None:
 
 
 def add_executor(parser: argparse.ArgumentParser) -> None:
-    names = "auto, native, onednn, triton, cuda, cudnn or reference (default: auto)"
+    names = "auto, native, onednn, triton, cuda, cuda-chains, cudnn or reference (default: auto)"
     parser.add_argument("--executor", default="auto", metavar="NAME", help=names)
 
 
