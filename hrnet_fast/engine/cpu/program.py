@@ -19,6 +19,7 @@ from .functions import function_kernel, linear_as_conv, mean_source
 from .kernels import DIRECT, Kernel
 from .memory import BufferPool, Buffers, as_map, bordered, outside, span, view_of, without_border
 from .pack import Packed
+from .pages import flat
 
 DTYPES = {4: torch.float32, 2: torch.bfloat16}  # of maps, by bytes
 
@@ -116,7 +117,7 @@ class CpuProgram:
 
     def new_buffers(self) -> Buffers:
         beyond, shapes = self.read_beyond, [self.plan.values[v].shape for v in self.plan.inputs]
-        tensors = [torch.empty(self.arena + beyond, dtype=self.dtype)]
+        tensors = [flat(self.arena + beyond, self.dtype)]
         tensors += [torch.zeros(self.size_of(shape) + beyond, dtype=self.dtype) for shape in shapes]
         views = {v: view_of(tensors[i + 1], 0, self.plan.values[v].shape) for i, v in enumerate(self.plan.inputs)}
         for item in self.plan.items():

@@ -17,6 +17,7 @@ from ..tuning.duel import Duel, duel
 from .choices import Choice, Choices, Shape, candidates, shapes_of
 from .kernels import Kernel
 from .pack import Packed
+from .pages import flat
 from .program import CpuProgram
 
 POOL = 1 << 24  # floats of weights that are walked through: those of a network of 17 million parameters
@@ -57,7 +58,7 @@ class Pool:
     """Weights that lie in memory one after another, and how far whoever is timed has come."""
 
     def __init__(self, size: int):
-        self.weights = torch.rand(size).sub_(0.5)
+        self.weights = flat(size).uniform_(-0.5, 0.5)
         self.position = 0
 
 

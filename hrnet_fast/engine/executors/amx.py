@@ -16,6 +16,7 @@ from ...testing import relative_l2, within_tolerance
 from ..cpu.kernels import Kernel
 from ..cpu.pack import Packed
 from ..cpu.pack_amx import pack_amx
+from ..cpu.pages import Room
 from .native import NativeExecutor
 
 
@@ -54,10 +55,11 @@ class AmxExecutor(NativeExecutor):
     def __init__(self, tensors: Mapping[str, Tensor], isa: str = "amx"):
         super().__init__(tensors, why="bfloat16", exact=True, isa=isa)
 
-    def _weights(self, item: Conv, kernel: Kernel) -> Packed:
+    def _weights(self, room: Room, item: Conv, kernel: Kernel) -> Packed:
         key = (item.conv, item.norm)
         packed = self._packed.get(key)
         if packed is None:
             weight, bias = fold(item, self.tensors, torch.float32)
-            packed = self._packed[key] = pack_amx(weight, bias, joined=item.conv.dilation[1] == 1)
+            packed = pack_amx(weight, bias, joined=item.conv.dilation[1] == 1)
+            packed = self._packed[key] = Packed(room.copy(packed.weights), room.copy(packed.bias))
         return packed

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 from weakref import WeakValueDictionary
 
@@ -21,6 +22,7 @@ from ..cpu.cpu_key import cpu_key
 from ..cpu.functions import function_kernel
 from ..cpu.kernels import Kernel
 from ..cpu.pack import Packed, pack
+from ..cpu.pages import Room
 from ..cpu.program import CpuProgram
 from ..cpu.tune import Tuning, tune_plan
 from ..locks import Lock
@@ -140,17 +142,18 @@ class NativeExecutor:
             return tune_plan(plan, self._choices(), self.isa, self._program, progress, again)
 
     def _program(self, plan: Plan, choice_of: Callable[[Conv], Choice], watch: Watch | None = None) -> CpuProgram:
-        return CpuProgram(plan, lambda item: choice_of(item).kernel, self._weights, self.tensors, watch, self.isa)
+        weights_of = partial(self._weights, Room())
+        return CpuProgram(plan, lambda item: choice_of(item).kernel, weights_of, self.tensors, watch, self.isa)
 
     def _onednn(self, why: str) -> OneDnnExecutor:
         return OneDnnExecutor(self.tensors, self.dtype, f"the native kernels were refused, as {why}")
 
-    def _weights(self, item: Conv, kernel: Kernel) -> Packed:
+    def _weights(self, room: Room, item: Conv, kernel: Kernel) -> Packed:
         key = (item.conv, item.norm, kernel.m)
         packed = self._packed.get(key)
         if packed is None:
             weight, bias = fold(item, self.tensors, torch.float32)
-            packed = pack(weight.view(*weight.shape[:2], *item.conv.kernel), bias, self.lanes, kernel.m)
+            packed = pack(weight.view(*weight.shape[:2], *item.conv.kernel), bias, self.lanes, kernel.m, room)
             self._packed[key] = packed
         return packed
 
