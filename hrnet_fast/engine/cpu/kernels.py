@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from math import ceil
 
 # Found by timing, in vector multiply-adds: floats of weights that arrive during one; what transforming a vector takes
-# at each position, of a patch and of its products; and how much slower a kernel may be
-# that saves memory, by fewer weights.
-STREAM, PATCH, PRODUCT, AS_GOOD = 1.0, 20.0, 15.0, 1.08
+# at each position, of a patch and of its products.
+STREAM, PATCH, PRODUCT = 1.0, 20.0, 15.0
+AS_GOOD = ((0, 1.08), (5 << 19, 1.4))  # how much slower a kernel may be that saves so many floats of weights
 AT_ONCE = (4, 6, 8, 12)  # tiles that are multiplied together, by vectors of weights
 CACHED = 3 << 17  # floats of weights that stay in a core's second-level cache
 DEEP, FEW = 32, 8  # convolutions; input channels
@@ -38,13 +38,19 @@ def allowed(convolutions: int, inputs: int, exact: bool) -> tuple[int, ...]:
 
 
 def choose(inputs: int, out: tuple[int, int, int, int], lanes: int, sizes: tuple[int, ...]) -> Kernel:
-    """The kernel of a 3x3 convolution of stride 1 that ends first by the model; of equals, that of fewest weights.
+    """The kernel of a 3x3 convolution of stride 1 that ends first by the model, or one as good of fewer weights.
 
     inputs: channels read; out: (N, C, H, W) written; sizes: what `allowed` allows.
     """
     kernels = (DIRECT, *(Kernel(m, group(m, inputs, out, lanes)) for m in sorted(sizes)))  # by their weights
     works = [work(kernel, inputs, out, lanes) for kernel in kernels]
-    return next(kernel for kernel, own in zip(kernels, works) if own <= AS_GOOD * min(works))
+    best = works.index(min(works))
+
+    def as_good(index: int) -> bool:
+        saved = (_places(kernels[best]) - _places(kernels[index])) * inputs * out[1]
+        return works[index] <= works[best] * max(slower for floats, slower in AS_GOOD if saved >= floats)
+
+    return kernels[next(filter(as_good, range(best)), best)]
 
 
 def tiles(m: int, out: tuple[int, int, int, int]) -> int:
@@ -77,6 +83,11 @@ def work(kernel: Kernel, inputs: int, out: tuple[int, int, int, int], lanes: int
     multiplied = groups * _whole(kernel.group) + _whole(rest)
     transforms = count * places * (PATCH * -(-inputs // lanes) + PRODUCT * vectors)
     return transforms + places * inputs * vectors * (multiplied + lanes / STREAM)
+
+
+def _places(kernel: Kernel) -> int:
+    """Weights for each input and output channel."""
+    return (kernel.m + 2) ** 2 if kernel.m else 9
 
 
 def _whole(count: int) -> int:
