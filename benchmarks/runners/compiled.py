@@ -42,17 +42,22 @@ class Compile(Runner):
         return self.mode in ("reduce-overhead", "max-autotune")
 
     def build(self, model: nn.Module, x: Tensor, dtype: torch.dtype) -> Call:
-        with torch.inference_mode(False):  # parameters stay what the compiler knows best
+        with torch.inference_mode(False):  # inference tensors, which some of the compiled code refuses
             module = model.to(dtype).to(memory_format=torch.channels_last).requires_grad_(False)
-        x = x.contiguous(memory_format=torch.channels_last)
+            x = x.clone(memory_format=torch.channels_last)
         compiled = torch.compile(module, fullgraph=True, dynamic=False, **self._how())
+
+        def call() -> object:
+            with torch.inference_mode(False), torch.no_grad():
+                return compiled(x)
+
         # freezing must stand in the global settings: as an option of torch.compile, Dynamo does not see it, takes the
         # weights for inputs, and nothing is folded
         frozen = inductor.patch(freezing=True) if self.freezing else nullcontext()
         with frozen, nullcontext() if self.keep_cache else fresh_cache():
             for _ in range(3 if self.has_graphs else 1):  # its graphs are recorded at the second call
-                compiled(x)
-        return lambda: compiled(x)
+                call()
+        return call
 
     def _how(self) -> dict[str, object]:
         """Arguments of torch.compile: its mode, or the very same as a backend that calls `before_run`."""
