@@ -1,10 +1,11 @@
 """Loads the compiled extension `_C`, or keeps the reason why not: an import never fails for want of it."""
 
+import hashlib
 import importlib
 import json
 import sysconfig
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from types import ModuleType
 
@@ -28,6 +29,11 @@ class Extension:
     kind: str
     reason: str | None
     build: dict
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of the compiled file in hexadecimal; "none" where none is loaded."""
+        return "none" if self.module is None else hashlib.sha256(Path(self.module.__file__).read_bytes()).hexdigest()
 
 
 def refusal(build: dict) -> str | None:

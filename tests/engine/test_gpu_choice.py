@@ -1,9 +1,11 @@
 """The cuDNN executor with torch's convolutions in cuDNN's place, and the choice among executors by measurement."""
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 
-from hrnet_fast import create_model
+from hrnet_fast import create_model, kernels
 from hrnet_fast.engine.executors.cudnn import CudnnExecutor, TorchConvolutions
 from hrnet_fast.engine.executors.measured import MeasuredExecutor, TorchExecutor
 from hrnet_fast.engine.executors.reference import ReferenceExecutor
@@ -165,6 +167,20 @@ def test_a_winner_is_remembered_and_checked_again(pose, tmp_path):
     spoilt = contest(pose, TuningCache(tmp_path), Fake("a", tensors, 2.0), Fake("b", tensors, 1.0, "wrong"))
     spoilt.prepare(plan)
     assert spoilt.verdict(plan).winner == "a"
+
+
+@pytest.mark.parametrize("change", ["candidates", "extension"])
+def test_a_winner_is_measured_again_among_others_or_with_other_kernels(pose, tmp_path, monkeypatch, change):
+    plan, tensors, _ = pose
+    contest(pose, TuningCache(tmp_path), Fake("a", tensors, 2.0), Fake("b", tensors, 1.0)).prepare(plan)
+    fakes = [Fake("a", tensors, 2.0), Fake("b", tensors, 3.0)]
+    if change == "candidates":
+        fakes.append(Fake("c", tensors, 4.0))
+    else:
+        monkeypatch.setattr(kernels, "extension", lambda: SimpleNamespace(digest="another build"))
+    again = contest(pose, TuningCache(tmp_path), *fakes)
+    again.prepare(plan)
+    assert again.verdict(plan).winner == "a"
 
 
 def test_where_none_is_left_all_reasons_are_told(pose, tmp_path):

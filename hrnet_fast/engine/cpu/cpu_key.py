@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
-from functools import cache
-from pathlib import Path
 from typing import ClassVar
 
 from hrnet_fast import __version__, kernels
@@ -33,9 +30,4 @@ class CpuKey(MachineKey):
 
 def cpu_key(isa: str, threads: int) -> CpuKey:
     """The key of this CPU. threads: as asked for; no more than the cores at hand ever play."""
-    return CpuKey(cpu_model(), isa, min(threads, available_cores()), __version__, _extension_digest())
-
-
-@cache
-def _extension_digest() -> str:
-    return hashlib.sha256(Path(kernels.extension().module.__file__).read_bytes()).hexdigest()
+    return CpuKey(cpu_model(), isa, min(threads, available_cores()), __version__, kernels.extension().digest)

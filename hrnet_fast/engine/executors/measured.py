@@ -9,6 +9,8 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from hrnet_fast import kernels
+
 from ...plan import Level, Plan
 from ...testing import TOLERANCE_FACTOR, relative_l2
 from ..gpu.device_key import DeviceKey, device_key
@@ -86,9 +88,9 @@ class MeasuredExecutor:
     """Measures its candidates once for each plan, and plays it by the fastest one that is as exact as torch.
 
     tensors: the module's parameters and buffers by key. candidates: in the order of preference. clock: microseconds of
-    a run. cache: of winners, which are then built and checked, but not timed again. A candidate that fails to build or
-    to run, or whose error against float64 is above twice that of torch's own operations, is refused; `verdict` tells
-    why.
+    a run. cache: of winners, which are built and checked, but not timed again with the same candidates and the same
+    compiled extension. A candidate that fails to build or to run, or whose error against float64 is above twice that
+    of torch's own operations, is refused; `verdict` tells why.
     Raises RuntimeError with all reasons where none is left.
     """
 
@@ -142,7 +144,7 @@ class MeasuredExecutor:
         """The winner of an earlier measurement among the same candidates, if it still passes the check."""
         entry = self.cache.get(self.key, "executors", signature) if self.key else None
         name = (entry or {}).get("executor")
-        if name not in self.candidates or entry.get("candidates") != sorted(self.candidates):
+        if name not in self.candidates or any(entry.get(key) != own for key, own in self._premises().items()):
             return None
         run, _ = contest.enter(self.candidates[name])
         if run is None:
@@ -166,9 +168,13 @@ class MeasuredExecutor:
         self._verdicts[signature] = Verdict(winner, times, refused)
         if self.key:
             rounded = {name: round(time, 2) for name, time in times.items()}
-            entry = {"executor": winner, "us": rounded, "candidates": sorted(self.candidates)}
+            entry = {"executor": winner, "us": rounded, **self._premises()}
             self.cache.put(self.key, "executors", signature, entry)
         return best
+
+    def _premises(self) -> dict[str, object]:
+        """What an entry of the cache must have been measured with; the key covers the rest."""
+        return {"candidates": sorted(self.candidates), "extension": kernels.extension().digest[:12]}
 
     def _inputs(self, plan: Plan) -> list[Tensor]:
         """Normal values, the same for every contest of a shape."""
