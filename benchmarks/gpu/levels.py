@@ -19,14 +19,23 @@ from hrnet_fast.engine.machine import machine
 from hrnet_fast.plan import Level
 from hrnet_fast.plan.cost import annotate
 
-EXECUTOR = "triton"
+EXPECTED_S = {"triton": 45, "cuda": 20}  # of an executor; Triton compiles meanwhile
 
 
 def jobs(dry_run: bool) -> Iterator[Job]:
     for workload, dtype in asked(dry_run):
         if dtype == asked(dry_run)[0][1]:  # the levels are the same in the other dtype, and so is their cost
             case = workload.case(dtype)
-            yield Job("profile", (f"{label(case)}: levels",), (EXECUTOR,), case, dry_run, expected_s=45, limit_s=180)
+            for executor, expected_s in EXPECTED_S.items():
+                yield Job(
+                    "profile",
+                    (f"{label(case)}: levels by {executor}",),
+                    (executor,),
+                    case,
+                    dry_run,
+                    expected_s,
+                    limit_s=180,
+                )
 
 
 def run(job: Job, emit: Emit, device: torch.device) -> None:

@@ -142,7 +142,7 @@ def _levels(report: Mapping) -> str:
     for row in (row for row in of_part(report, "profile") if row.get("levels")):
         levels = row["levels"]
         total, floor = (sum(level[key] for level in levels) for key in ("us", "roofline_us"))
-        name = row["name"].removesuffix(": levels")
+        name = row["name"].replace(": levels", "")
         lines.append(f"  {name}: {len(levels)} levels, {total:.1f} us; roofline {floor:.1f} us")
         slowest = sorted(levels, key=lambda level: -level["us"])[:2]
         lines += [f"    {level['level']:>3} {level['us']:>7.2f} us {level['items']}"[:WIDTH] for level in slowest]

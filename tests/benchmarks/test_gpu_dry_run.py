@@ -56,7 +56,7 @@ def run(tmp_path, *words):
         ("tests", "*", 1),
         ("ours", "*", 5),
         ("tuned", "*", 2),
-        ("profile", "*", 1),
+        ("profile", "*", 2),
         ("sanitizer", "memcheck, triton*", 1),
         ("baselines", "*: [pC]*", 3),
         ("baselines", "*: torch.compile max-autotune", 1),

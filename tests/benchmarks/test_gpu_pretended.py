@@ -117,7 +117,7 @@ def gpu(monkeypatch, tmp_path):
         (micro, "CHAIN", (2, 4)), (micro, "COPIES", (1,)), (micro, "SIZE", 64), (micro, "BRIEF", micro.DRY),
         (baselines, "FULL", baselines.DRY), (ours, "FULL", ours.DRY), (question_module, "WORK", tmp_path),
         (workloads_module, "WORKLOADS", DRY_RUN), (workloads_module, "DTYPES", ("float32",)),
-        (ours, "EXECUTORS", ("reference",)), (levels, "EXECUTOR", "reference"),
+        (ours, "EXECUTORS", ("reference",)), (levels, "EXPECTED_S", {"reference": 45}),
     ]:  # fmt: skip
         monkeypatch.setattr(module, name, value)
     small = cudnn.shapes(True)

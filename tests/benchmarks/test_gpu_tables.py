@@ -59,7 +59,7 @@ def full_report(status="ok"):
     """Every row that a report can hold, with long numbers and, but for "ok", a long reason for each."""
     jobs = [
         *micro.jobs(False), *baselines.jobs(False), *ours.jobs(False), *ours.tuned_jobs(False),
-        *(Job("profile", (f"{w.label} float16: levels",), ("triton",)) for w in WORKLOADS),
+        *(Job("profile", (f"{w.label} float16: levels by triton",), ("triton",)) for w in WORKLOADS),
         *(Job("tests", (f"tests/{name}",), ("pytest",)) for name in ("kernels", "engine", "api", "tasks")),
         *(Job("sanitizer", (f"{tool}, triton",), ("x",)) for tool in ("memcheck", "racecheck")),
     ]  # fmt: skip
