@@ -57,6 +57,7 @@ struct Item {
   bool clears_border = true;  // the first writer of a map also zeroes its border
   int winograd = 0;           // m of F(m x m, 3x3), 2 to 4; 0 for a direct convolution
   int64_t group = 0;          // tiles of m x m that are transformed together
+  bool plain_weights = false; // of Winograd: float [blocks][in channels][taps][lanes * vectors of the block], not transformed
 
   // Sets `taps` and `tap_length`: those of a kernel row count as one where they lie side by side.
   void set_taps(const Map& from, Sides kernel, Sides padding, Sides dilation);

@@ -123,7 +123,8 @@ void require_span(const char* what, const Span& span, int64_t elements, int byte
 }
 
 void add_conv(Program& program, int out, int in, Span weights, Span bias, Sides kernel, Sides stride, Sides padding,
-              Sides dilation, const std::vector<SummandSpec>& specs, const std::string& relu, int winograd, int64_t group) {
+              Sides dilation, const std::vector<SummandSpec>& specs, const std::string& relu, int winograd, int64_t group,
+              bool plain_weights) {
   require_new(program);
   const Map &to = map_at(program, out), &from = map_at(program, in);
   const auto fits = [](int64_t size, int64_t result, int64_t k, int64_t s, int64_t p, int64_t d) {
@@ -146,14 +147,14 @@ void add_conv(Program& program, int out, int in, Span weights, Span bias, Sides 
   require(winograd == 0 || (winograd >= 2 && winograd <= 4 && group > 0 && group <= kMostTiles && suits),
           "Winograd's kernels are F(2x2), F(3x3) and F(4x4), for a 3x3 convolution of stride, padding and dilation 1 in groups of 1 "
           "to 2^20 tiles");
-  item.winograd = winograd, item.group = group;
+  item.winograd = winograd, item.group = group, item.plain_weights = winograd != 0 && plain_weights;
   item.summands = summands(program, to, to.channels, specs);
   item.relu = relu_of(relu);
   // A tap is padded to as many elements as may be read behind a map, and kernels with such a tail read up to 16 pixels on.
   const ItemKernels& kernels = program.kernels();
   const int64_t step = std::max<int64_t>(1, kernels.tail);
   const int64_t outputs = (to.channels + kernels.lanes - 1) / kernels.lanes * kernels.lanes;
-  const int64_t inputs = winograd ? (winograd + 2) * (winograd + 2) * from.channels
+  const int64_t inputs = winograd && !plain_weights ? (winograd + 2) * (winograd + 2) * from.channels
                                   : int64_t(item.taps.size()) * ((item.tap_length + step - 1) / step * step);
   require_span("weights", weights, outputs * inputs, kernels.element_bytes);
   require_span("biases", bias, outputs, sizeof(float));

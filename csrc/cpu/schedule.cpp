@@ -9,8 +9,9 @@ namespace hrnet_fast {
 namespace {
 
 // Found by timing: vector multiply-adds that take as long as the epilogue of a vector of one pixel, as the transform of a
-// vector of one position of a patch and as that of its products; and floats of weights that arrive during one of them.
-constexpr double kEpilogue = 26, kPatch = 13, kProduct = 10, kStream = 2;
+// vector of one position of a patch, of its products, and of plain weights into a row of positions; and floats of weights
+// that arrive during one of them.
+constexpr double kEpilogue = 26, kPatch = 13, kProduct = 10, kWeights = 60, kStream = 2;
 constexpr double kPieces = 12;  // of a thread's share of a level, about
 
 int64_t tile_count(const Item& item, const Map& map) {
@@ -84,7 +85,8 @@ double unit_cost(const Item& item, const std::vector<Map>& maps, int64_t lanes, 
   const int64_t tiles = std::min(item.group, tile_count(item, to) - unit / blocks * item.group);
   const double product = positions * inputs * width;
   const double own = double(tiles) * positions * kPatch * std::max(1.0, inputs / double(lanes)) / double(blocks);
-  return std::max(product * double((tiles + 3) / 4 * 4), product * double(lanes) / kStream) + own +
+  const double rows = item.plain_weights ? inputs * width * double(item.winograd + 2) * kWeights : 0.0;
+  return std::max(product * double((tiles + 3) / 4 * 4), product * double(lanes) / kStream) + rows + own +
          double(tiles) * width * positions * kProduct;
 }
 

@@ -60,7 +60,8 @@ Values RandomItem::add_map(Random& random, int64_t n, int64_t h, int64_t w, int6
   return values;
 }
 
-// Weights [out][in][position] in the kernels' order: [block][position][in][outputs of the block].
+// Weights [out][in][position] in the kernels' order: [block][position][in][outputs of the block], plain ones of Winograd
+// [block][in][position][outputs of the block].
 void RandomItem::pack(Random& random, const Values& weight, int64_t positions, int64_t lanes) {
   const int64_t inputs = int64_t(weight.size()) / positions / item.channels,
                 vectors = (item.channels + lanes - 1) / lanes;
@@ -68,19 +69,31 @@ void RandomItem::pack(Random& random, const Values& weight, int64_t positions, i
   float* to = weights->data();
   for (int64_t first = 0, width; first < vectors; first += width) {
     width = block_vectors(vectors, first);
-    for (int64_t p = 0; p < positions; ++p)
-      for (int64_t i = 0; i < inputs; ++i)
-        for (int64_t o = first * lanes; o < (first + width) * lanes; ++o)
-          *to++ = o < item.channels ? float(weight[(o * inputs + i) * positions + p]) : 0.0f;
+    for (int64_t k = 0; k < positions * inputs; ++k) {
+      const int64_t p = item.plain_weights ? k % positions : k / inputs, i = item.plain_weights ? k / positions : k % inputs;
+      for (int64_t o = first * lanes; o < (first + width) * lanes; ++o)
+        *to++ = o < item.channels ? float(weight[(o * inputs + i) * positions + p]) : 0.0f;
+    }
   }
   item.weights = weights->data();
 }
 
-// Makes `item` a convolution of map 0, and `want` what it gives without bias and summands.
-void RandomItem::convolve(Random& random, const ItemKernels& kernels, const Values& in) {
+// Makes `item` the mean of map 0, and `want` what it gives.
+void RandomItem::average(const Values& in) {
+  const Map& from = maps[0];
+  const int64_t pixels = from.height * from.width;
+  item.in = 0, item.mean = true;
+  for (size_t i = 0; i < in.size(); ++i)
+    want[i / size_t(pixels * from.channels) * size_t(from.channels) + i % size_t(from.channels)] += in[i] / double(pixels);
+  for (size_t i = 0; i < want.size(); ++i) allowed[i] = 1e-7 * std::abs(want[i]) + 1e-12;  // whole numbers, divided once
+}
+
+// Makes `item` a convolution of map 0, and `want` what it gives without summands. linear: with a 1x1 kernel.
+void RandomItem::convolve(Random& random, const ItemKernels& kernels, const Values& in, bool linear) {
   const Map &from = maps[0], to = maps[1];
   const bool winograd = item.winograd != 0;
-  const int64_t kernel_h = winograd ? 3 : random.between(1, 3), kernel_w = winograd ? 3 : random.between(1, 3);
+  const auto side = [&] { return winograd ? 3 : linear ? 1 : random.between(1, 3); };
+  const int64_t kernel_h = side(), kernel_w = side();
   // The result is as large as its map was made; any stride that keeps its last pixel within the input will do.
   const auto stride = [&](int64_t size, int64_t result, int64_t kernel, int64_t pad, int64_t dilation) {
     const int64_t room = size + 2 * pad - dilation * (kernel - 1) - 1;
@@ -105,7 +118,7 @@ void RandomItem::convolve(Random& random, const ItemKernels& kernels, const Valu
   Values weight;
   for (int64_t i = 0; i < item.channels * from.channels * positions; ++i)
     weight.push_back(4.0 * double(random.between(-2, 2)));
-  if (winograd) {
+  if (winograd && !item.plain_weights) {
     pack(random, transform(weight, item.winograd), (item.winograd + 2) * (item.winograd + 2), kernels.lanes);
   } else {
     pack(random, weight, positions, kernels.lanes);
@@ -170,25 +183,38 @@ void RandomItem::add_summand(Random& random) {
 }
 
 RandomItem::RandomItem(Random& random, const ItemKernels& kernels) {
-  enum { direct, winograd, sum } kind = random.once_in(4) ? sum : random.once_in(3) ? direct : winograd;
-  const int64_t n = random.between(1, 3), h = random.once_in(5) ? 1 : random.between(1, 13);
-  const int64_t w = random.once_in(5) ? 1 : random.between(1, 13), inputs = random.channels();
-  item.channels = random.channels();
+  enum { direct, winograd, sum, mean, linear } kind = random.once_in(8)   ? mean
+                                                      : random.once_in(8) ? linear
+                                                      : random.once_in(4) ? sum
+                                                      : random.once_in(3) ? direct
+                                                                          : winograd;
+  const bool pixel = kind == mean || kind == linear;  // an image of the result has only one
+  const int64_t n = random.between(1, 3), h = pixel || random.once_in(5) ? 1 : random.between(1, 13);
+  const int64_t w = pixel || random.once_in(5) ? 1 : random.between(1, 13);
+  const int64_t inputs = pixel && random.once_in(2) ? random.between(1, 300) : random.channels();
+  item.channels = kind == mean ? inputs : random.channels();
   item.winograd = kind == winograd ? int(random.between(2, 4)) : 0;
+  item.plain_weights = item.winograd != 0 && random.once_in(2);
   item.group = item.winograd == 0 ? 0 : random.once_in(4) ? 1000 : random.between(1, 30);
   item.out = 1, item.channel = kind == sum && random.once_in(2) ? random.upto(40) : 0;
   item.clears_border = item.channel == 0;
-  item.relu = Relu(random.upto(2));
+  item.relu = kind == mean ? Relu::none : Relu(random.upto(2));
 
-  const int64_t larger_h = kind == direct ? h + random.upto(h) + 2 : h,
-                larger_w = kind == direct ? w + random.upto(w) + 2 : w;
+  const auto larger = [&](int64_t size) {
+    return kind == direct ? size + random.upto(size) + 2 : kind == mean ? random.between(1, 13) : size;
+  };
+  const int64_t larger_h = larger(h), larger_w = larger(w);
   const Values in = add_map(random, n, larger_h, larger_w, inputs);
   const int64_t beside = kind == sum ? random.upto(1) * random.upto(20) : 0;
   add_map(random, n, h, w, item.channel + item.channels + beside);
   memory[1]->fill(NAN);
   want.assign(size_t(n * h * w * item.channels), 0.0);
   allowed = want;
-  if (kind != sum) convolve(random, kernels, in);
+  if (kind == mean) {
+    average(in);
+    return;
+  }
+  if (kind != sum) convolve(random, kernels, in, kind == linear);
   if (item.relu == Relu::first)
     for (double& value : want) value = std::max(value, 0.0);
   const int64_t summands = random.once_in(8) ? kMaxTerms : random.upto(3);

@@ -83,7 +83,8 @@ struct RandomItem {
   }
 
  private:
-  void convolve(Random& random, const ItemKernels& kernels, const Values& in);
+  void convolve(Random& random, const ItemKernels& kernels, const Values& in, bool linear);
+  void average(const Values& in);
   void pack(Random& random, const Values& weight, int64_t positions, int64_t lanes);
   Values add_map(Random& random, int64_t n, int64_t h, int64_t w, int64_t c);
   void add_summand(Random& random);

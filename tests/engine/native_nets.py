@@ -112,7 +112,7 @@ class Player:
 
         def weights_of(item: Conv, kernel: Kernel) -> Packed:
             weight, bias = fold(item, tensors, torch.float32)
-            return pack(transform_weight(weight, kernel.m) if kernel.m else weight, bias, lanes)
+            return pack(weight, bias, lanes, kernel)
 
         self.program = CpuProgram(make_plan(net, *inputs), kernel_of, weights_of, tensors, None, isa=isa)
 

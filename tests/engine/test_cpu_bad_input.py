@@ -38,11 +38,13 @@ class Case:
         self.winograd = {m: torch.randn((m + 2) ** 2 * 4 * lanes) for m in (2, 3, 4)}
         self.buffer = torch.randn(2 * SIZE + 100)
 
-    def conv(self, out=2, source=0, kernel=THREE, stride=ONE, padding=ONE, dilation=ONE, m=0, group=0, **spans):
+    def conv(
+        self, out=2, source=0, kernel=THREE, stride=ONE, padding=ONE, dilation=ONE, m=0, group=0, plain=False, **spans
+    ):
         weights = spans.get("weights") or span(self.winograd.get(m, self.weights))
         bias = spans.get("bias") or span(self.bias)
         self.program.add_conv(
-            out, source, weights, bias, kernel, stride, padding, dilation, [], "none", m, group
+            out, source, weights, bias, kernel, stride, padding, dilation, [], "none", m, group, plain
         )  # fmt: skip
 
     def add(self, out=0, channel=0, channels=4, terms=((0, "", False),), relu="none"):
@@ -145,6 +147,8 @@ def test_convolutions(case, changes, sentence):
 def test_weights_of_another_packing(case):
     with pytest.raises(ValueError, match="weights must be"):
         case.conv(m=2, group=12, weights=span(case.weights))
+    with pytest.raises(ValueError, match="weights must be"):
+        case.conv(m=2, group=12, plain=True, weights=span(case.winograd[2]))
 
 
 @pytest.mark.parametrize(
@@ -225,7 +229,7 @@ lanes = kernels.extension().module.cpu_program_lanes()
 weights, bias, buffer = torch.zeros(36 * lanes), torch.zeros(lanes), torch.zeros(2 * size)
 span = lambda t: (t.data_ptr(), t.numel())
 program.add_level()
-program.add_conv(1, 0, span(weights), span(bias), (3, 3), (1, 1), (1, 1), (1, 1), [], "none", 4, 1 << 20)
+program.add_conv(1, 0, span(weights), span(bias), (3, 3), (1, 1), (1, 1), (1, 1), [], "none", 4, 1 << 20, False)
 torch.ones(1 << 20).add(1)  # starts the threads
 pages = int(open("/proc/self/statm").read().split()[0])
 resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + (64 << 20),) * 2)

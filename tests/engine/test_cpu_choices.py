@@ -11,7 +11,7 @@ import torch
 from hrnet_fast import create_model
 from hrnet_fast.engine.cpu.choices import GROUPS, Choices, Shape, candidates, from_entry
 from hrnet_fast.engine.cpu.cpu_key import CpuKey, cpu_key
-from hrnet_fast.engine.cpu.kernels import DIRECT, Kernel
+from hrnet_fast.engine.cpu.kernels import AS_GOOD, DIRECT, LARGE, Kernel, choose, group, weights, work
 from hrnet_fast.engine.executors import native
 from hrnet_fast.engine.tuning.cache import TuningCache, parse
 from hrnet_fast.engine.tuning.duel import ROUNDS, WINS, duel
@@ -64,6 +64,22 @@ def test_an_entry_counts_where_it_fits(entry, kernel):
 
 def test_f4_is_refused_where_the_plan_is_too_shallow_for_it():
     assert from_entry({"kernel": {"m": 4, "group": 12}}, replace(SHAPE, sizes=(2,))) is None
+
+
+@pytest.mark.parametrize("batch", [1, 16])
+@pytest.mark.parametrize("width", [18, 32, 48])
+@pytest.mark.parametrize("size", [(56, 56), (64, 48), (96, 72), (128, 256)], ids=str)
+def test_the_model_chooses_a_quick_kernel_of_few_weights(width, size, batch):
+    for branch in range(4):
+        channels, (height, across) = width << branch, (side >> branch for side in size)
+        out = (batch, channels, height, across)
+        chosen = choose(channels, out, 16, (2, 3, 4))
+        others = [DIRECT, *(Kernel(m, group(m, channels, out, 16)) for m in (2, 3, 4))]
+        times = {kernel: work(kernel, channels, out, 16) for kernel in others}
+        kept = {kernel: weights(kernel, channels, channels) for kernel in others}
+        assert times[chosen] <= AS_GOOD * min(times.values())
+        assert kept[chosen] <= max(LARGE, 9 * channels**2)
+        assert all(time >= times[chosen] for kernel, time in times.items() if kept[kernel] <= kept[chosen])
 
 
 def test_signatures_tell_shapes_apart():

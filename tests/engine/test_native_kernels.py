@@ -4,6 +4,9 @@ import pytest
 import torch
 
 from hrnet_fast import kernels
+from hrnet_fast.engine.cpu import kernels as cpu_kernels
+from hrnet_fast.engine.cpu.kernels import DIRECT, Kernel
+from hrnet_fast.engine.cpu.pack import pack
 from hrnet_fast.testing import fill_weights
 from tests.engine.native_nets import EPILOGUES, EXTENSION, Net, Player, Sums, by_isa, by_kernel, check
 
@@ -44,6 +47,19 @@ def test_tiles_transformed_together(isa, m, group):
 @pytest.mark.parametrize("epilogue", EPILOGUES)
 def test_epilogues(isa, m, epilogue):
     check(Net(5, 18, epilogue=epilogue), (torch.randn(2, 5, 11, 14),), isa, m)
+
+
+@by_isa
+@pytest.mark.parametrize("m", [2, 3, 4])
+@pytest.mark.parametrize(("c_in", "c_out"), [(3, 1), (8, 33), (18, 18), (30, 97), (64, 64)], ids=str)
+def test_weights_that_are_transformed_as_they_are_used(isa, m, c_in, c_out, monkeypatch):
+    monkeypatch.setattr(cpu_kernels, "LARGE", 0)
+    net = Net(c_in, c_out, epilogue="residual")
+    check(net, (torch.randn(2, c_in, 11, 9),), isa, m, group=7)
+    weight = net.conv.weight
+    kernel = Kernel(m, 7)
+    assert cpu_kernels.plain(kernel, c_in, c_out)
+    assert pack(weight, None, 16, kernel).weights.numel() == pack(weight, None, 16, DIRECT).weights.numel()
 
 
 @by_isa

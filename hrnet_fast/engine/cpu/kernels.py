@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from math import ceil
 
 # Found by timing, in vector multiply-adds: floats of weights that arrive during one; what transforming a vector takes
-# at each position, of a patch and of its products.
-STREAM, PATCH, PRODUCT = 1.0, 20.0, 15.0
-AS_GOOD = ((0, 1.08), (5 << 19, 1.4))  # how much slower a kernel may be that saves so many floats of weights
+# at each position, of a patch and of its products, and one of weights into a row of positions.
+STREAM, PATCH, PRODUCT, WEIGHT = 1.0, 20.0, 15.0, 72.0
+AS_GOOD = 1.08  # how much slower a kernel may be that saves memory, by fewer weights
+LARGE = 5 << 18  # floats of transformed weights: more are transformed as they are used
 AT_ONCE = (4, 6, 8, 12)  # tiles that are multiplied together, by vectors of weights
 CACHED = 3 << 17  # floats of weights that stay in a core's second-level cache
 DEEP, FEW = 32, 8  # convolutions; input channels
@@ -44,13 +45,24 @@ def choose(inputs: int, out: tuple[int, int, int, int], lanes: int, sizes: tuple
     """
     kernels = (DIRECT, *(Kernel(m, group(m, inputs, out, lanes)) for m in sorted(sizes)))  # by their weights
     works = [work(kernel, inputs, out, lanes) for kernel in kernels]
-    best = works.index(min(works))
+    best = kernels[works.index(min(works))]
+    most = weights(best, inputs, out[1])
+    as_good = (
+        kernel
+        for kernel, own in zip(kernels, works)
+        if own <= AS_GOOD * min(works) and weights(kernel, inputs, out[1]) < most
+    )
+    return next(as_good, best)
 
-    def as_good(index: int) -> bool:
-        saved = (_places(kernels[best]) - _places(kernels[index])) * inputs * out[1]
-        return works[index] <= works[best] * max(slower for floats, slower in AS_GOOD if saved >= floats)
 
-    return kernels[next(filter(as_good, range(best)), best)]
+def plain(kernel: Kernel, inputs: int, outputs: int) -> bool:
+    """Whether a kernel's weights are kept as they are: of Winograd's, where they would be too many transformed."""
+    return not kernel.m or (kernel.m + 2) ** 2 * inputs * outputs > LARGE
+
+
+def weights(kernel: Kernel, inputs: int, outputs: int) -> int:
+    """Floats of weights that a kernel of a 3x3 convolution keeps."""
+    return inputs * outputs * (9 if plain(kernel, inputs, outputs) else (kernel.m + 2) ** 2)
 
 
 def tiles(m: int, out: tuple[int, int, int, int]) -> int:
@@ -82,12 +94,11 @@ def work(kernel: Kernel, inputs: int, out: tuple[int, int, int, int], lanes: int
     places, (groups, rest) = (m + 2) ** 2, divmod(count, kernel.group)
     multiplied = groups * _whole(kernel.group) + _whole(rest)
     transforms = count * places * (PATCH * -(-inputs // lanes) + PRODUCT * vectors)
-    return transforms + places * inputs * vectors * (multiplied + lanes / STREAM)
-
-
-def _places(kernel: Kernel) -> int:
-    """Weights for each input and output channel."""
-    return (kernel.m + 2) ** 2 if kernel.m else 9
+    if plain(kernel, inputs, out[1]):
+        reading = 9 * lanes / STREAM + WEIGHT * (m + 2) * ceil(count / kernel.group)
+    else:
+        reading = places * lanes / STREAM
+    return transforms + inputs * vectors * (places * multiplied + reading)
 
 
 def _whole(count: int) -> int:

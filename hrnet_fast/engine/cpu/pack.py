@@ -7,6 +7,7 @@ from math import prod
 
 from torch import Tensor
 
+from .kernels import DIRECT, Kernel, plain
 from .pages import Room
 from .winograd import transform_weight
 
@@ -19,24 +20,28 @@ class Packed:
     bias: Tensor
 
 
-def pack(weight: Tensor, bias: Tensor | None, lanes: int, m: int = 0, room: Room | None = None) -> Packed:
+def pack(weight: Tensor, bias: Tensor | None, lanes: int, kernel: Kernel = DIRECT, room: Room | None = None) -> Packed:
     """Weight [Cout, Cin, kh, kw] -> blocks of output channels, flat, each [a, b, Cin, lanes of it]; and the bias.
 
-    a, b: the taps of a direct convolution, or with m the positions of Winograd's F(m x m, 3x3). lanes: floats in a
-    vector. Blocks are two vectors wide, but the last one has three where their number is odd (`block_vectors` in
-    csrc/cpu/program.h); the last vector is padded with zeros, that of the bias too. room: where they lie.
+    a, b: the taps of a direct convolution, or the positions of Winograd's; but where `plain` says that its weights stay
+    as they are, they are [Cin, kh, kw, lanes of it]. lanes: floats in a vector. Blocks are two vectors wide, but the
+    last one has three where their number is odd (`block_vectors` in csrc/cpu/program.h); the last vector is padded with
+    zeros, that of the bias too. room: where they lie.
     """
     room = room or Room()
     outputs, inputs, *taps = weight.shape
     vectors = -(-outputs // lanes)
-    positions = [m + 2, m + 2] if m else taps
+    as_is = plain(kernel, inputs, outputs)
+    positions = taps if as_is else [kernel.m + 2] * 2
+    order = (1, 2, 3, 0) if kernel.m and as_is else (2, 3, 1, 0)
     padded = room.empty(prod(positions) * inputs * vectors * lanes)
     left, first = padded, 0
     while first < vectors:  # block by block: all of them at once would take several times the memory for a while
         width = vectors - first if vectors - first in (1, 3) else 2
         rows = weight[first * lanes : (first + width) * lanes]
-        block = left[: prod(positions) * inputs * width * lanes].view(*positions, inputs, width * lanes)
-        block[..., : len(rows)] = (transform_weight(rows, m) if m else rows).permute(2, 3, 1, 0)
+        made = (rows if as_is else transform_weight(rows, kernel.m)).permute(order)
+        block = left[: prod(positions) * inputs * width * lanes].view(*made.shape[:3], width * lanes)
+        block[..., : len(rows)] = made
         block[..., len(rows) :] = 0
         left, first = left[block.numel() :], first + width
     padded_bias = room.empty(vectors * lanes).zero_()

@@ -16,7 +16,7 @@ from ...plan.buffers import GRANULE, in_place, place
 from ..executors.reference import Watch, call
 from ..results import empty_result
 from .functions import function_kernel, linear_as_conv, mean_source
-from .kernels import DIRECT, Kernel
+from .kernels import DIRECT, Kernel, plain
 from .memory import BufferPool, Buffers, as_map, bordered, outside, span, view_of, without_border
 from .pack import Packed
 from .pages import flat
@@ -93,6 +93,7 @@ class CpuProgram:
         self.native.add_conv(
             self.maps[item.out], self.maps[source], span(packed.weights), span(packed.bias), conv.kernel, conv.stride,
             conv.padding, conv.dilation, self._terms(item.terms), item.relu, kernel.m, kernel.group,
+            plain(kernel, self.plan.values[source].shape[1], self.plan.values[item.out].shape[1]),
         )  # fmt: skip
 
     def _add_sums(self, item: Item) -> None:

@@ -15,7 +15,7 @@ from ...plan import Conv, Level, Plan, Term, Value
 from ...plan.graph import Convolution
 from ..tuning.duel import Duel, duel
 from .choices import Choice, Choices, Shape, candidates, shapes_of
-from .kernels import Kernel
+from .kernels import Kernel, weights
 from .pack import Packed
 from .pages import flat
 from .program import CpuProgram
@@ -95,8 +95,8 @@ class Walk:
 
 def weight_floats(shape: Shape, kernel: Kernel, lanes: int) -> int:
     """Floats of a shape's packed weights, see `pack`."""
-    positions = (kernel.m + 2) ** 2 if kernel.m else 9
-    return positions * shape.inputs * ceil(shape.out[1] / lanes) * lanes
+    outputs = shape.out[1]
+    return weights(kernel, shape.inputs, outputs) // outputs * ceil(outputs / lanes) * lanes
 
 
 def plan_of(shape: Shape, copies: int) -> Plan:

@@ -153,7 +153,7 @@ class NativeExecutor:
         packed = self._packed.get(key)
         if packed is None:
             weight, bias = fold(item, self.tensors, torch.float32)
-            packed = pack(weight.view(*weight.shape[:2], *item.conv.kernel), bias, self.lanes, kernel.m, room)
+            packed = pack(weight.view(*weight.shape[:2], *item.conv.kernel), bias, self.lanes, kernel, room)
             self._packed[key] = packed
         return packed
 
