@@ -27,15 +27,8 @@ def jobs(dry_run: bool) -> Iterator[Job]:
         if dtype == asked(dry_run)[0][1]:  # the levels are the same in the other dtype, and so is their cost
             case = workload.case(dtype)
             for executor, expected_s in EXPECTED_S.items():
-                yield Job(
-                    "profile",
-                    (f"{label(case)}: levels by {executor}",),
-                    (executor,),
-                    case,
-                    dry_run,
-                    expected_s,
-                    limit_s=180,
-                )
+                names = (f"{label(case)}: levels by {executor}",)
+                yield Job("profile", names, (executor,), case, dry_run, expected_s, limit_s=180)
 
 
 def run(job: Job, emit: Emit, device: torch.device) -> None:

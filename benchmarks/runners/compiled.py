@@ -42,7 +42,7 @@ class Compile(Runner):
         return self.mode in ("reduce-overhead", "max-autotune")
 
     def build(self, model: nn.Module, x: Tensor, dtype: torch.dtype) -> Call:
-        with torch.inference_mode(False):  # inference tensors, which some of the compiled code refuses
+        with torch.inference_mode(False):  # some of the compiled code refuses inference tensors
             module = model.to(dtype).to(memory_format=torch.channels_last).requires_grad_(False)
             x = x.clone(memory_format=torch.channels_last)
         compiled = torch.compile(module, fullgraph=True, dynamic=False, **self._how())

@@ -45,12 +45,12 @@ HRNET_FAST_ISA V plus(V v, V x, float k) { return v.plus(x, V::fill(k)); }
 HRNET_FAST_ISA V sum(V a, V b) { return {a.v + b.v}; }
 HRNET_FAST_ISA V difference(V a, V b) { return {a.v - b.v}; }
 
-// The transforms along one axis: B^T of a patch, A^T of the products, G of the weights (`transform_matrices` in
-// hrnet_fast/engine/cpu/winograd.py).
+// The transforms along one axis: B^T of a patch, A^T of the products, G of the weights, as `transform_matrices` in
+// hrnet_fast/engine/cpu/winograd.py has them.
 template <int M>
 struct Transform;
 
-// G [N][3], of the points other than infinity.
+// G [N][3]; points: but infinity, which is the last row.
 template <int N>
 constexpr std::array<std::array<float, 3>, N> weight_matrix(const double (&points)[N - 1]) {
   std::array<std::array<float, 3>, N> g{};
@@ -63,13 +63,6 @@ constexpr std::array<std::array<float, 3>, N> weight_matrix(const double (&point
   return g;
 }
 
-// w0 + p w1 + p^2 w2 and the same for -p, times a number: what G has for the points p and -p.
-HRNET_FAST_ISA void weights_at(const V (&w)[3], float p, float times, V& at, V& opposite) {
-  const V even = plus({w[0].v * times}, w[2], p * p * times), odd = {w[1].v * (p * times)};
-  at = sum(even, odd);
-  opposite = difference(even, odd);
-}
-
 template <>
 struct Transform<2> {
   static constexpr auto kWeights = weight_matrix<4>({0.0, 1.0, -1.0});
@@ -78,11 +71,6 @@ struct Transform<2> {
     t[1] = sum(d[2], d[1]);
     t[2] = difference(d[2], d[1]);
     t[3] = difference(d[3], d[1]);
-  }
-  HRNET_FAST_ISA void weights(const V (&w)[3], V (&t)[4]) {
-    t[0] = {-w[0].v};
-    weights_at(w, 1.0f, 0.5f, t[1], t[2]);
-    t[3] = w[2];
   }
   HRNET_FAST_ISA void result(const V (&p)[4], V (&y)[2]) {
     y[0] = sum(sum(p[0], p[1]), p[2]);
@@ -102,14 +90,6 @@ struct Transform<3> {
     t[2] = plus(odd_b, even_b, kB);
     t[3] = plus(odd_b, even_b, -kB);
     t[4] = plus(plus(d[4], d[2], -(kA2 + kB2)), d[0], kA2 * kB2);
-  }
-  HRNET_FAST_ISA void weights(const V (&w)[3], V (&t)[5]) {
-    V opposite;
-    weights_at(w, kA, 1.0f / (2 * kA * (kA2 - kB2)), t[0], opposite);
-    t[1] = {-opposite.v};
-    weights_at(w, kB, 1.0f / (2 * kB * (kB2 - kA2)), t[2], opposite);
-    t[3] = {-opposite.v};
-    t[4] = w[2];
   }
   HRNET_FAST_ISA void result(const V (&p)[5], V (&y)[3]) {
     const V even_a = sum(p[0], p[1]), odd_a = difference(p[0], p[1]);
@@ -133,12 +113,6 @@ struct Transform<4> {
     t[3] = plus(even_b, odd_b, kB);
     t[4] = plus(even_b, odd_b, -kB);
     t[5] = plus(plus(d[5], d[3], -(kA2 + kB2)), d[1], kA2 * kB2);
-  }
-  HRNET_FAST_ISA void weights(const V (&w)[3], V (&t)[6]) {
-    t[0] = {w[0].v * (1.0f / (kA2 * kB2))};
-    weights_at(w, kA, 1.0f / (2 * kA2 * (kA2 - kB2)), t[1], t[2]);
-    weights_at(w, kB, 1.0f / (2 * kB2 * (kB2 - kA2)), t[3], t[4]);
-    t[5] = w[2];
   }
   HRNET_FAST_ISA void result(const V (&p)[6], V (&y)[4]) {
     const V even_a = sum(p[1], p[2]), odd_a = difference(p[1], p[2]);
@@ -235,21 +209,21 @@ HRNET_FAST_ISA void multiply_tiles(const float* patches, int64_t padded, int cou
 // Row y of G w G^T of a block's weights [input][tap][W vectors], into [column][input][W vectors].
 template <int M, int W>
 HRNET_FAST_ISA void transform_weights(const float* weights, int64_t channels, int y, float* to) {
-  const auto& g = Transform<M>::kWeights[size_t(y)];
-  const V first = V::fill(g[0]), second = V::fill(g[1]), third = V::fill(g[2]);
+  constexpr auto kG = Transform<M>::kWeights;
+  const V first = V::fill(kG[y][0]), second = V::fill(kG[y][1]), third = V::fill(kG[y][2]);
   const int64_t step = step_of(channels, W * kLanes);
   for (int64_t c = 0; c < channels; ++c, weights += 9 * W * kLanes, to += W * kLanes) {
 #pragma GCC unroll 3
     for (int v = 0; v < W; ++v) {
-      V row[3], all[M + 2];
+      V row[3];
 #pragma GCC unroll 3
       for (int j = 0; j < 3; ++j) {
         const auto tap = [&](int i) __attribute__((always_inline)) { return V::load(weights + ((3 * i + j) * W + v) * kLanes); };
         row[j] = V{first.v * tap(0).v}.plus(second, tap(1)).plus(third, tap(2));
       }
-      Transform<M>::weights(row, all);
 #pragma GCC unroll 6
-      for (int x = 0; x < M + 2; ++x) all[x].store(to + x * step + v * kLanes);
+      for (int x = 0; x < M + 2; ++x)
+        plus(plus({row[0].v * kG[x][0]}, row[1], kG[x][1]), row[2], kG[x][2]).store(to + x * step + v * kLanes);
     }
   }
 }
