@@ -3,13 +3,22 @@
 import importlib.util
 from functools import cache
 from pathlib import Path
+from threading import Lock
 
 import triton
 
+_LOADING = Lock()
+
+
+def kernel(name: str, interpreted: bool):
+    """The jit function `<name>_kernel` of <name>.py, one for all threads; interpreted: a copy of it that runs in the
+    interpreter."""
+    with _LOADING:  # a knob belongs to the process, and what one copy of a function compiled another does not find
+        return _load(name, interpreted)
+
 
 @cache
-def kernel(name: str, interpreted: bool):
-    """The jit function `<name>_kernel` of <name>.py; interpreted: a copy of it that runs in the interpreter."""
+def _load(name: str, interpreted: bool):
     mode = "interpreted" if interpreted else "compiled"
     path = Path(__file__).with_name(f"{name}.py")
     spec = importlib.util.spec_from_file_location(f"{__name__}.{mode}_{name}", path)
