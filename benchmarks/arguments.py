@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -47,8 +48,7 @@ def finish(
     table: Callable[[Sheet], str], draw: Callable[[Sheet, Path], Path] | None = None,
 ) -> int:  # fmt: skip
     """Prints the table, writes the sheet and draws all that its file then holds; the exit status."""
-    given = sys.argv[1:] if arguments is None else arguments
-    sheet = replace(sheet, command=" ".join([parser.prog, *given]))
+    sheet = replace(sheet, command=command_of(parser.prog, arguments))
     print(table(sheet))
     if out is None:
         return 0
@@ -59,6 +59,21 @@ def finish(
         return 1
     print(f"\nwrote {path}" + (f" and {draw(kept, path.with_suffix('.png'))}" if draw else ""))
     return 0
+
+
+def command_of(program: str, arguments: Sequence[str] | None) -> str:
+    """What was asked, for whoever wants the same numbers: without the options that name a folder of one machine.
+
+    arguments: None for those of this process.
+    """
+    told, is_folder = [], False
+    for word in sys.argv[1:] if arguments is None else arguments:
+        name = word.partition("=")[0]
+        names_one = len(name) > len("--m") and any(option.startswith(name) for option in ("--out", "--mirror"))
+        if not (is_folder or names_one):
+            told.append(word)
+        is_folder = names_one and "=" not in word
+    return " ".join([program, shlex.join(told)]).rstrip()
 
 
 def _words(text: str | None) -> list[str]:

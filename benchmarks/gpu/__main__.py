@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import os
-import shlex
 import shutil
 import signal
 import sys
@@ -18,6 +17,7 @@ from pathlib import Path
 import torch
 
 from benchmarks import machine
+from benchmarks.arguments import command_of
 from benchmarks.gpu.build import build_in_place
 from benchmarks.gpu.children import begin, end_all
 from benchmarks.gpu.jobs import Job
@@ -127,7 +127,7 @@ def _about(dry_run: bool, words: Sequence[str]) -> dict[str, object]:
                 "cudnn": torch.backends.cudnn.version(),
             },
         }
-    command = shlex.join(["python", "-m", "benchmarks.gpu", *words])
+    command = command_of("python -m benchmarks.gpu", words)
     sources = {"commit": machine.commit(), "code": our_code()}
     return {**about, "versions": machine.versions(), **sources, "command": command}
 

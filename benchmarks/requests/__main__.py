@@ -10,6 +10,7 @@ from pathlib import Path
 
 import torch
 
+from benchmarks.arguments import command_of
 from benchmarks.machine import OtherWork, commit, describe_machine, versions
 from benchmarks.progress import Progress
 from benchmarks.requests.measure import CASES, measure
@@ -33,8 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error(f"no case holds {options.cases!r}: they are {'; '.join(map(str, CASES))}")
     if options.threads:
         torch.set_num_threads(options.threads)
-    given = list(sys.argv[1:] if arguments is None else arguments)
-    run = measure_all(cases, options.seconds, " ".join(["python -m benchmarks.requests", *given]))
+    run = measure_all(cases, options.seconds, command_of("python -m benchmarks.requests", arguments))
     print(terminal_table(run))
     if options.out:
         print(f"\nwrote {write_run(run, options.out)}")

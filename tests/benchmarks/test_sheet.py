@@ -8,7 +8,7 @@ import json
 
 import pytest
 
-from benchmarks.arguments import add_run, finish
+from benchmarks.arguments import add_run, command_of, finish
 from benchmarks.sheet import Made, Sheet, markdown_table, read_sheet, write_sheet
 
 MADE = Made("0123456789", "abc", 0.1)
@@ -101,6 +101,15 @@ def test_bad_numbers_are_refused(words, capsys):
     with pytest.raises(SystemExit):
         parser().parse_args(words)
     assert f"{words[1]!r} is not a positive number" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "out", [["--out", "/a/folder"], ["--out=/a/folder"], ["--ou", "/a/folder"], ["--mirror", "/a/folder"]], ids=" ".join
+)
+@pytest.mark.parametrize("at", [0, 2, 4])
+def test_a_command_is_told_without_a_machines_folder(out, at):
+    words = ["--batch", "1", "--threads", "2"]
+    assert command_of("measure", [*words[:at], *out, *words[at:]]) == "measure --batch 1 --threads 2"
 
 
 def test_what_a_command_leaves_behind(tmp_path, capsys):
