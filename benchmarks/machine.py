@@ -60,7 +60,8 @@ def versions() -> dict[str, str]:
 
 
 def commit() -> str:
-    """Short hash of the checkout, "+dirty" if tracked files differ from it; "unknown" outside a git checkout."""
+    """Short hash of the checkout, "+dirty" if tracked files differ from it, but for results and the page that shows
+    them; "unknown" outside a git checkout."""
     root = Path(__file__).resolve().parent.parent
 
     def git(*arguments: str) -> str:
@@ -68,7 +69,8 @@ def commit() -> str:
         return done.stdout.strip()
 
     try:
-        dirty = "+dirty" if git("status", "--porcelain", "--untracked-files=no") else ""
+        sources = (".", ":!benchmarks/results", ":!README.md")
+        dirty = "+dirty" if git("status", "--porcelain", "--untracked-files=no", "--", *sources) else ""
         return git("rev-parse", "--short=10", "HEAD") + dirty
     except (OSError, subprocess.SubprocessError):
         return "unknown"

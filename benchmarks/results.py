@@ -31,7 +31,7 @@ class Row:
     error, error_torch: relative L2 against float64, of this runner and of the plain module in the same dtype (of its
         two memory formats the larger one).
     ran: what the runner says that it computed with, where it says so.
-    commit: short hash, "+dirty" if files differed from it; code: changes with any source of the library; other_load:
+    commit: short hash, "+dirty" if sources differed from it; code: changes with any source of the library; other_load:
         cores that other programs kept busy while the case was timed.
     """
 
