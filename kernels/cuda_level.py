@@ -26,6 +26,7 @@ NUMBERS = (
     "batch", "in_height", "in_width", "in_channels", "height", "width", "channels", "kernel", "stride", "padding",
     "tile_height", "tile_width", "warps_m", "warps_n", "warps_k", "warp_columns", "chunk", "stages", "first_source",
     "sources", "source_relu", "first_term", "terms", "relu", "first_channel", "written", "border", "steps", "kept",
+    "rounds",
 )  # fmt: skip
 
 define(
@@ -66,6 +67,7 @@ class CudaTile:
     height, width: of its output tile in pixels, together at most WARP_ROWS * warps[0]. warps: how many share the
     pixels, the output channels, and K; their product is WARPS. columns: output channels of a warp, one of
     WARP_COLUMNS. chunk: input channels that are loaded together, a multiple of 16 bytes. stages: chunks in flight.
+    rounds: tiles that a CTA computes one after another; above 1 its weights, one chunk of all channels, stay.
     """
 
     height: int
@@ -74,6 +76,7 @@ class CudaTile:
     columns: int
     chunk: int
     stages: int
+    rounds: int = 1
 
     @property
     def channels(self) -> int:
@@ -82,7 +85,8 @@ class CudaTile:
 
     def __str__(self) -> str:
         warps = ".".join(map(str, self.warps))
-        return f"{self.height}x{self.width}x{self.channels} w{warps} k{self.chunk}*{self.stages}"
+        rounds = f" r{self.rounds}" if self.rounds > 1 else ""
+        return f"{self.height}x{self.width}x{self.channels} w{warps} k{self.chunk}*{self.stages}{rounds}"
 
 
 @dataclass(frozen=True)
@@ -97,13 +101,20 @@ class CudaConv(ConvWork):
 
     @property
     def tiles(self) -> int:
-        n, _, height, width = self.out.shape
-        across = -(-height // self.tile.height) * -(-width // self.tile.width)
-        return n * across * -(-self.out.channels // self.tile.channels)
+        return self._tiles_of_a_slice * self._slices
 
     @property
     def programs(self) -> int:
-        return self.tiles
+        return -(-self._tiles_of_a_slice // self.tile.rounds) * self._slices
+
+    @property
+    def _tiles_of_a_slice(self) -> int:
+        n, _, height, width = self.out.shape
+        return n * -(-height // self.tile.height) * -(-width // self.tile.width)
+
+    @property
+    def _slices(self) -> int:
+        return -(-self.out.channels // self.tile.channels)
 
 
 @dataclass(frozen=True)
@@ -213,7 +224,8 @@ def _conv_item(work: CudaConv, address: Callable[[Tensor], int]) -> LevelItem:
         bias=address(work.bias), in_height=height, in_width=width, in_channels=source.channels, kernel=work.kernel[0],
         stride=work.stride[0], padding=work.padding[0], tile_height=tile.height, tile_width=tile.width,
         warps_m=tile.warps[0], warps_n=tile.warps[1], warps_k=tile.warps[2], warp_columns=tile.columns,
-        chunk=tile.chunk, stages=tile.stages, source_relu=work.source_relu, relu=RELUS[work.relu], border=1,
+        chunk=tile.chunk, stages=tile.stages, rounds=tile.rounds, source_relu=work.source_relu,
+        relu=RELUS[work.relu], border=1,
     )  # fmt: skip
 
 

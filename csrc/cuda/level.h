@@ -11,6 +11,7 @@ namespace hrnet_fast {
 constexpr int kWarps = 8, kThreads = 32 * kWarps;  // of a CTA
 constexpr int kWarpRows = 32;                      // output pixels of a warp
 constexpr int kMostItems = 12, kMostTerms = 32, kMostStages = 4;
+constexpr uint32_t kPlaceBytes = 32;  // at the start of a CTA's shared memory: which tiles it computes
 constexpr int kMostSteps = 3;                             // convolutions of a chain
 constexpr int kWarpColumns[] = {16, 24, 32, 40, 48, 64};  // output channels of a warp: one compiled body each
 constexpr int kSumGranules = 2 * kThreads;                // 16-byte pieces of a sum that one CTA writes
@@ -50,6 +51,8 @@ struct LevelItem {
   int32_t first_channel, written, border;
   int32_t steps;  // of the chain that begins here: 1 for a convolution alone, 0 for a sum and a chain's later steps
   int32_t kept;   // of a chain's last step: its first term is the chain's source, taken from where that was loaded to
+  int32_t rounds;  // tiles that a CTA computes one after another. Above 1 the weights, one chunk of all channels, stay,
+                   // and the next tile's pixels come while one is multiplied
 };
 
 struct Level {
@@ -65,8 +68,9 @@ struct ConvLayout {
   int32_t columns, passes;                       // output channels at a time, and how often
   int32_t halo_height, halo_width, pixels;       // pixels: of the output tile
   int32_t tile_slots, sums_pitch;                // chunks of the source tile that are there at a time; floats
-  uint32_t offsets, bias, early, tile, tile_bytes, pixel_pitch, weights, weights_bytes, sums;  // bytes; tile_bytes,
-  uint32_t total;  // weights_bytes: from a chunk to the next; total: of all steps, at the first
+  uint32_t offsets, bias, early, early_bytes, tile, tile_bytes, pixel_pitch;  // bytes; early_bytes: from a round's to
+  uint32_t weights, weights_bytes, sums;  // the next one's; tile_bytes, weights_bytes: from a chunk to the next
+  uint32_t total;                         // of all steps, at the first
 };
 
 // A level as the kernel takes it, from the constant bank: what can be worked out once takes no registers.
@@ -76,6 +80,9 @@ struct LevelLaunch {
   int32_t tiles_y[kMostItems], tiles_x[kMostItems];  // of a chain, its last step's
   int32_t end[kMostItems];                           // CTAs of this item, or its chain, and those before it
 };
+
+// Tiles of a convolution that are in shared memory at a time.
+HRNET_FAST_HD int tiles_at_once(const LevelItem& item) { return item.rounds > 1 ? 2 : 1; }
 
 static_assert(sizeof(LevelTerm) == 32 && sizeof(LevelItem) == 152 && sizeof(LevelLaunch) <= 4096);
 

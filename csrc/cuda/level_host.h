@@ -82,6 +82,8 @@ inline std::string item_refusal(const Level& level, const LevelItem& item, int i
              item.tile_height * item.tile_width > kWarpRows * item.warps_m) {
     why << "a tile of " << item.tile_height << "x" << item.tile_width << " pixels does not fit " << item.warps_m
         << " times " << kWarpRows;
+  } else if (item.rounds < 1) {
+    why << "a CTA computes " << item.rounds << " tiles";
   } else if (item.chunk < values || item.chunk % values || item.chunk > item.in_channels) {
     why << "a chunk of " << item.chunk << " channels is no multiple of " << values << " up to " << item.in_channels;
   }
@@ -133,6 +135,8 @@ inline std::string chain_refusal(const Level& level, int first, int itemsize) {
   const LevelItem &begin = steps[0], &end = steps[last];
   if (!end.out) {
     why << "a convolution has no output";
+  } else if (begin.rounds > 1 && (count > 1 || begin.sources > 0 || begin.chunk != begin.in_channels)) {
+    why << "only a convolution alone, whose weights are one chunk, computes " << begin.rounds << " tiles a CTA";
   } else if (begin.sources > 0 && (count > 1 || begin.stages != pieces)) {
     why << "a convolution that forms its source is alone and forms it at once: " << begin.stages << " stages for "
         << pieces << " chunks";
@@ -184,7 +188,7 @@ inline LevelLaunch make_launch(const Level& level, int itemsize) {
       const ConvLayout& layout = launch.layout[last];
       launch.tiles_y[last] = ceil_div(written.height, written.tile_height);
       launch.tiles_x[last] = ceil_div(written.width, written.tile_width);
-      end += item.batch * launch.tiles_y[last] * launch.tiles_x[last] *
+      end += ceil_div(item.batch * launch.tiles_y[last] * launch.tiles_x[last], item.rounds) *
              ceil_div(written.channels, layout.columns * layout.passes);
     }
     std::fill_n(&launch.end[i], steps, end);  // a CTA finds the first step of its chain

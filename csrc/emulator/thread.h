@@ -72,7 +72,7 @@ HRNET_FAST_DEVICE void wait_copies(int pending, HRNET_FAST_PLACE) {
 }
 
 HRNET_FAST_DEVICE uint32_t ring_slot(int index, int slots, HRNET_FAST_PLACE) {
-  return uint32_t((index + emulator::machine->places.faulty("the next stage", file, line)) % slots);
+  return uint32_t((index + (slots > 1 && emulator::machine->places.faulty("the next stage", file, line))) % slots);
 }
 
 struct MatrixOperands {

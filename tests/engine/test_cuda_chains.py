@@ -199,6 +199,7 @@ def described(problem, tile):
             height=step.height, width=step.width, channels=step.channels, kernel=step.kernel, stride=1,
             padding=step.kernel // 2, tile_height=own.height, tile_width=own.width, warps_m=own.warps[0],
             warps_n=own.warps[1], warps_k=own.warps[2], warp_columns=own.columns, chunk=own.chunk, stages=own.stages,
+            rounds=1,
         )  # fmt: skip
     first, last = level.item[0], level.item[len(problem.steps) - 1]
     first.source, first.steps, last.out, last.terms, last.kept = 16, len(problem.steps), 16, 1, problem.kept

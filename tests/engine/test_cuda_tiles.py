@@ -18,7 +18,7 @@ from hrnet_fast.engine.gpu.cuda_tiles import (
 )
 from hrnet_fast.engine.gpu.layout import allocate
 from hrnet_fast.engine.gpu.tiles import Gpu
-from hrnet_fast.kernels.cuda_level import CudaConv, CudaTile, describe
+from hrnet_fast.kernels.cuda_level import CudaConv, CudaTile, Level, LevelItem, LevelTerm, describe
 from hrnet_fast.plan import inference_view, make_plan, named_tensors
 from tests.kernels import cuda_emulator
 
@@ -124,3 +124,37 @@ def test_a_source_that_does_not_fit_at_once_is_formed_before():
 
 def test_a_level_of_sums_alone_needs_no_tile():
     assert choose((), Gpu()) == ()
+
+
+def test_large_batches_keep_weights_where_pixels_are_many_and_single_images_do_not():
+    gpu, many = GPUS[90][0], tuple(replace(problem, batch=64) for problem in BRANCHES)
+    tiles = choose(many, gpu)
+    assert tiles[0].rounds > 1 and all(tile.rounds == 1 for tile in choose(BRANCHES, gpu))
+    once = tuple(replace(tile, rounds=1) for tile in tiles)
+    assert level_time(many, tiles, gpu) < level_time(many, once, gpu)
+    assert many[0].grid(tiles[0]) == -(-many[0].tiles(tiles[0]) // tiles[0].rounds) >= 32
+
+
+def test_rounds_share_memory_as_the_kernel_divides_it():
+    own = CudaProblem(16, 40, 33, 72, 48, 3, 1, early=True)
+    rounds = [tile for tile in candidates(own, 10**6) if tile.rounds > 1]
+    assert {tile.rounds for tile in rounds} >= {2, 3, 8}
+    assert all(tile.chunk == 48 and own.tiles(tile) >= 32 * tile.rounds for tile in rounds)
+    for tile in rounds[::17]:
+        level = described(own, tile)
+        assert cuda_emulator.refusal(level, torch.float16) == ""
+        assert cuda_emulator.shared_bytes(level, torch.float16) == shared_bytes(own, tile)
+
+
+def described(problem: CudaProblem, tile: CudaTile) -> Level:
+    """A level of one convolution that points nowhere."""
+    level = Level(items=1, terms=1)
+    level.term[0] = LevelTerm(16, problem.height, problem.width, 1.0, 1.0, 0)
+    level.item[0] = LevelItem(
+        source=16, weight=16, out=16, batch=problem.batch, in_height=problem.height, in_width=problem.width,
+        in_channels=problem.in_channels, height=problem.height, width=problem.width, channels=problem.channels,
+        kernel=problem.kernel, stride=1, padding=problem.kernel // 2, tile_height=tile.height, tile_width=tile.width,
+        warps_m=tile.warps[0], warps_n=tile.warps[1], warps_k=tile.warps[2], warp_columns=tile.columns,
+        chunk=tile.chunk, stages=tile.stages, rounds=tile.rounds, terms=1, steps=1,
+    )  # fmt: skip
+    return level

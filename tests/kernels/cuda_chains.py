@@ -63,6 +63,7 @@ def make_chain(
             height=out_size[0], width=out_size[1], channels=padded_channels(step.channels), kernel=step.kernel,
             stride=step.stride, padding=step.kernel // 2, warps_k=1, warp_columns=step.columns,
             chunk=min(step.chunk or padded_channels(channels), padded_channels(channels)), relu=RELUS[step.relu],
+            rounds=1,
         )  # fmt: skip
         made.append((weight, bias, {"weight": pack(weight, dtype), "bias": packed_bias}, fields))
         channels, size = step.channels, out_size

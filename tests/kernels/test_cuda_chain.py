@@ -152,12 +152,12 @@ def test_a_step_s_tile_has_no_bank_conflicts_where_its_width_is_a_multiple_of_8(
 
 def test_shared_memory_is_what_the_formula_says():
     pair = make_chain(HALF, 32, [ChainStep(32, columns=16)] * 2, (16, 16), kept=True)
-    tables, halo, middle, weights = 2 * (144 + 128), 12 * 12 * 80, 10 * 10 * 80, 32 * 4 * 9 * 16
+    tables, halo, middle, weights = 32 + 2 * (144 + 128), 12 * 12 * 80, 10 * 10 * 80, 32 * 4 * 9 * 16
     assert shared_bytes(describe([pair]), HALF) == tables + halo + max(middle + 2 * weights, 8 * 32 * 40 * 4)
     how = How((4, 8), (1, 2, 4), 32, stages=2)
     steps = [replace(step, warps=(2, 4)) for step in bottleneck(64, 256, 16, 64)]
     loaded = make_chain(HALF, 256, steps, (16, 16), how=how, terms="=")
-    tables = 32 + 256 + 288 + 256 + 32 + 1024
+    tables = 32 + (32 + 256 + 288 + 256 + 32 + 1024)
     sizes = 2 * 60 * 144, 60 * 144, 4 * 32 * 72 * 4, 2 * 64 * 8 * 9 * 16
     assert shared_bytes(describe([loaded]), HALF) == tables + sizes[0] + max(sizes[1], sizes[2]) + sizes[3]
 

@@ -81,6 +81,21 @@ def test_channels(channels):
     check([make_conv(HALF, channels, channels, size=(5, 6), terms="=")], HALF)
 
 
+@by_dtype
+@pytest.mark.parametrize(("kernel", "stride"), KERNELS, ids=["3x3", "3x3s2", "1x1"])
+@pytest.mark.parametrize("rounds", [2, 3, 4, 50])
+def test_a_cta_computes_tiles_one_after_another(rounds, kernel, stride, dtype):
+    """Tiles of three images and two slices of channels, which seldom fill the last CTA of a slice."""
+    terms, how = ("", "=", "=nb", "n")[rounds % 4], How((2, 8), (1, 1, 8), 24)
+    case = make_conv(dtype, 20, 42, kernel, stride, (9, 11), 3, how, terms)
+    check([case], dtype)
+    alone = case.out.data.clone()
+    case.out.nchw().fill_(torch.nan)
+    case.fields["rounds"] = rounds
+    check([case], dtype)
+    assert torch.equal(case.out.data, alone)
+
+
 def test_a_head_of_720_channels():
     how = How(columns=24, chunk=240, stages=3)
     check([make_conv(HALF, 720, 19, 1, 1, (3, 4), how=how, relu="none")], HALF)
@@ -151,6 +166,7 @@ def level_of_many(dtype: torch.dtype) -> list[Case]:
     return [
         make_conv(dtype, 64, 64, size=(4, 3), how=How((4, 6), (1, 1, 8), chunk=32, stages=2), terms="="),
         make_conv(dtype, 32, 32, size=(16, 12), terms="="),
+        make_conv(dtype, 16, 16, size=(16, 12), how=How((4, 8), (1, 1, 8), 16, rounds=4), terms="="),
         make_conv(dtype, 18, 36, 3, 2, (16, 12), how=How(columns=40), relu="first"),
         make_conv(dtype, 36, 18, 1, 1, (8, 6), how=How((8, 8), (2, 1, 4), 24), relu="none"),
         make_sum(total, empty_map((1, 18, 5, 3), dtype), dtype),
@@ -195,8 +211,9 @@ def test_nan_and_infinity_spread_as_far_as_in_torch(bad, relu, dtype):
 
 
 @by_dtype
-def test_launches_that_overlap_wait_for_each_other(dtype):
-    levels = chain(dtype)
+@pytest.mark.parametrize("how", [How(), How((4, 2), (1, 1, 8), 24, rounds=3)], ids=str)
+def test_launches_that_overlap_wait_for_each_other(how, dtype):
+    levels = chain(dtype, how)
     for level in levels:
         play([level], dtype)
     want = bits(levels)
@@ -221,9 +238,12 @@ def test_shared_memory_is_what_the_formula_says():
     case = make_conv(HALF, 48, 96, 3, 2, (32, 48), how=how, terms="=")
     stage = 17 * 33 * 3 * 16 + 96 * 2 * 9 * 16
     early = 128 * 96 * 2
-    assert shared_bytes(describe([case]), HALF) == 80 + 384 + early + 2 * stage
+    assert shared_bytes(describe([case]), HALF) == 32 + 80 + 384 + early + 2 * stage
     small = make_conv(HALF, 8, 32, 1, how=How(warps=(1, 1, 8), tile=(4, 8)))
-    assert shared_bytes(describe([small]), HALF) == 16 + 128 + 8 * 32 * 40 * 4
+    assert shared_bytes(describe([small]), HALF) == 32 + 16 + 128 + 8 * 32 * 40 * 4
+    stays = make_conv(HALF, 16, 32, how=How((8, 8), (2, 1, 4), 32, rounds=2), terms="=", size=(16, 16))
+    weights, tiles, sums = 32 * 18 * 16, 2 * (10 * 10 * 3 * 16 + 64 * 32 * 2), 4 * 64 * 40 * 4
+    assert shared_bytes(describe([stays]), HALF) == 32 + 80 + 128 + tiles + weights + sums
 
 
 @pytest.mark.parametrize(
@@ -244,6 +264,11 @@ def test_shared_memory_is_what_the_formula_says():
         (dict(height=6, in_height=6), "a term of 7x5 does not become 6x5 by mode 0"),
         (dict(terms=3), "its terms are not among the level's 1"),
         (dict(source=None), "a convolution reads one map or forms its source"),
+        (dict(rounds=0), "a CTA computes 0 tiles"),
+        (
+            dict(rounds=2, chunk=8, stages=2),
+            "only a convolution alone, whose weights are one chunk, computes 2 tiles a CTA",
+        ),
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
 )

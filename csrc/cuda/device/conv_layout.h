@@ -1,9 +1,10 @@
 // How a CTA of a convolution, or of a chain of them, divides its shared memory. Host and device. No torch header.
 //
-//   of each step: offsets of K's granules in its source tile, bias | early: the first term's tile
+//   the CTA's place | of each step: offsets of K's granules in its source tile, bias | early: the first term's tile
 //   | chunks of the first step's halo tile, or what the second step leaves | what the first leaves | stages of weights
 //
-// The last step's partial sums take the place of what is not needed any more, or lie behind all.
+// The last step's partial sums take the place of what is not needed any more, or lie behind all. A CTA of several tiles
+// has room for the first term and the halo tile of two.
 #pragma once
 
 #include "cuda/level.h"
@@ -46,7 +47,7 @@ HRNET_FAST_HD void conv_layouts(const LevelItem* items, bool early, int itemsize
   const int steps = items->steps, stages = items->stages;
   const LevelItem& end = items[steps - 1];
   ConvLayout &first = layouts[0], &last = layouts[steps - 1];
-  uint32_t at = 0, weights_bytes = 0;
+  uint32_t at = kPlaceBytes, weights_bytes = 0;
   for (int s = 0; s < steps; ++s) {
     ConvLayout& l = layouts[s] = step_layout(items[s], s == 0, steps > 1, itemsize);
     l.offsets = at;
@@ -54,10 +55,12 @@ HRNET_FAST_HD void conv_layouts(const LevelItem* items, bool early, int itemsize
     at = l.bias + round16(uint32_t(l.columns * l.passes) * 4);
     weights_bytes = larger(weights_bytes, l.weights_bytes);
   }
-  first.early = at;
-  at += early ? uint32_t(last.pixels * last.columns * itemsize) : 0;
+  const uint32_t at_once = uint32_t(tiles_at_once(*items));
+  first.early = at, first.early_bytes = early ? uint32_t(last.pixels * last.columns * itemsize) : 0;
+  at += at_once * first.early_bytes;
 
   if (!end.kept && stages < first.chunks) first.tile_slots = stages;
+  if (at_once > 1) first.tile_slots = int(at_once);
   const uint32_t sums = uint32_t(end.warps_k * kWarpRows * end.warps_m * last.sums_pitch) * 4;
   const uint32_t third = steps == 3 ? left_bytes(last) : 0, loaded = uint32_t(first.tile_slots) * first.tile_bytes;
   const uint32_t free_at_the_end = end.kept ? at + loaded : at;
@@ -75,7 +78,7 @@ HRNET_FAST_HD void conv_layouts(const LevelItem* items, bool early, int itemsize
   }
   for (int s = 0; s < steps; ++s) layouts[s].weights = at, layouts[s].weights_bytes = weights_bytes;
   at += uint32_t(stages) * weights_bytes;
-  last.sums = once ? free_at_the_end : over_second ? second : at;
+  last.sums = at_once > 1 ? at : once ? free_at_the_end : over_second ? second : at;
   first.total = larger(at, last.sums + sums);
 }
 

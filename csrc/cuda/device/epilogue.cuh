@@ -45,12 +45,12 @@ HRNET_FAST_DEVICE Granule kept_granule(const ConvLayout& source, const ConvTile&
 }
 
 // Adds the shares of K in their order, then bias, ReLU and terms, and rounds once. pass: which of the output channels;
-// source, loaded: of the chain's first step.
+// early: where the first term's tile lies, if it does; source, loaded: of the chain's first step.
 template <class T>
 HRNET_FAST_DEVICE void finish(const Level& level, const LevelItem& item, const ConvLayout& layout, const ConvTile& tile,
-                              int pass, const ConvLayout& source, const ConvTile& loaded) {
+                              int pass, uint32_t early, const ConvLayout& source, const ConvTile& loaded) {
   constexpr int kValues = kGranuleValues<T>;
-  const bool early = has_early_term(level, item);
+  const bool is_early = has_early_term(level, item);
   const int across = layout.columns / kValues, rows = kWarpRows * item.warps_m, skipped = pass * layout.columns;
   const Divider by_across = divider(across), by_width = divider(item.tile_width);
   for (int i = thread_index(); i < layout.pixels * across; i += kThreads) {
@@ -65,9 +65,9 @@ HRNET_FAST_DEVICE void finish(const Level& level, const LevelItem& item, const C
     if (item.relu == kReluFirst) {
       for (float& value : total) value = relu(value);
     }
-    if (early) add_granule<T>(total, load_shared<Granule>(layout.early + uint32_t(i) * 16));
+    if (is_early) add_granule<T>(total, load_shared<Granule>(early + uint32_t(i) * 16));
     if (item.kept) add_granule<T>(total, kept_granule<T>(source, loaded, y, x, channel));
-    for (int t = item.first_term + (early || item.kept); t < item.first_term + item.terms; ++t) {
+    for (int t = item.first_term + (is_early || item.kept); t < item.first_term + item.terms; ++t) {
       add_term<T>(total, level.term[t], tile.n, y, x, channel, item.channels, 1);
     }
     if (item.relu == kReluLast) {

@@ -80,10 +80,10 @@ HRNET_FAST_DEVICE void form_halo(const Level& level, const LevelItem& item, cons
   }
 }
 
-// The first term's tile: [pixels][columns]. Each thread loads the granules that it will add.
+// The first term's tile: [pixels][columns], `to` shared memory. Each thread loads the granules that it will add.
 template <class T>
 HRNET_FAST_DEVICE void load_early_term(const Level& level, const LevelItem& item, const ConvLayout& layout,
-                                       const ConvTile& tile) {
+                                       const ConvTile& tile, uint32_t to) {
   const T* data = static_cast<const T*>(level.term[item.first_term].data);
   const int across = layout.columns / kGranuleValues<T>;
   const Divider by_across = divider(across), by_width = divider(item.tile_width);
@@ -93,7 +93,7 @@ HRNET_FAST_DEVICE void load_early_term(const Level& level, const LevelItem& item
     const int channel = tile.channel + (i - pixel * across) * kGranuleValues<T>;
     if (y < item.height && x < item.width && channel < item.channels) {
       const int at = pixel_index(tile.n, y, x, item.height, item.width, item.channels, 1);
-      copy_async(layout.early + uint32_t(i) * 16, data + at + channel);
+      copy_async(to + uint32_t(i) * 16, data + at + channel);
     }
   }
 }

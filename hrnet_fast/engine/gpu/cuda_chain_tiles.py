@@ -19,6 +19,7 @@ from .cuda_tiles import (
     FILL,
     GRANULE,
     LATENCY,
+    PLACE,
     SHARED_RATE,
     SHARES,
     CudaProblem,
@@ -82,7 +83,7 @@ def _pieces(problem: ChainProblem, tiles: tuple[CudaTile, ...]) -> int:
 def _(problem: ChainProblem, tile: ChainTile) -> int:
     steps = list(zip(problem.steps, tile.steps))
     (first, begin), (last, end), stages = steps[0], steps[-1], tile.steps[0].stages
-    tables = sum(
+    tables = PLACE + sum(
         round16(t.chunk // p.values * p.kernel**2 * 4) + round16(t.channels * _passes(p, t) * 4) for p, t in steps
     )
     weights = stages * max(t.channels * t.chunk // p.values * p.kernel**2 * GRANULE for p, t in steps)

@@ -2,7 +2,8 @@
 
 A CTA keeps a halo tile and weights in shared memory, and the launch gives every CTA what the hungriest needs: so the
 tiles of a level are chosen together, once for one CTA a multiprocessor and once for two. As with Triton's tiles, what
-counts is when the last CTA ends: at batch 1 that is the longest CTA, at large batches the sum of all work.
+counts is when the last CTA ends: at batch 1 that is the longest CTA, at large batches the sum of all work. There a CTA
+may keep its weights and compute several tiles, whose pixels come while the tile before is multiplied.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from .tiles import Gpu
 
 # how eight warps share pixels, output channels and K
 SHARES = ((1, 1, 8), (2, 1, 4), (1, 2, 4), (4, 1, 2), (2, 2, 2), (1, 4, 2), (8, 1, 1), (4, 2, 1), (2, 4, 1), (1, 8, 1))
+PLACE = 32  # bytes of shared memory that tell a CTA what it computes
 RESERVED = 1024  # bytes of shared memory that the driver keeps of each CTA
 RESIDENT = 2  # CTAs that a multiprocessor's registers hold
 GRANULE = 16  # bytes of channels at one tap; a step along K is two
@@ -25,6 +27,8 @@ GRANULE = 16  # bytes of channels at one tap; a step along K is two
 FILL, STEP, CHUNK, EPILOGUE, SHARED_RATE = 600.0, 30.0, 20.0, 350.0, 225.0
 LATENCY = 600.0  # from asking for a chunk to having it
 CONFLICTS = 1.25  # of a tile whose width is no multiple of 8
+FEWEST_CTAS = 32  # of a slice of channels of a convolution whose CTAs compute several tiles
+ROUNDS = (2, 3, 4, 6, 8, 12, 16, 24, 32)  # tiles of a CTA whose weights stay
 
 
 @dataclass(frozen=True)
@@ -49,8 +53,11 @@ class CudaProblem:
         return GRANULE // self.itemsize
 
     def grid(self, tile: CudaTile) -> int:
-        across = -(-self.height // tile.height) * -(-self.width // tile.width)
-        return self.batch * across * -(-self.channels // tile.channels)
+        return -(-self.tiles(tile) // tile.rounds) * -(-self.channels // tile.channels)
+
+    def tiles(self, tile: CudaTile) -> int:
+        """Of the same weights."""
+        return self.batch * -(-self.height // tile.height) * -(-self.width // tile.width)
 
     def chunks(self, tile: CudaTile) -> int:
         return -(-self.in_channels // tile.chunk)
@@ -69,11 +76,14 @@ class CudaProblem:
 def shared_bytes(problem: CudaProblem, tile: CudaTile) -> int:
     """Shared memory of a CTA, as conv_layouts of csrc/cuda/device/conv_layout.h divides it."""
     granules, taps, columns = tile.chunk // problem.values, problem.kernel**2, tile.channels
-    stage = (problem.halo(tile) * (granules | 1) + columns * granules * taps) * GRANULE
+    halo, weights = problem.halo(tile) * (granules | 1) * GRANULE, columns * granules * taps * GRANULE
     pitch = columns if columns % 16 else columns + 8
     sums = tile.warps[2] * tile.warps[0] * WARP_ROWS * pitch * 4
     early = tile.height * tile.width * columns * problem.itemsize if problem.early else 0
-    return round16(granules * taps * 4) + round16(columns * 4) + early + max(tile.stages * stage, sums)
+    fixed = PLACE + round16(granules * taps * 4) + round16(columns * 4)
+    if tile.rounds > 1:
+        return fixed + 2 * (early + halo) + weights + sums
+    return fixed + early + max(tile.stages * (halo + weights), sums)
 
 
 def most_shared(gpu: Gpu, resident: int) -> int:
@@ -92,9 +102,14 @@ def candidates(problem: CudaProblem, most: int) -> tuple[CudaTile, ...]:
             continue
         for (height, width), (chunk, stages) in product(_shapes(problem, warps[0] * WARP_ROWS), _loads(problem)):
             tile = CudaTile(height, width, warps, columns, chunk, stages)
-            if shared_bytes(problem, tile) <= most:
-                found.append(tile)
+            found.extend(each for each in (tile, *_in_rounds(problem, tile)) if shared_bytes(problem, each) <= most)
     return tuple(found)
+
+
+def _in_rounds(problem: CudaProblem, tile: CudaTile) -> Iterator[CudaTile]:
+    """The same by CTAs that compute several, where that leaves every multiprocessor something to do."""
+    if tile.stages == 1 and not problem.formed:
+        yield from (replace(tile, rounds=r) for r in ROUNDS if problem.tiles(tile) >= r * FEWEST_CTAS)
 
 
 def _shapes(problem: CudaProblem, pixels: int) -> list[tuple[int, int]]:
@@ -124,14 +139,18 @@ def cta_time(problem: CudaProblem, tile: CudaTile, gpu: Gpu, running: int) -> fl
     """Nanoseconds that one CTA takes beside others, `running` in all."""
     beside, rate = shares(gpu, running)
     (m, _, k), columns, size = tile.warps, tile.channels, problem.itemsize
-    read = (problem.halo(tile) + columns * problem.kernel**2) * problem.in_channels * size
-    loading = (read + (tile.height * tile.width * columns * size if problem.early else 0)) / rate
+    weights = columns * problem.kernel**2 * problem.in_channels * size / rate
+    pixels = problem.halo(tile) * problem.in_channels * size / rate
+    pixels += tile.height * tile.width * columns * size / rate if problem.early else 0.0
+    loading = weights + pixels
     chunks = problem.chunks(tile)
     if chunks > tile.stages:
         loading = max(loading, (chunks - tile.stages) * LATENCY / (tile.stages - 1))
     products = products_time(problem, tile, gpu, beside)
     summed = (k + 1) * m * WARP_ROWS * columns * 4 / SHARED_RATE * beside
     stored = tile.height * tile.width * columns * size / rate
+    if tile.rounds > 1:
+        return FILL + loading + tile.rounds * max(pixels, products + summed + stored + EPILOGUE)
     return FILL + max(loading, products) + min(loading, products) / chunks + chunks * CHUNK + summed + stored + EPILOGUE
 
 
