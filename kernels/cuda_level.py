@@ -26,7 +26,7 @@ NUMBERS = (
     "batch", "in_height", "in_width", "in_channels", "height", "width", "channels", "kernel", "stride", "padding",
     "tile_height", "tile_width", "warps_m", "warps_n", "warps_k", "warp_columns", "chunk", "stages", "first_source",
     "sources", "source_relu", "first_term", "terms", "relu", "first_channel", "written", "border", "steps", "kept",
-    "rounds",
+    "rounds", "grouped",
 )  # fmt: skip
 
 define(
@@ -67,7 +67,8 @@ class CudaTile:
     height, width: of its output tile in pixels, together at most WARP_ROWS * warps[0]. warps: how many share the
     pixels, the output channels, and K; their product is WARPS. columns: output channels of a warp, one of
     WARP_COLUMNS. chunk: input channels that are loaded together, a multiple of 16 bytes. stages: chunks in flight.
-    rounds: tiles that a CTA computes one after another; above 1 its weights, one chunk of all channels, stay.
+    rounds: tiles that a CTA computes one after another; above 1 its weights, one chunk of all channels, stay. grouped:
+    on sm_90a four warps that share the pixels multiply as a warpgroup (warps[0] is 4 or 8).
     """
 
     height: int
@@ -77,6 +78,7 @@ class CudaTile:
     chunk: int
     stages: int
     rounds: int = 1
+    grouped: bool = False
 
     @property
     def channels(self) -> int:
@@ -84,7 +86,7 @@ class CudaTile:
         return self.warps[1] * self.columns
 
     def __str__(self) -> str:
-        warps = ".".join(map(str, self.warps))
+        warps = ".".join(map(str, self.warps)) + "g" * self.grouped
         rounds = f" r{self.rounds}" if self.rounds > 1 else ""
         return f"{self.height}x{self.width}x{self.channels} w{warps} k{self.chunk}*{self.stages}{rounds}"
 
@@ -225,7 +227,7 @@ def _conv_item(work: CudaConv, address: Callable[[Tensor], int]) -> LevelItem:
         stride=work.stride[0], padding=work.padding[0], tile_height=tile.height, tile_width=tile.width,
         warps_m=tile.warps[0], warps_n=tile.warps[1], warps_k=tile.warps[2], warp_columns=tile.columns,
         chunk=tile.chunk, stages=tile.stages, rounds=tile.rounds, source_relu=work.source_relu,
-        relu=RELUS[work.relu], border=1,
+        grouped=tile.grouped, relu=RELUS[work.relu], border=1,
     )  # fmt: skip
 
 

@@ -10,6 +10,7 @@ namespace hrnet_fast {
 
 constexpr int kWarps = 8, kThreads = 32 * kWarps;  // of a CTA
 constexpr int kWarpRows = 32;                      // output pixels of a warp
+constexpr int kGroupWarps = 4;                     // of a warpgroup
 constexpr int kMostItems = 12, kMostTerms = 32, kMostStages = 4;
 constexpr uint32_t kPlaceBytes = 32;  // at the start of a CTA's shared memory: which tiles it computes
 constexpr int kMostSteps = 3;                             // convolutions of a chain
@@ -53,6 +54,7 @@ struct LevelItem {
   int32_t kept;   // of a chain's last step: its first term is the chain's source, taken from where that was loaded to
   int32_t rounds;  // tiles that a CTA computes one after another. Above 1 the weights, one chunk of all channels, stay,
                    // and the next tile's pixels come while one is multiplied
+  int32_t grouped;  // on sm_90a four warps at a time multiply as a warpgroup; warps_m is then a multiple of kGroupWarps
 };
 
 struct Level {
@@ -84,6 +86,6 @@ struct LevelLaunch {
 // Tiles of a convolution that are in shared memory at a time.
 HRNET_FAST_HD int tiles_at_once(const LevelItem& item) { return item.rounds > 1 ? 2 : 1; }
 
-static_assert(sizeof(LevelTerm) == 32 && sizeof(LevelItem) == 152 && sizeof(LevelLaunch) <= 4096);
+static_assert(sizeof(LevelTerm) == 32 && sizeof(LevelItem) == 160 && sizeof(LevelLaunch) <= 32764);  // CUDA 12.1's
 
 }  // namespace hrnet_fast

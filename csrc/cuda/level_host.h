@@ -82,6 +82,8 @@ inline std::string item_refusal(const Level& level, const LevelItem& item, int i
              item.tile_height * item.tile_width > kWarpRows * item.warps_m) {
     why << "a tile of " << item.tile_height << "x" << item.tile_width << " pixels does not fit " << item.warps_m
         << " times " << kWarpRows;
+  } else if (item.grouped && item.warps_m % kGroupWarps) {
+    why << item.warps_m << " warps that share the pixels are no warpgroups";
   } else if (item.rounds < 1) {
     why << "a CTA computes " << item.rounds << " tiles";
   } else if (item.chunk < values || item.chunk % values || item.chunk > item.in_channels) {

@@ -1,6 +1,7 @@
 // Launches played on one CPU thread: the threads of a few CTAs at a time take turns, warp by warp, in a random order.
 #pragma once
 
+#include <array>
 #include <deque>
 #include <functional>
 #include <memory>
@@ -23,6 +24,17 @@ struct Copy {
   bool early;
 };
 
+// A warp's share of a warpgroup's product, as one of its lanes has started it.
+struct Product {
+  float* sum;
+  const uint32_t* a;
+  uint32_t b, along, across;
+  int blocks;
+  void (*multiply_with)(struct Thread* first, size_t index);
+
+  void multiply(struct Thread* first, size_t index) const { multiply_with(first, index); }
+};
+
 enum class Waits { nothing, warp, barrier, launch };
 
 struct Cta;
@@ -35,6 +47,8 @@ struct Thread {
   bool done = false;
   std::vector<Copy> open;                 // asked for since the last commit
   std::deque<std::vector<Copy>> pending;  // groups, oldest first
+  std::vector<Product> products;          // started and not yet waited for
+  bool is_open = false;                   // whether more may be started
 };
 
 struct Warp {
@@ -50,6 +64,17 @@ struct Cta {
   Thread threads[kThreads];
   Warp warps[kWarps];
   int arrived = 0, finished = 0, barrier_line = 0;
+
+  // All threads of a warpgroup start the same products in the same order: what, the index-th of a thread's, is that of
+  // the first one which came so far.
+  void agree(int thread, const std::array<uint32_t, 5>& what) {
+    auto& started = products[thread / (kLanes * kGroupWarps)];
+    const size_t index = started_by[thread]++;
+    if (index == started.size()) started.push_back(what);
+    if (started[index] != what) fail("warps of a warpgroup start different products");
+  }
+  std::vector<std::array<uint32_t, 5>> products[kWarps / kGroupWarps];
+  size_t started_by[kThreads] = {};
 };
 
 struct Launch {
@@ -200,6 +225,10 @@ class Machine {
       const auto is_empty = [](const std::vector<Copy>& group) { return group.empty(); };
       if (!thread.open.empty() || !std::all_of(thread.pending.begin(), thread.pending.end(), is_empty)) {
         fail("thread ", thread.index, " ends before its copies");
+      }
+      if (!thread.products.empty()) fail("thread ", thread.index, " ends before its products");
+      if (cta.started_by[thread.index] != cta.products[thread.index / (kLanes * kGroupWarps)].size()) {
+        fail("thread ", thread.index, " ends and has not started all products of its warpgroup");
       }
     }
   }

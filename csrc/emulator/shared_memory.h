@@ -6,6 +6,7 @@
 #include <cstring>
 #include <vector>
 
+#include "cuda/level.h"
 #include "emulator/failure.h"
 
 namespace hrnet_fast::emulator {
@@ -49,6 +50,22 @@ class SharedMemory {
 
   void pass_barrier() { ++epoch_; }
 
+  // What a thread has left is there for the tensor cores themselves to read, once a barrier has passed as well.
+  void show(int thread) {
+    for (const uint32_t w : left_[thread]) {
+      if (words_[w].writer == thread) words_[w].shown = true;
+    }
+    left_[thread].clear();
+  }
+
+  // What a tensor core reads for the warp of `thread`.
+  void read_shown(uint32_t offset, void* value, uint32_t size, int thread) {
+    read(offset, value, size, thread);
+    for (uint32_t w = offset / 4; w <= (offset + size - 1) / 4; ++w) {
+      if (!words_[w].shown) fail("a tensor core reads shared byte ", 4 * w, ", which nothing has shown it");
+    }
+  }
+
   // Turns that eight rows of 16 bytes take: those that lie in the same four banks wait for each other.
   static int turns(const uint32_t (&rows)[8]) {
     int rows_of[8] = {}, most = 0;
@@ -64,6 +81,7 @@ class SharedMemory {
   struct Word {
     int write_epoch = -1, read_epoch = -1;
     int16_t writer = -1, reader = -1, copier = -1;
+    bool shown = false;
   };
 
   void check(const char* what, uint32_t offset, uint32_t size) const {
@@ -92,12 +110,14 @@ class SharedMemory {
     memcpy(&bytes_[offset], value, size);
     for (uint32_t w = offset / 4; w <= (offset + size - 1) / 4; ++w) {
       words_[w].write_epoch = epoch_;
-      words_[w].writer = int16_t(thread);
+      words_[w].writer = int16_t(thread), words_[w].shown = false;
+      left_[thread].push_back(w);
     }
   }
 
   std::vector<char> bytes_;
   std::vector<Word> words_;
+  std::vector<uint32_t> left_[kThreads];  // words that a thread wrote and has not shown
   int epoch_ = 0;
 };
 

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "dtype.h"
+#include "emulator/machine.h"
 
 namespace hrnet_fast::emulator {
 
@@ -61,6 +62,33 @@ void multiply_warp(void* const (&operands)[32]) {
     const MultiplyOperands& own = *static_cast<const MultiplyOperands*>(operands[lane]);
     for (int s = 0; s < 4; ++s) own.sum[s] = c[lane / 4 + s / 2 * 8][2 * (lane % 4) + s % 2];
   }
+}
+
+// A warp's share of a warpgroup's product: its 16 rows times the matrix, by the rules of multiply_warp. The matrix is
+// read once, as if by the warp's first lane.
+template <class T>
+void multiply_matrix(Thread* first, size_t index) {
+  constexpr int kHalf = 16 / int(sizeof(T)), kWords = 4;
+  const Product& shape = first->products[index];
+  for (int j = 0; j < shape.blocks; ++j) {
+    uint32_t words[2][8][kWords];  // halves of K, columns
+    for (int half = 0; half < 2; ++half) {
+      for (int column = 0; column < 8; ++column) {
+        const uint32_t block = shape.b + uint32_t(j) * shape.across + uint32_t(half) * shape.along;
+        first->cta->shared.read_shown(block + uint32_t(column) * 16, words[half][column], 16, first->index);
+      }
+    }
+    MultiplyOperands own[32];
+    void* operands[32];
+    for (int lane = 0; lane < 32; ++lane) {
+      const Product& product = first[lane].products[index];
+      const int g = lane / 4, t = lane % 4;
+      own[lane] = {product.sum + j * 4, product.a, {words[0][g][t], words[1][g][t]}};
+      operands[lane] = &own[lane];
+    }
+    multiply_warp<T>(operands);
+  }
+  static_assert(kHalf * int(sizeof(T)) == kWords * 4);
 }
 
 }  // namespace hrnet_fast::emulator

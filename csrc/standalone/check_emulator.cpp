@@ -62,6 +62,22 @@ void multiply_by_identity() {
   }
 }
 
+// A product of zeros by warpgroups, from a matrix at shared byte 0, with one mistake.
+enum class Mistake { none, not_shown, not_opened, not_waited_for, alone, differs };
+
+void multiply_in_groups(Mistake mistake) {
+  for (int i = thread_index(); i < 256; i += kThreads) store_shared<int>(uint32_t(i) * 4, 0);
+  if (mistake != Mistake::not_shown) show_copies();
+  barrier();
+  if (mistake == Mistake::alone && thread_index() >= 224) return;
+  float sum[2][4] = {};
+  const uint32_t rows[4] = {}, elsewhere = mistake == Mistake::differs && thread_index() >= 224 ? 512 : 0;
+  if (mistake != Mistake::not_opened) open_products();
+  start_products(f16_t(), sum, rows, elsewhere, 128, 256);
+  close_products();
+  if (mistake != Mistake::not_waited_for) wait_products();
+}
+
 }  // namespace
 
 int main() {
@@ -124,5 +140,12 @@ int main() {
       load_global<float>(memory);
     });
   });
+  expect("a warpgroup's product", "", [] { multiply_in_groups(Mistake::none); });
+  expect("a matrix that tensor cores cannot see", "which nothing has shown it",
+         [] { multiply_in_groups(Mistake::not_shown); });
+  expect("products without a fence", "that nothing has opened", [] { multiply_in_groups(Mistake::not_opened); });
+  expect("products that nothing waits for", "ends before its products", [] { multiply_in_groups(Mistake::not_waited_for); });
+  expect("a warp that leaves its group", "not started all products", [] { multiply_in_groups(Mistake::alone); });
+  expect("a warp with another matrix", "start different products", [] { multiply_in_groups(Mistake::differs); });
   return wrong;
 }

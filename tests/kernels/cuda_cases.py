@@ -22,6 +22,7 @@ class How:
 
     tile: output pixels, (height, width). warps: how they share pixels, output channels and K. columns: output channels
     of a warp. chunk: input channels loaded together, None for all. stages: chunks in flight. rounds: tiles of a CTA.
+    grouped: whether warps multiply as warpgroups.
     """
 
     tile: tuple[int, int] = (8, 8)
@@ -30,10 +31,11 @@ class How:
     chunk: int | None = None
     stages: int = 1
     rounds: int = 1
+    grouped: bool = False
 
     def __str__(self) -> str:
         warps = ".".join(map(str, self.warps))
-        rounds = f"r{self.rounds}" * (self.rounds > 1)
+        rounds = f"r{self.rounds}" * (self.rounds > 1) + "g" * self.grouped
         return f"{self.tile[0]}x{self.tile[1]}w{warps}c{self.columns}k{self.chunk or 'all'}s{self.stages}{rounds}"
 
 
@@ -136,6 +138,7 @@ def make_conv(
         tile_height=how.tile[0], tile_width=how.tile[1], warps_m=how.warps[0], warps_n=how.warps[1],
         warps_k=how.warps[2], warp_columns=how.columns, chunk=how.chunk or channels, stages=how.stages,
         source_relu=int(bool(sources)), relu=RELUS[relu], border=1, steps=1, rounds=how.rounds,
+        grouped=int(how.grouped),
     )  # fmt: skip
     maps = [term.map.data for term in (*formed, *added)] + ([] if sources else [read.data])
     parts = {"weight": packed, "bias": packed_bias} | ({} if sources else {"source": read.data})

@@ -29,8 +29,12 @@ def test_kernels_keep_to_their_registers(name, arch, tmp_path):
         assert kernel.registers <= registers, kernel
 
 
-# of the level kernel's mangled name, by dtype: the product that it is made of
-PRODUCTS = {"kernelIfE": "HMMA.1688.F32.TF32", "bf16_t": "HMMA.16816.F32.BF16", "5f16_t": "HMMA.16816.F32"}
+# of the level kernel's mangled name, by dtype: the product that it is made of, and that of warpgroups
+PRODUCTS = {
+    "kernelIfE": ("HMMA.1688.F32.TF32", "HGMMA.64x{}x8.F32.TF32"),
+    "bf16_t": ("HMMA.16816.F32.BF16", "HGMMA.64x{}x16.F32.BF16"),
+    "5f16_t": ("HMMA.16816.F32", "HGMMA.64x{}x16.F32"),
+}
 
 
 @pytest.mark.skipif(why_not() is not None, reason=str(why_not()))
@@ -46,9 +50,10 @@ def test_the_level_kernel(arch, tmp_path):
     if find_cuobjdump() is None:
         pytest.skip("registers and spills are as they should be; there is no cuobjdump to look at the machine code")
     found = instructions(tmp_path / "level_launch.cubin")
-    for mark, product in PRODUCTS.items():
+    for mark, (product, grouped) in PRODUCTS.items():
         (code,) = (counts for name, counts in found.items() if mark in name)
-        assert {name for name in code if "MMA" in name} == {product}
+        of_groups = {grouped.format(columns): 2 for columns in WARP_COLUMNS if arch == "90a"}
+        assert {name: code[name] for name in code if "MMA" in name and name != product} == of_groups
         assert code[product] == sum(2 * 2 * columns // 8 for columns in WARP_COLUMNS)
         assert {name for name in code if name.startswith("LDGSTS")} == {"LDGSTS.E.BYPASS.128"}
         assert {name for name in code if name.startswith("LDSM")} == {"LDSM.16.M88.4", "LDSM.16.M88.2"}

@@ -96,6 +96,27 @@ def test_a_cta_computes_tiles_one_after_another(rounds, kernel, stride, dtype):
     assert torch.equal(case.out.data, alone)
 
 
+@by_dtype
+@pytest.mark.parametrize("warps", [(4, 2, 1), (4, 1, 2), (8, 1, 1)], ids=str)
+@pytest.mark.parametrize("columns", COLUMNS)
+def test_warpgroups_give_what_warps_give(columns, warps, dtype):
+    """27 granules of K in chunks of two thirds, and tiles that leave warps without pixels."""
+    how = How((4, 11), warps, columns, chunk=16, stages=2)
+    case = make_conv(dtype, 24, columns + 6, 3, 1, (9, 11), 2, how, "=")
+    check([case], dtype)
+    alone = case.out.data.clone()
+    case.out.nchw().fill_(torch.nan)
+    case.fields["grouped"] = 1
+    check([case], dtype)
+    assert torch.equal(case.out.data, alone)
+
+
+@pytest.mark.parametrize(("kernel", "stride"), KERNELS, ids=["3x3", "3x3s2", "1x1"])
+def test_warpgroups_whose_weights_stay(kernel, stride):
+    how = How((4, 16), (4, 2, 1), 24, rounds=3, grouped=True)
+    check([make_conv(HALF, 20, 42, kernel, stride, (19, 21), 3, how, "=n")], HALF)
+
+
 def test_a_head_of_720_channels():
     how = How(columns=24, chunk=240, stages=3)
     check([make_conv(HALF, 720, 19, 1, 1, (3, 4), how=how, relu="none")], HALF)
@@ -264,6 +285,7 @@ def test_shared_memory_is_what_the_formula_says():
         (dict(height=6, in_height=6), "a term of 7x5 does not become 6x5 by mode 0"),
         (dict(terms=3), "its terms are not among the level's 1"),
         (dict(source=None), "a convolution reads one map or forms its source"),
+        (dict(grouped=1), "2 warps that share the pixels are no warpgroups"),
         (dict(rounds=0), "a CTA computes 0 tiles"),
         (
             dict(rounds=2, chunk=8, stages=2),

@@ -18,10 +18,16 @@ FAULTS = {
     "the next stage": 4,
     "no wait for the launch before": 2,
 }
-FAULTS_OF = {"convolutions": FAULTS, "chains": FAULTS, "rounds": FAULTS | {"no barrier": 2, "the next stage": 2}}
+FAULTS_OF = {
+    "convolutions": FAULTS,
+    "chains": FAULTS,
+    "rounds": FAULTS | {"no barrier": 2, "the next stage": 2},
+    "warpgroups": FAULTS | {"copies are not shown": 1, "no wait for products": 1},
+}
 LEVELS = {  # of convolutions three chunks go through two stages
     "convolutions": lambda: chain(HALF, How(chunk=8, stages=2)),
     "chains": lambda: chains(HALF),
+    "warpgroups": lambda: chain(HALF, How((8, 8), (4, 1, 2), 24, chunk=8, stages=2, grouped=True)),
     "rounds": lambda: chain(HALF, How((4, 2), (1, 1, 8), 24, rounds=4)),
 }
 

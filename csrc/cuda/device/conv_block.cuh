@@ -3,6 +3,7 @@
 
 #include "cuda/device/epilogue.cuh"
 #include "cuda/device/leave_tile.cuh"
+#include "cuda/device/multiply_group.cuh"
 #include "cuda/device/pieces.cuh"
 
 namespace hrnet_fast {
@@ -69,11 +70,20 @@ HRNET_FAST_DEVICE void multiply_pass(const ConvWork& work, int step, int pass, i
 #pragma unroll 1
   for (int chunk = 0; chunk < layout.chunks; ++chunk, ++index) {
     wait_copies(in_rounds ? 1 : first.stages - 1 - (index > 0));
+#ifdef HRNET_FAST_WARPGROUPS
+    if (item.grouped) show_copies();
+#endif
     barrier();
     if (index > 0 && !in_rounds) ask<T>(work, index);
     const int granules = least(layout.granules, layout.all_granules - chunk * layout.granules) * layout.taps;
     const uint32_t tile = tile_at(layout, ring_slot(step == work.first ? index : chunk, layout.tile_slots));
     const uint32_t weights = weights_at(layout, ring_slot(index, first.stages));
+#ifdef HRNET_FAST_WARPGROUPS
+    if (item.grouped) {  // warps without pixels come along: their group's warps start all products together
+      multiply_chunk_grouped<T, kBlocks>(item, layout, place, tile, weights, granules, sum);
+      continue;
+    }
+#endif
     if (busy) multiply_chunk<T, kBlocks>(layout, place, item.warps_k, tile, weights, granules, sum);
   }
   if (step < work.last) {

@@ -17,6 +17,7 @@ struct alignas(8) Pair {
 
 #ifndef __CUDACC__
 #include "emulator/thread.h"
+#include "emulator/warpgroup.h"
 #else
 
 #define HRNET_FAST_DEVICE static __device__ __forceinline__
@@ -125,4 +126,6 @@ HRNET_FAST_DEVICE void wait_for_previous_launch() {
 }
 
 }  // namespace hrnet_fast
+
+#include "cuda/device/warpgroup.cuh"
 #endif

@@ -28,6 +28,7 @@ FILL, STEP, CHUNK, EPILOGUE, SHARED_RATE = 600.0, 30.0, 20.0, 350.0, 225.0
 LATENCY = 600.0  # from asking for a chunk to having it
 CONFLICTS = 1.25  # of a tile whose width is no multiple of 8
 FEWEST_CTAS = 32  # of a slice of channels of a convolution whose CTAs compute several tiles
+GROUPED, GROUP_STEP = 90, 60.0  # the capability that has warpgroups; a step of one alone
 ROUNDS = (2, 3, 4, 6, 8, 12, 16, 24, 32)  # tiles of a CTA whose weights stay
 
 
@@ -163,12 +164,16 @@ def shares(gpu: Gpu, running: int) -> tuple[float, float]:
 def products_time(problem: CudaProblem, tile: CudaTile, gpu: Gpu, beside: float) -> float:
     """Nanoseconds that the products of a CTA take: on tensor cores, from shared memory, or step after step."""
     (m, n, k), steps = tile.warps, problem.steps(tile)
-    m = min(m, -(-tile.height * tile.width // WARP_ROWS))  # warps without pixels multiply nothing
+    step, rate, weights = STEP, gpu.matrix_rate, tile.columns
+    if tile.grouped:
+        step, rate, weights = GROUP_STEP, gpu.group_rate, tile.columns / 2  # read twice for four warps
+    else:
+        m = min(m, -(-tile.height * tile.width // WARP_ROWS))  # warps without pixels multiply nothing
     operations = 2 * m * WARP_ROWS * tile.channels * steps * 2 * problem.values
-    matrices = operations / (gpu.matrix_rate * (1.0 if problem.itemsize == 2 else 0.5))
-    fetched = steps * m * n * (WARP_ROWS + tile.columns) * 2 * GRANULE / SHARED_RATE
+    matrices = operations / (rate * (1.0 if problem.itemsize == 2 else 0.5))
+    fetched = steps * m * n * (WARP_ROWS + weights) * 2 * GRANULE / SHARED_RATE
     fetched *= 1.0 if tile.width % 8 == 0 else CONFLICTS
-    return max(matrices * beside, fetched * beside, -(-steps // k) * STEP)
+    return max(matrices * beside, fetched * beside, -(-steps // k) * step)
 
 
 def level_time(problems: Sequence[CudaProblem], tiles: Sequence[CudaTile], gpu: Gpu) -> float:
@@ -226,6 +231,8 @@ def _frontier(problem: CudaProblem, gpu: Gpu, resident: int, running: int) -> tu
     tiles = candidates(problem, most)
     if not tiles and problem.formed and resident == 1:
         tiles = candidates(replace(problem, formed=False), most)
+    if gpu.capability == GROUPED:
+        tiles += tuple(replace(tile, grouped=True) for tile in tiles if _has_groups(tile))
     timed = sorted(((cta_time(problem, tile, gpu, running), index) for index, tile in enumerate(tiles)))
     kept, least = [], float("inf")
     for time, index in timed:
@@ -234,6 +241,11 @@ def _frontier(problem: CudaProblem, gpu: Gpu, resident: int, running: int) -> tu
             least = work
             kept.append((time, tiles[index]))
     return tuple(kept)
+
+
+def _has_groups(tile: object) -> bool:
+    """Whether four warps at a time share a tile's output channels and turns along K."""
+    return isinstance(tile, CudaTile) and tile.warps[0] % 4 == 0
 
 
 def round16(size: int) -> int:

@@ -1,0 +1,50 @@
+// A chunk's products by warpgroups, as in multiply.cuh otherwise: four warps that share output channels and turns along
+// K bring their own pixels in registers, and the tensor cores read the weights from shared memory once for all of them.
+#pragma once
+
+#include "cuda/device/multiply.cuh"
+
+namespace hrnet_fast {
+
+#ifdef HRNET_FAST_WARPGROUPS
+
+// The pixels of one step along K: granules k and k + 1, or k alone, where `whole` is false, and then zeros.
+template <class T>
+HRNET_FAST_DEVICE void load_rows(const LanePlace& place, uint32_t at, bool whole, uint32_t (&a)[2][4]) {
+#pragma unroll
+  for (int i = 0; i < 2; ++i) {
+    load_matrices(a[i], place.pixels[i] + at);
+#pragma unroll
+    for (int w = 0; w < 4; ++w) a[i][w] = w < 2 || whole ? operand(T(), a[i][w]) : 0;
+  }
+}
+
+// tile, weights: where the chunk lies. While a warpgroup loads its pixels the multiprocessor's others multiply.
+template <class T, int kBlocks>
+HRNET_FAST_DEVICE void multiply_chunk_grouped(const LevelItem& item, const ConvLayout& layout, const LanePlace& place,
+                                              uint32_t tile, uint32_t weights, int granules,
+                                              float (&sum)[2][kBlocks][4]) {
+  constexpr uint32_t kBlock = 128;  // bytes of a granule's weights of eight channels
+  const uint32_t across = uint32_t(layout.granules * layout.taps) * kBlock;
+  const uint32_t own = weights + uint32_t(warp_place(item).n * kBlocks) * across;
+  const int half = thread_index() % 32 / 16;
+  const auto offset = [&](int k) {
+    return tile + uint32_t(load_shared<int>(layout.offsets + uint32_t(least(k + half, granules - 1)) * 4));
+  };
+#pragma unroll 1
+  for (int k = 2 * place.turn; k < granules; k += 2 * item.warps_k) {
+    const bool whole = k + 1 < granules;
+    const uint32_t along = whole ? kBlock : 0;  // where there is no second half, the first stands for it
+    uint32_t a[2][4];
+    load_rows<T>(place, offset(k), whole, a);
+    open_products();
+    start_products(T(), sum[0], a[0], own + uint32_t(k) * kBlock, along, across);
+    start_products(T(), sum[1], a[1], own + uint32_t(k) * kBlock, along, across);
+    close_products();
+    wait_products();
+  }
+}
+
+#endif
+
+}  // namespace hrnet_fast

@@ -1,0 +1,53 @@
+// The functions of cuda/device/warpgroup.cuh on the emulator. What is started reads its rows and its matrix, and
+// changes the sums, when it is waited for, and not before.
+#pragma once
+
+#include "emulator/thread.h"
+
+#define HRNET_FAST_WARPGROUPS
+
+namespace hrnet_fast {
+
+#define HRNET_FAST_PLACE const char *file = __builtin_FILE(), int line = __builtin_LINE()
+
+HRNET_FAST_DEVICE void show_copies(HRNET_FAST_PLACE) {
+  emulator::Thread& thread = *emulator::machine->running;
+  if (!emulator::machine->places.faulty("copies are not shown", file, line)) thread.cta->shared.show(thread.index);
+}
+
+HRNET_FAST_DEVICE void open_products() {
+  emulator::Thread& thread = *emulator::machine->running;
+  emulator::machine->together("wgmma.fence", nullptr, [](void* const(&)[32]) {});
+  if (!thread.products.empty()) emulator::fail("products are started before the ones before them are waited for");
+  thread.is_open = true;
+}
+
+template <class T, int kBlocks>
+HRNET_FAST_DEVICE void start_products(T, float (&sum)[kBlocks][4], const uint32_t (&a)[4], uint32_t b, uint32_t along,
+                                      uint32_t across) {
+  emulator::Thread& thread = *emulator::machine->running;
+  if (!thread.is_open) emulator::fail("products are started that nothing has opened");
+  if (b % 16 || along % 16 || across % 16) emulator::fail("wgmma: a matrix at shared byte ", b, " is not aligned");
+  thread.cta->agree(thread.index, {b, along, across, uint32_t(kBlocks), uint32_t(sizeof(T))});
+  thread.products.push_back({&sum[0][0], a, b, along, across, kBlocks, emulator::multiply_matrix<T>});
+}
+
+HRNET_FAST_DEVICE void close_products() { emulator::machine->running->is_open = false; }
+
+HRNET_FAST_DEVICE void wait_products(HRNET_FAST_PLACE) {
+  emulator::Machine& machine = *emulator::machine;
+  emulator::Thread* first = machine.running - machine.running->index % 32;
+  if (machine.running->is_open) emulator::fail("products are waited for that nothing has closed");
+  if (machine.places.faulty("no wait for products", file, line)) return;
+  machine.together("wgmma", nullptr, [first](void* const(&)[32]) {
+    const size_t count = first->products.size();
+    for (int lane = 1; lane < 32; ++lane) {
+      if (first[lane].products.size() != count) emulator::fail("lanes of a warp wait for different products");
+    }
+    for (size_t i = 0; i < count; ++i) first->products[i].multiply(first, i);
+    for (int lane = 0; lane < 32; ++lane) first[lane].products.clear();
+  });
+}
+#undef HRNET_FAST_PLACE
+
+}  // namespace hrnet_fast
