@@ -23,7 +23,7 @@ from benchmarks.gpu.turns import gpu_turns
 from benchmarks.gpu.workloads import asked, label
 
 EXECUTORS = ("triton", "cuda", "cuda-chains", "cudnn", "auto")
-TUNED = ("triton tuned", "auto tuned")
+TUNED = ("triton tuned", "cuda tuned", "cuda-chains tuned", "auto tuned")
 CACHE = "HRNET_FAST_CACHE"  # environment: where the library keeps what it measures
 
 
@@ -40,7 +40,7 @@ def tuned_jobs(dry_run: bool) -> Iterator[Job]:
     for workload, dtype in asked(dry_run):
         case = workload.case(dtype)
         names = tuple(f"{label(case)}: {executor}" for executor in TUNED)
-        yield Job("tuned", names, TUNED, case, dry_run, expected_s=180, limit_s=420)
+        yield Job("tuned", names, TUNED, case, dry_run, expected_s=240, limit_s=480)
 
 
 def run(job: Job, emit: Emit, device: torch.device) -> None:
@@ -73,7 +73,7 @@ def _build(executor: str, job: Job, model: nn.Module, asked_of: Question) -> Rea
     """As a user who has the model in the dtype would have it; a dry run plays the plan with plain torch operations."""
     x, name = asked_of.x, executor.removesuffix(" tuned")
     fast = hrnet_fast.optimize(model, dtype=x.dtype, executor="reference" if job.dry_run else name, example=x)
-    extra = _tune(fast, x) if executor == "triton tuned" and not job.dry_run else []
+    extra = _tune(fast, x) if executor in TUNED[:-1] and not job.dry_run else []  # auto plays what they found
     fast(x)
     plan = fast.plan_for(x)
     extra += [("executor", fast.executor.name), ("levels", len(plan.levels))]

@@ -108,14 +108,15 @@ def _ours(networks: Networks) -> str:
     heads = ["triton", "cuda", "cudnn", "auto", "tuned", "torch", "ratio", "graph", "torch", "ratio"]
     lines = [_line("us", heads)]
     for summary in networks.summaries():
-        calls = [_cell(summary.rows.get(executor)) for executor in ("triton", "cuda", "cudnn", "auto", "auto tuned")]
+        calls = [_cell(summary.rows.get(executor)) for executor in ("triton", "cudnn", "auto", "auto tuned")]
+        calls.insert(1, _of_two(summary.rows.get("cuda"), summary.rows.get("cuda-chains")))
         best, best_replay = (_us(us) if us else "-" for us in (summary.torch_us, summary.torch_replay_us))
         replay = _us(summary.replay_us) if summary.replay_us else "-"
         ratios = [f"{ratio:.2f}x" if ratio else "-" for ratio in (summary.ratio, summary.replay_ratio)]
         lines.append(_line(summary.label, [*calls, best, ratios[0], replay, best_replay, ratios[1]]))
     if len(lines) == 1:
         return ""
-    title = "hrnet_fast: one call, torch's best call; a bare graph, torch's best"
+    title = "hrnet_fast: one call (+: cuda-chains), torch's best call; a bare graph, torch's best"
     return "\n".join([title, *lines])
 
 
@@ -184,6 +185,12 @@ def _cell(row: Row | None) -> str:
     if "p50_us" not in row:
         return "x"
     return _us(row["p50_us"]) + state(row)
+
+
+def _of_two(plain: Row | None, chains: Row | None) -> str:
+    """The faster of two calls, marked with a plus if it is the second."""
+    times = [row.get("p50_us", float("inf")) if row else float("inf") for row in (plain, chains)]
+    return _cell(chains) + "+" if times[1] < times[0] else _cell(plain)
 
 
 def _us(us: float) -> str:

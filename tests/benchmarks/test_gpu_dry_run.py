@@ -55,7 +55,7 @@ def run(tmp_path, *words):
         ("micro", "*", 13),
         ("tests", "*", 1),
         ("ours", "*", 5),
-        ("tuned", "*", 2),
+        ("tuned", "*", 4),
         ("profile", "*", 2),
         ("sanitizer", "memcheck, triton*", 1),
         ("baselines", "*: [pC]*", 3),

@@ -183,7 +183,8 @@ def test_explain_tells_tiles_ctas_and_waves():
     reasons = [executor.explain(plan, level) for level in plan.levels]
     assert {name for name, _ in reasons} == {"cuda"}
     pattern = (
-        r"one launch in the emulator in float16, (sums alone|tiles (\d+x\d+x\d+ w[\d.]+ k\d+\*\d ?)+; "
+        r"one launch in the emulator in float16, "
+        r"(sums alone|modelled tiles (\d+x\d+x\d+ w[\d.]+g? k\d+\*\d( r\d+)? ?)+; "
         r"(?P<blocks>\d+) CTAs in (?P<waves>[\d.]+) waves of (?P<resident>[12]) x \d+ KB): as asked"
     )
     for _, reason in reasons:

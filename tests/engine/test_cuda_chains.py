@@ -213,7 +213,7 @@ def test_explain_tells_chains_and_the_levels_that_they_leave_empty(w32):
     assert [index for index, reason in enumerate(reasons) if not reason.startswith("no launch")] == list(made.origins)
     assert reasons[6] == reasons[7] == "no launch: steps of chains that level 5 launches"
     assert re.search(
-        r"tiles \d+x\d+x64 w[\d.]+ k\d+\*\d>[^ ]+ [^ ]+ [^ ]+>\d+x\d+x\d+ w[\d.]+ k\d+\*\d; \d+ CTAs", reasons[5]
+        r"tiles \d+x\d+x64 w[\d.]+g? k\d+\*\d>[^ ]+ [^ ]+ [^ ]+>\d+x\d+x\d+ w[\d.]+g? k\d+\*\d; \d+ CTAs", reasons[5]
     )
     assert {executor.explain(w32, level)[0] for level in w32.levels} == {"cuda-chains"}
 
@@ -229,7 +229,8 @@ def test_the_model_s_choice_ends_sooner_by_the_model(batch):
         return sum(level_time(each, choose(each, gpu), gpu) for each in problems if each)
 
     made = executor.schedule(plan)
-    assert len(made.levels) < len(plan.levels) and total(made.levels) < total(plan.levels)
+    sooner = total(made.levels) < total(plan.levels)
+    assert sooner == (batch == 1) == (len(made.levels) < len(plan.levels))  # of 64, weights that stay are worth more
 
 
 @pytest.mark.parametrize(

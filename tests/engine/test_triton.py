@@ -10,8 +10,9 @@ from hrnet_fast import create_model, explain, optimize, verify
 from hrnet_fast.engine.executors.triton import TritonExecutor, unsupported
 from hrnet_fast.engine.gpu.layout import allocate, slots, unplaceable
 from hrnet_fast.engine.gpu.lower import Lowering, TileChoice, convolutions, model_choice, problem, signature
+from hrnet_fast.engine.gpu.tile_choices import from_entry, likely, variations
 from hrnet_fast.engine.gpu.tiles import LARGEST, Gpu, Problem, Tile, candidates, choose, stages
-from hrnet_fast.engine.gpu.tune import as_entry, from_entry, likely, tune_level
+from hrnet_fast.engine.gpu.tune import tune_level
 from hrnet_fast.plan import inference_view, make_plan, named_tensors
 from hrnet_fast.plan.buffers import lifetimes
 from tests.golden import fill
@@ -166,17 +167,18 @@ def test_tuning_keeps_the_fastest_that_it_timed():
     problems = [problem(item, plan, torch.float16, "ieee") for item in convolutions(level, plan)]
     timed = []
 
-    def clock(step):  # a GPU that likes many steps in flight, and 32 columns
+    def clock(choice):  # a GPU that likes many steps in flight, and 32 columns
+        step = lowering.step(level, plan, memory, choice, False)
         tiles = [work.tile for work in step.launches[0].works]
         timed.append(tiles)
         return 10.0 * sum(tile.columns != 32 for tile in tiles) + sum(t.split for t in tiles) - step.launches[0].stages
 
     start = model_choice(level, plan, torch.float16, "ieee", gpu)
-    tuned = tune_level(level, plan, memory, lowering, start, gpu, clock)
+    tuned = tune_level(start, variations(problems, gpu), clock)
     best = [[t for t in likely(p, gpu) if t.columns == 32] for p in problems]
     assert all(t.columns == 32 for t, options in zip(tuned.choice.tiles, best) if options)
     assert tuned.choice.stages == 5 and tuned.time <= tuned.model_time and len(timed) > len(problems)
-    assert from_entry(as_entry(tuned), problems, gpu) == tuned.choice
+    assert from_entry(tuned.as_entry(), problems, gpu) == tuned.choice
 
 
 def test_a_strange_entry_of_the_cache_is_not_used():

@@ -54,6 +54,21 @@ def test_blocks(steps, kept, dtype):
 
 
 @by_dtype
+@pytest.mark.parametrize("steps", [[ChainStep(40, chunk=16, columns=40)] * 2, bottleneck(18, 40, 24, 16)], ids=len)
+def test_warpgroups_give_what_warps_give(steps, dtype):
+    how = How((8, 12), (4, 2, 1), 24, 16, 3)
+    chain = make_chain(dtype, 40, steps, (10, 13), 2, how, kept=True)
+    check([chain], dtype)
+    alone = chain.out.data.clone()
+    chain.out.nchw().fill_(torch.nan)
+    for fields in (chain.fields, *(fields for _, fields in chain.before)):
+        fields["grouped"] = int(fields["warps_m"] % 4 == 0)
+    assert chain.before[0][1]["grouped"]
+    check([chain], dtype)
+    assert torch.equal(chain.out.data, alone)
+
+
+@by_dtype
 @pytest.mark.parametrize("terms", ["", "=", "b=", "=nc"])
 def test_epilogues(terms, dtype):
     for relu, kept in (("none", True), ("first", True), ("last", True), ("last", False)):

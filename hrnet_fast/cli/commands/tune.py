@@ -39,7 +39,7 @@ def run(args: argparse.Namespace) -> Result:
     on_gpu = device(args).type == "cuda"
     model = random_model(args)
     x = images(args, model)
-    fast = optimize(model, dtype=torch_dtype(args), executor="triton" if on_gpu else "auto")
+    fast = optimize(model, dtype=torch_dtype(args))
     found = fast.tune(x, progress=_with_bar, again=args.again)
     cache = str(fast.executor.cache.folder)
     data = {"model": model.config.name, "cache": cache}
@@ -67,7 +67,7 @@ def _levels(data: dict[str, Any], found: dict[str, Any]) -> Result:
     if not rows:
         text = f"every level was measured before; the results lie in {data['cache']}"
         return Result({**data, "levels": rows}, text)
-    lines = [f"{'level (pixels x channels x K)':<78} {'before':>9} {'now':>9}"]
+    lines = [f"{'level':<78} {'before':>9} {'now':>9}"]
     lines += [f"{row['level'][:78]:<78} {row['model_us']:>7.2f}us {row['us']:>7.2f}us" for row in rows]
     before, now = (sum(row[key] for row in rows) for key in ("model_us", "us"))
     lines.append(f"{len(rows)} levels: {before:.1f} us -> {now:.1f} us, each once; kept in {data['cache']}")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -10,10 +11,15 @@ from torch import Tensor
 from hrnet_fast.kernels.library import is_compiled, why_not_compiled
 
 from ...plan import Level, Plan
-from ..gpu.cuda_lower import CudaChoice, CudaLowering, cuda_choice, cuda_problems
-from ..gpu.cuda_tiles import resident_of, shared_bytes
+from ..gpu.cuda_chain_tiles import ChainProblem
+from ..gpu.cuda_lower import CudaChoice, CudaLowering, cuda_choice, cuda_problems, cuda_signature
+from ..gpu.cuda_tile_choices import from_entry, variations
+from ..gpu.cuda_tiles import CudaProblem, resident_of, shared_bytes
 from ..gpu.tiles import Gpu
-from .levels import LevelExecutor, describe_gpu, overlaps
+from ..gpu.tune import Variation
+from ..tuning.cache import TuningCache
+from .levels import describe_gpu, overlaps
+from .tuned import TunedLevelExecutor
 
 DTYPES = (torch.float32, torch.bfloat16, torch.float16)
 OLDEST = (8, 0)  # asynchronous copies to shared memory, and tensor cores for bfloat16 and TF32
@@ -38,35 +44,50 @@ def unsupported(dtype: torch.dtype, device: torch.device) -> str | None:
     return None
 
 
-class CudaExecutor(LevelExecutor):
+class CudaExecutor(TunedLevelExecutor):
     """Plays plans by the CUDA level kernel in float32 (products in TF32), bfloat16 or float16, with float32 sums.
 
-    tensors: the module's parameters and buffers by key. Tiles come from a model of the GPU. gpu: the one to choose them
-    for, `device` itself if None. op: what computes a launch, see `CudaLaunch`.
+    tensors: the module's parameters and buffers by key. Tiles come from
+    the cache of measured ones, else from a model of the GPU. gpu: the one to choose them for, `device` itself if None.
+    op: what computes a launch, see `CudaLaunch`.
     """
 
     name = "cuda"
+    kind = "cuda_tiles"
     emulator = "the emulator"
 
     def __init__(
         self, tensors: Mapping[str, Tensor], dtype: torch.dtype, device: torch.device, why: str = "as asked",
-        gpu: Gpu | None = None, op: Callable[..., None] | None = None,
+        gpu: Gpu | None = None, op: Callable[..., None] | None = None, cache: TuningCache | None = None,
     ):  # fmt: skip
         gpu = gpu or describe_gpu(device)
-        super().__init__(CudaLowering(tensors, dtype, device, overlaps(device, gpu), op), gpu, why)
+        super().__init__(CudaLowering(tensors, dtype, device, overlaps(device, gpu), op), gpu, why, cache)
 
-    def choice(self, plan: Plan, level: Level) -> CudaChoice:
-        """The tiles of a level."""
+    def problems(self, plan: Plan, level: Level) -> tuple[CudaProblem | ChainProblem, ...]:
+        return cuda_problems(level, plan, self.dtype)
+
+    def signature(self, plan: Plan, level: Level) -> str:
+        return cuda_signature(level, plan, self.dtype)
+
+    def modelled(self, plan: Plan, level: Level) -> CudaChoice:
         return cuda_choice(level, plan, self.dtype, self.gpu)
+
+    def from_entry(
+        self, entry: dict[str, Any] | None, problems: Sequence[CudaProblem | ChainProblem]
+    ) -> CudaChoice | None:
+        return from_entry(entry, problems, self.gpu)
+
+    def variations(self, problems: Sequence[CudaProblem | ChainProblem]) -> list[Variation]:
+        return variations(problems, self.gpu)
 
     def tiling(self, plan: Plan, level: Level) -> str:
         """Tiles, how many CTAs the convolutions are, how often they fill the GPU, and the shared memory of one."""
-        tiles, problems = self.choice(plan, level).tiles, cuda_problems(level, plan, self.dtype)
+        tiles, problems = self.choice(plan, level).tiles, self.problems(plan, level)
         if not tiles:
             return "sums alone"
         resident = resident_of(problems, tiles, self.gpu)
         blocks = sum(problem.grid(tile) for problem, tile in zip(problems, tiles))
         shared = max(shared_bytes(problem, tile) for problem, tile in zip(problems, tiles))
         waves = blocks / (self.gpu.multiprocessors * resident)
-        names = " ".join(map(str, tiles))
-        return f"tiles {names}; {blocks} CTAs in {waves:.2f} waves of {resident} x {shared / 1024:.0f} KB"
+        names = f"{self.origin(plan, level)} tiles {' '.join(map(str, tiles))}"
+        return f"{names}; {blocks} CTAs in {waves:.2f} waves of {resident} x {shared / 1024:.0f} KB"

@@ -3,7 +3,7 @@ played by the same CTAs, and some levels need no launch."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 
 import torch
@@ -14,6 +14,8 @@ from ..gpu.chains import Chain, Schedule, choose_chains, find_chains, schedule
 from ..gpu.cuda_lower import beyond_cuda, cuda_choice, cuda_problem, cuda_problems
 from ..gpu.cuda_tiles import candidates, level_time, most_shared
 from ..gpu.tiles import Gpu
+from ..gpu.tune import Tuned
+from ..tuning.cache import TuningCache
 from .cuda import CudaExecutor
 from .levels import LevelTape
 from .reference import Watch
@@ -35,9 +37,9 @@ class CudaChainExecutor(CudaExecutor):
     def __init__(
         self, tensors: Mapping[str, Tensor], dtype: torch.dtype, device: torch.device, why: str = "as asked",
         gpu: Gpu | None = None, op: Callable[..., None] | None = None,
-        choice_of_chains: Callable[[Plan, list[Chain]], list[Chain]] | None = None,
+        choice_of_chains: Callable[[Plan, list[Chain]], list[Chain]] | None = None, cache: TuningCache | None = None,
     ):  # fmt: skip
-        super().__init__(tensors, dtype, device, why, gpu, op)
+        super().__init__(tensors, dtype, device, why, gpu, op, cache)
         self.choice_of_chains = choice_of_chains or self._faster
         self._schedules: dict[str, Schedule] = {}
 
@@ -54,6 +56,12 @@ class CudaChainExecutor(CudaExecutor):
 
     def tape(self, plan: Plan, watch: Watch | None = None) -> LevelTape:
         return super().tape(replace(plan, levels=self.schedule(plan).levels), watch)
+
+    def tune(
+        self, plan: Plan, progress: Callable[[Iterable[Level]], Iterable[Level]] = iter, again: bool = False
+    ) -> dict[str, Tuned]:
+        """As the other executors, of the levels as they are played. Which chains those have is the model's choice."""
+        return super().tune(replace(plan, levels=self.schedule(plan).levels), progress, again)
 
     def profile(self, plan: Plan) -> list[tuple[int, float]]:
         """As the other executors, without the levels that need no launch."""

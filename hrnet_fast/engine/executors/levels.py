@@ -128,4 +128,5 @@ def describe_gpu(device: torch.device) -> Gpu:
     return Gpu(
         capability, found.multi_processor_count, found.shared_memory_per_multiprocessor,
         shared_rate=Gpu().shared_rate * scale, matrix_rate=Gpu().matrix_rate * (1.0 if capability >= 90 else 0.5),
+        l2=getattr(found, "L2_cache_size", Gpu().l2), memory_rate=Gpu().memory_rate * min(1.0, scale),
     )  # fmt: skip

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -16,6 +16,7 @@ from ...testing import TOLERANCE_FACTOR, relative_l2
 from ..gpu.device_key import DeviceKey, device_key
 from ..gpu.program import GpuProgram
 from ..gpu.timing import isolated
+from ..gpu.tune import Tuned
 from ..tuning.cache import TuningCache
 from .reference import ReferenceExecutor, Watch
 
@@ -133,6 +134,17 @@ class MeasuredExecutor:
             if name not in winners:
                 candidate.release()  # weights are packed anew in the next contest, and do not lie about until then
         return run
+
+    def tune(
+        self, plan: Plan, progress: Callable[[Iterable[Level]], Iterable[Level]] = iter, again: bool = False
+    ) -> dict[str, Tuned]:
+        """Tunes every candidate that has tiles; what they found by "name: signature"."""
+        found = {}
+        for name, candidate in self.candidates.items():
+            if hasattr(candidate, "tune"):
+                found |= {f"{name}: {key}": each for key, each in candidate.tune(plan, progress, again).items()}
+                candidate.release()
+        return found
 
     def forget(self, plan: Plan) -> None:
         """Measure this plan again when it is next prepared, in this process or a later one."""

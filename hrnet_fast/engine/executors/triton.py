@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from ...plan import Level, Plan
-from ..gpu.device_key import device_key
-from ..gpu.layout import allocate
 from ..gpu.lower import Lowering, Step, TileChoice, convolutions, model_choice, problem, signature
-from ..gpu.tune import Tuned, as_entry, from_entry, tune_level
+from ..gpu.tile_choices import from_entry, variations
+from ..gpu.tiles import Problem
+from ..gpu.tune import Variation
 from ..gpu.warm import compile_all
 from ..tuning.cache import TuningCache
-from .levels import LevelExecutor, describe_gpu, overlaps
+from .levels import describe_gpu, overlaps
+from .tuned import TunedLevelExecutor
 
 DTYPES = (torch.float32, torch.bfloat16, torch.float16)
 OLDEST = (8, 0)  # tensor cores for bfloat16 and TF32, and asynchronous copies to shared memory
@@ -40,7 +42,7 @@ def unsupported(dtype: torch.dtype, device: torch.device) -> str | None:
     return f"the Triton kernels run on a GPU, and this is {device.type} (TRITON_INTERPRET=1 runs them slowly anywhere)"
 
 
-class TritonExecutor(LevelExecutor):
+class TritonExecutor(TunedLevelExecutor):
     """Plays plans by grouped Triton kernels in float32, bfloat16 or float16, with float32 sums.
 
     tensors: the module's parameters and buffers by key. float32 products use TF32 where torch's own convolutions do
@@ -50,6 +52,7 @@ class TritonExecutor(LevelExecutor):
     """
 
     name = "triton"
+    kind = "tiles"
     emulator = "Triton's interpreter"
 
     def __init__(
@@ -59,48 +62,26 @@ class TritonExecutor(LevelExecutor):
         tf32 = dtype == torch.float32 and device.type == "cuda" and torch.backends.cudnn.allow_tf32
         self.precision = "tf32" if tf32 else "ieee"
         gpu = describe_gpu(device)
-        lowering = Lowering(tensors, dtype, device, self.precision, overlaps(device, gpu))
-        super().__init__(lowering, gpu, why)
-        self.cache = cache or TuningCache()
-        self.key = device_key(device) if device.type == "cuda" else None
+        super().__init__(Lowering(tensors, dtype, device, self.precision, overlaps(device, gpu)), gpu, why, cache)
 
-    def choice(self, plan: Plan, level: Level) -> TileChoice:
-        """The tiles of a level: measured, or as the model of the GPU has them."""
-        return self._measured(plan, level) or self._modelled(plan, level)
-
-    def _modelled(self, plan: Plan, level: Level) -> TileChoice:
-        return model_choice(level, plan, self.dtype, self.precision, self.gpu)
-
-    def _measured(self, plan: Plan, level: Level) -> TileChoice | None:
-        if self.key is None:
-            return None
-        problems = [problem(item, plan, self.dtype, self.precision) for item in convolutions(level, plan)]
-        return from_entry(self.cache.get(self.key, "tiles", self.signature(plan, level)), problems, self.gpu)
+    def problems(self, plan: Plan, level: Level) -> list[Problem]:
+        return [problem(item, plan, self.dtype, self.precision) for item in convolutions(level, plan)]
 
     def signature(self, plan: Plan, level: Level) -> str:
-        """What a level's measured tiles are kept under."""
         return signature(level, plan, self.dtype, self.precision)
+
+    def modelled(self, plan: Plan, level: Level) -> TileChoice:
+        return model_choice(level, plan, self.dtype, self.precision, self.gpu)
+
+    def from_entry(self, entry: dict[str, Any] | None, problems: Sequence[Problem]) -> TileChoice | None:
+        return from_entry(entry, problems, self.gpu)
+
+    def variations(self, problems: Sequence[Problem]) -> list[Variation]:
+        return variations(problems, self.gpu)
 
     def tiling(self, plan: Plan, level: Level) -> str:
         tiles = " ".join(f"{t.rows}x{t.columns}x{t.step}/{t.split}" for t in self.choice(plan, level).tiles)
-        return f"{'tuned' if self._measured(plan, level) else 'modelled'} tiles {tiles}" if tiles else "sums alone"
+        return f"{self.origin(plan, level)} tiles {tiles}" if tiles else "sums alone"
 
     def warm(self, steps: Sequence[Step]) -> None:
         compile_all((launch for step in steps for launch in step.launches), self.device)
-
-    def tune(
-        self, plan: Plan, progress: Callable[[Iterable[Level]], Iterable[Level]] = iter, again: bool = False
-    ) -> dict[str, Tuned]:
-        """Measures tiles for every distinct level of a plan that the cache lacks, keeps them there, and tells of them.
-
-        progress: wraps the levels, e.g. in a progress bar. again: measure what the cache has, too. Programs prepared
-        before keep their tiles.
-        """
-        distinct = {self.signature(plan, level): level for level in plan.levels if convolutions(level, plan)}
-        missing = {name: level for name, level in distinct.items() if again or not self._measured(plan, level)}
-        memory, found = allocate(plan, self.dtype, self.device), {}
-        with torch.inference_mode(), torch.cuda.device(self.device):
-            for name, level in zip(missing, progress(list(missing.values()))):
-                found[name] = tune_level(level, plan, memory, self.lowering, self._modelled(plan, level), self.gpu)
-                self.cache.put(self.key, "tiles", name, as_entry(found[name]))
-        return found

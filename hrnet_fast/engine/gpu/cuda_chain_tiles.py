@@ -7,7 +7,7 @@ its neighbours compute as well. It reads all weights, by chunks, and its source 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import product
 
@@ -25,6 +25,7 @@ from .cuda_tiles import (
     CudaProblem,
     candidates,
     cta_time,
+    in_groups,
     products_time,
     round16,
     shared_bytes,
@@ -64,6 +65,12 @@ class ChainProblem:
     loaded: bool = False
     formed = False
 
+    @property
+    def moved(self) -> int:
+        """Bytes of the maps that are read and written, each once."""
+        first, last = replace(self.steps[0], channels=0), replace(self.steps[-1], in_channels=0, early=self.loaded)
+        return first.moved + last.moved
+
     def grid(self, tile: ChainTile) -> int:
         last = self.steps[-1]
         return last.batch * -(-last.height // tile.height) * -(-last.width // tile.width)
@@ -101,6 +108,12 @@ def _(problem: ChainProblem, tile: ChainTile) -> int:
     if len(left) == 2:
         return tables + loaded + max(left[0], sums) + weights
     return tables + loaded + left[0] + weights + sums
+
+
+@in_groups.register
+def _(tile: ChainTile) -> ChainTile | None:
+    steps = tuple(in_groups(step) or step for step in tile.steps)
+    return None if steps == tile.steps else ChainTile(steps)
 
 
 @candidates.register

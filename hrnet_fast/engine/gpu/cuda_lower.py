@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -50,6 +51,18 @@ class CudaChoice:
 
     tiles: tuple[CudaTile | ChainTile, ...]
 
+    def as_entry(self) -> dict[str, Any]:
+        """For the cache: readable, a list of steps for a chain."""
+        return {
+            "tiles": [
+                [*map(_entry, tile.steps)] if isinstance(tile, ChainTile) else _entry(tile) for tile in self.tiles
+            ]
+        }
+
+
+def _entry(tile: CudaTile) -> dict[str, Any]:
+    return {**asdict(tile), "warps": list(tile.warps)}
+
 
 def cuda_problem(item: Conv | Chain, plan: Plan, dtype: torch.dtype) -> CudaProblem | ChainProblem:
     """The item as the tile model sees it."""
@@ -70,6 +83,21 @@ def cuda_problems(level: Level, plan: Plan, dtype: torch.dtype) -> tuple[CudaPro
     """Those of the level's convolutions and chains that the kernel plays, in order."""
     played = (item for item in level.items if isinstance(item, (Conv, Chain)) and beyond_cuda(item, plan) is None)
     return tuple(cuda_problem(item, plan, dtype) for item in played)
+
+
+def cuda_signature(level: Level, plan: Plan, dtype: torch.dtype) -> str:
+    """What a level's tiling depends on, as text: equal for equal work."""
+    played = [item for item in level.items if isinstance(item, (Conv, Chain)) and beyond_cuda(item, plan) is None]
+    parts = [str(dtype).removeprefix("torch.")]
+    for item, own in zip(played, cuda_problems(level, plan, dtype), strict=True):
+        steps = own.steps if isinstance(own, ChainProblem) else (own,)
+        shapes = ">".join(f"{s.in_channels}-{s.channels}k{s.kernel}s{s.stride}" for s in steps)
+        sources = () if isinstance(item, Chain) else item.sources
+        modes = "".join("=" if t.resize is None else t.resize.mode[0] for t in (*sources, *item.terms))
+        kept = "k" if isinstance(own, ChainProblem) and own.kept else ""
+        parts.append(f"{steps[-1].batch}x{steps[-1].height}x{steps[-1].width} {shapes}{modes}{kept}")
+    rest = len(level.items) - len(played)
+    return "; ".join(parts) + (f" +{rest}" if rest else "")
 
 
 def cuda_choice(level: Level, plan: Plan, dtype: torch.dtype, gpu: Gpu) -> CudaChoice:

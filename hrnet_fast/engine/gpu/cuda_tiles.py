@@ -56,6 +56,12 @@ class CudaProblem:
     def grid(self, tile: CudaTile) -> int:
         return -(-self.tiles(tile) // tile.rounds) * -(-self.channels // tile.channels)
 
+    @property
+    def moved(self) -> int:
+        """Bytes of the maps that are read and written, each once."""
+        own = self.height * self.width * self.channels * (2 if self.early else 1)
+        return self.batch * self.itemsize * (own + self.height * self.width * self.stride**2 * self.in_channels)
+
     def tiles(self, tile: CudaTile) -> int:
         """Of the same weights."""
         return self.batch * -(-self.height // tile.height) * -(-self.width // tile.width)
@@ -182,7 +188,9 @@ def level_time(problems: Sequence[CudaProblem], tiles: Sequence[CudaTile], gpu: 
     grids, places = [p.grid(t) for p, t in zip(problems, tiles)], gpu.multiprocessors * resident
     running = min(places, sum(grids))
     times = [cta_time(p, t, gpu, running) for p, t in zip(problems, tiles)]
-    return max(*times, sum(time * grid for time, grid in zip(times, grids)) / places)
+    moved = sum(problem.moved for problem in problems)
+    memory = moved / gpu.memory_rate if moved > gpu.l2 else 0.0
+    return max(*times, memory, sum(time * grid for time, grid in zip(times, grids)) / places)
 
 
 def resident_of(problems: Sequence[CudaProblem], tiles: Sequence[CudaTile], gpu: Gpu) -> int:
@@ -213,7 +221,7 @@ def _bounded(problems: Sequence[CudaProblem], gpu: Gpu) -> Iterator[tuple[CudaTi
     for resident in (RESIDENT, 1):
         places = gpu.multiprocessors * resident
         for running in (places // 4, places):
-            options = [_frontier(problem, gpu, resident, running) for problem in problems]
+            options = [frontier(problem, gpu, resident, running) for problem in problems]
             if not all(options):
                 continue
             fastest = max(own[0][0] for own in options)
@@ -222,17 +230,12 @@ def _bounded(problems: Sequence[CudaProblem], gpu: Gpu) -> Iterator[tuple[CudaTi
 
 
 @lru_cache(maxsize=4096)
-def _frontier(problem: CudaProblem, gpu: Gpu, resident: int, running: int) -> tuple[tuple[float, CudaTile], ...]:
+def frontier(problem: CudaProblem, gpu: Gpu, resident: int, running: int) -> tuple[tuple[float, CudaTile], ...]:
     """(time of a CTA, tile), the fastest first: each next one is slower, and asks less of the multiprocessors.
 
-    A source that no tile can form at once in shared memory is formed by a sum of its own.
+    resident: CTAs that share a multiprocessor; running: beside this one, in all.
     """
-    most = most_shared(gpu, resident)
-    tiles = candidates(problem, most)
-    if not tiles and problem.formed and resident == 1:
-        tiles = candidates(replace(problem, formed=False), most)
-    if gpu.capability == GROUPED:
-        tiles += tuple(replace(tile, grouped=True) for tile in tiles if _has_groups(tile))
+    tiles = possible(problem, gpu, most_shared(gpu, resident))
     timed = sorted(((cta_time(problem, tile, gpu, running), index) for index, tile in enumerate(tiles)))
     kept, least = [], float("inf")
     for time, index in timed:
@@ -243,9 +246,23 @@ def _frontier(problem: CudaProblem, gpu: Gpu, resident: int, running: int) -> tu
     return tuple(kept)
 
 
-def _has_groups(tile: object) -> bool:
-    """Whether four warps at a time share a tile's output channels and turns along K."""
-    return isinstance(tile, CudaTile) and tile.warps[0] % 4 == 0
+def possible(problem: CudaProblem, gpu: Gpu, most: int) -> tuple[CudaTile, ...]:
+    """The candidates, by warpgroups too where the GPU has them.
+
+    A source that no tile can form at once in all of the shared memory is formed by a sum of its own.
+    """
+    tiles = candidates(problem, most)
+    if not tiles and problem.formed and most == most_shared(gpu, 1):
+        tiles = candidates(replace(problem, formed=False), most)
+    if gpu.capability == GROUPED:
+        tiles += tuple(filter(None, map(in_groups, tiles)))
+    return tiles
+
+
+@singledispatch
+def in_groups(tile: CudaTile) -> CudaTile | None:
+    """The same by warpgroups; None where no four warps share output channels and turns along K."""
+    return replace(tile, grouped=True) if tile.warps[0] % 4 == 0 else None
 
 
 def round16(size: int) -> int:

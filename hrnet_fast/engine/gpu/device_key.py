@@ -21,7 +21,7 @@ from ..tuning.key import MachineKey
 class DeviceKey(MachineKey):
     """gpu: its name, e.g. "NVIDIA H200". capability: e.g. "9.0". kernels: digest of the kernels' sources."""
 
-    kinds: ClassVar[tuple[str, ...]] = ("tiles", "executors")
+    kinds: ClassVar[tuple[str, ...]] = ("tiles", "cuda_tiles", "executors")
     shipped: ClassVar[str | None] = "tiles"  # which executor is the fastest hangs on the versions too
 
     gpu: str

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from math import prod
 from typing import Any
 
@@ -46,6 +46,10 @@ class TileChoice:
 
     tiles: tuple[Tile, ...]
     stages: int
+
+    def as_entry(self) -> dict[str, Any]:
+        """For the cache: readable."""
+        return {"tiles": [asdict(tile) for tile in self.tiles], "stages": self.stages}
 
 
 def problem(item: Conv, plan: Plan, dtype: torch.dtype, precision: str) -> Problem:

@@ -49,8 +49,8 @@ class Problem:
 @dataclass(frozen=True)
 class Gpu:
     """What the model knows of a GPU. Rates: bytes a nanosecond from L2 to one multiprocessor and to all of them, and
-    tensor-core operations a nanosecond of one, by warps and by warpgroups. The defaults are a Hopper GPU's, as
-    estimated."""
+    tensor-core operations a nanosecond of one, by warps and by warpgroups; bytes a nanosecond from memory, where a
+    level's maps are more than L2 holds. The defaults are a Hopper GPU's, as estimated."""
 
     capability: int = 90
     multiprocessors: int = 132
@@ -59,6 +59,8 @@ class Gpu:
     shared_rate: float = 5500.0
     matrix_rate: float = 3800.0
     group_rate: float = 6000.0
+    l2: int = 50 * 2**20
+    memory_rate: float = 4000.0
     programs: int = 2  # that share a multiprocessor
 
     def rate(self, problem: Problem) -> float:

@@ -1,0 +1,103 @@
+"""Tuning the tiles of the CUDA executors, by a clock that the tests make up."""
+
+from functools import partial
+
+import pytest
+import torch
+
+from hrnet_fast import create_model
+from hrnet_fast.engine.executors.cuda import CudaExecutor
+from hrnet_fast.engine.executors.cuda_chains import CudaChainExecutor
+from hrnet_fast.engine.executors.measured import MeasuredExecutor, TorchExecutor
+from hrnet_fast.engine.gpu.cuda_lower import CudaChoice, cuda_choice, cuda_problems, cuda_signature
+from hrnet_fast.engine.gpu.cuda_tile_choices import from_entry, likely
+from hrnet_fast.engine.gpu.cuda_tiles import CudaProblem, choose, most_shared, possible
+from hrnet_fast.engine.gpu.tiles import Gpu
+from hrnet_fast.engine.tuning.cache import TuningCache
+from hrnet_fast.kernels.cuda_level import CudaConv, steps_of
+from tests.engine.test_cuda import CPU, HALF, KEY, assert_as_exact_as_torch, launch, planned
+from tests.engine.test_cuda_tiles import plan_of
+from tests.golden import fill
+from tests.models.test_models import SMALL
+
+
+def clock(step):
+    """A GPU that likes small tiles."""
+    works = [each for one in step.launches for work in one.works for each in steps_of(work)]
+    tiles = [work.tile for work in works if isinstance(work, CudaConv)]
+    return 1.0 + sum(tile.height * tile.width * tile.channels * tile.rounds for tile in tiles)
+
+
+def make(kind, tensors, cache, **options):
+    executor = kind(tensors, HALF, CPU, gpu=Gpu(), cache=cache, **options)
+    executor.key, executor.clock = KEY, clock
+    return executor
+
+
+@pytest.fixture(scope="module")
+def small():
+    return planned(fill(create_model(f"{SMALL}.pose_coco_256x192")), torch.zeros(1, 3, 64, 64))
+
+
+@pytest.mark.parametrize("kind", [CudaExecutor, CudaChainExecutor])
+def test_the_fastest_of_what_is_timed_is_kept_and_played(kind, small, tmp_path):
+    plan, tensors = small
+    executor = make(kind, tensors, TuningCache(tmp_path))
+    found = executor.tune(plan)
+    assert len(found) > 10 and all(each.time <= each.model_time for each in found.values())
+    assert sum(each.time for each in found.values()) < 0.9 * sum(each.model_time for each in found.values())
+    assert executor.tune(plan) == {} and executor.tune(plan, again=True).keys() == found.keys()
+    later = make(kind, tensors, TuningCache(tmp_path), op=launch)
+    x = [torch.randn(1, 3, 64, 64)]
+    with torch.inference_mode():
+        results = later.prepare(plan)(x)
+    assert_as_exact_as_torch(plan, tensors, x, results, HALF)
+    reasons = [later.explain(plan, level)[1] for level in plan.levels]
+    assert any(" tuned tiles " in reason for reason in reasons) and not any("modelled" in reason for reason in reasons)
+
+
+def test_entries_that_do_not_fit_are_not_used():
+    gpu, own = Gpu(), CudaProblem(1, 64, 48, 32, 32, 3, 1, early=True)
+    good = CudaChoice(choose((own,), gpu)).as_entry()
+    assert from_entry(good, (own,), gpu).as_entry() == good
+    (tile,) = good["tiles"]
+    bad = [{"columns": 56}, {"chunk": 12}, {"warps": [8, 8, 8]}, {"warps": 8}, {"rounds": 0}, {"depth": 3}]
+    for entry in (None, {}, {"tiles": []}, {"tiles": [[tile]]}, *({"tiles": [tile | change]} for change in bad)):
+        assert from_entry(entry, (own,), gpu) is None
+    assert from_entry(good, (own, own), gpu) is None
+
+
+def test_what_is_tried_is_possible_and_differs():
+    gpu = Gpu()
+    for own in (CudaProblem(1, 64, 48, 32, 32, 3, 1, early=True), CudaProblem(64, 8, 6, 256, 256, 3, 1)):
+        tiles = likely(own, gpu)
+        assert 4 <= len(tiles) == len(set(tiles)) <= 16
+        assert set(tiles) <= set(possible(own, gpu, most_shared(gpu, 1)))
+
+
+def test_signatures_tell_levels_apart():
+    _, plan = plan_of("hrnet_w32.pose_coco_256x192", (256, 192), 1)
+    by_name = {}
+    for level in plan.levels:
+        by_name.setdefault(cuda_signature(level, plan, HALF), set()).add(cuda_problems(level, plan, HALF))
+    assert 10 < len(by_name) < 60 and all(len(problems) == 1 for problems in by_name.values())
+    assert cuda_signature(plan.levels[0], plan, torch.bfloat16) not in by_name
+
+
+def test_auto_tunes_all_that_has_tiles(small, tmp_path):
+    plan, tensors = small
+    cache = TuningCache(tmp_path)
+    candidates = [make(kind, tensors, cache) for kind in (CudaExecutor, CudaChainExecutor)]
+    auto = MeasuredExecutor(tensors, HALF, CPU, [*candidates, TorchExecutor(tensors, HALF, CPU)], cache=cache, key=KEY)
+    found = auto.tune(plan)
+    assert {name.partition(": ")[0] for name in found} == {"cuda", "cuda-chains"}
+    shown = []
+    assert auto.tune(plan, progress=partial(map, shown.append)) == {} == dict.fromkeys(shown)
+
+
+def test_the_model_s_choice_stays_where_nothing_is_faster(small, tmp_path):
+    plan, tensors = small
+    executor = make(CudaExecutor, tensors, TuningCache(tmp_path))
+    executor.clock = lambda step: 1.0
+    assert all(each.time == each.model_time for each in executor.tune(plan).values())
+    assert all(executor.choice(plan, level) == cuda_choice(level, plan, HALF, Gpu()) for level in plan.levels)
