@@ -73,7 +73,8 @@ def _build(executor: str, job: Job, model: nn.Module, asked_of: Question) -> Rea
     """As a user who has the model in the dtype would have it; a dry run plays the plan with plain torch operations."""
     x, name = asked_of.x, executor.removesuffix(" tuned")
     fast = hrnet_fast.optimize(model, dtype=x.dtype, executor="reference" if job.dry_run else name, example=x)
-    extra = _tune(fast, x) if executor in TUNED[:-1] and not job.dry_run else []  # auto plays what they found
+    is_tuned = executor in TUNED and name != "auto"  # which plays what the others found
+    extra = _tune(fast, x) if is_tuned and not job.dry_run else []
     fast(x)
     plan = fast.plan_for(x)
     extra += [("executor", fast.executor.name), ("levels", len(plan.levels))]

@@ -237,7 +237,7 @@ def test_tuning_is_told_and_kept_for_the_next(gpu, monkeypatch, tmp_path, capsys
         return {"level": types.SimpleNamespace(model_time=3.0, time=2.0)}
 
     monkeypatch.setattr(OptimizedModule, "tune", tune, raising=False)
-    monkeypatch.setattr(ours, "TUNED", ("reference tuned", "triton tuned"))
+    monkeypatch.setattr(ours, "TUNED", ("auto tuned", "triton tuned"))
     optimize = hrnet_fast.optimize
     monkeypatch.setattr(
         hrnet_fast, "optimize", lambda *given, **how: optimize(*given, **{**how, "executor": "reference"})
@@ -246,7 +246,7 @@ def test_tuning_is_told_and_kept_for_the_next(gpu, monkeypatch, tmp_path, capsys
         monkeypatch.setattr(module, "TUNING", tmp_path / "tuning")
     status, report = report_of(tmp_path, "--parts", "tuned", "--mirror", str(tmp_path / "mirror"))
     rows = {row["name"].partition(": ")[2]: row for row in report["rows"]}
-    assert status == 0 and "tuned" not in rows["reference tuned"] and folders == [str(tmp_path / "tuning")]
+    assert status == 0 and "tuned" not in rows["auto tuned"] and folders == [str(tmp_path / "tuning")]
     assert rows["triton tuned"]["tuned"] | {"seconds": 0} == {"seconds": 0, "levels": 1, "before_us": 3.0, "us": 2.0}
     assert (tmp_path / "mirror" / "tiles.json").read_text() == "{}"
     assert "HRNET_FAST_CACHE" not in os.environ or os.environ["HRNET_FAST_CACHE"] not in folders

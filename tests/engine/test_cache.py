@@ -312,7 +312,7 @@ def test_entries_that_are_refused(tmp_path, entry, error, sentence):
 @pytest.mark.parametrize("method", ["get", "put"])
 def test_a_kind_that_is_not_known_is_refused(tmp_path, method):
     arguments = (KEY, "tile", SIGNATURE) + ((TILE,) if method == "put" else ())
-    with pytest.raises(ValueError, match="of the kinds tiles and executors, not 'tile'"):
+    with pytest.raises(ValueError, match="of the kinds tiles, cuda_tiles, executors, not 'tile'"):
         getattr(TuningCache(tmp_path), method)(*arguments)
 
 

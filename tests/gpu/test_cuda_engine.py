@@ -96,3 +96,15 @@ def test_one_level_gives_what_the_emulator_gives(dtype):
     emulate([level], dtype, *([here[t.data_ptr()] for t in group] for group in (launch.inputs, launch.outputs)))
     for tensor, expected in zip(launch.outputs, want):
         torch.testing.assert_close(here[tensor.data_ptr()], expected)
+
+
+@pytest.mark.parametrize("executor", ["cuda", "cuda-chains", "auto"])
+def test_tuned_tiles_are_kept_played_and_right(executor, tmp_path, monkeypatch):
+    monkeypatch.setenv("HRNET_FAST_CACHE", str(tmp_path))
+    model, x = small(), torch.randn(2, 3, 128, 96, device="cuda")
+    fast = optimize(model, dtype=torch.float16, executor=executor, example=x)
+    found = fast.tune(x)
+    assert len(found) > 10 and all(0 < each.time <= each.model_time for each in found.values())
+    assert fast.tune(x) == {} and verify(model, fast, x).passed
+    if executor != "auto":
+        assert " tuned tiles " in explain(fast, x).levels[0].reason

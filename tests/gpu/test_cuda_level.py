@@ -29,6 +29,8 @@ by_dtype = pytest.mark.parametrize("dtype", DTYPES, ids=["float16", "bfloat16", 
 SHAPES = [
     How((8, 8), (2, 1, 4), 32), How((8, 16), (4, 2, 1), 48, chunk=16, stages=2), How((4, 8), (1, 1, 8), 16),
     How((16, 16), (8, 1, 1), 24, chunk=32, stages=2), How((8, 8), (2, 2, 2), 40), How((8, 8), (2, 4, 1), 64),
+    How((4, 8), (1, 1, 8), 24, rounds=3), How((16, 8), (4, 2, 1), 48, grouped=True),
+    How((16, 16), (8, 1, 1), 24, chunk=32, stages=2, grouped=True), How((8, 12), (4, 1, 2), 64, rounds=5, grouped=True),
 ]  # fmt: skip
 
 
@@ -75,7 +77,16 @@ def test_chains(steps, kept, dtype):
 
 
 @by_dtype
-@pytest.mark.parametrize("make", [lambda dtype: chain(dtype, How(chunk=8, stages=2)), chains], ids=["", "chains"])
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda dtype: chain(dtype, How(chunk=8, stages=2)),
+        chains,
+        lambda dtype: chain(dtype, How((4, 2), (1, 1, 8), 24, rounds=4)),
+        lambda dtype: chain(dtype, How((8, 8), (4, 1, 2), 24, chunk=8, stages=2, grouped=True)),
+    ],
+    ids=["", "chains", "rounds", "warpgroups"],
+)
 def test_launches_that_overlap_give_what_the_emulator_gives(make, dtype):
     """To the rounding of the tensor cores, whose order of sums the emulator does not know."""
     levels = make(dtype)

@@ -148,7 +148,7 @@ HRNET_FAST_DEVICE void conv_block(const LevelLaunch& launch, int first, int bloc
 #pragma unroll 1
     for (int pass = 0, passes = 1; pass < passes; ++pass, index += launch.layout[step].chunks) {
       multiply_pass<T>(work, step, in_rounds ? 0 : pass, index);
-      const ConvPlace place = load_shared<ConvPlace>(0);
+      const ConvPlace place = load_shared<ConvPlace>(0);  // not before a barrier was passed
       passes = in_rounds ? place.run.rounds : launch.layout[step].passes;
       if (step < last) continue;
       barrier();

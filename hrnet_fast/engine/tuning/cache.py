@@ -185,7 +185,7 @@ def _write(path: Path, key: MachineKey, entries: Entries) -> None:
 
 def _check_kind(key: MachineKey, kind: str) -> None:
     if kind not in key.kinds:
-        raise ValueError(f"measured results are of the kinds {' and '.join(key.kinds)}, not {kind!r}")
+        raise ValueError(f"measured results are of the kinds {', '.join(key.kinds)}, not {kind!r}")
 
 
 def _plain(entry: Any) -> dict[str, Any]:
