@@ -106,12 +106,17 @@ def build(runner: Runner, question: Question, case: Case, is_ours: bool) -> Buil
     except Exception as error:  # a rival may fail in any way; the table says how
         if is_ours:
             raise
-        message = next((line for line in str(error).splitlines() if line.strip()), "no message")
-        return Built(row_of(case, runner.name, "failed", reason=f"{type(error).__name__}: {message}"))
+        return Built(row_of(case, runner.name, "failed", reason=in_short(error)))
     status, reason, error = judge(outputs, question, case.dtype, is_ours)
     measured = {"build_s": build_s, "peak_bytes": peak_bytes, "error": error, "error_torch": question.error_torch}
     row = row_of(case, runner.name, status, reason=reason, ran=runner.ran(), **measured)
     return Built(row, call if row.timed else None)
+
+
+def in_short(error: Exception) -> str:
+    """Its type and first line, and the next one too where the first ends with a colon."""
+    first, *rest = [line.strip() for line in str(error).splitlines() if line.strip()] or ["no message"]
+    return f"{type(error).__name__}: {' '.join([first, *rest[: first.endswith(':')]])}"
 
 
 @torch.inference_mode()

@@ -23,14 +23,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         description="Prints the tables of benchmark results and draws a PNG beside each file.",
         epilog="example: python -m benchmarks.report benchmarks/results/*.json --readme",
     )
-    parser.add_argument("files", nargs="*", type=Path, metavar="FILE", help="default: benchmarks/results/*.json")
+    parser.add_argument(
+        "files", nargs="*", type=Path, metavar="FILE", help="default: benchmarks/results/*.json, one thread last"
+    )
     parser.add_argument(
         "--readme", nargs="?", type=Path, const=README, metavar="PATH",
         help="write the block between the speed marks of this file (default README.md)",
     )  # fmt: skip
     options = parser.parse_args(arguments)
     try:
-        report(options.files or [*sorted(RESULTS.glob("*.json")), *studies.files()], options.readme)
+        report(options.files or [*sorted(RESULTS.glob("*.json"), reverse=True), *studies.files()], options.readme)
     except (ValueError, OSError) as error:
         print(f"{parser.prog}: {error}", file=sys.stderr)
         return 1

@@ -144,8 +144,13 @@ def _markdown(run: Run, plot: str | None) -> list[str]:
             precisions = ", ".join(dict.fromkeys(part.split(" ", 1)[1] for part in row.ran.split(", ") if " " in part))
             notes.setdefault((row.executor, f"it ran {precisions}"), {})[row.dtype] = None
     if notes:
-        parts.append("\n".join(f"- {name}, {' and '.join(dtypes)}: {why}." for (name, why), dtypes in notes.items()))
-    return [*parts, f"Each number is checked against float64 before it is timed. Command: `{run.command}`"]
+        parts.append(
+            "\n".join(f"- {name}, {' and '.join(dtypes)}: {why.rstrip(':')}." for (name, why), dtypes in notes.items())
+        )
+    return [
+        *parts,
+        f"Each number is checked against float64 before it is timed. Command of the newest rows: `{run.command}`",
+    ]
 
 
 def _errors(ours: Row, exact: Row | None) -> str:

@@ -10,7 +10,7 @@ from torch import nn
 
 import benchmarks.compare as compare_module
 from benchmarks.cases import Case
-from benchmarks.compare import Question, compare, judge
+from benchmarks.compare import Question, compare, in_short, judge
 from benchmarks.gpu.paths import our_code
 from benchmarks.progress import Progress
 from benchmarks.runners import Runner
@@ -164,6 +164,19 @@ def test_progress_in_a_log_has_one_line_a_step():
         update(0.5)
     lines = stream.getvalue().splitlines()
     assert [line.split(":")[0].strip() for line in lines] == ["time", "build"]
+
+
+@pytest.mark.parametrize(
+    ("message", "told"),
+    [
+        ("", "no message"),
+        ("\nwhy\nwhere", "why"),
+        ("it raised:\n\nwhy\nwhere", "it raised: why"),
+        ("raised:", "raised:"),
+    ],
+)
+def test_an_error_in_short(message, told):
+    assert in_short(ValueError(message)) == f"ValueError: {told}"
 
 
 def test_progress_on_a_terminal_shows_the_step_while_it_runs():
