@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import logging
 from collections.abc import Callable
 from contextlib import nullcontext
@@ -42,8 +43,8 @@ class Compile(Runner):
         return self.mode in ("reduce-overhead", "max-autotune")
 
     def build(self, model: nn.Module, x: Tensor, dtype: torch.dtype) -> Call:
-        with torch.inference_mode(False):  # some of the compiled code refuses inference tensors
-            module = model.to(dtype).to(memory_format=torch.channels_last).requires_grad_(False)
+        with torch.inference_mode(False):  # some of the compiled code, and of the compiler, refuses inference tensors
+            module = copy.deepcopy(model).to(dtype).to(memory_format=torch.channels_last).requires_grad_(False)
             x = x.clone(memory_format=torch.channels_last)
         compiled = torch.compile(module, fullgraph=True, dynamic=False, **self._how())
 

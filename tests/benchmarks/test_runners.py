@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import copy
+
 import pytest
 import torch
 from torch import nn
 
 from benchmarks.runners import HrnetFast, Plain
+from benchmarks.runners.compiled import Compile
 from benchmarks.runners.open_vino import OpenVino
 from benchmarks.runners.ours import ExactHrnetFast
 from hrnet_fast.testing import relative_l2
@@ -47,3 +50,14 @@ def test_ours_without_winograd_is_compared_in_float32_on_a_cpu():
     assert "compared in float32" in runner.refusal(torch.bfloat16, CPU)
     assert runner.refusal(torch.float32, torch.device("cuda")) == "runs on cpu only"
     assert runner.is_ours and HrnetFast.is_ours and not Plain.is_ours
+
+
+def test_the_compiler_gets_no_inference_tensors(monkeypatch):
+    """Freezing refuses them, and converting a module's dtype keeps its parameters what they are."""
+    given = []
+    monkeypatch.setattr(torch, "compile", lambda module, **how: given.append(module) or module)
+    with torch.inference_mode():
+        model = copy.deepcopy(nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4)).eval())
+        Compile().build(model, torch.randn(1, 3, 5, 5).bfloat16(), torch.bfloat16)
+    assert model[0].weight.is_inference()
+    assert not any(tensor.is_inference() for tensor in (*given[0].parameters(), *given[0].buffers()))
