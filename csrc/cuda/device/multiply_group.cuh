@@ -1,5 +1,5 @@
 // A chunk's products by warpgroups, as in multiply.cuh otherwise: four warps that share output channels and turns along
-// K bring their own pixels in registers, and the tensor cores read the weights from shared memory once for all of them.
+// K bring their own pixels in registers, and the tensor cores read the weights of a product once for all four.
 #pragma once
 
 #include "cuda/device/multiply.cuh"
