@@ -47,9 +47,8 @@ def unsupported(dtype: torch.dtype, device: torch.device) -> str | None:
 class CudaExecutor(TunedLevelExecutor):
     """Plays plans by the CUDA level kernel in float32 (products in TF32), bfloat16 or float16, with float32 sums.
 
-    tensors: the module's parameters and buffers by key. Tiles come from
-    the cache of measured ones, else from a model of the GPU. gpu: the one to choose them for, `device` itself if None.
-    op: what computes a launch, see `CudaLaunch`.
+    tensors: the module's parameters and buffers by key. Tiles come from the cache of measured ones, else from a model
+    of the GPU. gpu: the one to choose them for, `device` itself if None. op: what computes a launch, see `CudaLaunch`.
     """
 
     name = "cuda"
