@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
-from ..plan import Item, inference_view, named_tensors
+from ..plan import Item, Plan, inference_view, named_tensors
 from ..testing import TOLERANCE_FACTOR, compare_outputs, relative_l2
 from .executors.reference import ReferenceExecutor
 from .module import OptimizedModule
@@ -132,13 +133,21 @@ def _verify_levels(fast: OptimizedModule, inputs: Sequence[Any]) -> tuple[Output
         ReferenceExecutor(tensors, fast.dtype, fast.device),
     )
     level_of = {item.out: index for index, level in enumerate(plan.levels) for item in level.items}
-    watched: dict[int, list[Tensor]] = {item.out: [] for item in plan.items()}
+    watched = [_results_of_items(player, plan, leaves) for player in players]
+    seen = [item for item in plan.items() if all(item.out in results for results in watched)]
+    return tuple(
+        compare(f"level {level_of[item.out]}: {item.name}", *(results[item.out] for results in watched))
+        for item in seen
+    )
+
+
+def _results_of_items(player: Any, plan: Plan, leaves: Sequence[Tensor]) -> dict[int, Tensor]:
+    """What an executor computes for the items whose results reach memory, by their values."""
+    parts: defaultdict[int, list[Tensor]] = defaultdict(list)
 
     def watch(item: Item, result: Tensor) -> None:
-        watched[item.out].append(result.clone())
+        parts[item.out].append(result.clone())
 
     with torch.inference_mode():
-        for player in players:
-            player.prepare(plan, watch)(leaves)
-    seen = [item for item in plan.items() if len(watched[item.out]) == len(players)]
-    return tuple(compare(f"level {level_of[item.out]}: {item.name}", *watched[item.out]) for item in seen)
+        player.prepare(plan, watch)(leaves)
+        return {value: torch.cat(found) if len(found) > 1 else found[0] for value, found in parts.items()}

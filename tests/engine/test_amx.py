@@ -20,6 +20,7 @@ from hrnet_fast.env import environment, format_environment
 from hrnet_fast.plan import make_plan, named_tensors
 from hrnet_fast.testing import fill_weights
 
+pytestmark = pytest.mark.usefixtures("whole_batches")
 EXTENSION = kernels.extension().module
 SUMMANDS = ["none", "relu", "same", "first", "two", "nearest", "bilinear", "aligned"]
 

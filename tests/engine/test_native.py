@@ -15,6 +15,7 @@ from hrnet_fast.testing import fill_weights, without_init
 from tests.engine.native_nets import EPILOGUES, Net, by_isa
 
 NO_NATIVE = native.unsupported()
+pytestmark = pytest.mark.usefixtures("whole_batches")
 needs_native = pytest.mark.skipif(NO_NATIVE is not None, reason=str(NO_NATIVE))
 
 

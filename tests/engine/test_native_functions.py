@@ -13,7 +13,10 @@ from hrnet_fast.testing import fill_weights, relative_l2, within_tolerance
 from tests.engine.native_nets import by_isa
 
 NO_NATIVE = native.unsupported()
-pytestmark = pytest.mark.skipif(NO_NATIVE is not None, reason=str(NO_NATIVE))
+pytestmark = [
+    pytest.mark.skipif(NO_NATIVE is not None, reason=str(NO_NATIVE)),
+    pytest.mark.usefixtures("whole_batches"),
+]
 
 MEANS = {
     "mean": lambda x: x.mean(dim=(2, 3)),

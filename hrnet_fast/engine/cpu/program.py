@@ -130,6 +130,12 @@ class CpuProgram:
         self.native.run([span(tensor) for tensor in buffers.tensors], begin, end, loads, stores)
 
     def run(self, inputs: Sequence[Tensor]) -> list[Tensor]:
+        results = [empty_result(self.plan.values[value].shape, inputs[0]) for value in self.plan.outputs]
+        self.run_into(inputs, results)
+        return results
+
+    def run_into(self, inputs: Sequence[Tensor], results: Sequence[Tensor]) -> None:
+        """Writes the results into tensors of the caller's."""
         buffers = self.pool.take()
         loads, stores = [], []
         for value, x in zip(self.plan.inputs, inputs):
@@ -137,7 +143,6 @@ class CpuProgram:
                 loads.append(outside(self.maps[value], x))
             else:
                 buffers.views[value].copy_(x)
-        results = [empty_result(self.plan.values[value].shape, inputs[0]) for value in self.plan.outputs]
         copied = []
         for value, result in zip(self.plan.outputs, results):
             if value not in self.called_last and self._crosses(value, result):
@@ -154,7 +159,6 @@ class CpuProgram:
         for value, result in copied:
             result.copy_(buffers.views[value])
         self.pool.give(buffers)
-        return results
 
     def _crosses(self, value: int, tensor: Tensor) -> bool:
         """Whether the kernels read or write a tensor of the caller's themselves; else torch converts it."""

@@ -21,6 +21,7 @@ from ..cpu.choices import Choice, Choices
 from ..cpu.cpu_key import cpu_key
 from ..cpu.functions import function_kernel
 from ..cpu.kernels import Kernel
+from ..cpu.microbatch import THREADS, MicroBatches, images_at_once, split, with_batch
 from ..cpu.pack import Packed, pack
 from ..cpu.pages import Room
 from ..cpu.program import CpuProgram
@@ -64,9 +65,10 @@ class NativeExecutor:
     tensors: the module's parameters and buffers by key. why: why it computes in float32, for `explain`. exact: direct
     convolutions alone, which err no more than torch's. isa: the instruction set, "avx512" or "avx2"; by default the
     widest allowed. cache: of measured kernels, for the threads torch uses when the executor is made; by default the
-    user's. Weights are folded and packed once for all shapes and stay while a program needs them. Each plan owns one
-    arena for each concurrent caller, made at its first call and used again. Results are the same for any number of
-    threads that play. A plan that does not suit it is played by oneDNN.
+    user's. Weights are folded and packed once for all shapes and stay while a program needs them. A large batch is
+    played in parts (`cpu/microbatch.py`). Each plan owns one arena for each size of parts and each concurrent caller,
+    made at its first call and used again. Results are the same for any number of threads that play. A plan that does
+    not suit it is played by oneDNN.
     """
 
     name = "native"
@@ -84,6 +86,7 @@ class NativeExecutor:
         self.lanes = module.cpu_program_lanes(self.isa)
         self.cache = cache or cache_of(cache_folder())
         self.choices = self._choices()
+        self._last: _Split | None = None
         self._packed: WeakValueDictionary[tuple, Packed] = WeakValueDictionary()
         self._lock = Lock()
 
@@ -93,16 +96,18 @@ class NativeExecutor:
             return self._onednn(why).explain(plan, level)
         if not self._kernels(plan, level):
             return "torch", "none of its functions is one that the native kernels know"
-        return self.name, f"{ISA_NAMES[self.isa]}: {self._kernels(plan, level)}, in {self.why}"
+        sizes = self._split(plan).sizes()
+        at_once = f", images in {len(sizes)} parts of up to {sizes[0]}" if len(sizes) > 1 else ""
+        return self.name, f"{ISA_NAMES[self.isa]}: {self._kernels(plan, level)}, in {self.why}{at_once}"
 
     def cost(self, plan: Plan, item: Item) -> tuple[int, int]:
         """Multiply-adds and elements moved by the kernel that plays an item."""
-        m = self._kernel(plan, item).m if isinstance(item, Conv) and not unsuited(plan) else 0
+        m = self._split(plan).choice_of(item).kernel.m if isinstance(item, Conv) and not unsuited(plan) else 0
         return winograd_cost(plan, item, m) if m else direct_cost(plan, item)
 
     def _kernels(self, plan: Plan, level: Level) -> str:
         convs = [item for item in level.items if isinstance(item, Conv)]
-        counts = Counter(map(str, map(self.choices.of(plan), convs)))
+        counts = Counter(map(str, map(self._split(plan).choice_of, convs)))
         counts["sum"] = sum(isinstance(item, (Sum, Concat)) for item in level.items)
         if self.dtype == torch.float32:
             counts.update(filter(None, (function_kernel(item, plan) for item in level.items)))
@@ -111,18 +116,28 @@ class NativeExecutor:
     def _choices(self) -> Choices:
         return Choices(self.lanes, self.exact, self.cache, cpu_key(self.isa, torch.get_num_threads()))
 
-    def _kernel(self, plan: Plan, item: Conv) -> Kernel:
-        return self.choices.of(plan)(item).kernel
+    def _split(self, plan: Plan) -> _Split:
+        last = self._last
+        if last is None or last.plan is not plan:  # `explain` asks for every item of a plan
+            last = self._last = self._new_split(plan)
+        return last
+
+    def _new_split(self, plan: Plan) -> _Split:
+        return _Split(plan, images_at_once(plan, self.exact, functions=self.dtype == torch.float32), self.choices)
 
     def prepare(self, plan: Plan, watch: Watch | None = None) -> Callable[[Sequence[Tensor]], list[Tensor]]:
-        """A function from inputs to results, in the plan's order. watch: called with each item and its result."""
+        """A function from inputs to results, in the plan's order. watch: called with each item and its result, once a
+        micro-batch."""
         if why := unsuited(plan):
             run = self._onednn(why).prepare(plan, watch)
             return lambda inputs: own_copies(run(inputs), inputs[0])
         with self._lock:
-            plan_ = with_prologues_as_sums(plan)
-            program = self._program(plan_, self.choices.of(plan_), _only_of(plan, watch))
-        return program.run
+            plan_, only = with_prologues_as_sums(plan), _only_of(plan, watch)
+            split = self._new_split(plan_)
+            sizes = split.sizes(torch.get_num_threads())
+            programs = {n: self._program(with_batch(plan_, n), split.choice_of, only) for n in dict.fromkeys(sizes)}
+        whole = len(sizes) == 1
+        return programs[sizes[0]].run if whole else MicroBatches(plan, [programs[n] for n in sizes]).run
 
     def tune(
         self, plan: Plan, progress: Callable[[Iterable[Any]], Iterable[Any]] = iter, again: bool = False
@@ -137,7 +152,7 @@ class NativeExecutor:
             raise RuntimeError(f"there is nothing to tune, as oneDNN plays this network: {why}")
         if self.exact:
             raise RuntimeError("there is nothing to tune where direct convolutions alone play: exact=True, or bfloat16")
-        plan = with_prologues_as_sums(plan)
+        plan = with_prologues_as_sums(with_batch(plan, self._split(plan).sizes()[0]))
         with torch.inference_mode():
             return tune_plan(plan, self._choices(), self.isa, self._program, progress, again)
 
@@ -156,6 +171,18 @@ class NativeExecutor:
             packed = pack(weight.view(*weight.shape[:2], *item.conv.kernel), bias, self.lanes, kernel, room)
             self._packed[key] = packed
         return packed
+
+
+class _Split:
+    """How a plan's batch is split, and the kernels for its parts."""
+
+    def __init__(self, plan: Plan, images: int, choices: Choices):
+        self.plan, self.images = plan, images
+        self.choice_of = choices.of(with_batch(plan, self.sizes()[0]))  # whatever number of threads plays
+
+    def sizes(self, threads: int = THREADS) -> list[int]:
+        """Images of each micro-batch. More threads have more caches, and want more work at once."""
+        return split(self.plan.values[self.plan.inputs[0]].shape[0], self.images * max(1, threads // THREADS))
 
 
 def _only_of(plan: Plan, watch: Watch | None) -> Watch | None:

@@ -1,0 +1,78 @@
+"""A large batch as several small ones, whose maps stay in the caches and take less memory."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import accumulate
+
+from torch import Tensor
+
+from ...plan import Conv, Function, Item, Plan
+from ..results import empty_result
+from .choices import shapes_of
+from .functions import function_kernel
+from .kernels import Kernel, weights
+from .program import CpuProgram
+
+THREADS = 2  # that an image's time was measured with, by micro-batch
+
+
+def images_at_once(plan: Plan, exact: bool, functions: bool) -> int:
+    """Images of a micro-batch that take the least time an image on a few threads; 0 where the batch must stay whole.
+
+    The weights are read once a micro-batch, and maps leave the caches as it grows: with weights W and maps M of an
+    image, W / n + n M is least at sqrt(W / M). exact: direct convolutions alone. functions: whether the kernels play
+    means and linear layers.
+    """
+    batch = plan.values[plan.inputs[0]].shape[0]
+    alike = all(value.shape[:1] == (batch,) for value in plan.values)
+    if not alike or any(_may_mix(item, plan, functions) for item in plan.items()):
+        return 0
+    return max(1, int((_weights(plan, exact) * batch / max(1, plan.arena)) ** 0.5))
+
+
+def _may_mix(item: Item, plan: Plan, functions: bool) -> bool:
+    """Whether images may depend on each other in an item, or what torch calls on their number, as in view(n, -1)."""
+    if not isinstance(item, Function):
+        return False
+    return function_kernel(item, plan) is None or not (functions or len(item.calls) == 1)
+
+
+def _weights(plan: Plan, exact: bool) -> int:
+    """Floats of weights that a plan reads."""
+    shape_of, count = shapes_of(plan, exact), 0
+    for item in plan.items():
+        if isinstance(item, Conv):
+            shape, taps = shape_of(item), item.conv.kernel[0] * item.conv.kernel[1]
+            inputs, outputs = (plan.values[v].shape[1] for v in (item.sources[0].value, item.out))
+            count += weights(Kernel(max(shape.sizes)), inputs, outputs) if shape else inputs * outputs * taps
+    return count
+
+
+def split(batch: int, images: int) -> list[int]:
+    """Sizes of micro-batches of about so many images that differ by one at most, the larger ones first."""
+    count = max(1, round(batch / images)) if images else 1
+    return [batch // count + (index < batch % count) for index in range(count)]
+
+
+def with_batch(plan: Plan, batch: int) -> Plan:
+    """A plan of the same items for another number of images. Its values have no places."""
+    values = (replace(value, shape=(batch, *value.shape[1:]), offset=None, size=0) for value in plan.values)
+    return replace(plan, values=tuple(values), arena=0)
+
+
+class MicroBatches:
+    """Programs played one after another, each on its share of the images. programs: one for each micro-batch."""
+
+    def __init__(self, plan: Plan, programs: Sequence[CpuProgram]):
+        self.plan, self.programs = plan, programs
+        sizes = (program.plan.values[plan.inputs[0]].shape[0] for program in programs)
+        ends = list(accumulate(sizes))
+        self.shares = [slice(begin, end) for begin, end in zip([0, *ends], ends)]
+
+    def run(self, inputs: Sequence[Tensor]) -> list[Tensor]:
+        results = [empty_result(self.plan.values[value].shape, inputs[0]) for value in self.plan.outputs]
+        for program, share in zip(self.programs, self.shares):
+            program.run_into([x[share] for x in inputs], [result[share] for result in results])
+        return results
