@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
 from functools import partial
 from typing import Any
 from weakref import WeakValueDictionary
@@ -14,7 +13,7 @@ from torch import Tensor
 
 from hrnet_fast import kernels
 
-from ...plan import Concat, Conv, Function, Item, Level, Plan, Sum, Term, Value
+from ...plan import Concat, Conv, Function, Item, Level, Plan, Sum
 from ...plan.cost import direct_cost, winograd_cost
 from ...plan.fold import fold
 from ..cpu.choices import Choice, Choices
@@ -25,6 +24,7 @@ from ..cpu.microbatch import THREADS, MicroBatches, images_at_once, split, with_
 from ..cpu.pack import Packed, pack
 from ..cpu.pages import Room
 from ..cpu.program import CpuProgram
+from ..cpu.prologues import only_own_items, with_prologues_as_sums
 from ..cpu.tune import Tuning, tune_plan
 from ..locks import Lock
 from ..results import own_copies
@@ -118,12 +118,10 @@ class NativeExecutor:
 
     def _split(self, plan: Plan) -> _Split:
         last = self._last
-        if last is None or last.plan is not plan:  # `explain` asks for every item of a plan
-            last = self._last = self._new_split(plan)
+        if last is None or last.whole is not plan:  # `explain` asks for every item of a plan
+            images = images_at_once(plan, self.exact, functions=self.dtype == torch.float32)
+            last = self._last = _Split(plan, images, self.choices)
         return last
-
-    def _new_split(self, plan: Plan) -> _Split:
-        return _Split(plan, images_at_once(plan, self.exact, functions=self.dtype == torch.float32), self.choices)
 
     def prepare(self, plan: Plan, watch: Watch | None = None) -> Callable[[Sequence[Tensor]], list[Tensor]]:
         """A function from inputs to results, in the plan's order. watch: called with each item and its result, once a
@@ -132,12 +130,12 @@ class NativeExecutor:
             run = self._onednn(why).prepare(plan, watch)
             return lambda inputs: own_copies(run(inputs), inputs[0])
         with self._lock:
-            plan_, only = with_prologues_as_sums(plan), _only_of(plan, watch)
-            split = self._new_split(plan_)
-            sizes = split.sizes(torch.get_num_threads())
-            programs = {n: self._program(with_batch(plan_, n), split.choice_of, only) for n in dict.fromkeys(sizes)}
-        whole = len(sizes) == 1
-        return programs[sizes[0]].run if whole else MicroBatches(plan, [programs[n] for n in sizes]).run
+            parts, watch = self._split(plan), only_own_items(plan, watch)
+            sizes = parts.sizes(torch.get_num_threads())
+            programs = {n: self._program(parts.plan(n), parts.choice_of, watch) for n in dict.fromkeys(sizes)}
+        if len(sizes) == 1:
+            return programs[sizes[0]].run
+        return MicroBatches(plan, [programs[n] for n in sizes]).run
 
     def tune(
         self, plan: Plan, progress: Callable[[Iterable[Any]], Iterable[Any]] = iter, again: bool = False
@@ -152,9 +150,9 @@ class NativeExecutor:
             raise RuntimeError(f"there is nothing to tune, as oneDNN plays this network: {why}")
         if self.exact:
             raise RuntimeError("there is nothing to tune where direct convolutions alone play: exact=True, or bfloat16")
-        plan = with_prologues_as_sums(with_batch(plan, self._split(plan).sizes()[0]))
+        parts = self._split(plan)
         with torch.inference_mode():
-            return tune_plan(plan, self._choices(), self.isa, self._program, progress, again)
+            return tune_plan(parts.plan(parts.sizes()[0]), self._choices(), self.isa, self._program, progress, again)
 
     def _program(self, plan: Plan, choice_of: Callable[[Conv], Choice], watch: Watch | None = None) -> CpuProgram:
         weights_of = partial(self._weights, Room())
@@ -174,36 +172,17 @@ class NativeExecutor:
 
 
 class _Split:
-    """How a plan's batch is split, and the kernels for its parts."""
+    """A plan, its batch in parts, and the kernels for them, which do not depend on how many threads play."""
 
     def __init__(self, plan: Plan, images: int, choices: Choices):
-        self.plan, self.images = plan, images
-        self.choice_of = choices.of(with_batch(plan, self.sizes()[0]))  # whatever number of threads plays
+        self.whole, self.images = plan, images
+        self._summed = with_prologues_as_sums(plan)
+        self.choice_of = choices.of(self.plan(self.sizes()[0]))
+
+    def plan(self, images: int) -> Plan:
+        """What plays a part of so many images."""
+        return with_batch(self._summed, images)
 
     def sizes(self, threads: int = THREADS) -> list[int]:
-        """Images of each micro-batch. More threads have more caches, and want more work at once."""
-        return split(self.plan.values[self.plan.inputs[0]].shape[0], self.images * max(1, threads // THREADS))
-
-
-def _only_of(plan: Plan, watch: Watch | None) -> Watch | None:
-    """Watches the plan's own items, not the sums that this executor writes out beside them."""
-    own = {item.out for item in plan.items()}
-    return None if watch is None else lambda item, result: watch(item, result) if item.out in own else None
-
-
-def with_prologues_as_sums(plan: Plan) -> Plan:
-    """The plan with every sum that a convolution forms while it reads as an item of its own, a level before."""
-    values, levels = list(plan.values), []
-    for level in plan.levels:
-        sums, items = [], []
-        for item in level.items:
-            if isinstance(item, Conv) and item.has_prologue:
-                source = item.sources[0]
-                size = source.resize.size if source.resize else values[source.value].shape[2:]
-                out = len(values)
-                values.append(Value((*values[source.value].shape[:2], *size)))
-                sums.append(Sum(f"{item.name} (input)", out, item.sources, item.source_relu))
-                item = replace(item, sources=(Term(out),), source_relu=False)
-            items.append(item)
-        levels += ([Level(tuple(sums))] if sums else []) + [Level(tuple(items))]
-    return replace(plan, values=tuple(values), levels=tuple(levels))
+        """Images of each part. More threads have more caches, and want more work at once."""
+        return split(self.whole.values[self.whole.inputs[0]].shape[0], self.images * max(1, threads // THREADS))
