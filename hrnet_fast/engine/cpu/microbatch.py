@@ -15,7 +15,7 @@ from .functions import function_kernel
 from .kernels import Kernel, weights
 from .program import CpuProgram
 
-THREADS = 2  # that an image's time was measured with, by micro-batch
+THREADS = 2  # at most, with which the time of an image was measured
 
 
 def images_at_once(plan: Plan, exact: bool, functions: bool) -> int:
@@ -36,7 +36,8 @@ def _may_mix(item: Item, plan: Plan, functions: bool) -> bool:
     """Whether images may depend on each other in an item, or what torch calls on their number, as in view(n, -1)."""
     if not isinstance(item, Function):
         return False
-    return function_kernel(item, plan) is None or not (functions or len(item.calls) == 1)
+    known = function_kernel(item, plan) is not None
+    return not known or (not functions and len(item.calls) > 1)
 
 
 def _weights(plan: Plan, exact: bool) -> int:
