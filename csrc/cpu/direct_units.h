@@ -20,7 +20,7 @@ class DirectUnits {
     groups = (pixels + kUnit - 1) / kUnit;
     vectors = (item.channels + lanes - 1) / lanes;
     blocks = block_count(vectors);
-    per_vector = int64_t(item.taps.size()) * item.tap_length * lanes;
+    per_vector = int64_t(item.taps.size()) * item.tap_words * lanes;
     const int64_t per_group = kUnit * item.stride_h * item.stride_w * from.channels;
     const bool light = vectors * per_vector <= kLightWeights;
     const int64_t chunks = light ? groups : std::min(groups, (groups * per_group + kNearInputs - 1) / kNearInputs);
@@ -38,10 +38,10 @@ class DirectUnits {
   }
 
   int64_t pixels, groups, vectors, blocks;
-  int64_t per_vector;  // floats of weights
+  int64_t per_vector;  // words of weights
 
  private:
-  static constexpr int64_t kLightWeights = 64 * 1024, kNearInputs = 256 * 1024;  // floats
+  static constexpr int64_t kLightWeights = 64 * 1024, kNearInputs = 256 * 1024;  // words
   int64_t chunk_;  // groups
 };
 

@@ -27,7 +27,7 @@ void clear_border(const Item& item, const Map& map, void* buffer, const ItemKern
       clear(image + (y + 1) * map.row() - map.channels, map.channels);
     }
   }
-  clear(map.offset + map.batch * map.image(), kernels.tail);
+  clear(map.offset + map.batch * map.image(), kernels.tail());
 }
 
 // A thread's part in a run: what its registers need before and after.
@@ -47,9 +47,10 @@ class Turn {
 
 }  // namespace
 
-void Item::set_taps(const Map& from, Sides kernel, Sides padding, Sides dilation) {
+void Item::set_taps(const Map& from, Sides kernel, Sides padding, Sides dilation, int64_t values) {
   const bool joined = dilation.second == 1;
   tap_length = (joined ? kernel.second : 1) * from.channels;
+  tap_words = (tap_length + values - 1) / values;
   for (int64_t y = 0; y < kernel.first; ++y)
     for (int64_t x = 0; x < (joined ? 1 : kernel.second); ++x)
       taps.push_back((1 - padding.first + y * dilation.first) * from.row() +
@@ -60,6 +61,8 @@ const ItemKernels* item_kernels(std::string_view isa) {
   if (isa.empty()) isa = cpu_isa();
 #if defined(__x86_64__)
   if (isa == "avx512" && cpu_features().avx512f) return &kItems__avx512;
+  if (isa == "avx512-bf16") return items__avx512_bf16();
+  if (isa == "avx512-bf16-emulated") return items__avx512_bf16_emulated();
   if (isa == "avx2" && cpu_features().avx2) return &kItems__avx2;
   if (isa == "amx") return items__amx();
   if (isa == "amx-emulated") return items__amx_emulated();
@@ -69,7 +72,7 @@ const ItemKernels* item_kernels(std::string_view isa) {
 
 int Program::add_map(const Map& map) {
   maps_.push_back(map);
-  need(map.buffer, map.offset + map.batch * map.image() + kernels_->tail);
+  need(map.buffer, map.offset + map.batch * map.image() + kernels_->tail());
   return int(maps_.size()) - 1;
 }
 

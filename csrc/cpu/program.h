@@ -46,21 +46,22 @@ struct Item {
   int64_t channels;   // how many
   int in = -1;
   bool mean = false;
-  const void* weights = nullptr;   // float [blocks][taps][in channels][lanes * vectors of the block], see block_vectors;
+  const void* weights = nullptr;   // words [blocks][taps][words of a tap][lanes * vectors of the block], see block_vectors;
                                    // of AMX as cpu/amx/convolve.h has them
   const float* bias = nullptr;     // padded with zeros to whole vectors
   int64_t stride_h = 1, stride_w = 1;
   std::vector<int64_t> taps;  // offsets in elements from the input pixel at (y * stride_h - 1, x * stride_w - 1)
   int64_t tap_length = 0;     // elements side by side that a tap covers: a pixel's, or those of a row of pixels
+  int64_t tap_words = 0;      // words that hold them
   std::vector<Summand> summands;
   Relu relu = Relu::none;
   bool clears_border = true;  // the first writer of a map also zeroes its border
   int winograd = 0;           // m of F(m x m, 3x3), 2 to 4; 0 for a direct convolution
   int64_t group = 0;          // tiles of m x m that are transformed together
-  bool plain_weights = false; // of Winograd: float [blocks][in channels][taps][lanes * vectors of the block], not transformed
+  bool plain_weights = false; // of Winograd: elements [blocks][in channels][taps][lanes * vectors of the block], as they are
 
-  // Sets `taps` and `tap_length`: those of a kernel row count as one where they lie side by side.
-  void set_taps(const Map& from, Sides kernel, Sides padding, Sides dilation);
+  // Sets `taps`, `tap_length` and `tap_words`: those of a kernel row count as one where they lie side by side.
+  void set_taps(const Map& from, Sides kernel, Sides padding, Sides dilation, int64_t values);
 };
 
 // Output channels go in blocks of two vectors; an odd number of vectors ends in a block of three (or is one of one).
@@ -82,12 +83,17 @@ struct ItemKernels {
   int64_t (*units)(const Item&, const std::vector<Map>&);
   double (*unit_cost)(const Item&, const std::vector<Map>&, int64_t unit);  // in any measure, the same for all items
   int element_bytes = 4;           // of a map: float, or bfloat16
-  int64_t tail = 0;                // elements behind a map that are read as if they were border
+  int64_t values = 1;              // that products are summed of at once: a word of them, of 4 bytes; to AMX, a step
+  int64_t strip = 0;               // pixels behind a map that are read, and left out of the results
+  bool direct_alone = false;       // no Winograd and no means
+  // Elements behind a map that are read as if they were border.
+  int64_t tail() const { return values == 1 ? 0 : values; }
   void (*enter)() = nullptr;       // by each thread before its first item of a run, and
   void (*leave)() = nullptr;       // after its last
 };
 extern const ItemKernels kItems__avx512, kItems__avx2;
-const ItemKernels *items__amx(), *items__amx_emulated();  // of maps in bfloat16; null where they cannot run
+// Of maps in bfloat16; null where they cannot run.
+const ItemKernels *items__amx(), *items__amx_emulated(), *items__avx512_bf16(), *items__avx512_bf16_emulated();
 const ItemKernels* item_kernels(std::string_view isa = "");  // of the instruction set, or null; "": as cpu_isa()
 
 // Units [begin, end) of an item of a level.

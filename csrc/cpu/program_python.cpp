@@ -10,6 +10,7 @@
 #include <string>
 #include <tuple>
 
+#include "cpu/bf16_rate.h"
 #include "cpu/features.h"
 #include "cpu/program.h"
 #include "cpu/team.h"
@@ -38,6 +39,12 @@ std::vector<std::string> isas() {
   for (const char* isa : {"avx512", "avx2"})
     if (item_kernels(isa) != nullptr) all.push_back(isa);
   return all;
+}
+
+// The first of those that this CPU has and that compute faster than float32.
+std::string isa_bfloat16() {
+  if (item_kernels("amx") != nullptr) return "amx";
+  return item_kernels("avx512-bf16") != nullptr && bf16_products_rate() > 1.5 ? "avx512-bf16" : "";
 }
 
 // What grows a program while another thread plays it would pull the maps and items away from under that thread.
@@ -104,7 +111,7 @@ void add_sum(Program& program, int out, int64_t channel, int64_t channels, const
 void add_mean(Program& program, int out, int in) {
   require_new(program);
   const Map &to = map_at(program, out), &from = map_at(program, in);
-  require(program.kernels().element_bytes == sizeof(float), "these kernels have no mean");
+  require(!program.kernels().direct_alone, "these kernels have no mean");
   require(to.height == 1 && to.width == 1 && to.batch == from.batch && to.channels == from.channels,
           "a mean is one pixel of the same batch and channels");
   Item item;
@@ -140,26 +147,26 @@ void add_conv(Program& program, int out, int in, Span weights, Span bias, Sides 
   item.out = out, item.channel = 0, item.channels = to.channels, item.in = in;
   item.weights = reinterpret_cast<const void*>(weights.first), item.bias = reinterpret_cast<const float*>(bias.first);
   item.stride_h = stride.first, item.stride_w = stride.second;
-  item.set_taps(from, kernel, padding, dilation);
+  item.set_taps(from, kernel, padding, dilation, program.kernels().values);
   constexpr int64_t kMostTiles = 1 << 20;
   const Sides one{1, 1}, three{3, 3};
   const bool suits = kernel == three && stride == one && padding == one && dilation == one;
   require(winograd == 0 || (winograd >= 2 && winograd <= 4 && group > 0 && group <= kMostTiles && suits),
           "Winograd's kernels are F(2x2), F(3x3) and F(4x4), for a 3x3 convolution of stride, padding and dilation 1 in groups of 1 "
           "to 2^20 tiles");
+  require(winograd == 0 || !program.kernels().direct_alone, "these kernels have no Winograd");
   item.winograd = winograd, item.group = group, item.plain_weights = winograd != 0 && plain_weights;
   item.summands = summands(program, to, to.channels, specs);
   item.relu = relu_of(relu);
-  // A tap is padded to as many elements as may be read behind a map, and kernels with such a tail read up to 16 pixels on.
   const ItemKernels& kernels = program.kernels();
-  const int64_t step = std::max<int64_t>(1, kernels.tail);
+  const auto padded = [&](int64_t values) { return (values + kernels.values - 1) / kernels.values * kernels.values; };
   const int64_t outputs = (to.channels + kernels.lanes - 1) / kernels.lanes * kernels.lanes;
-  const int64_t inputs = winograd && !plain_weights ? (winograd + 2) * (winograd + 2) * from.channels
-                                  : int64_t(item.taps.size()) * ((item.tap_length + step - 1) / step * step);
+  const int64_t inputs = winograd == 0 ? int64_t(item.taps.size()) * padded(item.tap_length)
+                                       : (plain_weights ? 9 : (winograd + 2) * (winograd + 2)) * padded(from.channels);
   require_span("weights", weights, outputs * inputs, kernels.element_bytes);
   require_span("biases", bias, outputs, sizeof(float));
-  if (kernels.tail > 0)
-    program.need(from.buffer, from.offset + from.batch * from.image() + 16 * stride.second * from.channels + kernels.tail);
+  program.need(from.buffer, from.offset + from.batch * from.image() + kernels.strip * stride.second * from.channels +
+                                kernels.tail());
   program.add_item(std::move(item));
 }
 
@@ -212,18 +219,30 @@ void bind_program(py::module_& m) {
   let_teams_survive_forks();
   m.def("cpu_program_isa", [] { return item_kernels() == nullptr ? "" : item_kernels()->isa; },
         "The instruction set that CpuProgram uses unless told otherwise; empty where it has none.");
-  m.def("cpu_program_isa_bfloat16", [] { return item_kernels("amx") == nullptr ? "" : "amx"; },
-        "The instruction set whose CpuProgram keeps its maps in bfloat16; empty where this CPU has none.");
+  m.def("cpu_program_isa_bfloat16", &isa_bfloat16,
+        "The instruction set whose CpuProgram keeps its maps in bfloat16, and gains by it; empty where this CPU has none.");
+  m.def("cpu_bfloat16_rate", &bf16_products_rate,
+        "Products of bfloat16 that this CPU adds up in the time of one of float32, outside AMX; 0 without AVX512_BF16.");
   m.def("cpu_program_isas", &isas, "The instruction sets that CpuProgram can use on this CPU, the widest first.");
   m.def("cpu_program_lanes", [](const std::string& isa) { return kernels_of(isa).lanes; }, py::arg("isa") = "",
         "Floats in one of its vectors: output channels are packed in blocks of two.");
+  m.def("cpu_program_values", [](const std::string& isa) { return kernels_of(isa).values; }, py::arg("isa") = "",
+        "Inputs that its products are summed of at once: weights are packed in words of as many.");
+  m.def("cpu_program_element_bytes", [](const std::string& isa) { return kernels_of(isa).element_bytes; },
+        py::arg("isa") = "", "Of an element of its maps: 4 for float32, 2 for bfloat16.");
+  m.def("cpu_program_direct_alone", [](const std::string& isa) { return kernels_of(isa).direct_alone; },
+        py::arg("isa") = "", "Whether it has direct convolutions and sums alone.");
   py::class_<Program>(m, "CpuProgram", "Levels of items over maps; hrnet_fast/engine/executors/native.py builds it.")
       .def(py::init([](const std::string& isa) { return std::make_unique<Program>(kernels_of(isa)); }),
            py::arg("isa") = "")
       .def("add_map", &add_map)
       .def_property_readonly("element_bytes", [](const Program& program) { return program.kernels().element_bytes; })
-      .def_property_readonly("tail", [](const Program& program) { return program.kernels().tail; },
+      .def_property_readonly("tail", [](const Program& program) { return program.kernels().tail(); },
                              "Elements behind a map that belong to it, and are zeros.")
+      .def_property_readonly("strip", [](const Program& program) { return program.kernels().strip; },
+                             "Pixels behind a map that are read, times the stride, and left out of the results.")
+      .def_property_readonly("direct_alone", [](const Program& program) { return program.kernels().direct_alone; },
+                             "Whether it has neither Winograd nor means.")
       .def("add_level", [](Program& program) { require_new(program), program.add_level(); })
       .def("add_conv", &add_conv)
       .def("add_sum", &add_sum)

@@ -1,6 +1,7 @@
 #include "cpu/schedule.h"
 
 #include <algorithm>
+#include <cmath>
 #include <numeric>
 
 #include "cpu/direct_units.h"
@@ -66,7 +67,7 @@ int64_t units(const Item& item, const std::vector<Map>& maps, int64_t lanes) {
   return blocks * groups_of(item, maps[item.out]);
 }
 
-double unit_cost(const Item& item, const std::vector<Map>& maps, int64_t lanes, int64_t unit) {
+double unit_cost(const Item& item, const std::vector<Map>& maps, int64_t lanes, int64_t values, int64_t unit) {
   const Map& to = maps[item.out];
   const int64_t vectors = (item.channels + lanes - 1) / lanes, pixels = to.batch * to.height * to.width;
   const double finish = kEpilogue / 2 * double(item.summands.size() + 1);
@@ -76,14 +77,14 @@ double unit_cost(const Item& item, const std::vector<Map>& maps, int64_t lanes, 
     const DirectUnits units(item, maps, lanes);
     const DirectUnits::Unit own = units.at(unit);
     const int64_t count = std::min(kUnit, pixels - own.group * kUnit), width = block_vectors(units.vectors, 2 * own.block);
-    const double products = double(item.taps.size()) * double(item.tap_length);
+    const double products = double(item.taps.size()) * double(item.tap_words);
     return double(std::max<int64_t>(4, count) * width) * (products + finish);  // fewer than four pixels take as long as four
   }
   const int64_t blocks = block_count(vectors);
-  const double inputs = double(maps[item.in].channels);
+  const double inputs = double(maps[item.in].channels), words = std::ceil(inputs / double(values));
   const double positions = double((item.winograd + 2) * (item.winograd + 2)), width = double(block_vectors(vectors, unit % blocks * 2));
   const int64_t tiles = std::min(item.group, tile_count(item, to) - unit / blocks * item.group);
-  const double product = positions * inputs * width;
+  const double product = positions * words * width;
   const double own = double(tiles) * positions * kPatch * std::max(1.0, inputs / double(lanes)) / double(blocks);
   const double rows = item.plain_weights ? inputs * width * double(item.winograd + 2) * kWeights : 0.0;
   return std::max(product * double((tiles + 3) / 4 * 4), product * double(lanes) / kStream) + rows + own +

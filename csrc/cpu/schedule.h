@@ -8,9 +8,10 @@
 
 namespace hrnet_fast {
 
-// The units of an item of the float kernels, and what one of them costs in vector multiply-adds, or the time of as many.
+// The units of an item of the kernels on vectors, and what one costs in vector multiply-adds, or the time of as many.
 int64_t units(const Item& item, const std::vector<Map>& maps, int64_t lanes);
-double unit_cost(const Item& item, const std::vector<Map>& maps, int64_t lanes, int64_t unit);
+// values: that a word holds.
+double unit_cost(const Item& item, const std::vector<Map>& maps, int64_t lanes, int64_t values, int64_t unit);
 
 // Deals every item of every level out in equal shares of the cost, as far as its units allow: coarse items first, so that
 // those of many small units make up for them. Every thread gets a share of every item rather than items of its own, since

@@ -5,7 +5,6 @@
 // Exits with 1 and a sentence at the first result that is wrong, depends on who computes it, or is not the item's to
 // write.
 #include <cstdio>
-#include <cstring>
 #include <stdexcept>
 #include <string>
 
@@ -36,26 +35,26 @@ void fail(const std::string& what) {
   std::exit(1);
 }
 
-// Every float of the result's memory: what was computed, a border of zeros if it is the item's, NaN as before
-// elsewhere.
+// Every element of the result's memory: what was computed, a border and a tail of zeros if they are the item's, NaN as
+// before elsewhere.
 void check(const RandomItem& r, const std::string& name, bool with_border) {
   const Item& item = r.item;
   const Map& to = r.maps[1];
-  const float* data = r.memory[1]->data();
   for (int64_t i = 0; i < r.memory[1]->size(); ++i) {
+    const float got = r.memory[1]->get(i);
     const int64_t place = i - to.offset, image = place / to.image(), inside = place % to.image();
     const int64_t y = inside / to.row() - 1, x = inside % to.row() / to.channels - 1,
                   c = inside % to.channels - item.channel;
     const std::string where = name + ", at " + std::to_string(image) + " " + std::to_string(y) + " " +
-                              std::to_string(x) + " " + std::to_string(c) + ": " + std::to_string(data[i]);
+                              std::to_string(x) + " " + std::to_string(c) + ": " + std::to_string(got);
     const bool border = place >= 0 && (y < 0 || y >= to.height || x < 0 || x >= to.width);
     if (border && with_border && item.clears_border) {
-      if (data[i] != 0.0f) fail(where + " in a border of zeros");
+      if (got != 0.0f) fail(where + " in a border of zeros");
     } else if (place < 0 || border || c < 0 || c >= item.channels) {
-      if (!std::isnan(data[i])) fail(where + " where the item has nothing to write");
+      if (!std::isnan(got)) fail(where + " where the item has nothing to write");
     } else {
       const size_t at = size_t(((image * to.height + y) * to.width + x) * item.channels + c);
-      if (!(std::abs(data[i] - r.want[at]) <= r.allowed[at]))
+      if (!(std::abs(got - r.want[at]) <= r.allowed[at]))
         fail(where + " where " + std::to_string(r.want[at]) + " is right");
     }
   }
@@ -63,8 +62,9 @@ void check(const RandomItem& r, const std::string& name, bool with_border) {
 
 // The same units in pieces and in any order, as any number of threads would compute them, give the same bits.
 void check_pieces(const RandomItem& r, const ItemKernels& kernels, Random& random, const std::string& name) {
-  Floats& out = *r.memory[1];
-  const std::vector<float> whole(out.data(), out.data() + out.size());
+  Elements& out = *r.memory[1];
+  std::vector<float> whole;
+  for (int64_t i = 0; i < out.size(); ++i) whole.push_back(out.get(i));
   out.fill(NAN);
   std::vector<std::pair<int64_t, int64_t>> pieces;
   const int64_t units = kernels.units(r.item, r.maps);
@@ -75,7 +75,7 @@ void check_pieces(const RandomItem& r, const ItemKernels& kernels, Random& rando
   for (const auto& [begin, end] : pieces) kernels.run(r.item, r.maps, buffers.data(), begin, end);
   check(r, name + ", in pieces", false);
   for (int64_t i = 0; i < out.size(); ++i)
-    if (!std::isnan(out.data()[i]) && std::memcmp(&out.data()[i], &whole[size_t(i)], sizeof(float)) != 0)
+    if (!std::isnan(out.get(i)) && bits_of_float(out.get(i)) != bits_of_float(whole[size_t(i)]))
       fail(name + ": other bits if computed in other pieces");
 }
 
@@ -128,7 +128,7 @@ void check_features() {
 int main(int count, char** arguments) {
   using namespace hrnet_fast;
   check_features();
-  for (const char* isa : {"avx512", "avx2"})
+  for (const char* isa : {"avx512", "avx2", "avx512-bf16", "avx512-bf16-emulated"})
     if (item_kernels(isa) != nullptr)
       check_isa(isa, count > 1 ? std::atoi(arguments[1]) : 200, count > 2 ? unsigned(std::atoi(arguments[2])) : 1);
 }

@@ -6,6 +6,11 @@ namespace hrnet_fast {
 namespace {
 
 constexpr double kBilinear = 1e-6, kWinograd = 3e-6;  // errors of float32, against the sum of what was added up
+constexpr double kHalfBit = 1.0 / 256;                // of bfloat16, against what is rounded to it
+
+// Errors of bfloat16 by F(3x3) and F(4x4), whose patches and weights are rounded to it: against the largest result of one
+// input times the root of the inputs, since the roundings are independent. Twice the largest found in 20000 items.
+constexpr double kWinogradBf16[] = {0.02, 0.06};
 
 // G of F(m x m, 3x3) [m + 2][3]: p^j / product of (p - q), the last row for the point at infinity.
 Values weight_transform(int m) {
@@ -40,39 +45,51 @@ Values transform(const Values& weight, int m) {
 
 }  // namespace
 
-// A map of integers within a border of zeros, behind a few NaN or at the very start of its memory.
+// A map of integers within a border of zeros, and zeros in the tail, behind a few NaN or at the very start of its memory.
 Values RandomItem::add_map(Random& random, int64_t n, int64_t h, int64_t w, int64_t c) {
   const int64_t before = random.once_in(2) ? 0 : random.between(1, 20);
   const Map map{int(maps.size()), before, n, h, w, c};
   maps.push_back(map);
-  memory.push_back(std::make_unique<Floats>(random.place(), before + n * map.image()));
-  float* data = memory.back()->data();
-  std::fill_n(data, before, NAN);
-  std::fill_n(data + before, n * map.image(), 0.0f);
+  const int64_t count = before + n * map.image() + kernels_.tail();
+  memory.push_back(std::make_unique<Elements>(random.place(), count, kernels_.element_bytes));
+  memory.back()->fill(NAN);
+  memory.back()->fill(0.0, before);
   Values values;
   for (int64_t i = 0; i < n; ++i)
     for (int64_t y = 0; y < h; ++y)
       for (int64_t x = 0; x < w; ++x)
         for (int64_t k = 0; k < c; ++k) {
           values.push_back(double(random.between(-3, 3)));
-          data[map.at(i, y, x) + k] = float(values.back());
+          memory.back()->set(map.at(i, y, x) + k, values.back());
         }
   return values;
 }
 
-// Weights [out][in][position] in the kernels' order: [block][position][in][outputs of the block], plain ones of Winograd
-// [block][in][position][outputs of the block].
-void RandomItem::pack(Random& random, const Values& weight, int64_t positions, int64_t lanes) {
-  const int64_t inputs = int64_t(weight.size()) / positions / item.channels,
-                vectors = (item.channels + lanes - 1) / lanes;
-  weights = std::make_unique<Floats>(random.place(), vectors * lanes * inputs * positions);
-  float* to = weights->data();
+// Weights [out][in][position] in the kernels' order: [block][tap][word][outputs of the block][value of the word], plain
+// ones of Winograd [block][in][position][outputs of the block]. A tap's values are those of one position or more.
+void RandomItem::pack(Random& random, const Values& weight, int64_t positions) {
+  const int64_t lanes = kernels_.lanes, vectors = (item.channels + lanes - 1) / lanes;
+  const int64_t inputs = int64_t(weight.size()) / positions / item.channels;
+  const int64_t length = item.winograd ? inputs : item.tap_length, taps = positions * inputs / length;
+  const int64_t words = (length + kernels_.values - 1) / kernels_.values, padded = words * kernels_.values;
+  weights = std::make_unique<Elements>(random.place(), vectors * lanes * taps * padded, kernels_.element_bytes);
+  int64_t at = 0;
+  const auto put = [&](int64_t o, int64_t tap, int64_t k) {
+    const int64_t p = (tap * length + k) / inputs, i = (tap * length + k) % inputs;
+    weights->set(at++, o < item.channels && k < length ? weight[(o * inputs + i) * positions + p] : 0.0);
+  };
   for (int64_t first = 0, width; first < vectors; first += width) {
     width = block_vectors(vectors, first);
-    for (int64_t k = 0; k < positions * inputs; ++k) {
-      const int64_t p = item.plain_weights ? k % positions : k / inputs, i = item.plain_weights ? k / positions : k % inputs;
-      for (int64_t o = first * lanes; o < (first + width) * lanes; ++o)
-        *to++ = o < item.channels ? float(weight[(o * inputs + i) * positions + p]) : 0.0f;
+    const int64_t begin = first * lanes, end = (first + width) * lanes;
+    if (item.plain_weights) {
+      for (int64_t k = 0; k < padded; ++k)
+        for (int64_t tap = 0; tap < taps; ++tap)
+          for (int64_t o = begin; o < end; ++o) put(o, tap, k);
+    } else {
+      for (int64_t tap = 0; tap < taps; ++tap)
+        for (int64_t word = 0; word < words; ++word)
+          for (int64_t o = begin; o < end; ++o)
+            for (int64_t value = 0; value < kernels_.values; ++value) put(o, tap, word * kernels_.values + value);
     }
   }
   item.weights = weights->data();
@@ -89,7 +106,7 @@ void RandomItem::average(const Values& in) {
 }
 
 // Makes `item` a convolution of map 0, and `want` what it gives without summands. linear: with a 1x1 kernel.
-void RandomItem::convolve(Random& random, const ItemKernels& kernels, const Values& in, bool linear) {
+void RandomItem::convolve(Random& random, const Values& in, bool linear) {
   const Map &from = maps[0], to = maps[1];
   const bool winograd = item.winograd != 0;
   const auto side = [&] { return winograd ? 3 : linear ? 1 : random.between(1, 3); };
@@ -112,22 +129,22 @@ void RandomItem::convolve(Random& random, const ItemKernels& kernels, const Valu
     item.stride_w = stride(from.width, to.width, kernel_w, pad_w, dilation_w);
   }
   item.in = 0;
-  item.set_taps(from, {kernel_h, kernel_w}, {pad_h, pad_w}, {dilation_h, dilation_w});
+  item.set_taps(from, {kernel_h, kernel_w}, {pad_h, pad_w}, {dilation_h, dilation_w}, kernels_.values);
 
   const int64_t positions = kernel_h * kernel_w;
   Values weight;
   for (int64_t i = 0; i < item.channels * from.channels * positions; ++i)
     weight.push_back(4.0 * double(random.between(-2, 2)));
   if (winograd && !item.plain_weights) {
-    pack(random, transform(weight, item.winograd), (item.winograd + 2) * (item.winograd + 2), kernels.lanes);
+    pack(random, transform(weight, item.winograd), (item.winograd + 2) * (item.winograd + 2));
   } else {
-    pack(random, weight, positions, kernels.lanes);
+    pack(random, weight, positions);
   }
-  const int64_t padded = (item.channels + kernels.lanes - 1) / kernels.lanes * kernels.lanes;
-  bias = std::make_unique<Floats>(random.place(), padded);
-  bias->fill(0.0f);
-  for (int64_t o = 0; o < item.channels; ++o) bias->data()[o] = float(random.between(-9, 9));
-  item.bias = bias->data();
+  const int64_t padded = (item.channels + kernels_.lanes - 1) / kernels_.lanes * kernels_.lanes;
+  bias = std::make_unique<Elements>(random.place(), padded, int(sizeof(float)));
+  bias->fill(0.0);
+  for (int64_t o = 0; o < item.channels; ++o) bias->set(o, double(random.between(-9, 9)));
+  item.bias = static_cast<const float*>(bias->data());
 
   size_t at = 0;
   for (int64_t n = 0; n < to.batch; ++n)
@@ -139,15 +156,18 @@ void RandomItem::convolve(Random& random, const ItemKernels& kernels, const Valu
             const int64_t row = y * item.stride_h - pad_h + p / kernel_w * dilation_h;
             const int64_t column = x * item.stride_w - pad_w + p % kernel_w * dilation_w;
             if (row < 0 || row >= from.height || column < 0 || column >= from.width) continue;
-            const double* pixel = &in[((n * from.height + row) * from.width + column) * from.channels];
+            const double* source = &in[((n * from.height + row) * from.width + column) * from.channels];
             for (int64_t i = 0; i < from.channels; ++i) {
-              const double product = pixel[i] * weight[(o * from.channels + i) * positions + p];
+              const double product = source[i] * weight[(o * from.channels + i) * positions + p];
               sum += product, size += std::abs(product);
             }
           }
           want[at] = sum + item.bias[o];
           // By F(4x4) a result errs with all of its tile, also where it reads less of the patch itself.
-          allowed[at] = item.winograd > 2 ? kWinograd * (size + 24.0 * 9 * double(from.channels)) : 0;
+          const double largest = 24.0 * 9, inputs = double(from.channels);
+          if (item.winograd > 2)
+            allowed[at] = kernels_.element_bytes == 2 ? kWinogradBf16[item.winograd - 3] * largest * std::sqrt(inputs)
+                                                      : kWinograd * (size + largest * inputs);
         }
 }
 
@@ -182,7 +202,7 @@ void RandomItem::add_summand(Random& random) {
   item.summands.push_back(std::move(summand));
 }
 
-RandomItem::RandomItem(Random& random, const ItemKernels& kernels) {
+RandomItem::RandomItem(Random& random, const ItemKernels& kernels) : kernels_(kernels) {
   enum { direct, winograd, sum, mean, linear } kind = random.once_in(8)   ? mean
                                                       : random.once_in(8) ? linear
                                                       : random.once_in(4) ? sum
@@ -212,15 +232,17 @@ RandomItem::RandomItem(Random& random, const ItemKernels& kernels) {
   allowed = want;
   if (kind == mean) {
     average(in);
-    return;
+  } else if (kind != sum) {
+    convolve(random, in, kind == linear);
   }
-  if (kind != sum) convolve(random, kernels, in, kind == linear);
   if (item.relu == Relu::first)
     for (double& value : want) value = std::max(value, 0.0);
-  const int64_t summands = random.once_in(8) ? kMaxTerms : random.upto(3);
+  const int64_t summands = kind == mean ? 0 : random.once_in(8) ? kMaxTerms : random.upto(3);
   for (int64_t i = 0; i < summands; ++i) add_summand(random);
   if (item.relu == Relu::last)
     for (double& value : want) value = std::max(value, 0.0);
+  if (kernels.element_bytes == 2)
+    for (size_t i = 0; i < want.size(); ++i) allowed[i] += kHalfBit * (std::abs(want[i]) + allowed[i]);
 }
 
 }  // namespace hrnet_fast

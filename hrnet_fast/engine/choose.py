@@ -74,6 +74,8 @@ def _on_cpu(
         return ReferenceExecutor(tensors, dtype, device, no_onednn)
     if dtype == torch.bfloat16 and name != "onednn" and amx.unsupported() is None:
         return AmxExecutor(tensors)
+    if dtype == torch.bfloat16 and name != "onednn" and native.unsupported_bfloat16() is None:
+        return NativeExecutor(tensors, "bfloat16", exact, isa=native.BFLOAT16)
     compute, why = onednn.compute_dtype(dtype)
     no_native = native.unsupported()
     if no_native is None and compute != torch.float32:

@@ -12,19 +12,30 @@ from torch import Tensor, nn
 from hrnet_fast import kernels
 from hrnet_fast.engine.cpu.kernels import Kernel
 from hrnet_fast.engine.cpu.pack import Packed, pack
-from hrnet_fast.engine.cpu.program import CpuProgram
+from hrnet_fast.engine.cpu.program import DTYPES, CpuProgram
 from hrnet_fast.engine.cpu.winograd import transform_matrices, transform_weight
 from hrnet_fast.plan import Conv, make_plan, named_tensors
 from hrnet_fast.plan.fold import fold
 from hrnet_fast.testing import TOLERANCE_FACTOR, compare_outputs, fill_weights, relative_l2
 
 EXTENSION = kernels.extension().module
-HERE = EXTENSION.cpu_program_isas() if EXTENSION else []
-ISAS = [
-    pytest.param(isa, marks=pytest.mark.skipif(isa not in HERE, reason=f"this machine has no {isa} kernels"))
-    for isa in ("avx512", "avx2")
-]
-by_isa = pytest.mark.parametrize("isa", ISAS)
+
+
+def _is_here(isa: str) -> bool:
+    try:
+        return bool(EXTENSION and EXTENSION.CpuProgram(isa))
+    except ValueError:
+        return False
+
+
+def _params(*isas: str) -> list:
+    reason = "this machine has no {} kernels"
+    return [pytest.param(isa, marks=pytest.mark.skipif(not _is_here(isa), reason=reason.format(isa))) for isa in isas]
+
+
+by_isa = pytest.mark.parametrize("isa", _params("avx512", "avx2"))
+BFLOAT16 = "avx512-bf16" if _is_here("avx512-bf16") else "avx512-bf16-emulated"
+by_any_isa = pytest.mark.parametrize("isa", _params("avx512", "avx2", BFLOAT16))
 by_kernel = pytest.mark.parametrize("m", [0, 2, 3, 4], ids=["direct", "F(2x2)", "F(3x3)", "F(4x4)"])
 ENOUGH = 2000  # results for an error that does not hang on the draw
 EPILOGUES = ["none", "relu", "residual", "first", "two", "nearest", "bilinear", "aligned"]
@@ -77,7 +88,10 @@ def _resized(x: Tensor, like: Tensor, mode: str) -> Tensor:
 
 
 class WinogradConv2d(nn.Conv2d):
-    """A 3x3 convolution of stride 1 by F(m x m, 3x3) in plain torch operations, all of them in the input's dtype."""
+    """A 3x3 convolution of stride 1 by F(m x m, 3x3) in plain torch operations, all of them in the input's dtype.
+
+    In bfloat16 patches, weights and results are rounded, each after its transform, and what is between is float32.
+    """
 
     def __init__(self, conv: nn.Conv2d, m: int):
         super().__init__(conv.in_channels, conv.out_channels, 3, 1, 1)
@@ -85,16 +99,18 @@ class WinogradConv2d(nn.Conv2d):
         self.m = m
 
     def forward(self, x: Tensor) -> Tensor:
-        m, (height, width) = self.m, x.shape[2:]
+        m, (height, width), dtype = self.m, x.shape[2:], x.dtype
+        x = x.float() if dtype == torch.bfloat16 else x
         result, _, patch = (matrix.to(x.dtype) for matrix in transform_matrices(m))
         padded = F.pad(x, (1, 1 - width % -m, 1, 1 - height % -m))
         patches = padded.unfold(2, m + 2, m).unfold(3, m + 2, m)  # [N, C, tiles down, tiles across, m + 2, m + 2]
-        moved = torch.einsum("ij,ncyxjk,lk->ncyxil", patch, patches, patch)
-        products = torch.einsum("ncyxil,ocil->noyxil", moved, transform_weight(self.weight, m))
+        moved = torch.einsum("ij,ncyxjk,lk->ncyxil", patch, patches, patch).to(dtype).to(x.dtype)
+        weight = transform_weight(self.weight, m).to(x.dtype)
+        products = torch.einsum("ncyxil,ocil->noyxil", moved, weight)
         tiles = torch.einsum("ij,noyxjk,lk->noyxil", result, products, result)
         n, outputs, down, across = tiles.shape[:4]
         whole = tiles.transpose(3, 4).reshape(n, outputs, down * m, across * m)[:, :, :height, :width]
-        return whole + self.bias.view(-1, 1, 1)
+        return (whole + self.bias.view(-1, 1, 1)).to(dtype)
 
 
 class Player:
@@ -105,6 +121,7 @@ class Player:
 
     def __init__(self, net: nn.Module, inputs: tuple[Tensor, ...], isa: str, m: int = 0, group: int = 12):
         tensors, lanes = named_tensors(net), EXTENSION.cpu_program_lanes(isa)
+        values = EXTENSION.cpu_program_values(isa)
 
         def kernel_of(item: Conv) -> Kernel:
             same = (item.conv.kernel, item.conv.stride) == ((3, 3), (1, 1))
@@ -112,7 +129,7 @@ class Player:
 
         def weights_of(item: Conv, kernel: Kernel) -> Packed:
             weight, bias = fold(item, tensors, torch.float32)
-            return pack(weight, bias, lanes, kernel)
+            return pack(weight, bias, lanes, kernel, values=values)
 
         self.program = CpuProgram(make_plan(net, *inputs), kernel_of, weights_of, tensors, None, isa=isa)
 
@@ -129,19 +146,21 @@ class Player:
 
 
 def check(net: nn.Module, inputs: tuple[Tensor, ...], isa: str, m: int = 0, group: int = 12) -> None:
-    """Asserts that the error against float64 is at most twice that of plain torch in float32.
+    """Asserts that the error against float64 is at most twice that of plain torch in the dtype of `isa`'s maps.
 
     One layer by F(3x3) or F(4x4) errs up to three times as much as torch's convolution, whoever computes it, so that
     only deep networks may use them (`allowed` in hrnet_fast/engine/cpu/kernels.py); so does F(2x2) with one or two
-    input channels.
+    input channels, and any of them in bfloat16.
     These are held against the same algorithm in plain torch operations. Errors are taken over random draws, three or
     more, played one after another in poisoned memory.
     """
     fill_weights(net)
+    dtype = DTYPES[EXTENSION.cpu_program_element_bytes(isa)]
+    net, inputs = net.to(dtype), tuple(x.to(dtype) for x in inputs)
     exact = copy.deepcopy(net).double()
     plain = copy.deepcopy(net)
-    if m > 2 or (m == 2 and net.conv.in_channels < 3):
-        plain.conv, plain.side = WinogradConv2d(net.conv, m), WinogradConv2d(net.side, m)
+    if m > 2 or (m == 2 and (net.conv.in_channels < 3 or dtype == torch.bfloat16)):
+        plain.conv, plain.side = (WinogradConv2d(conv, m).to(dtype) for conv in (net.conv, net.side))
     player = Player(net, inputs, isa, m, group)
     player.poison(*inputs)
     with torch.inference_mode():

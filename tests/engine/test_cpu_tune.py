@@ -14,7 +14,7 @@ from hrnet_fast.engine.cpu.choices import Shape, candidates
 from hrnet_fast.engine.cpu.cpu_key import CpuKey, cpu_key
 from hrnet_fast.engine.cpu.kernels import DIRECT, Kernel
 from hrnet_fast.engine.cpu.pack import Packed
-from hrnet_fast.engine.cpu.tune import Pool, Tuned, Walk, tune_shape, weight_floats
+from hrnet_fast.engine.cpu.tune import Pool, Tuned, Walk, tune_shape, weight_elements
 from hrnet_fast.engine.executors import native
 from hrnet_fast.engine.tuning.cache import cache_of, parse
 from tests.golden import fill
@@ -67,7 +67,7 @@ def reasons(fast, x):
 def test_a_walk_meets_all_weights_before_it_meets_one_again(kernel, monkeypatch):
     monkeypatch.setattr(tune_module, "PLAYS", 1)
     executor = native.NativeExecutor({})
-    pool = Pool(20 * weight_floats(SHAPE, kernel, executor.lanes) + 7)
+    pool = Pool(20 * weight_elements(SHAPE, kernel, executor.lanes) + 7)
     walk = Walk(SHAPE, kernel, executor.lanes, executor.isa, pool)
     walk.at_once, begins, play = 3, [], walk.program.play
     walk.program.play = lambda buffers, begin, end: begins.append(begin) or play(buffers, begin, end)
@@ -94,7 +94,7 @@ def test_walks_of_one_pool_follow_each_other(monkeypatch):
 @needs_native
 def test_a_walk_convolves():
     shape, executor = Shape(5, (2, 7, 9, 11), (2, 4)), native.NativeExecutor({})
-    size = weight_floats(shape, DIRECT, executor.lanes)
+    size = weight_elements(shape, DIRECT, executor.lanes)
     walk = Walk(shape, DIRECT, executor.lanes, executor.isa, Pool(size))
     vectors = -(-7 // executor.lanes)
     weight = walk.pool.weights.view(3, 3, 5, vectors * executor.lanes)[..., :7].permute(3, 2, 0, 1)

@@ -47,7 +47,9 @@ HRNET_FAST_ISA double cost_of_unit(const Item& item, const std::vector<Map>& map
 }
 
 ItemKernels tile_kernels(const char* isa) {
-  return {isa, kLanes, run_item, units_of_item, cost_of_unit, sizeof(bf16_t), kStep, enter_tiles, leave_tiles};
+  ItemKernels kernels = {isa, kLanes, run_item, units_of_item, cost_of_unit, sizeof(bf16_t), kStep, kStrip};
+  kernels.direct_alone = true, kernels.enter = enter_tiles, kernels.leave = leave_tiles;
+  return kernels;
 }
 
 }  // namespace

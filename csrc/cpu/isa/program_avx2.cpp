@@ -1,5 +1,6 @@
 #if defined(__x86_64__)
 #include "cpu/isa/vec_avx2.h"  // first: it says which instruction set the items are written for
+#include "cpu/items/words_float.h"
 #include "cpu/items/run.h"
 
 namespace hrnet_fast {

@@ -5,8 +5,13 @@
 
 #include "dtype.h"
 
-#define HRNET_FAST_ISA __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,fma"))) static inline
-#define MEMBER __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,fma"))) inline
+#ifdef HRNET_FAST_AVX512_BF16  // defined by files whose code runs where there is AVX512_BF16, too
+#define HRNET_FAST_TARGET "avx512f,avx512bw,avx512dq,avx512vl,fma,avx512bf16"
+#else
+#define HRNET_FAST_TARGET "avx512f,avx512bw,avx512dq,avx512vl,fma"
+#endif
+#define HRNET_FAST_ISA __attribute__((target(HRNET_FAST_TARGET))) static inline
+#define MEMBER __attribute__((target(HRNET_FAST_TARGET))) inline
 
 namespace hrnet_fast {
 namespace {
@@ -19,27 +24,34 @@ struct Vec<float> {
   static constexpr int kWidth = 16;
   __m512 v;
   MEMBER static Vec load(const float* s) { return {_mm512_loadu_ps(s)}; }
-  MEMBER static Vec load(const bf16_t* s) {
-    const __m512i wide = _mm512_cvtepu16_epi32(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(s)));
-    return {_mm512_castsi512_ps(_mm512_slli_epi32(wide, 16))};
-  }
+  MEMBER static Vec load(const bf16_t* s) { return of_bf16(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(s))); }
   MEMBER static Vec load(const f16_t* s) {
     return {_mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(s)))};
   }
   // The first `count` lanes alone; others are 0 when read, and left when written. At most kWidth, or more for all.
   MEMBER static Vec load(const float* s, int64_t count) { return {_mm512_maskz_loadu_ps(first(count), s)}; }
   MEMBER void store(float* t, int64_t count) const { _mm512_mask_storeu_ps(t, first(count), v); }
+  MEMBER static Vec load(const bf16_t* s, int64_t count) { return of_bf16(_mm256_maskz_loadu_epi16(first(count), s)); }
+  MEMBER void store(bf16_t* t, int64_t count) const { _mm256_mask_storeu_epi16(t, first(count), as_bf16()); }
   MEMBER static __mmask16 first(int64_t count) { return count >= kWidth ? __mmask16(0xffff) : __mmask16((1u << count) - 1u); }
   MEMBER void store(float* t) const { _mm512_storeu_ps(t, v); }
-  MEMBER void store(bf16_t* t) const {
+  MEMBER void store(bf16_t* t) const { _mm256_storeu_si256(reinterpret_cast<__m256i*>(t), as_bf16()); }
+  MEMBER static Vec of_bf16(__m256i values) {
+    return {_mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(values), 16))};
+  }
+#ifdef HRNET_FAST_AVX512_BF16
+  MEMBER __m256i as_bf16() const { return (__m256i)_mm512_cvtneps_pbh(v); }
+#else
+  MEMBER __m256i as_bf16() const {
     const __m512i bits = _mm512_castps_si512(v);
     const __m512i odd = _mm512_and_si512(_mm512_srli_epi32(bits, 16), _mm512_set1_epi32(1));
     const __m512i round = _mm512_add_epi32(odd, _mm512_set1_epi32(0x7fff));
     const __m512i nearest = _mm512_srli_epi32(_mm512_add_epi32(bits, round), 16);
     const __mmask16 nan = _mm512_cmp_ps_mask(v, v, _CMP_UNORD_Q);
     const __m512i words = _mm512_mask_blend_epi32(nan, nearest, _mm512_set1_epi32(0x7fc0));
-    _mm256_storeu_si256(reinterpret_cast<__m256i*>(t), _mm512_cvtepi32_epi16(words));
+    return _mm512_cvtepi32_epi16(words);
   }
+#endif
   MEMBER void store(f16_t* t) const {
     _mm256_storeu_si256(reinterpret_cast<__m256i*>(t), _mm512_cvtps_ph(v, _MM_FROUND_TO_NEAREST_INT));
   }

@@ -23,14 +23,14 @@ HRNET_FAST_ISA void finish_tile(const Epilogue& epilogue, const V (&sums)[P][W],
 
 // `count` <= P pixels from `next` on, by W vectors of output channels; the pixel behind them.
 template <int P, int W>
-HRNET_FAST_ISA Pixel tile(const Work& work, const Epilogue& epilogue, Pixel next, int count, const float* weights) {
+HRNET_FAST_ISA Pixel tile(const Work& work, const Epilogue& epilogue, Pixel next, int count, const Word* weights) {
   const Item& item = work.item;
   const bool full = epilogue.left >= W * kLanes;
-  const int64_t length = item.tap_length, step = item.stride_w * work.from.channels;
+  const int64_t words = item.tap_words, step = item.stride_w * work.from.channels;
   const Pixel first = next;
   int64_t places[P];
-  const float* start[P];
-  const float* in = work.source(next);
+  const Element* start[P];
+  const Element* in = work.source(next);
   for (int p = 0; p < P; ++p) {
     places[p] = next.out;
     start[p] = in;
@@ -45,11 +45,11 @@ HRNET_FAST_ISA Pixel tile(const Work& work, const Epilogue& epilogue, Pixel next
 #pragma GCC unroll 4
     for (int v = 0; v < W; ++v) sums[p][v] = V::fill(0.0f);
   for (const int64_t tap : item.taps) {
-    const float* x[P];
+    const Word* x[P];
 #pragma GCC unroll 16
-    for (int p = 0; p < P; ++p) x[p] = start[p] + tap;
-    multiply<P, W>(sums, x, length, weights);
-    weights += length * W * kLanes;
+    for (int p = 0; p < P; ++p) x[p] = words_of(start[p] + tap);
+    multiply<P, W>(sums, x, words, weights);
+    weights += words * W * kLanes;
   }
   V done[P][W];
 #pragma GCC unroll 16
@@ -71,7 +71,7 @@ HRNET_FAST_ISA Pixel tile(const Work& work, const Epilogue& epilogue, Pixel next
 
 // `count` pixels from `next` on of one block, in tiles as wide as they fit.
 template <int W>
-HRNET_FAST_ISA void block(const Work& work, Pixel next, int64_t count, int64_t c, const float* weights) {
+HRNET_FAST_ISA void block(const Work& work, Pixel next, int64_t count, int64_t c, const Word* weights) {
   constexpr int kWide = tile_pixels(W);
   const Epilogue epilogue(work, c);
   while (count > 0) {
@@ -96,7 +96,7 @@ HRNET_FAST_ISA void convolve(const Work& work, int64_t begin, int64_t end) {
     const int64_t run = std::min(end - begin, unit.follow);
     const int64_t first = unit.group * kUnit, count = std::min(units.pixels - first, run * kUnit);
     const int64_t c = 2 * kLanes * unit.block;
-    const float* weights = work.weights() + 2 * unit.block * units.per_vector;
+    const Word* weights = work.weights() + 2 * unit.block * units.per_vector;
     const Pixel pixel = work.pixel(first);
     switch (block_vectors(units.vectors, 2 * unit.block)) {
       case 1: block<1>(work, pixel, count, c, weights); break;

@@ -1,5 +1,5 @@
 // A 1x1 convolution of maps of one pixel, which is a linear layer. Its long sums would err more than torch's in one
-// accumulator: they are made of sums of kChunk products, of which several grow side by side.
+// accumulator: they are made of sums of 128 products, of which several grow side by side.
 #pragma once
 
 #include "cpu/direct_units.h"
@@ -13,9 +13,9 @@ inline bool is_linear(const Work& work) {
          work.item.tap_length == work.from.channels;
 }
 
-// total[v] += sum over i of x[i] * weights[i][v], `count` inputs long.
+// total[v] += sum over i of x[i] * weights[i][v], `count` words long.
 template <int W>
-HRNET_FAST_ISA void add_products(V (&total)[W], const float* x, int64_t count, const float* weights) {
+HRNET_FAST_ISA void add_products(V (&total)[W], const Word* x, int64_t count, const Word* weights) {
   constexpr int kParts = (kLanes == 16 ? 24 : 12) / W / 2;  // as many as registers hold
   V sums[kParts][W];
 #pragma GCC unroll 16
@@ -26,17 +26,18 @@ HRNET_FAST_ISA void add_products(V (&total)[W], const float* x, int64_t count, c
   for (; i + kParts <= count; i += kParts) {
 #pragma GCC unroll 16
     for (int p = 0; p < kParts; ++p) {
-      const V input = V::fill(x[i + p]);
+      const V input = broadcast(x + i + p);
 #pragma GCC unroll 4
       for (int v = 0; v < W; ++v, weights += kLanes) {
         __builtin_prefetch(weights + kAhead, 0, 2);
-        sums[p][v] = sums[p][v].plus(input, V::load(weights));
+        sums[p][v] = plus_products(sums[p][v], input, load_words(weights));
       }
     }
   }
   for (; i < count; ++i)
 #pragma GCC unroll 4
-    for (int v = 0; v < W; ++v, weights += kLanes) sums[0][v] = sums[0][v].plus(V::fill(x[i]), V::load(weights));
+    for (int v = 0; v < W; ++v, weights += kLanes)
+      sums[0][v] = plus_products(sums[0][v], broadcast(x + i), load_words(weights));
 #pragma GCC unroll 16
   for (int p = 0; p < kParts; ++p)
 #pragma GCC unroll 4
@@ -45,14 +46,14 @@ HRNET_FAST_ISA void add_products(V (&total)[W], const float* x, int64_t count, c
 
 // One image by W vectors of outputs.
 template <int W>
-HRNET_FAST_ISA void weigh(const Work& work, const Epilogue& epilogue, const Pixel& pixel, const float* weights) {
-  constexpr int64_t kChunk = 128;
-  const float* x = work.source(pixel) + work.item.taps[0];
-  const int64_t channels = work.from.channels;
+HRNET_FAST_ISA void weigh(const Work& work, const Epilogue& epilogue, const Pixel& pixel, const Word* weights) {
+  constexpr int64_t kChunk = 128 / kValues;
+  const Word* x = words_of(work.source(pixel) + work.item.taps[0]);
+  const int64_t words = work.item.tap_words;
   V total[W];
   for (int v = 0; v < W; ++v) total[v] = V::fill(0.0f);
-  for (int64_t i = 0; i < channels; i += kChunk)
-    add_products<W>(total, x + i, std::min(kChunk, channels - i), weights + i * W * kLanes);
+  for (int64_t i = 0; i < words; i += kChunk)
+    add_products<W>(total, x + i, std::min(kChunk, words - i), weights + i * W * kLanes);
   epilogue.left >= W * kLanes ? finish<W, true>(epilogue, total, pixel) : finish<W, false>(epilogue, total, pixel);
 }
 
@@ -62,7 +63,7 @@ HRNET_FAST_ISA void weigh_images(const Work& work, int64_t begin, int64_t end) {
   for (; begin < end; ++begin) {
     const DirectUnits::Unit unit = units.at(begin);
     const int64_t first = unit.group * kUnit, stop = std::min(units.pixels, first + kUnit);
-    const float* weights = work.weights() + 2 * unit.block * units.per_vector;
+    const Word* weights = work.weights() + 2 * unit.block * units.per_vector;
     const Epilogue epilogue(work, 2 * kLanes * unit.block);
     for (int64_t image = first; image < stop; ++image) {
       const Pixel pixel = work.pixel(image);

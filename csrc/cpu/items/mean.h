@@ -10,12 +10,12 @@ namespace {
 template <int W, bool kFull>
 HRNET_FAST_ISA void average_vectors(const Work& work, int64_t n, int64_t c, int64_t left) {
   const Map& from = work.from;
-  const float* image = work.data(from) + from.from_first(n, 0, 0) + c;
-  float* out = work.data(work.to) + work.place(n, 0, 0) * work.to.channels + c;
+  const Element* image = work.data(from) + from.from_first(n, 0, 0) + c;
+  Element* out = work.data(work.to) + work.place(n, 0, 0) * work.to.channels + c;
   V sums[W];
   for (int v = 0; v < W; ++v) sums[v] = V::fill(0.0f);
   for (int64_t y = 0; y < from.height; ++y, image += from.row()) {
-    const float* pixel = image;
+    const Element* pixel = image;
     for (int64_t x = 0; x < from.width; ++x, pixel += from.channels)
       for (int v = 0; v < W; ++v) sums[v].v += load<kFull>(pixel + v * kLanes, left - v * kLanes).v;
   }

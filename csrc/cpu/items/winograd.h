@@ -24,20 +24,22 @@ namespace {
 // Room of one thread, kept from call to call.
 class Room {
  public:
-  float* of(int64_t size) {
-    if (size > size_) {
+  template <class T>
+  T* of(int64_t count) {
+    const int64_t bytes = (count * int64_t(sizeof(T)) + 63) / 64 * 64;
+    if (bytes > bytes_) {
       std::free(data_);
-      data_ = static_cast<float*>(std::aligned_alloc(64, (size * sizeof(float) + 63) / 64 * 64));
+      data_ = std::aligned_alloc(64, bytes);
       if (data_ == nullptr) throw std::bad_alloc();
-      size_ = size;
+      bytes_ = bytes;
     }
-    return data_;
+    return static_cast<T*>(data_);
   }
   ~Room() { std::free(data_); }
 
  private:
-  float* data_ = nullptr;
-  int64_t size_ = 0;
+  void* data_ = nullptr;
+  int64_t bytes_ = 0;
 };
 
 // v + x * k
@@ -135,15 +137,19 @@ struct Tiling {
   }
 };
 
-// Floats from one position's patches or products to the next one's: an odd number of cache lines, so that the positions of
-// a tile do not fall into few sets of the cache.
-inline int64_t step_of(int64_t tiles, int64_t floats) { return (tiles * floats + 15) / 32 * 32 + 16; }
+// From one position's patches or products to the next one's, in values of type T: an odd number of cache lines, so that the
+// positions of a tile do not fall into few sets of the cache.
+template <class T>
+int64_t step_of(int64_t tiles, int64_t values) {
+  constexpr int64_t kLine = 64 / sizeof(T);
+  return (tiles * values + kLine - 1) / (2 * kLine) * (2 * kLine) + kLine;
+}
 
 // B^T d B of one vector of channels, from patch[y][x] into target[position]. kWhole: the patch has all its rows and
 // columns, and the vector all its lanes.
 template <int M, bool kWhole>
-HRNET_FAST_ISA void transform_patch(const float* patch, int64_t row, int64_t pixel, int rows, int columns, int64_t lanes,
-                                    float* target, int64_t step) {
+HRNET_FAST_ISA void transform_patch(const Element* patch, int64_t row, int64_t pixel, int rows, int columns, int64_t lanes,
+                                    Element* target, int64_t step) {
   constexpr int N = M + 2;
   V half[N][N];  // [column][row]
 #pragma GCC unroll 1
@@ -172,17 +178,17 @@ HRNET_FAST_ISA void transform_patch(const float* patch, int64_t row, int64_t pix
 
 // Patches of tiles [first, first + count), into room[position][tile][padded channels].
 template <int M>
-HRNET_FAST_ISA void transform_patches(const Work& work, const Tiling& tiling, int64_t first, int64_t count, float* room) {
+HRNET_FAST_ISA void transform_patches(const Work& work, const Tiling& tiling, int64_t first, int64_t count, Element* room) {
   constexpr int64_t N = M + 2;
   const Map& from = work.from;
   const int64_t padded = (from.channels + kLanes - 1) / kLanes * kLanes, row = from.row(), pixel = from.channels;
-  const int64_t step = step_of(count, padded);
+  const int64_t step = step_of<Element>(count, padded);
   for (int64_t t = 0; t < count; ++t) {
     const Pixel p = tiling.corner(first + t);
-    const float* patch = work.data(from) + p.n * from.image() + p.y * row + p.x * pixel;
+    const Element* patch = work.data(from) + p.n * from.image() + p.y * row + p.x * pixel;
     const int rows = int(std::min(N, from.height + 2 - p.y)), columns = int(std::min(N, from.width + 2 - p.x));
     for (int64_t c = 0; c < pixel; c += kLanes) {
-      float* target = room + t * padded + c;
+      Element* target = room + t * padded + c;
       if (rows == N && columns == N && c + kLanes <= pixel) {
         transform_patch<M, true>(patch + c, row, pixel, N, N, kLanes, target, step);
       } else {
@@ -194,36 +200,45 @@ HRNET_FAST_ISA void transform_patches(const Work& work, const Tiling& tiling, in
 
 // The products of up to P tiles at one position: products[tile][W vectors] from patches[tile][padded channels].
 template <int P, int W>
-HRNET_FAST_ISA void multiply_tiles(const float* patches, int64_t padded, int count, int64_t channels, const float* weights,
+HRNET_FAST_ISA void multiply_tiles(const Element* patches, int64_t padded, int count, int64_t words, const Word* weights,
                                    float* products) {
-  const float* x[P];
-  for (int p = 0; p < P; ++p) x[p] = patches + std::min(p, count - 1) * padded;
+  const Word* x[P];
+  for (int p = 0; p < P; ++p) x[p] = words_of(patches + std::min(p, count - 1) * padded);
   V sums[P][W];
   for (int p = 0; p < P; ++p)
     for (int v = 0; v < W; ++v) sums[p][v] = V::fill(0.0f);
-  multiply<P, W>(sums, x, channels, weights);
+  multiply<P, W>(sums, x, words, weights);
   for (int p = 0; p < count; ++p)
     for (int v = 0; v < W; ++v) sums[p][v].store(products + (p * W + v) * kLanes);
 }
 
-// Row y of G w G^T of a block's weights [input][tap][W vectors], into [column][input][W vectors].
+// Row y of G w G^T of a block's weights [input][tap][W vectors], into [column][word of inputs][W vectors].
 template <int M, int W>
-HRNET_FAST_ISA void transform_weights(const float* weights, int64_t channels, int y, float* to) {
+HRNET_FAST_ISA void transform_weights(const Element* weights, int64_t words, int y, Word* to) {
   constexpr auto kG = Transform<M>::kWeights;
   const V first = V::fill(kG[y][0]), second = V::fill(kG[y][1]), third = V::fill(kG[y][2]);
-  const int64_t step = step_of(channels, W * kLanes);
-  for (int64_t c = 0; c < channels; ++c, weights += 9 * W * kLanes, to += W * kLanes) {
+  const int64_t step = step_of<Word>(words, W * kLanes);
+  for (int64_t w = 0; w < words; ++w, weights += kValues * 9 * W * kLanes, to += W * kLanes) {
 #pragma GCC unroll 3
     for (int v = 0; v < W; ++v) {
-      V row[3];
+      V row[kValues][3];
+#pragma GCC unroll 2
+      for (int i = 0; i < kValues; ++i)
 #pragma GCC unroll 3
-      for (int j = 0; j < 3; ++j) {
-        const auto tap = [&](int i) __attribute__((always_inline)) { return V::load(weights + ((3 * i + j) * W + v) * kLanes); };
-        row[j] = V{first.v * tap(0).v}.plus(second, tap(1)).plus(third, tap(2));
-      }
+        for (int j = 0; j < 3; ++j) {
+          const auto tap = [&](int k) __attribute__((always_inline)) {
+            return V::load(weights + ((9 * i + 3 * k + j) * W + v) * kLanes);
+          };
+          row[i][j] = V{first.v * tap(0).v}.plus(second, tap(1)).plus(third, tap(2));
+        }
 #pragma GCC unroll 6
-      for (int x = 0; x < M + 2; ++x)
-        plus(plus({row[0].v * kG[x][0]}, row[1], kG[x][1]), row[2], kG[x][2]).store(to + x * step + v * kLanes);
+      for (int x = 0; x < M + 2; ++x) {
+        V values[kValues];
+#pragma GCC unroll 2
+        for (int i = 0; i < kValues; ++i)
+          values[i] = plus(plus({row[i][0].v * kG[x][0]}, row[i][1], kG[x][1]), row[i][2], kG[x][2]);
+        store_words(values, to + x * step + v * kLanes);
+      }
     }
   }
 }
@@ -231,27 +246,28 @@ HRNET_FAST_ISA void transform_weights(const float* weights, int64_t channels, in
 // The products of one block at every position: products[position][tile][W vectors]. row: null where the weights are
 // transformed, else room for those of a row of positions.
 template <int M, int W>
-HRNET_FAST_ISA void multiply_block(const float* patches, int64_t count, int64_t channels, const float* block, float* row,
+HRNET_FAST_ISA void multiply_block(const Element* patches, int64_t count, int64_t channels, const Word* block, Word* row,
                                    float* products) {
   constexpr int N = M + 2, kWide = tile_pixels(W);
-  const int64_t padded = (channels + kLanes - 1) / kLanes * kLanes;
-  const int64_t step = step_of(count, padded), result_step = step_of(count, W * kLanes);
+  const int64_t padded = (channels + kLanes - 1) / kLanes * kLanes, words = (channels + kValues - 1) / kValues;
+  const int64_t step = step_of<Element>(count, padded), result_step = step_of<float>(count, W * kLanes);
   for (int position = 0; position < N * N; ++position) {
-    if (row != nullptr && position % N == 0) transform_weights<M, W>(block, channels, position / N, row);
-    const float* weights = row == nullptr ? block + position * channels * W * kLanes
-                                          : row + position % N * step_of(channels, W * kLanes);
-    const float* x = patches + position * step;
+    if (row != nullptr && position % N == 0)
+      transform_weights<M, W>(reinterpret_cast<const Element*>(block), words, position / N, row);
+    const Word* weights = row == nullptr ? block + position * words * W * kLanes
+                                         : row + position % N * step_of<Word>(words, W * kLanes);
+    const Element* x = patches + position * step;
     float* y = products + position * result_step;
     for (int64_t left = count; left > 0; left -= kWide) {
       const int now = int(std::min<int64_t>(kWide, left));
       if (now > kWide * 2 / 3) {
-        multiply_tiles<kWide, W>(x, padded, now, channels, weights, y);
+        multiply_tiles<kWide, W>(x, padded, now, words, weights, y);
       } else if (now > kWide / 2) {
-        multiply_tiles<kWide * 2 / 3, W>(x, padded, now, channels, weights, y);
+        multiply_tiles<kWide * 2 / 3, W>(x, padded, now, words, weights, y);
       } else if (now > kWide / 3) {
-        multiply_tiles<kWide / 2, W>(x, padded, now, channels, weights, y);
+        multiply_tiles<kWide / 2, W>(x, padded, now, words, weights, y);
       } else {
-        multiply_tiles<kWide / 3, W>(x, padded, now, channels, weights, y);
+        multiply_tiles<kWide / 3, W>(x, padded, now, words, weights, y);
       }
       x += now * padded, y += now * W * kLanes;
     }
@@ -298,7 +314,7 @@ HRNET_FAST_ISA void transform_result(const Epilogue& epilogue, int v, const floa
 template <int M, int W>
 HRNET_FAST_ISA void transform_results(const Work& work, const Tiling& tiling, int64_t first, int64_t count,
                                       const float* products, int64_t c) {
-  const int64_t step = step_of(count, W * kLanes);
+  const int64_t step = step_of<float>(count, W * kLanes);
   const Epilogue epilogue(work, c);
   for (int64_t t = 0; t < count; ++t) {
     Pixel p = tiling.corner(first + t);
@@ -323,18 +339,19 @@ HRNET_FAST_ISA void convolve_winograd(const Work& work, int64_t begin, int64_t e
   const Tiling tiling(work.to, M);
   const int64_t tiles = tiling.count(), channels = work.from.channels, vectors = (item.channels + kLanes - 1) / kLanes;
   const int64_t padded = (channels + kLanes - 1) / kLanes * kLanes, blocks = block_count(vectors);
-  const int64_t per_input = item.plain_weights ? 9 : kPositions;
+  const int64_t words = (channels + kValues - 1) / kValues;
+  const int64_t per_output = item.plain_weights ? 9 * words : kPositions * words;  // words of weights
   static thread_local Room rooms[3];
-  float* row = item.plain_weights ? rooms[2].of((M + 2) * step_of(channels, 3 * kLanes)) : nullptr;
+  Word* row = item.plain_weights ? rooms[2].of<Word>((M + 2) * step_of<Word>(words, 3 * kLanes)) : nullptr;
   for (int64_t unit = begin; unit < end;) {
     const int64_t first = unit / blocks * item.group, count = std::min(item.group, tiles - first);
-    float* patches = rooms[0].of(kPositions * step_of(count, padded));
-    float* products = rooms[1].of(kPositions * step_of(count, 3 * kLanes));
+    auto* patches = rooms[0].of<Element>(kPositions * step_of<Element>(count, padded));
+    auto* products = rooms[1].of<float>(kPositions * step_of<float>(count, 3 * kLanes));
     transform_patches<M>(work, tiling, first, count, patches);
     const int64_t stop = std::min(end, (unit / blocks + 1) * blocks);
     for (; unit < stop; ++unit) {
       const int64_t b = unit % blocks, c = 2 * kLanes * b;
-      const float* weights = work.weights() + per_input * channels * c;
+      const Word* weights = work.weights() + per_output * c;
       switch (block_vectors(vectors, 2 * b)) {
         case 1:
           multiply_block<M, 1>(patches, count, channels, weights, row, products);

@@ -1,11 +1,10 @@
 // What the kernels of an item share: its maps, the pixels of its result, and its epilogue. Include after
-// cpu/isa/vec_<isa>.h.
+// cpu/isa/vec_<isa>.h and cpu/items/words_<type>.h.
 #pragma once
 
 #include <algorithm>
 #include <cmath>
 
-#include "cpu/lanes.h"
 #include "cpu/program.h"
 
 namespace hrnet_fast {
@@ -23,8 +22,8 @@ struct Work {
   const Map& to;
   const Map& from;  // the input of a convolution; else the result itself
 
-  float* data(const Map& map) const { return static_cast<float*>(buffers[map.buffer]) + map.offset; }
-  const float* weights() const { return static_cast<const float*>(item.weights); }
+  Element* data(const Map& map) const { return static_cast<Element*>(buffers[map.buffer]) + map.offset; }
+  const Word* weights() const { return static_cast<const Word*>(item.weights); }
 
   int64_t place(int64_t n, int64_t y, int64_t x) const { return (n * (to.height + 2) + y + 1) * (to.width + 2) + x + 1; }
 
@@ -47,30 +46,28 @@ struct Work {
   }
 
   // The input pixel that a convolution's taps count from: one up and left of the centre, for a border of one.
-  const float* source(const Pixel& p) const {
+  const Element* source(const Pixel& p) const {
     const int64_t row = p.n * (from.height + 2) + p.y * item.stride_h;
     return data(from) + (row * (from.width + 2) + p.x * item.stride_w) * from.channels;
   }
 };
 
-using V = Vec<float>;
-
 template <bool kFull>
-HRNET_FAST_ISA V load(const float* s, int64_t count) {
+HRNET_FAST_ISA V load(const Element* s, int64_t count) {
   return kFull ? V::load(s) : V::load(s, count);
 }
 
 // A summand of another size at one pixel of the sum: four source pixels with their weights.
 struct Corner {
-  const float *a, *b, *c, *d;  // upper left, upper right, lower left, lower right
+  const Element *a, *b, *c, *d;  // upper left, upper right, lower left, lower right
   float x, y;  // weight of b (and d) along the row, of c and d along the column
   bool one;    // all four are the same
 };
 
-HRNET_FAST_ISA Corner corner(const Summand& summand, const Map& map, const float* data, const Pixel& p) {
+HRNET_FAST_ISA Corner corner(const Summand& summand, const Map& map, const Element* data, const Pixel& p) {
   const Tap<float> row = summand.rows.empty() ? Tap<float>{p.y, p.y, 0.0f} : summand.rows[p.y];
   const Tap<float> col = summand.cols.empty() ? Tap<float>{p.x, p.x, 0.0f} : summand.cols[p.x];
-  const float *low = data + map.from_first(p.n, row.lo, 0), *high = data + map.from_first(p.n, row.hi, 0);
+  const Element *low = data + map.from_first(p.n, row.lo, 0), *high = data + map.from_first(p.n, row.hi, 0);
   const int64_t left = col.lo * map.channels, right = col.hi * map.channels;
   return {low + left, low + right, high + left, high + right, col.weight, row.weight, row.lo == row.hi && col.lo == col.hi};
 }
@@ -90,8 +87,8 @@ struct Epilogue {
   const Work& work;
   const int64_t c, left;  // the first channel, and how many there are from it on
   const float* const bias = work.item.bias == nullptr ? nullptr : work.item.bias + c;
-  float* const out = work.data(work.to) + work.item.channel + c;
-  const float* same[kMaxTerms];  // first pixels of the summands, which have the item's channels
+  Element* const out = work.data(work.to) + work.item.channel + c;
+  const Element* same[kMaxTerms];  // first pixels of the summands, which have the item's channels
   int count = 0;
   bool resizes = false, plain = false;  // plain: at most one summand, of the result's size
   float before = -INFINITY, after = -INFINITY;  // a ReLU is a maximum with 0 before or after the summands
@@ -124,7 +121,7 @@ HRNET_FAST_ISA void finish(const Epilogue& e, const V* sums, const Pixel& p) {
       for (int v = 0; v < W; ++v) total[v].v += value<kFull>(near, v * kLanes, e.left - v * kLanes).v;
     }
   }
-  float* out = e.out + p.out * e.work.to.channels;
+  Element* out = e.out + p.out * e.work.to.channels;
   for (int v = 0; v < W; ++v) {
     total[v] = total[v].at_least(e.after);
     if (kFull) {
@@ -135,7 +132,7 @@ HRNET_FAST_ISA void finish(const Epilogue& e, const V* sums, const Pixel& p) {
   }
 }
 
-// The same of vector `v` where the epilogue is plain, at a pixel whose first float is `at`: in few instructions, since of
+// The same of vector `v` where the epilogue is plain, at a pixel whose first value is `at`: in few instructions, since of
 // small convolutions the epilogue takes as long as the products.
 template <bool kFull>
 HRNET_FAST_ISA void finish_plain(const Epilogue& e, V sum, int64_t at, int v) {
@@ -168,31 +165,31 @@ HRNET_FAST_ISA void fetch_ahead(const Epilogue& e, int64_t pixel) {
 // that is `vectors` wide.
 constexpr int tile_pixels(int vectors) { return vectors == 1 ? 12 : (kLanes == 16 ? 24 : 12) / vectors; }
 
-// Weights are fetched into the second-level cache so many floats before they are used: those of a network come from memory.
+// Weights are fetched into the second-level cache so many words before they are used: those of a network come from memory.
 constexpr int64_t kAhead = 4096;
 
-// sums[p][v] += sum over i of x[p][i] * weights[i][v], `channels` inputs long: the rate of everything depends on it. For
-// each input, the weights are loaded once and meet P broadcast inputs: 12 x 2 multiply-adds wait for 14 loads.
+// sums[p][v] += sum over i of x[p][i] * weights[i][v], `words` of inputs long: the rate of everything depends on it. For
+// each word, the weights are loaded once and meet P broadcast inputs: 12 x 2 multiply-adds wait for 14 loads.
 template <int P, int W>
-HRNET_FAST_ISA void multiply(V (&sums)[P][W], const float* const (&x)[P], int64_t channels, const float* weights) {
-  const float* end[P];  // counting up to 0 from them takes no register for the bound: P pointers leave few
+HRNET_FAST_ISA void multiply(V (&sums)[P][W], const Word* const (&x)[P], int64_t words, const Word* weights) {
+  const Word* end[P];  // counting up to 0 from them takes no register for the bound: P pointers leave few
 #pragma GCC unroll 16
-  for (int p = 0; p < P; ++p) end[p] = x[p] + channels;
-  const auto step = [&](int64_t i, const float* weights) __attribute__((always_inline)) {
+  for (int p = 0; p < P; ++p) end[p] = x[p] + words;
+  const auto step = [&](int64_t i, const Word* weights) __attribute__((always_inline)) {
     V w[W];
 #pragma GCC unroll 4
-    for (int v = 0; v < W; ++v) w[v] = V::load(weights + v * kLanes);
+    for (int v = 0; v < W; ++v) w[v] = load_words(weights + v * kLanes);
 #pragma GCC unroll 16
     for (int p = 0; p < P; ++p) {
-      const V input = V::fill(end[p][i]);
+      const V input = broadcast(end[p] + i);
 #pragma GCC unroll 4
       for (int v = 0; v < W; ++v)  // spread among the products: one after the other they would hold these up
         if (p == v * P / W) __builtin_prefetch(weights + kAhead + v * kLanes, 0, 2);
 #pragma GCC unroll 4
-      for (int v = 0; v < W; ++v) sums[p][v] = sums[p][v].plus(input, w[v]);
+      for (int v = 0; v < W; ++v) sums[p][v] = plus_products(sums[p][v], input, w[v]);
     }
   };
-  int64_t i = -channels;
+  int64_t i = -words;
   for (; i <= -2; i += 2, weights += 2 * W * kLanes) {
     __asm__("" : "+r"(i), "+r"(weights));  // or the compiler counts in more ways than there are registers for
     step(i, weights);

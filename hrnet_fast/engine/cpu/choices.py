@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import ceil
 from typing import Any
 
 from ...plan import Conv, Plan
@@ -19,12 +20,19 @@ LARGEST = 1024  # such a group that is taken from a cache
 class Shape:
     """A 3x3 convolution of stride 1 that several kernels can compute.
 
-    inputs: channels read; out: (N, C, H, W) written; sizes: of Winograd's kernels, as `allowed` has them.
+    inputs: channels read; out: (N, C, H, W) written; sizes: of Winograd's kernels, as `allowed` has them. values: of a
+    word: 1 in float32, 2 in bfloat16.
     """
 
     inputs: int
     out: tuple[int, int, int, int]
     sizes: tuple[int, ...]
+    values: int = 1
+
+    @property
+    def words(self) -> int:
+        """Of inputs."""
+        return ceil(self.inputs / self.values)
 
     def __str__(self) -> str:
         n, outputs, height, width = self.out
@@ -33,7 +41,8 @@ class Shape:
     @property
     def signature(self) -> str:
         """What its measured kernel is kept under."""
-        return f"float32 {self}, direct or " + ", ".join(f"F({m}x{m})" for m in self.sizes)
+        dtype = "float32" if self.values == 1 else "bfloat16"
+        return f"{dtype} {self}, direct or " + ", ".join(f"F({m}x{m})" for m in self.sizes)
 
 
 @dataclass(frozen=True)
@@ -50,16 +59,17 @@ class Choice:
 class Choices:
     """What computes the convolutions of plans. A shape's kernel is chosen when it is first met and stays.
 
-    lanes: floats in a vector. exact: direct convolutions alone. cache, key: where measured kernels are found.
+    lanes: floats in a vector. exact: direct convolutions alone. cache, key: where measured kernels are found. values:
+    of a word.
     """
 
-    def __init__(self, lanes: int, exact: bool, cache: TuningCache, key: CpuKey):
-        self.lanes, self.exact, self.cache, self.key = lanes, exact, cache, key
+    def __init__(self, lanes: int, exact: bool, cache: TuningCache, key: CpuKey, values: int = 1):
+        self.lanes, self.values, self.exact, self.cache, self.key = lanes, values, exact, cache, key
         self._known: dict[Shape, Choice] = {}
 
     def of(self, plan: Plan) -> Callable[[Conv], Choice]:
         """The choice for each convolution of a plan."""
-        shape_of = shapes_of(plan, self.exact)
+        shape_of = shapes_of(plan, self.exact, self.values)
 
         def choice(item: Conv) -> Choice:
             shape = shape_of(item)
@@ -67,7 +77,7 @@ class Choices:
                 return Choice(DIRECT)
             if shape not in self._known:
                 measured = self.measured(shape)
-                default = choose(shape.inputs, shape.out, self.lanes, shape.sizes)
+                default = choose(shape.inputs, shape.out, self.lanes, shape.sizes, shape.values)
                 self._known[shape] = Choice(measured or default, tuned=measured is not None)
             return self._known[shape]
 
@@ -78,7 +88,7 @@ class Choices:
         return from_entry(self.cache.get(self.key, "kernels", shape.signature), shape)
 
 
-def shapes_of(plan: Plan, exact: bool) -> Callable[[Conv], Shape | None]:
+def shapes_of(plan: Plan, exact: bool, values: int = 1) -> Callable[[Conv], Shape | None]:
     """The shape of each convolution of a plan, or None where there is no choice of kernels."""
     count = sum(isinstance(item, Conv) for item in plan.items())
 
@@ -86,8 +96,8 @@ def shapes_of(plan: Plan, exact: bool) -> Callable[[Conv], Shape | None]:
         conv = item.conv
         plain = (conv.kernel, conv.stride, conv.padding, conv.dilation) == ((3, 3), (1, 1), (1, 1), (1, 1))
         inputs, out = plan.values[item.sources[0].value].shape[1], plan.values[item.out].shape
-        sizes = allowed(count, inputs, exact) if plain else ()
-        return Shape(inputs, out, sizes) if sizes else None
+        sizes = allowed(count, inputs, exact, values) if plain else ()
+        return Shape(inputs, out, sizes, values) if sizes else None
 
     return shape
 
@@ -96,7 +106,7 @@ def candidates(shape: Shape, default: Kernel, lanes: int) -> list[Kernel]:
     """The kernels that compute a shape, the default first, each of them once: a group is never more than all tiles."""
     tried: dict[tuple[int, int], Kernel] = {(default.m, _plays(default, shape)): default, (0, 0): DIRECT}
     for m in shape.sizes:
-        for count in (group(m, shape.inputs, shape.out, lanes), *GROUPS):
+        for count in (group(m, shape.words, shape.out, lanes), *GROUPS):
             tried.setdefault((m, _plays(Kernel(m, count), shape)), Kernel(m, count))
     return list(tried.values())
 

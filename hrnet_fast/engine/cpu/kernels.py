@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import ceil
 
-# Found by timing, in vector multiply-adds: floats of weights that arrive during one; what transforming a vector takes
-# at each position, of a patch and of its products, and one of weights into a row of positions.
+# Found by timing, in vector multiply-adds: words of weights that arrive during one; what transforming a vector takes
+# at each position, of a patch and of its products, and one of weights into a row of positions. A word is one float, or
+# as many values of bfloat16 as one multiply-add takes.
 STREAM, PATCH, PRODUCT, WEIGHT = 1.0, 20.0, 15.0, 72.0
 AS_GOOD = 1.08  # how much slower a kernel may be that saves memory, by fewer weights
-LARGE = 5 << 18  # floats of transformed weights: more are transformed as they are used
+LARGE = 5 << 18  # words of transformed weights: more are transformed as they are used
 AT_ONCE = (4, 6, 8, 12)  # tiles that are multiplied together, by vectors of weights
-CACHED = 3 << 17  # floats of weights that stay in a core's second-level cache
+CACHED = 3 << 17  # words of weights that stay in a core's second-level cache
 DEEP, FEW = 32, 8  # convolutions; input channels
 
 
@@ -29,40 +30,47 @@ class Kernel:
 DIRECT = Kernel()
 
 
-def allowed(convolutions: int, inputs: int, exact: bool) -> tuple[int, ...]:
+def allowed(convolutions: int, inputs: int, exact: bool, values: int = 1) -> tuple[int, ...]:
     """The m of F(m x m, 3x3) that keep a plan of so many convolutions within twice torch's own error.
 
     Of at least `FEW` input channels, a convolution by F(2x2) errs no more than torch's; one by F(3x3) or F(4x4) up to
-    four times as much, which a network's other layers outweigh, but a single layer would not.
+    four times as much, which a network's other layers outweigh, but a single layer would not. In bfloat16, of which a
+    word has two values, patches and weights are rounded once more: a single layer by F(2x2) errs more than twice, too.
     """
-    return () if exact or inputs < FEW else (2, 3, 4) if convolutions >= DEEP else (2,)
+    if exact or inputs < FEW:
+        return ()
+    return (2, 3, 4) if convolutions >= DEEP else (2,) if values == 1 else ()
 
 
-def choose(inputs: int, out: tuple[int, int, int, int], lanes: int, sizes: tuple[int, ...]) -> Kernel:
+def choose(inputs: int, out: tuple[int, int, int, int], lanes: int, sizes: tuple[int, ...], values: int = 1) -> Kernel:
     """The kernel of a 3x3 convolution of stride 1 that ends first by the model, or one as good of fewer weights.
 
-    inputs: channels read; out: (N, C, H, W) written; sizes: what `allowed` allows.
+    inputs: channels read; out: (N, C, H, W) written; sizes: what `allowed` allows; values: of a word.
     """
-    kernels = (DIRECT, *(Kernel(m, group(m, inputs, out, lanes)) for m in sorted(sizes)))  # by their weights
-    works = [work(kernel, inputs, out, lanes) for kernel in kernels]
+    words = ceil(inputs / values)
+    kernels = (DIRECT, *(Kernel(m, group(m, words, out, lanes)) for m in sorted(sizes)))  # by their weights
+    works = [work(kernel, inputs, out, lanes, values) for kernel in kernels]
     best = kernels[works.index(min(works))]
-    most = weights(best, inputs, out[1])
+    most = weights(best, words, out[1])
     as_good = (
         kernel
         for kernel, own in zip(kernels, works)
-        if own <= AS_GOOD * min(works) and weights(kernel, inputs, out[1]) < most
+        if own <= AS_GOOD * min(works) and weights(kernel, words, out[1]) < most
     )
     return next(as_good, best)
 
 
-def plain(kernel: Kernel, inputs: int, outputs: int) -> bool:
-    """Whether a kernel's weights are kept as they are: of Winograd's, where they would be too many transformed."""
-    return not kernel.m or (kernel.m + 2) ** 2 * inputs * outputs > LARGE
+def plain(kernel: Kernel, words: int, outputs: int) -> bool:
+    """Whether a kernel's weights are kept as they are: of Winograd's, where they would be too many transformed.
+
+    words: of inputs.
+    """
+    return not kernel.m or (kernel.m + 2) ** 2 * words * outputs > LARGE
 
 
-def weights(kernel: Kernel, inputs: int, outputs: int) -> int:
-    """Floats of weights that a kernel of a 3x3 convolution keeps."""
-    return inputs * outputs * (9 if plain(kernel, inputs, outputs) else (kernel.m + 2) ** 2)
+def weights(kernel: Kernel, words: int, outputs: int) -> int:
+    """Words of weights that a kernel of a 3x3 convolution of so many words of inputs keeps."""
+    return words * outputs * (9 if plain(kernel, words, outputs) else (kernel.m + 2) ** 2)
 
 
 def tiles(m: int, out: tuple[int, int, int, int]) -> int:
@@ -70,35 +78,35 @@ def tiles(m: int, out: tuple[int, int, int, int]) -> int:
     return out[0] * -(-out[2] // m) * -(-out[3] // m)
 
 
-def group(m: int, inputs: int, out: tuple[int, int, int, int], lanes: int) -> int:
+def group(m: int, words: int, out: tuple[int, int, int, int], lanes: int) -> int:
     """Tiles transformed together: few, but enough of them for each reading of weights that no core's cache holds.
 
     About as many as the registers hold at once (`tile_pixels` in csrc/cpu/items/work.h), and every group alike.
     """
-    cached = (m + 2) ** 2 * inputs * out[1] <= CACHED
+    cached = (m + 2) ** 2 * words * out[1] <= CACHED
     most = 48 if not cached else 16 if -(-out[1] // lanes) == 3 else 12
     count = tiles(m, out)
     even = ceil(count / ceil(count / most))
     return (even + 3) // 4 * 4
 
 
-def work(kernel: Kernel, inputs: int, out: tuple[int, int, int, int], lanes: int) -> float:
+def work(kernel: Kernel, inputs: int, out: tuple[int, int, int, int], lanes: int, values: int = 1) -> float:
     """Vector multiply-adds that a 3x3 convolution takes, or the time of as many.
 
     Reading the weights counts in full: of maps so small that it matters, it hides behind nothing.
     """
-    vectors, m = -(-out[1] // lanes), kernel.m
+    vectors, words, m = -(-out[1] // lanes), ceil(inputs / values), kernel.m
     count = tiles(m or 1, out)
     if not m:
-        return 9 * inputs * vectors * (count + lanes / STREAM)
+        return 9 * words * vectors * (count + lanes / STREAM)
     places, (groups, rest) = (m + 2) ** 2, divmod(count, kernel.group)
     multiplied = groups * _whole(kernel.group) + _whole(rest)
     transforms = count * places * (PATCH * -(-inputs // lanes) + PRODUCT * vectors)
-    if plain(kernel, inputs, out[1]):
-        reading = 9 * lanes / STREAM + WEIGHT * (m + 2) * ceil(count / kernel.group)
+    if plain(kernel, words, out[1]):
+        reading = 9 * lanes / STREAM + WEIGHT * values * (m + 2) * ceil(count / kernel.group)
     else:
         reading = places * lanes / STREAM
-    return transforms + inputs * vectors * (places * multiplied + reading)
+    return transforms + words * vectors * (places * multiplied + reading)
 
 
 def _whole(count: int) -> int:

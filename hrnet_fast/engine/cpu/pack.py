@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import prod
 
+import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from .kernels import DIRECT, Kernel, plain
@@ -14,37 +15,66 @@ from .winograd import transform_weight
 
 @dataclass(frozen=True, eq=False)
 class Packed:
-    """weights: flat, as `pack` lays them out. bias: padded with zeros to whole vectors."""
+    """weights: flat, as `pack` lays them out. bias: padded with zeros to whole vectors. plain: of Winograd's, those
+    that are not transformed."""
 
     weights: Tensor
     bias: Tensor
+    plain: bool = False
 
 
-def pack(weight: Tensor, bias: Tensor | None, lanes: int, kernel: Kernel = DIRECT, room: Room | None = None) -> Packed:
-    """Weight [Cout, Cin, kh, kw] -> blocks of output channels, flat, each [a, b, Cin, lanes of it]; and the bias.
+def pack(
+    weight: Tensor, bias: Tensor | None, lanes: int, kernel: Kernel = DIRECT, room: Room | None = None,
+    values: int = 1, joined: bool = True,
+) -> Packed:  # fmt: skip
+    """Weight [Cout, Cin, kh, kw] -> blocks of output channels, flat, each [taps, words, lanes of it]; and the bias.
 
-    a, b: the taps of a direct convolution, or the positions of Winograd's; but where `plain` says that its weights stay
-    as they are, they are [Cin, kh, kw, lanes of it]. lanes: floats in a vector. Blocks are two vectors wide, but the
-    last one has three where their number is odd (`block_vectors` in csrc/cpu/program.h); the last vector is padded with
-    zeros, that of the bias too. room: where they lie.
+    values: of a word, which lie side by side for each output: 1 in float32, 2 in bfloat16. The taps of a direct
+    convolution are its pixels, of Cin values each; joined: rows of pixels, of kw * Cin values. Those of Winograd's are
+    its positions; but where `plain` says that its weights stay as they are, they are [Cin, kh, kw, lanes of it].
+    lanes: floats in a vector. Blocks are two vectors wide, but the last one has three where their number is odd
+    (`block_vectors` in csrc/cpu/program.h). Words and vectors are padded with zeros, those of the bias too. room: where
+    they lie.
     """
     room = room or Room()
-    outputs, inputs, *taps = weight.shape
+    outputs, inputs, height, width = weight.shape
     vectors = -(-outputs // lanes)
-    as_is = plain(kernel, inputs, outputs)
-    positions = taps if as_is else [kernel.m + 2] * 2
-    order = (1, 2, 3, 0) if kernel.m and as_is else (2, 3, 1, 0)
-    padded = room.empty(prod(positions) * inputs * vectors * lanes)
+    as_is = plain(kernel, -(-inputs // values), outputs)
+    if kernel.m:
+        taps, length = 9 if as_is else (kernel.m + 2) ** 2, inputs
+    else:
+        taps, length = (height, width * inputs) if joined else (height * width, inputs)
+    words = -(-length // values)
+    dtype = torch.float32 if values == 1 else torch.bfloat16
+    padded = room.empty(taps * words * values * vectors * lanes, dtype=dtype)
     left, first = padded, 0
     while first < vectors:  # block by block: all of them at once would take several times the memory for a while
-        width = vectors - first if vectors - first in (1, 3) else 2
-        rows = weight[first * lanes : (first + width) * lanes]
-        made = (rows if as_is else transform_weight(rows, kernel.m)).permute(order)
-        block = left[: prod(positions) * inputs * width * lanes].view(*made.shape[:3], width * lanes)
-        block[..., : len(rows)] = made
-        block[..., len(rows) :] = 0
-        left, first = left[block.numel() :], first + width
+        across = lanes * (vectors - first if vectors - first in (1, 3) else 2)
+        rows = weight[first * lanes : first * lanes + across]
+        block = left[: taps * words * values * across]
+        if kernel.m and as_is:
+            made, block_of = rows.flatten(2).permute(1, 2, 0), block.view(words * values, taps, across)
+        else:
+            positions = (transform_weight(rows, kernel.m) if kernel.m else rows).permute(2, 3, 1, 0)
+            made = positions.reshape(taps, length, len(rows))
+            block_of = block.view(taps, words, across, values)
+        _fill(block_of, made)
+        left, first = left[block.numel() :], first + across // lanes
     padded_bias = room.empty(vectors * lanes).zero_()
     if bias is not None:
         padded_bias[:outputs] = bias
-    return Packed(padded, padded_bias)
+    return Packed(padded, padded_bias, bool(kernel.m) and as_is)
+
+
+def _fill(block: Tensor, made: Tensor) -> None:
+    """[taps, words, lanes, values] from [taps, length, outputs], or [inputs, taps, lanes] from fewer."""
+    if block.dim() == 4:
+        if made.shape[1] % block.shape[3]:
+            made = F.pad(made, (0, 0, 0, block.shape[1] * block.shape[3] - made.shape[1]))
+        made = made.unflatten(1, (block.shape[1], block.shape[3])).transpose(2, 3)
+        block[:, :, : made.shape[2]] = made
+        block[:, :, made.shape[2] :] = 0
+    else:
+        block[: len(made), :, : made.shape[2]] = made
+        block[: len(made), :, made.shape[2] :] = 0
+        block[len(made) :] = 0

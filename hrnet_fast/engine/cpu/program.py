@@ -12,11 +12,11 @@ from torch import Tensor
 from hrnet_fast import kernels
 
 from ...plan import Concat, Conv, Function, Item, Plan, Sum, Term
-from ...plan.buffers import GRANULE, in_place, place
+from ...plan.buffers import in_place, place
 from ..executors.reference import Watch, call
 from ..results import empty_result
 from .functions import function_kernel, linear_as_conv, mean_source
-from .kernels import DIRECT, Kernel, plain
+from .kernels import DIRECT, Kernel
 from .memory import BufferPool, Buffers, as_map, bordered, outside, span, view_of, without_border
 from .pack import Packed
 from .pages import flat
@@ -52,7 +52,7 @@ class CpuProgram:
         self.size_of = partial(bordered, tail=self.native.tail)
         taken = in_place(shapes, plan.levels, plan.inputs, plan.outputs)  # which keeps a map in the cache of its core
         self.values, self.arena = place(shapes, plan.levels, plan.inputs, plan.outputs, self.size_of, taken)
-        self.read_beyond = _read_beyond(plan) if self.native.tail else 0
+        self.read_beyond = _read_beyond(plan, self.native.strip)
         called = [item for item in plan.items() if isinstance(item, Function) and not self._plays(item)]
         self.parts = self._parts(called)
         self.called_last = {item.out for item in self.parts[-1].functions}
@@ -80,8 +80,8 @@ class CpuProgram:
         self.pool = BufferPool(self.new_buffers)
 
     def _plays(self, item: Function) -> bool:
-        """Whether the kernels play a function; those on tiles know convolutions and sums alone."""
-        return self.native.tail == 0 and function_kernel(item, self.plan) is not None
+        """Whether the kernels play a function; some know convolutions and sums alone."""
+        return not self.native.direct_alone and function_kernel(item, self.plan) is not None
 
     def _add_map(self, value: int, buffer: int, offset: int) -> None:
         n, c, h, w = as_map(self.plan.values[value].shape)
@@ -93,7 +93,7 @@ class CpuProgram:
         self.native.add_conv(
             self.maps[item.out], self.maps[source], span(packed.weights), span(packed.bias), conv.kernel, conv.stride,
             conv.padding, conv.dilation, self._terms(item.terms), item.relu, kernel.m, kernel.group,
-            plain(kernel, self.plan.values[source].shape[1], self.plan.values[item.out].shape[1]),
+            packed.plain,
         )  # fmt: skip
 
     def _add_sums(self, item: Item) -> None:
@@ -182,7 +182,7 @@ class CpuProgram:
         buffers.views[item.out].copy_(result)
 
 
-def _read_beyond(plan: Plan) -> int:
-    """Elements behind the last map that kernels on tiles read and leave out of their results: up to 15 pixels."""
+def _read_beyond(plan: Plan, strip: int) -> int:
+    """Elements behind the last map that kernels on strips of so many pixels read and leave out of their results."""
     strides = [(item.conv.stride[1], item.sources[0].value) for item in plan.items() if isinstance(item, Conv)]
-    return max((16 * stride * plan.values[value].shape[1] for stride, value in strides), default=0) + GRANULE
+    return max((strip * stride * plan.values[value].shape[1] for stride, value in strides), default=0)

@@ -15,12 +15,12 @@ from ...plan import Conv, Level, Plan, Term, Value
 from ...plan.graph import Convolution
 from ..tuning.duel import Duel, duel
 from .choices import Choice, Choices, Shape, candidates, shapes_of
-from .kernels import Kernel, weights
+from .kernels import Kernel, plain, weights
 from .pack import Packed
 from .pages import flat
 from .program import CpuProgram
 
-POOL = 1 << 24  # floats of weights that are walked through: those of a network of 17 million parameters
+POOL = 1 << 24  # words of weights that are walked through: those of a network of 17 million parameters
 SHORTEST = 1e-3  # seconds that a shape is played
 LONGER = 5e-2  # seconds that a network is played for one timing
 PLAYS = 3  # for one timing, which is the shortest of them: what interrupts one of them does not count
@@ -57,8 +57,8 @@ class Tuning(dict[str, Tuned]):
 class Pool:
     """Weights that lie in memory one after another, and how far whoever is timed has come."""
 
-    def __init__(self, size: int):
-        self.weights = flat(size).uniform_(-0.5, 0.5)
+    def __init__(self, size: int, dtype: torch.dtype = torch.float32):
+        self.weights = flat(size, dtype).uniform_(-0.5, 0.5)
         self.position = 0
 
 
@@ -66,10 +66,10 @@ class Walk:
     """One kernel of a shape, from weights to weights of a pool: it is played on from where whoever came last ended."""
 
     def __init__(self, shape: Shape, kernel: Kernel, lanes: int, isa: str, pool: Pool):
-        self.pool, self.size = pool, weight_floats(shape, kernel, lanes)
+        self.pool, self.size = pool, weight_elements(shape, kernel, lanes)
         self.copies = pool.weights.numel() // self.size
-        outputs = ceil(shape.out[1] / lanes) * lanes
-        packed = (Packed(weights, torch.zeros(outputs)) for weights in pool.weights.split(self.size))
+        bias, as_is = torch.zeros(ceil(shape.out[1] / lanes) * lanes), plain(kernel, shape.words, shape.out[1])
+        packed = (Packed(weights, bias, as_is) for weights in pool.weights.split(self.size))
         self.program = CpuProgram(plan_of(shape, self.copies), lambda _: kernel, lambda *_: next(packed), {}, None, isa)
         self.buffers = self.program.new_buffers()
         for x in self.buffers.tensors:
@@ -93,10 +93,16 @@ class Walk:
         return took / self.at_once
 
 
-def weight_floats(shape: Shape, kernel: Kernel, lanes: int) -> int:
-    """Floats of a shape's packed weights, see `pack`."""
+def weight_elements(shape: Shape, kernel: Kernel, lanes: int) -> int:
+    """Elements of a shape's packed weights, see `pack`."""
     outputs = shape.out[1]
-    return weights(kernel, shape.inputs, outputs) // outputs * ceil(outputs / lanes) * lanes
+    words = _direct_words(shape) if not kernel.m else weights(kernel, shape.words, outputs) // outputs
+    return words * shape.values * ceil(outputs / lanes) * lanes
+
+
+def _direct_words(shape: Shape) -> int:
+    """Words that an output takes of a direct convolution, whose rows of pixels are joined."""
+    return 3 * ceil(3 * shape.inputs / shape.values)
 
 
 def plan_of(shape: Shape, copies: int) -> Plan:
@@ -110,7 +116,8 @@ def plan_of(shape: Shape, copies: int) -> Plan:
 def tune_shape(shape: Shape, before: Kernel, lanes: int, isa: str) -> Tuned:
     """The fastest kernel of a shape on as many threads as torch uses now; `before` unless another one clearly is."""
     tried = candidates(shape, before, lanes)
-    pool = Pool(max(POOL, 2 * max(weight_floats(shape, kernel, lanes) for kernel in tried)))
+    most = max(weight_elements(shape, kernel, lanes) for kernel in tried)
+    pool = Pool(max(POOL * shape.values, 2 * most), torch.float32 if shape.values == 1 else torch.bfloat16)
     walks = {kernel: Walk(shape, kernel, lanes, isa, pool) for kernel in tried}
     heats = [{kernel: walk() for kernel, walk in walks.items()} for _ in range(HEATS)]
     times = {kernel: median(heat[kernel] for heat in heats) for kernel in tried}
@@ -130,7 +137,7 @@ def tune_plan(
     program_of: the program of a plan with choices. progress: wraps what is measured, e.g. in a progress bar. again:
     whatever the cache has, which a clear gain replaces. Raises RuntimeError for a plan without any such shape.
     """
-    shape_of, found = shapes_of(plan, choices.exact), Tuning()
+    shape_of, found = shapes_of(plan, choices.exact, choices.values), Tuning()
     items = {shape_of(item): item for item in plan.items() if isinstance(item, Conv)}
     items.pop(None, None)
     if not items:

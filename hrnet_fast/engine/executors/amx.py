@@ -25,7 +25,7 @@ def unsupported() -> str | None:
     extension = kernels.extension()
     if extension.kind == "none":
         return extension.reason
-    if not extension.module.cpu_program_isa_bfloat16():
+    if extension.module.cpu_program_isa_bfloat16() != "amx":
         return "the native bfloat16 kernels need AMX tiles, which the CPU or the operating system does not offer"
     return None if agrees("amx") else "the AMX tiles of this CPU gave wrong results for a small network"
 
@@ -49,8 +49,6 @@ class AmxExecutor(NativeExecutor):
     tensors: the module's parameters and buffers by key. isa: "amx", or "amx-emulated", which tests use where there is
     no AMX. Buffers, threads, and plans that do not suit it: as in `NativeExecutor`.
     """
-
-    dtype = torch.bfloat16
 
     def __init__(self, tensors: Mapping[str, Tensor], isa: str = "amx"):
         super().__init__(tensors, why="bfloat16", exact=True, isa=isa)

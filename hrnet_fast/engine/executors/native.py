@@ -1,4 +1,4 @@
-"""The native CPU executor: our own float32 kernels play the whole plan in one parallel region."""
+"""The native CPU executor: our own kernels play the whole plan in one parallel region."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from ..cpu.kernels import Kernel
 from ..cpu.microbatch import THREADS, MicroBatches, images_at_once, split, with_batch
 from ..cpu.pack import Packed, pack
 from ..cpu.pages import Room
-from ..cpu.program import CpuProgram
+from ..cpu.program import DTYPES, CpuProgram
 from ..cpu.prologues import only_own_items, with_prologues_as_sums
 from ..cpu.tune import Tuning, tune_plan
 from ..locks import Lock
@@ -33,7 +33,9 @@ from .onednn import OneDnnExecutor
 from .reference import Watch
 
 ISA_SWITCH = "HRNET_FAST_CPU_ISA"  # environment: the instruction set of the C++ kernels, see csrc/cpu/features.h
-ISA_NAMES = {"avx512": "AVX-512", "avx2": "AVX2", "amx": "AMX bfloat16", "amx-emulated": "emulated AMX bfloat16"}
+BFLOAT16 = "avx512-bf16"  # the instruction set whose words are pairs of bfloat16
+ISA_NAMES = {"avx512": "AVX-512", "avx2": "AVX2", "amx": "AMX bfloat16", "amx-emulated": "emulated AMX bfloat16",
+             "avx512-bf16": "AVX-512 bfloat16", "avx512-bf16-emulated": "emulated AVX-512 bfloat16"}  # fmt: skip
 
 
 def unsupported() -> str | None:
@@ -45,6 +47,16 @@ def unsupported() -> str | None:
         return None
     forced = f"{ISA_SWITCH}={extension.module.cpu_isa()} was asked for, and "
     return f"{forced if extension.module.cpu_program_isas() else ''}the native kernels need AVX2"
+
+
+def unsupported_bfloat16() -> str | None:
+    """Why this executor does not play in bfloat16 on this machine, or None."""
+    extension = kernels.extension()
+    if extension.kind == "none":
+        return extension.reason
+    if extension.module.cpu_program_isa_bfloat16() != BFLOAT16:
+        return "this CPU has no AVX512_BF16, or multiplies no faster by it than in float32"
+    return None
 
 
 def unsuited(plan: Plan) -> str | None:
@@ -60,21 +72,22 @@ def unsuited(plan: Plan) -> str | None:
 
 
 class NativeExecutor:
-    """Plays plans in float32 with direct and Winograd convolutions, sums and interpolation in their epilogues.
+    """Plays plans with direct and Winograd convolutions, sums and interpolation in their epilogues.
 
-    tensors: the module's parameters and buffers by key. why: why it computes in float32, for `explain`. exact: direct
-    convolutions alone, which err no more than torch's. isa: the instruction set, "avx512" or "avx2"; by default the
-    widest allowed. cache: of measured kernels, for the threads torch uses when the executor is made; by default the
-    user's. Weights are folded and packed once for all shapes and stay while a program needs them. A large batch is
-    played in parts (`cpu/microbatch.py`). Each plan owns one arena for each size of parts and each concurrent caller,
-    made at its first call and used again. Results are the same for any number of threads that play. A plan that does
-    not suit it is played by oneDNN.
+    In float32; by an instruction set for bfloat16 with maps and weights in bfloat16, and sums in float32.
+
+    tensors: the module's parameters and buffers by key. why: why it computes in its dtype, for `explain`. exact: direct
+    convolutions alone, which err no more than torch's. isa: the instruction set, "avx512", "avx2" or "avx512-bf16"; by
+    default the widest allowed of float32. cache: of measured kernels, for the threads torch uses when the executor is
+    made; by default the user's. Weights are folded and packed once for all shapes and stay while a program needs them.
+    A large batch is played in parts (`cpu/microbatch.py`). Each plan owns one arena for each size of parts and each
+    concurrent caller, made at its first call and used again. Results are the same for any number of threads that play.
+    A plan that does not suit it is played by oneDNN.
     """
 
     name = "native"
     hands_over = True  # results are the caller's
     max_plans = 64  # shapes whose plans a module keeps
-    dtype = torch.float32
 
     def __init__(
         self, tensors: Mapping[str, Tensor], why: str = "float32", exact: bool = False, isa: str = "",
@@ -83,7 +96,9 @@ class NativeExecutor:
         self.tensors, self.why, self.exact = tensors, why, exact
         module = kernels.extension().module
         self.isa = isa or module.cpu_program_isa()
-        self.lanes = module.cpu_program_lanes(self.isa)
+        self.lanes, self.values = module.cpu_program_lanes(self.isa), module.cpu_program_values(self.isa)
+        self.dtype = DTYPES[module.cpu_program_element_bytes(self.isa)]
+        self.functions = not module.cpu_program_direct_alone(self.isa)
         self.cache = cache or cache_of(cache_folder())
         self.choices = self._choices()
         self._last: _Split | None = None
@@ -109,17 +124,18 @@ class NativeExecutor:
         convs = [item for item in level.items if isinstance(item, Conv)]
         counts = Counter(map(str, map(self._split(plan).choice_of, convs)))
         counts["sum"] = sum(isinstance(item, (Sum, Concat)) for item in level.items)
-        if self.dtype == torch.float32:
+        if self.functions:
             counts.update(filter(None, (function_kernel(item, plan) for item in level.items)))
         return ", ".join(f"{count} {name}" for name, count in counts.items() if count)
 
     def _choices(self) -> Choices:
-        return Choices(self.lanes, self.exact, self.cache, cpu_key(self.isa, torch.get_num_threads()))
+        key = cpu_key(self.isa, torch.get_num_threads())
+        return Choices(self.lanes, self.exact, self.cache, key, self.values)
 
     def _split(self, plan: Plan) -> _Split:
         last = self._last
         if last is None or last.whole is not plan:  # `explain` asks for every item of a plan
-            images = images_at_once(plan, self.exact, functions=self.dtype == torch.float32)
+            images = images_at_once(plan, self.exact, self.functions, self.values)
             last = self._last = _Split(plan, images, self.choices)
         return last
 
@@ -149,7 +165,7 @@ class NativeExecutor:
         if why := unsuited(plan):
             raise RuntimeError(f"there is nothing to tune, as oneDNN plays this network: {why}")
         if self.exact:
-            raise RuntimeError("there is nothing to tune where direct convolutions alone play: exact=True, or bfloat16")
+            raise RuntimeError("there is nothing to tune where direct convolutions alone play: exact=True, or AMX")
         parts = self._split(plan)
         with torch.inference_mode():
             return tune_plan(parts.plan(parts.sizes()[0]), self._choices(), self.isa, self._program, progress, again)
@@ -166,7 +182,8 @@ class NativeExecutor:
         packed = self._packed.get(key)
         if packed is None:
             weight, bias = fold(item, self.tensors, torch.float32)
-            packed = pack(weight.view(*weight.shape[:2], *item.conv.kernel), bias, self.lanes, kernel, room)
+            weight, joined = weight.view(*weight.shape[:2], *item.conv.kernel), item.conv.dilation[1] == 1
+            packed = pack(weight, bias, self.lanes, kernel, room, self.values, joined)
             self._packed[key] = packed
         return packed
 
