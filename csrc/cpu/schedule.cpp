@@ -12,7 +12,7 @@ namespace {
 // Found by timing: vector multiply-adds that take as long as the epilogue of a vector of one pixel, as the transform of a
 // vector of one position of a patch, of its products, and of plain weights into a row of positions; and floats of weights
 // that arrive during one of them.
-constexpr double kEpilogue = 26, kPatch = 13, kProduct = 10, kWeights = 60, kStream = 2;
+constexpr double kEpilogue = 26, kPatch = 10, kProduct = 7, kWeights = 60, kStream = 2;
 constexpr double kPieces = 12;  // of a thread's share of a level, about
 
 int64_t tile_count(const Item& item, const Map& map) {

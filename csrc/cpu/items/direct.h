@@ -7,17 +7,23 @@
 namespace hrnet_fast {
 namespace {
 
-// The epilogue of a tile where it is plain.
-template <int P, int W, bool kFull>
-HRNET_FAST_ISA void finish_tile(const Epilogue& epilogue, const V (&sums)[P][W], const int64_t (&places)[P],
-                                int count) {
+// The epilogue of a tile where it is plain, from the registers that the sums are in.
+template <int P, int W, bool kSummand, bool kFull>
+__attribute__((always_inline)) HRNET_FAST_ISA void finish_tile(const Epilogue& epilogue, const V (&sums)[P][W],
+                                                               const int64_t (&places)[P], int count) {
+  V bias[W];
+#pragma GCC unroll 4
+  for (int v = 0; v < W; ++v) bias[v] = V::load(epilogue.bias + v * kLanes);
+  const Element* const same = kSummand ? epilogue.same[0] : epilogue.out;
 #pragma GCC unroll 16
   for (int p = 0; p < P; ++p) {
     if (p >= count) break;
-    const int64_t at = places[p] * epilogue.work.item.channels;
+    int64_t at = places[p] * epilogue.work.item.channels;
 #pragma GCC unroll 4
-    for (int v = 0; v < W - 1; ++v) finish_plain<true>(epilogue, sums[p][v], at, v);
-    finish_plain<kFull>(epilogue, sums[p][W - 1], at, W - 1);
+    for (int v = 0; v < W - 1; ++v, at += kLanes)
+      finish_plain<kSummand, true>(sums[p][v], bias[v], epilogue.after, same + at, epilogue.out + at, kLanes);
+    finish_plain<kSummand, kFull>(sums[p][W - 1], bias[W - 1], epilogue.after, same + at, epilogue.out + at,
+                                  epilogue.left - (W - 1) * kLanes);
   }
 }
 
@@ -51,15 +57,18 @@ HRNET_FAST_ISA Pixel tile(const Work& work, const Epilogue& epilogue, Pixel next
     multiply<P, W>(sums, x, words, weights);
     weights += words * W * kLanes;
   }
-  V done[P][W];
-#pragma GCC unroll 16
-  for (int p = 0; p < P; ++p)
-#pragma GCC unroll 4
-    for (int v = 0; v < W; ++v) done[p][v] = sums[p][v];
-  if (epilogue.plain) {
-    full ? finish_tile<P, W, true>(epilogue, done, places, count)
-         : finish_tile<P, W, false>(epilogue, done, places, count);
+  if (epilogue.plain && epilogue.count) {
+    full ? finish_tile<P, W, true, true>(epilogue, sums, places, count)
+         : finish_tile<P, W, true, false>(epilogue, sums, places, count);
+  } else if (epilogue.plain) {
+    full ? finish_tile<P, W, false, true>(epilogue, sums, places, count)
+         : finish_tile<P, W, false, false>(epilogue, sums, places, count);
   } else {
+    V done[P][W];  // in memory, as a loop over pixels that is not unrolled wants them
+#pragma GCC unroll 16
+    for (int p = 0; p < P; ++p)
+#pragma GCC unroll 4
+      for (int v = 0; v < W; ++v) done[p][v] = sums[p][v];
     Pixel pixel = first;
     for (int p = 0; p < count; ++p, work.advance(pixel))
       full ? finish<W, true>(epilogue, done[p], pixel) : finish<W, false>(epilogue, done[p], pixel);

@@ -203,13 +203,23 @@ template <int P, int W>
 HRNET_FAST_ISA void multiply_tiles(const Element* patches, int64_t padded, int count, int64_t words, const Word* weights,
                                    float* products) {
   const Word* x[P];
-  for (int p = 0; p < P; ++p) x[p] = words_of(patches + std::min(p, count - 1) * padded);
-  V sums[P][W];
+#pragma GCC unroll 16
+  for (int p = 0; p < P; ++p) {  // past the end the last tile is computed again, and not stored
+    x[p] = words_of(patches);
+    if (p + 1 < count) patches += padded;
+  }
+  V sums[P][W];  // every loop over them is unrolled, or the compiler would keep them in memory
+#pragma GCC unroll 16
   for (int p = 0; p < P; ++p)
+#pragma GCC unroll 4
     for (int v = 0; v < W; ++v) sums[p][v] = V::fill(0.0f);
   multiply<P, W>(sums, x, words, weights);
-  for (int p = 0; p < count; ++p)
+#pragma GCC unroll 16
+  for (int p = 0; p < P; ++p) {
+    if (p >= count) break;
+#pragma GCC unroll 4
     for (int v = 0; v < W; ++v) sums[p][v].store(products + (p * W + v) * kLanes);
+  }
 }
 
 // Row y of G w G^T of a block's weights [input][tap][W vectors], into [column][word of inputs][W vectors].
@@ -274,24 +284,10 @@ HRNET_FAST_ISA void multiply_block(const Element* patches, int64_t count, int64_
   }
 }
 
-// The epilogue of a row of results of vector `v` of a block.
-template <int M, bool kFull>
-HRNET_FAST_ISA void finish_row(const Epilogue& epilogue, int v, const V (&results)[M], Pixel pixel, int64_t columns) {
-  if (epilogue.plain) {
-    const int64_t channels = epilogue.work.item.channels, at = pixel.out * channels;
-#pragma GCC unroll 4
-    for (int x = 0; x < M; ++x)
-      if (x < columns) finish_plain<kFull>(epilogue, results[x], at + x * channels, v);
-  } else {
-    const Epilogue own(epilogue.work, epilogue.c + v * kLanes);
-    for (int64_t x = 0; x < columns; ++x, ++pixel.x, ++pixel.out) finish<1, kFull>(own, &results[x], pixel);
-  }
-}
-
-// A^T p A of vector `v` of the products of one tile, and the epilogue of its pixels, rows x columns from `pixel` on.
-template <int M, bool kFull>
-HRNET_FAST_ISA void transform_result(const Epilogue& epilogue, int v, const float* products, int64_t step, Pixel pixel,
-                                     int64_t rows, int64_t columns) {
+// A^T p A of one vector of the products of a tile, row by row to take(y, results of row y); `rows` of them.
+template <int M, class Take>
+__attribute__((always_inline)) HRNET_FAST_ISA void transform_result(const float* products, int64_t step, int64_t rows,
+                                                                    const Take& take) {
   constexpr int N = M + 2;
   V half[N][M];  // [column][row]
   for (int x = 0; x < N; ++x) {
@@ -300,14 +296,44 @@ HRNET_FAST_ISA void transform_result(const Epilogue& epilogue, int v, const floa
     for (int y = 0; y < N; ++y) column[y] = V::load(products + (y * N + x) * step);
     Transform<M>::result(column, half[x]);
   }
+#pragma GCC unroll 1
   for (int64_t y = 0; y < rows; ++y) {
     V row[N], results[M];
 #pragma GCC unroll 6
     for (int x = 0; x < N; ++x) row[x] = half[x][y];
     Transform<M>::result(row, results);
-    finish_row<M, kFull>(epilogue, v, results, pixel, columns);
-    ++pixel.y, pixel.out += epilogue.work.to.width + 2;
+    take(y, results);
   }
+}
+
+// The results of vector `v` of a tile's products where the epilogue is plain and the tile has all its pixels, from `pixel` on.
+template <int M, bool kSummand, bool kFull>
+HRNET_FAST_ISA void finish_whole_tile(const Epilogue& epilogue, int v, const float* products, int64_t step, int64_t pixel) {
+  const int64_t channels = epilogue.work.item.channels, row = (epilogue.work.to.width + 2) * channels;
+  const int64_t first = pixel * channels + v * kLanes, lanes = epilogue.left - v * kLanes;
+  const V bias = V::load(epilogue.bias + v * kLanes);
+  Element* const out = epilogue.out + first;
+  const Element* const same = kSummand ? epilogue.same[0] + first : out;
+  const auto take = [&](int64_t y, const V (&results)[M]) __attribute__((always_inline)) {
+#pragma GCC unroll 4
+    for (int x = 0; x < M; ++x) {
+      const int64_t at = y * row + x * channels;
+      finish_plain<kSummand, kFull>(results[x], bias, epilogue.after, same + at, out + at, lanes);
+    }
+  };
+  transform_result<M>(products, step, M, take);
+}
+
+// The results of vector `v` of any tile, rows x columns from `pixel` on.
+template <int M, bool kFull>
+HRNET_FAST_ISA void finish_any_tile(const Epilogue& epilogue, int v, const float* products, int64_t step, const Pixel& pixel,
+                                   int64_t rows, int64_t columns) {
+  const Epilogue own(epilogue.work, epilogue.c + v * kLanes);
+  const auto take = [&](int64_t y, const V (&results)[M]) __attribute__((always_inline)) {
+    Pixel p = {pixel.n, pixel.y + y, pixel.x, pixel.out + y * (epilogue.work.to.width + 2)};
+    for (int64_t x = 0; x < columns; ++x, ++p.x, ++p.out) finish<1, kFull>(own, &results[x], p);
+  };
+  transform_result<M>(products, step, rows, take);
 }
 
 // The results of tiles [first, first + count) from their products, of channels c and on.
@@ -322,11 +348,18 @@ HRNET_FAST_ISA void transform_results(const Work& work, const Tiling& tiling, in
     const int64_t rows = std::min<int64_t>(M, work.to.height - p.y), columns = std::min<int64_t>(M, work.to.width - p.x);
     for (int64_t y = 0; y < rows; ++y)
       for (int64_t x = 0; x < columns; ++x) fetch_ahead<W>(epilogue, p.out + y * (work.to.width + 2) + x);
+    const bool whole = epilogue.plain && rows == M && columns == M;
     for (int v = 0; v < W; ++v, products += kLanes) {
-      if (epilogue.left >= (v + 1) * kLanes) {
-        transform_result<M, true>(epilogue, v, products, step, p, rows, columns);
+      const bool full = epilogue.left >= (v + 1) * kLanes;
+      if (whole && epilogue.count) {
+        full ? finish_whole_tile<M, true, true>(epilogue, v, products, step, p.out)
+             : finish_whole_tile<M, true, false>(epilogue, v, products, step, p.out);
+      } else if (whole) {
+        full ? finish_whole_tile<M, false, true>(epilogue, v, products, step, p.out)
+             : finish_whole_tile<M, false, false>(epilogue, v, products, step, p.out);
       } else {
-        transform_result<M, false>(epilogue, v, products, step, p, rows, columns);
+        full ? finish_any_tile<M, true>(epilogue, v, products, step, p, rows, columns)
+             : finish_any_tile<M, false>(epilogue, v, products, step, p, rows, columns);
       }
     }
   }

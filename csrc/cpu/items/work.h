@@ -90,7 +90,7 @@ struct Epilogue {
   Element* const out = work.data(work.to) + work.item.channel + c;
   const Element* same[kMaxTerms];  // first pixels of the summands, which have the item's channels
   int count = 0;
-  bool resizes = false, plain = false;  // plain: at most one summand, of the result's size
+  bool resizes = false, plain = false;  // plain: at most one summand, of the result's size, and no ReLU before it
   float before = -INFINITY, after = -INFINITY;  // a ReLU is a maximum with 0 before or after the summands
 
   Epilogue(const Work& work, int64_t c) : work(work), c(c), left(work.item.channels - c) {
@@ -98,9 +98,9 @@ struct Epilogue {
       resizes |= !s.rows.empty() || !s.cols.empty();
       same[count++] = work.data(work.maps[s.map]) + c;
     }
-    plain = !resizes && count <= 1;
-    if (work.item.relu == Relu::first) before = 0.0f;
-    if (work.item.relu == Relu::last) after = 0.0f;
+    if (work.item.relu == Relu::first && count > 0) before = 0.0f;
+    if (work.item.relu != Relu::none && before != 0.0f) after = 0.0f;
+    plain = !resizes && count <= 1 && before != 0.0f;
   }
 };
 
@@ -132,22 +132,17 @@ HRNET_FAST_ISA void finish(const Epilogue& e, const V* sums, const Pixel& p) {
   }
 }
 
-// The same of vector `v` where the epilogue is plain, at a pixel whose first value is `at`: in few instructions, since of
-// small convolutions the epilogue takes as long as the products.
-template <bool kFull>
-HRNET_FAST_ISA void finish_plain(const Epilogue& e, V sum, int64_t at, int v) {
-  const int64_t lanes = e.left - v * kLanes;
-  at += v * kLanes;
-  V total = V{sum.v + V::load(e.bias + v * kLanes).v}.at_least(e.before);
-  if (e.count) {
-    const V more = load<kFull>(e.same[0] + at, lanes);
-    total.v += more.v;
-  }
-  total = total.at_least(e.after);
+// The same of one vector where the epilogue is plain: in few instructions, since of small convolutions it takes as long as
+// the products.
+template <bool kSummand, bool kFull>
+HRNET_FAST_ISA void finish_plain(V sum, V bias, float low, const Element* same, Element* out, int64_t lanes) {
+  V total = {sum.v + bias.v};
+  if (kSummand) total.v += load<kFull>(same, lanes).v;
+  total = total.at_least(low);
   if (kFull) {
-    total.store(e.out + at);
+    total.store(out);
   } else {
-    total.store(e.out + at, lanes);
+    total.store(out, lanes);
   }
 }
 
