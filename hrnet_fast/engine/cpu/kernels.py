@@ -8,7 +8,7 @@ from math import ceil
 # Found by timing, in vector multiply-adds: words of weights that arrive during one; what transforming a vector takes
 # at each position, of a patch and of its products, and one of weights into a row of positions. A word is one float, or
 # as many values of bfloat16 as one multiply-add takes.
-STREAM, PATCH, PRODUCT, WEIGHT = 1.0, 20.0, 15.0, 72.0
+STREAM, PATCH, PRODUCT, WEIGHT = 1.3, 12.0, 9.0, 72.0
 AS_GOOD = 1.08  # how much slower a kernel may be that saves memory, by fewer weights
 LARGE = 5 << 18  # words of transformed weights: more are transformed as they are used
 AT_ONCE = (4, 6, 8, 12)  # tiles that are multiplied together, by vectors of weights
@@ -48,16 +48,10 @@ def choose(inputs: int, out: tuple[int, int, int, int], lanes: int, sizes: tuple
     inputs: channels read; out: (N, C, H, W) written; sizes: what `allowed` allows; values: of a word.
     """
     words = ceil(inputs / values)
-    kernels = (DIRECT, *(Kernel(m, group(m, words, out, lanes)) for m in sorted(sizes)))  # by their weights
-    works = [work(kernel, inputs, out, lanes, values) for kernel in kernels]
-    best = kernels[works.index(min(works))]
-    most = weights(best, words, out[1])
-    as_good = (
-        kernel
-        for kernel, own in zip(kernels, works)
-        if own <= AS_GOOD * min(works) and weights(kernel, words, out[1]) < most
-    )
-    return next(as_good, best)
+    kernels = (DIRECT, *(Kernel(m, group(m, words, out, lanes)) for m in sizes))
+    works = {kernel: work(kernel, inputs, out, lanes, values) for kernel in kernels}
+    as_good = [kernel for kernel in kernels if works[kernel] <= AS_GOOD * min(works.values())]
+    return min(as_good, key=lambda kernel: (weights(kernel, words, out[1]), works[kernel]))
 
 
 def plain(kernel: Kernel, words: int, outputs: int) -> bool:
