@@ -9,36 +9,14 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from hrnet_fast import kernels
 from hrnet_fast.engine.executors.amx import AmxExecutor
 from hrnet_fast.engine.executors.native import NativeExecutor
 from hrnet_fast.plan import make_plan, named_tensors
 from hrnet_fast.testing import fill_weights
+from tests.engine.native_nets import params, refusal
 
-EXTENSION = kernels.extension().module
 SUMMANDS = ["none", "relu", "same", "first", "two", "nearest", "bilinear", "aligned"]
-
-
-def _refusal(isa):
-    if EXTENSION is None:
-        return "the C++ extension was not built"
-    try:
-        EXTENSION.CpuProgram(isa)
-    except ValueError as error:
-        return str(error)
-    return None
-
-
-REFUSED = {isa: _refusal(isa) for isa in ("amx-emulated", "amx", "avx512-bf16-emulated", "avx512-bf16")}
-
-
-def params(*isas):
-    """The instruction sets, skipped where this CPU has no kernels for them."""
-    return [
-        pytest.param(isa, marks=pytest.mark.skipif(REFUSED[isa] is not None, reason=str(REFUSED[isa])), id=isa)
-        for isa in isas
-    ]
-
+REFUSED = {isa: refusal(isa) for isa in ("amx-emulated", "amx", "avx512-bf16-emulated", "avx512-bf16")}
 
 by_isa = pytest.mark.parametrize("isa", params(*REFUSED))
 on_tiles = pytest.mark.parametrize("isa", params("amx-emulated", "amx"))
@@ -49,11 +27,11 @@ needs_words = pytest.mark.skipif(
 )
 
 
-def executor(net, isa, exact=False):
-    """What plays a module by an instruction set. exact: without Winograd, which AMX has not at all."""
+def executor(net, isa):
+    """What plays a module by an instruction set."""
     if isa.startswith("amx"):
         return AmxExecutor(named_tensors(net), isa=isa)
-    return NativeExecutor(named_tensors(net), "bfloat16", exact, isa=isa)
+    return NativeExecutor(named_tensors(net), "bfloat16", isa=isa)
 
 
 class Conv(nn.Module):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import shutil
+import subprocess
 
 import pytest
 import torch
@@ -21,21 +23,37 @@ from hrnet_fast.testing import TOLERANCE_FACTOR, compare_outputs, fill_weights, 
 EXTENSION = kernels.extension().module
 
 
-def _is_here(isa: str) -> bool:
+def refusal(isa: str) -> str | None:
+    """Why there are no kernels of an instruction set here, or None."""
+    if EXTENSION is None:
+        return "the C++ extension was not built"
     try:
-        return bool(EXTENSION and EXTENSION.CpuProgram(isa))
-    except ValueError:
-        return False
+        EXTENSION.CpuProgram(isa)
+    except ValueError as error:
+        return str(error)
+    return None
 
 
-def _params(*isas: str) -> list:
-    reason = "this machine has no {} kernels"
-    return [pytest.param(isa, marks=pytest.mark.skipif(not _is_here(isa), reason=reason.format(isa))) for isa in isas]
+def disassembled() -> str:
+    """The extension's instructions; skips the test where nothing can list them."""
+    tool = shutil.which("objdump") or shutil.which("llvm-objdump")
+    if EXTENSION is None or tool is None:
+        pytest.skip("nothing was built, or neither objdump nor llvm-objdump is here")
+    return subprocess.run([tool, "-d", EXTENSION.__file__], capture_output=True, text=True, check=True).stdout
 
 
-by_isa = pytest.mark.parametrize("isa", _params("avx512", "avx2"))
-BFLOAT16 = "avx512-bf16" if _is_here("avx512-bf16") else "avx512-bf16-emulated"
-by_any_isa = pytest.mark.parametrize("isa", _params("avx512", "avx2", BFLOAT16))
+def params(*isas: str) -> list:
+    """The instruction sets, skipped where this CPU has no kernels for them."""
+    refused = {isa: refusal(isa) for isa in isas}
+    return [
+        pytest.param(isa, marks=pytest.mark.skipif(why is not None, reason=str(why)), id=isa)
+        for isa, why in refused.items()
+    ]
+
+
+by_isa = pytest.mark.parametrize("isa", params("avx512", "avx2"))
+BFLOAT16 = "avx512-bf16-emulated" if refusal("avx512-bf16") else "avx512-bf16"
+by_any_isa = pytest.mark.parametrize("isa", params("avx512", "avx2", BFLOAT16))
 by_kernel = pytest.mark.parametrize("m", [0, 2, 3, 4], ids=["direct", "F(2x2)", "F(3x3)", "F(4x4)"])
 ENOUGH = 2000  # results for an error that does not hang on the draw
 EPILOGUES = ["none", "relu", "residual", "first", "two", "nearest", "bilinear", "aligned"]

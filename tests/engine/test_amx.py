@@ -1,7 +1,5 @@
 """What is AMX's alone: its tiles' numbers and weights, and where they are chosen."""
 
-import shutil
-import subprocess
 from functools import partial
 
 import pytest
@@ -16,7 +14,8 @@ from hrnet_fast.engine.executors import amx
 from hrnet_fast.engine.executors.amx import AmxExecutor
 from hrnet_fast.env import environment, format_environment
 from hrnet_fast.plan import make_plan, named_tensors
-from tests.engine.bfloat16_nets import EXTENSION, REFUSED, Conv, needs_tiles, on_tiles
+from tests.engine.bfloat16_nets import REFUSED, Conv, needs_tiles, on_tiles
+from tests.engine.native_nets import EXTENSION, disassembled
 
 
 @on_tiles
@@ -89,12 +88,8 @@ def test_the_emulation_is_never_offered():
     assert EXTENSION.cpu_program_isa_bfloat16() in ("", "amx", "avx512-bf16")
 
 
-@pytest.mark.skipif(EXTENSION is None, reason="the C++ extension was not built")
 def test_the_compiled_kernels_multiply_tiles():
-    tool = shutil.which("objdump") or shutil.which("llvm-objdump")
-    if tool is None:
-        pytest.skip("neither objdump nor llvm-objdump is here")
-    listing = subprocess.run([tool, "-d", EXTENSION.__file__], capture_output=True, text=True, check=True).stdout
+    listing = disassembled()
     for instruction in ("ldtilecfg", "tilezero", "tileloadd", "tdpbf16ps", "tilestored", "tilerelease"):
         assert instruction in listing, instruction
 

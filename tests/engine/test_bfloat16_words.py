@@ -1,8 +1,5 @@
 """What is AVX512_BF16's alone: weights in words of two, kernels by Winograd in networks, and where they are chosen."""
 
-import shutil
-import subprocess
-
 import pytest
 import torch
 import torch.nn.functional as F
@@ -22,7 +19,8 @@ from hrnet_fast.engine.executors.native import NativeExecutor
 from hrnet_fast.engine.module import OptimizedModule
 from hrnet_fast.plan import make_plan, named_tensors
 from hrnet_fast.testing import fill_weights
-from tests.engine.bfloat16_nets import EXTENSION, REFUSED, Conv, executor, in_words, needs_words
+from tests.engine.bfloat16_nets import REFUSED, Conv, executor, in_words, needs_words
+from tests.engine.native_nets import EXTENSION, disassembled
 
 EMULATED = "avx512-bf16-emulated"
 
@@ -139,11 +137,7 @@ def test_denormal_weights_and_maps_do_no_harm():
         torch.testing.assert_close(result, net.conv.bias.detach().float().view(1, -1, 1, 1).expand_as(result))
 
 
-@pytest.mark.skipif(EXTENSION is None, reason="the C++ extension was not built")
 def test_the_compiled_kernels_multiply_words():
-    tool = shutil.which("objdump") or shutil.which("llvm-objdump")
-    if tool is None:
-        pytest.skip("neither objdump nor llvm-objdump is here")
-    listing = subprocess.run([tool, "-d", EXTENSION.__file__], capture_output=True, text=True, check=True).stdout
+    listing = disassembled()
     for instruction in ("vdpbf16ps", "vcvtneps2bf16"):
         assert instruction in listing, instruction
