@@ -18,6 +18,7 @@ from torch.utils import _pytree as pytree
 
 from .errors import PlanError
 from .graph import Call, Convolution, Graph, Node, Norm, Param, Ref, Resize
+from .shapes import result_without_call
 
 # Pure functions that are kept as they are; anything unlisted is refused by name.
 _TENSOR = """view reshape permute transpose flatten unsqueeze squeeze contiguous expand mean sum matmul mul div sub
@@ -211,11 +212,11 @@ class _Recorder(TorchFunctionMode):
                 f"two maps to be added have sizes {tuple(a.shape)} and {tuple(b.shape)}: "
                 "a network that fuses by fixed up-sampling factors needs an input of a suitable multiple, usually 32"
             )
-        return self._record("add", values, torch.empty_like(a))
+        return self._record("add", values, a.new_empty(a.shape))
 
     def _alias(self, x: Tensor) -> Tensor:
         """Another tensor of the same value, which may go its own way later."""
-        copied = torch.empty_like(x)
+        copied = x.new_empty(x.shape)
         self._values[id(copied)] = self.value_of(x, "a copy")
         self._alive.append(copied)
         return copied
@@ -256,14 +257,16 @@ class _Recorder(TorchFunctionMode):
             return Ref(inputs[-1])
 
         def data_free(leaf):
-            return torch.empty_like(leaf, device="meta") if isinstance(leaf, Tensor) else leaf
+            return leaf.new_empty(leaf.shape, device="meta") if isinstance(leaf, Tensor) else leaf
 
         detail = Call(
             name,
             _freeze(pytree.tree_map(encode, list(args))),
             tuple(sorted((key, _freeze(pytree.tree_map(encode, value))) for key, value in kwargs.items())),
         )
-        result = function(*pytree.tree_map(data_free, args), **pytree.tree_map(data_free, kwargs))
+        result = result_without_call(name, args, kwargs)
+        if result is None:
+            result = function(*pytree.tree_map(data_free, args), **pytree.tree_map(data_free, kwargs))
         if not isinstance(result, Tensor):
             raise PlanError(f"{name} returns several tensors, which a plan cannot express")
         return self._record("call", tuple(inputs), result, detail)

@@ -1,0 +1,104 @@
+"""Shapes of the results of torch functions in plans, without a call of torch's.
+
+A call on tensors without data answers for any function, but the first one of a process imports torch's symbolic
+shapes: 0.3 to 1.0 seconds, several times what planning takes. So what heads of HRNets call is answered here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from itertools import zip_longest
+from typing import Any
+
+from torch import Tensor
+from torch.utils import _pytree as pytree
+
+Shape = tuple[int, ...]
+
+
+def result_without_call(name: str, args: Sequence[Any], kwargs: dict[str, Any]) -> Tensor | None:
+    """A tensor without data, like what a function, e.g. "functional.linear", makes of floating tensors of one dtype.
+
+    None where torch has to be asked: for functions and arguments that are not known here, wrong ones among them.
+    """
+    tensors = [leaf for leaf in pytree.tree_leaves((args, kwargs)) if isinstance(leaf, Tensor)]
+    shape_of = _RULES.get(name.rpartition(".")[2])
+    if shape_of is None or any(t.dtype != tensors[0].dtype or not t.is_floating_point() for t in tensors):
+        return None
+    try:
+        shape = shape_of(*args, **kwargs)
+    except (TypeError, ValueError, IndexError):
+        return None  # torch says better what is wrong
+    return None if shape is None else tensors[0].new_empty(shape, device="meta")
+
+
+def _mean(x: Tensor, dim: int | Sequence[int] | None = None, keepdim: bool = False) -> Shape | None:
+    given = range(x.dim()) if dim is None else (dim,) if isinstance(dim, int) else dim
+    axes = {range(x.dim())[axis] for axis in given}
+    shape = tuple(1 if axis in axes else side for axis, side in enumerate(x.shape) if keepdim or axis not in axes)
+    return shape if len(axes) == len(given) > 0 else None
+
+
+def _softmax(x: Tensor, dim: int, _stacklevel: int = 3) -> Shape | None:
+    return tuple(x.shape) if -x.dim() <= dim < x.dim() else None
+
+
+def _elementwise(a: Tensor | float, b: Tensor | float) -> Shape | None:
+    known = all(isinstance(x, (Tensor, int, float)) for x in (a, b))
+    return _broadcast(*(x.shape for x in (a, b) if isinstance(x, Tensor))) if known else None
+
+
+def _matmul(a: Tensor, b: Tensor) -> Shape | None:
+    if min(a.dim(), b.dim()) < 2 or a.shape[-1] != b.shape[-2]:
+        return None
+    batch = _broadcast(a.shape[:-2], b.shape[:-2])
+    return None if batch is None else (*batch, a.shape[-2], b.shape[-1])
+
+
+def _linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Shape | None:
+    fits = x.shape[-1:] == weight.shape[1:] and (bias is None or bias.shape == weight.shape[:1])
+    return (*x.shape[:-1], weight.shape[0]) if fits else None
+
+
+def _cat(tensors: Sequence[Tensor], dim: int = 0) -> Shape | None:
+    axis = range(tensors[0].dim())[dim]
+    before, after = tensors[0].shape[:axis], tensors[0].shape[axis + 1 :]
+    alike = all((t.shape[:axis], t.shape[axis + 1 :]) == (before, after) for t in tensors)
+    return (*before, sum(t.shape[axis] for t in tensors), *after) if alike else None
+
+
+def _avg_pool(x, kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True, divisor_override=None):
+    return None if ceil_mode else _pool(x, kernel_size, stride, padding)
+
+
+def _max_pool(x, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False, return_indices=False):
+    return None if ceil_mode or return_indices or _pair(dilation) != (1, 1) else _pool(x, kernel_size, stride, padding)
+
+
+def _pool(x: Tensor, kernel: Any, stride: Any, padding: Any) -> Shape | None:
+    axes = list(zip(x.shape[2:], _pair(kernel), _pair(kernel if stride in (None, ()) else stride), _pair(padding)))
+    sides = [(side + 2 * p - k) // s + 1 for side, k, s, p in axes]
+    possible = x.dim() == 4 and min(sides) > 0 and all(0 <= 2 * p <= k for _, k, _, p in axes)
+    return (*x.shape[:2], *sides) if possible else None
+
+
+def _adaptive_pool(x: Tensor, output_size: Any) -> Shape | None:
+    sides = _pair(output_size)
+    return (*x.shape[:2], *sides) if x.dim() == 4 and all(isinstance(s, int) and s > 0 for s in sides) else None
+
+
+def _broadcast(*shapes: Sequence[int]) -> Shape | None:
+    sides = [set(across) - {1} for across in zip_longest(*(reversed(shape) for shape in shapes), fillvalue=1)]
+    return tuple(max(side, default=1) for side in reversed(sides)) if all(len(side) < 2 for side in sides) else None
+
+
+def _pair(value: Any) -> tuple[Any, Any]:
+    first, second = value if isinstance(value, (tuple, list)) else (value, value)
+    return first, second
+
+
+_RULES: dict[str, Callable[..., Shape | None]] = {
+    "mean": _mean, "sum": _mean, "softmax": _softmax, "matmul": _matmul, "linear": _linear, "cat": _cat,
+    "mul": _elementwise, "sub": _elementwise, "div": _elementwise, "__rmul__": _elementwise,
+    "avg_pool2d": _avg_pool, "max_pool2d": _max_pool, "adaptive_avg_pool2d": _adaptive_pool,
+}  # fmt: skip
