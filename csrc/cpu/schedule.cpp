@@ -14,6 +14,7 @@ namespace {
 // that arrive during one of them.
 constexpr double kEpilogue = 26, kPatch = 10, kProduct = 7, kWeights = 60, kStream = 2;
 constexpr double kPieces = 12;  // of a thread's share of a level, about
+constexpr double kOver = 1.1;   // of an even share: what whole items may make up
 
 int64_t tile_count(const Item& item, const Map& map) {
   const int64_t m = item.winograd;
@@ -44,18 +45,6 @@ std::vector<int64_t> shares(const std::vector<double>& costs, std::vector<double
     begins.push_back(unit);
   }
   return begins;
-}
-
-// Cuts [begin, end) into pieces of at least a cost, and only where a multiple of `together` units is complete.
-void cut(int64_t item, int64_t begin, int64_t end, const std::vector<double>& costs, double least, int64_t together,
-         std::vector<Piece>& pieces) {
-  double cost = 0.0;
-  for (int64_t unit = begin; unit < end; ++unit) {
-    cost += costs[unit];
-    if (unit + 1 < end && (cost < least || (unit + 1) % together != 0)) continue;
-    pieces.push_back({item, begin, unit + 1});
-    begin = unit + 1, cost = 0.0;
-  }
 }
 
 }  // namespace
@@ -91,29 +80,64 @@ double unit_cost(const Item& item, const std::vector<Map>& maps, int64_t lanes, 
          double(tiles) * width * positions * kProduct;
 }
 
+namespace {
+
+// An item of a level: what its units cost.
+struct ItemCost {
+  int64_t item, together;  // units of a group of Winograd's tiles, which share their transformed patches; else 1
+  std::vector<double> units;
+  double sum;
+
+  ItemCost(const Item& it, const std::vector<Map>& maps, const ItemKernels& kernels, int64_t item)
+      : item(item), together(it.winograd ? block_count((it.channels + kernels.lanes - 1) / kernels.lanes) : 1),
+        units(kernels.units(it, maps)) {
+    for (size_t unit = 0; unit < units.size(); ++unit) units[unit] = kernels.unit_cost(it, maps, int64_t(unit));
+    sum = std::accumulate(units.begin(), units.end(), 0.0);
+  }
+
+  // Cuts [begin, end) into pieces of at least a cost, and only where a multiple of `together` units is complete.
+  void cut(int64_t begin, int64_t end, double least, std::vector<Piece>& pieces) const {
+    double cost = 0.0;
+    for (int64_t unit = begin; unit < end; ++unit) {
+      cost += units[unit];
+      if (unit + 1 < end && (cost < least || (unit + 1) % together != 0)) continue;
+      pieces.push_back({item, begin, unit + 1});
+      begin = unit + 1, cost = 0.0;
+    }
+  }
+};
+
+}  // namespace
+
 Schedule deal(const std::vector<std::vector<Item>>& levels, const std::vector<Map>& maps, const ItemKernels& kernels,
               int threads) {
   Schedule made;
   for (const std::vector<Item>& items : levels) {
-    std::vector<std::vector<double>> costs;
-    for (const Item& item : items) {
-      std::vector<double>& own = costs.emplace_back(kernels.units(item, maps));
-      for (size_t unit = 0; unit < own.size(); ++unit) own[unit] = kernels.unit_cost(item, maps, int64_t(unit));
-    }
-    const auto coarsest = [&](size_t i) { return *std::max_element(costs[i].begin(), costs[i].end()); };
-    std::vector<size_t> order(items.size());
-    std::iota(order.begin(), order.end(), size_t(0));
-    std::stable_sort(order.begin(), order.end(), [&](size_t a, size_t b) { return coarsest(a) > coarsest(b); });
+    std::vector<ItemCost> costs;
+    for (size_t i = 0; i < items.size(); ++i) costs.emplace_back(items[i], maps, kernels, int64_t(i));
     double total = 0.0;
-    for (const std::vector<double>& own : costs) total = std::accumulate(own.begin(), own.end(), total);
+    for (const ItemCost& cost : costs) total += cost.sum;
+    const double share = total / threads;
     std::vector<double> load(threads, 0.0);
     std::vector<std::vector<Piece>>& level = made.pieces.emplace_back(threads);
-    for (const size_t i : order) {
-      const std::vector<int64_t> begins = shares(costs[i], load);
-      const int64_t vectors = (items[i].channels + kernels.lanes - 1) / kernels.lanes;
-      const int64_t together = items[i].winograd ? block_count(vectors) : 1;  // they share their transformed patches
-      for (int t = 0; t < threads; ++t)
-        cut(int64_t(i), begins[t], begins[t + 1], costs[i], total / (threads * kPieces), together, level[t]);
+    const auto sort = [](std::vector<ItemCost>& list, auto key) {
+      std::stable_sort(list.begin(), list.end(), [&](const ItemCost& a, const ItemCost& b) { return key(a) > key(b); });
+    };
+    sort(costs, [](const ItemCost& cost) { return cost.sum; });
+    std::vector<ItemCost> divided;
+    for (ItemCost& cost : costs) {
+      const auto least = std::min_element(load.begin(), load.end());
+      if (*least + cost.sum <= share * kOver) {
+        *least += cost.sum;
+        cost.cut(0, int64_t(cost.units.size()), share / kPieces, level[least - load.begin()]);
+      } else {
+        divided.push_back(std::move(cost));
+      }
+    }
+    sort(divided, [](const ItemCost& cost) { return *std::max_element(cost.units.begin(), cost.units.end()); });
+    for (const ItemCost& cost : divided) {
+      const std::vector<int64_t> begins = shares(cost.units, load);
+      for (int t = 0; t < threads; ++t) cost.cut(begins[t], begins[t + 1], share / kPieces, level[t]);
     }
   }
   return made;
