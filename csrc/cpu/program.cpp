@@ -14,7 +14,7 @@ namespace {
 
 // An item clears the border of its map in the unit that comes first, and the tail behind the map.
 void clear_border(const Item& item, const Map& map, void* buffer, const ItemKernels& kernels) {
-  if (!item.clears_border) return;
+  if (!item.clears_border || map.keeps_border) return;
   const auto clear = [&](int64_t at, int64_t count) {
     std::memset(static_cast<char*>(buffer) + at * kernels.element_bytes, 0, count * kernels.element_bytes);
   };

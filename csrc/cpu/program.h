@@ -20,6 +20,7 @@ struct Map {
   int buffer;
   int64_t offset;  // of pixel (-1, -1) of image 0, in elements
   int64_t batch, height, width, channels;
+  bool keeps_border = false;  // the map before it in this place has left the border of zeros
 
   int64_t row() const { return (width + 2) * channels; }
   int64_t image() const { return (height + 2) * row(); }
@@ -55,7 +56,7 @@ struct Item {
   int64_t tap_words = 0;      // words that hold them
   std::vector<Summand> summands;
   Relu relu = Relu::none;
-  bool clears_border = true;  // the first writer of a map also zeroes its border
+  bool clears_border = true;  // the first writer of a map also zeroes its border, unless the map keeps it
   int winograd = 0;           // m of F(m x m, 3x3), 2 to 4; 0 for a direct convolution
   int64_t group = 0;          // tiles of m x m that are transformed together
   bool plain_weights = false; // of Winograd: elements [blocks][in channels][taps][lanes * vectors of the block], as they are

@@ -52,7 +52,7 @@ void require_new(const Program& program) {
   require(!program.has_run(), "a program that has run takes no more maps, levels or items: make another one");
 }
 
-int add_map(Program& program, int buffer, int64_t offset, int64_t n, int64_t h, int64_t w, int64_t c) {
+int add_map(Program& program, int buffer, int64_t offset, int64_t n, int64_t h, int64_t w, int64_t c, bool keeps_border) {
   require_new(program);
   constexpr int kBuffers = 1 << 16;
   constexpr double kElements = 0x1p48;
@@ -60,7 +60,7 @@ int add_map(Program& program, int buffer, int64_t offset, int64_t n, int64_t h, 
   require(offset >= 0 && n > 0 && h > 0 && w > 0 && c > 0, "a map needs a positive size and an offset that is not negative");
   require(double(offset) + double(n) * (double(h) + 2) * (double(w) + 2) * double(c) < kElements,
           "a map lies within the first 2^48 elements of its buffer");
-  return program.add_map({buffer, offset, n, h, w, c});
+  return program.add_map({buffer, offset, n, h, w, c, keeps_border});
 }
 
 const Map& map_at(const Program& program, int index) {
@@ -235,7 +235,8 @@ void bind_program(py::module_& m) {
   py::class_<Program>(m, "CpuProgram", "Levels of items over maps; hrnet_fast/engine/executors/native.py builds it.")
       .def(py::init([](const std::string& isa) { return std::make_unique<Program>(kernels_of(isa)); }),
            py::arg("isa") = "")
-      .def("add_map", &add_map)
+      .def("add_map", &add_map, py::arg("buffer"), py::arg("offset"), py::arg("n"), py::arg("h"), py::arg("w"), py::arg("c"),
+           py::arg("keeps_border") = false)
       .def_property_readonly("element_bytes", [](const Program& program) { return program.kernels().element_bytes; })
       .def_property_readonly("tail", [](const Program& program) { return program.kernels().tail(); },
                              "Elements behind a map that belong to it, and are zeros.")

@@ -86,13 +86,14 @@ namespace {
 struct ItemCost {
   int64_t item, together;  // units of a group of Winograd's tiles, which share their transformed patches; else 1
   std::vector<double> units;
-  double sum;
+  double sum, coarsest;
 
   ItemCost(const Item& it, const std::vector<Map>& maps, const ItemKernels& kernels, int64_t item)
       : item(item), together(it.winograd ? block_count((it.channels + kernels.lanes - 1) / kernels.lanes) : 1),
         units(kernels.units(it, maps)) {
     for (size_t unit = 0; unit < units.size(); ++unit) units[unit] = kernels.unit_cost(it, maps, int64_t(unit));
     sum = std::accumulate(units.begin(), units.end(), 0.0);
+    coarsest = *std::max_element(units.begin(), units.end());
   }
 
   // Cuts [begin, end) into pieces of at least a cost, and only where a multiple of `together` units is complete.
@@ -120,22 +121,14 @@ Schedule deal(const std::vector<std::vector<Item>>& levels, const std::vector<Ma
     const double share = total / threads;
     std::vector<double> load(threads, 0.0);
     std::vector<std::vector<Piece>>& level = made.pieces.emplace_back(threads);
-    const auto sort = [](std::vector<ItemCost>& list, auto key) {
-      std::stable_sort(list.begin(), list.end(), [&](const ItemCost& a, const ItemCost& b) { return key(a) > key(b); });
-    };
-    sort(costs, [](const ItemCost& cost) { return cost.sum; });
-    std::vector<ItemCost> divided;
-    for (ItemCost& cost : costs) {
+    std::stable_sort(costs.begin(), costs.end(), [](const ItemCost& a, const ItemCost& b) { return a.coarsest > b.coarsest; });
+    for (const ItemCost& cost : costs) {
       const auto least = std::min_element(load.begin(), load.end());
       if (*least + cost.sum <= share * kOver) {
         *least += cost.sum;
         cost.cut(0, int64_t(cost.units.size()), share / kPieces, level[least - load.begin()]);
-      } else {
-        divided.push_back(std::move(cost));
+        continue;
       }
-    }
-    sort(divided, [](const ItemCost& cost) { return *std::max_element(cost.units.begin(), cost.units.end()); });
-    for (const ItemCost& cost : divided) {
       const std::vector<int64_t> begins = shares(cost.units, load);
       for (int t = 0; t < threads; ++t) cost.cut(begins[t], begins[t + 1], share / kPieces, level[t]);
     }

@@ -13,10 +13,10 @@ int64_t units(const Item& item, const std::vector<Map>& maps, int64_t lanes);
 // values: that a word holds.
 double unit_cost(const Item& item, const std::vector<Map>& maps, int64_t lanes, int64_t values, int64_t unit);
 
-// Deals the items of every level out in about equal shares of the cost. What fits into one share goes to one thread, the
-// costliest first, so that its weights pass through one core's cache alone; the others are divided, coarse items first, so
-// that those of many small units make up for them. Shares are cut into pieces, so that a thread that has done with its own
-// can help one whose core is slower, waits for memory, or is busy with something else.
+// Deals the items of every level out in about equal shares of the cost, those of coarse units first. What fits into a
+// thread's share goes to it whole, so that its weights pass through one core's cache alone; the others are divided, as far as
+// their units allow. Shares are cut into pieces, so that a thread that has done with its own can help one whose core is
+// slower, waits for memory, or is busy with something else.
 Schedule deal(const std::vector<std::vector<Item>>& levels, const std::vector<Map>& maps, const ItemKernels& kernels,
               int threads);
 

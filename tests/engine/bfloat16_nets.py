@@ -13,7 +13,7 @@ from hrnet_fast.engine.executors.amx import AmxExecutor
 from hrnet_fast.engine.executors.native import NativeExecutor
 from hrnet_fast.plan import make_plan, named_tensors
 from hrnet_fast.testing import fill_weights
-from tests.engine.native_nets import params, refusal
+from tests.engine.native_nets import params, poison_arena, refusal
 
 SUMMANDS = ["none", "relu", "same", "first", "two", "nearest", "bilinear", "aligned"]
 REFUSED = {isa: refusal(isa) for isa in ("amx-emulated", "amx", "avx512-bf16-emulated", "avx512-bf16")}
@@ -93,7 +93,7 @@ def program(net, inputs, isa):
     run(inputs)
     (buffers,) = run.__self__.pool.free
     beyond = run.__self__.read_beyond
-    buffers.tensors[0].fill_(torch.nan)
+    poison_arena(run.__self__)
     for tensor in buffers.tensors[1:]:
         tensor[len(tensor) - beyond :] = torch.nan
     return run

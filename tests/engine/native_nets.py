@@ -131,6 +131,24 @@ class WinogradConv2d(nn.Conv2d):
         return (whole + self.bias.view(-1, 1, 1)).to(dtype)
 
 
+def poison_arena(program: CpuProgram) -> None:
+    """Fills the arena of the calls so far with NaN, but for the borders that a program keeps from call to call."""
+    (buffers,) = program.pool.free
+
+    def place(value: int) -> Tensor:
+        begin, size = program.values[value].offset, program.values[value].size
+        return buffers.tensors[0][begin : begin + size]
+
+    with torch.inference_mode():
+        buffers.tensors[0].fill_(torch.nan)
+        for value in program.kept:
+            place(value).zero_()
+        for item in program.plan.items():  # as a call writes them
+            if item.out not in program.kept:
+                place(item.out).zero_()
+            buffers.views[item.out].fill_(torch.nan)
+
+
 class Player:
     """`net` for inputs like these, compiled for one instruction set, every convolution that can be by one kernel.
 
@@ -159,8 +177,7 @@ class Player:
         """Fills the arena with NaN, and by inputs of NaN the scratch memory of the kernels too."""
         for _ in range(2):
             self(*(torch.full_like(x, torch.nan) for x in inputs))
-            with torch.inference_mode():
-                self.program.pool.free[0].tensors[0].fill_(torch.nan)
+            poison_arena(self.program)
 
 
 def check(net: nn.Module, inputs: tuple[Tensor, ...], isa: str, m: int = 0, group: int = 12) -> None:

@@ -15,15 +15,15 @@ ADVICE = getattr(mmap, "MADV_HUGEPAGE", None)  # of Linux alone
 
 
 def flat(count: int, dtype: torch.dtype = torch.float32) -> Tensor:
-    """So many elements of any content, in large pages where they fill one and the system has them."""
+    """So many zeros, in large pages where they fill one and the system has them."""
     size = count * dtype.itemsize
     if ADVICE is None or size < PAGE:
-        return torch.empty(count, dtype=dtype)
+        return torch.zeros(count, dtype=dtype)
     try:
         pages = mmap.mmap(-1, size + PAGE, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
         pages.madvise(ADVICE)
     except OSError:  # a kernel without them, or no memory, of which torch has more to say
-        return torch.empty(count, dtype=dtype)
+        return torch.zeros(count, dtype=dtype)
     whole = torch.frombuffer(pages, dtype=torch.uint8)  # which keeps them
     begin = -whole.data_ptr() % PAGE
     return whole[begin : begin + size].view(dtype)

@@ -17,7 +17,7 @@ from ..executors.reference import Watch, call
 from ..results import empty_result
 from .functions import function_kernel, linear_as_conv, mean_source
 from .kernels import DIRECT, Kernel
-from .memory import BufferPool, Buffers, as_map, bordered, outside, span, view_of, without_border
+from .memory import BufferPool, Buffers, as_map, bordered, kept_borders, outside, span, view_of, without_border
 from .pack import Packed
 from .pages import flat
 
@@ -52,6 +52,7 @@ class CpuProgram:
         self.size_of = partial(bordered, tail=self.native.tail)
         taken = in_place(shapes, plan.levels, plan.inputs, plan.outputs)  # which keeps a map in the cache of its core
         self.values, self.arena = place(shapes, plan.levels, plan.inputs, plan.outputs, self.size_of, taken)
+        self.kept = kept_borders(self.values, plan.levels)
         self.read_beyond = _read_beyond(plan, self.native.strip)
         called = [item for item in plan.items() if isinstance(item, Function) and not self._plays(item)]
         self.parts = self._parts(called)
@@ -85,7 +86,7 @@ class CpuProgram:
 
     def _add_map(self, value: int, buffer: int, offset: int) -> None:
         n, c, h, w = as_map(self.plan.values[value].shape)
-        self.maps[value] = self.native.add_map(buffer, offset, n, h, w, c)
+        self.maps[value] = self.native.add_map(buffer, offset, n, h, w, c, value in self.kept)
 
     def _add_conv(self, item: Conv, kernel: Kernel, packed: Packed) -> None:
         self.keep.append(packed)
