@@ -47,6 +47,32 @@ std::vector<int64_t> shares(const std::vector<double>& costs, std::vector<double
   return begins;
 }
 
+// An item of a level: what its units cost.
+struct ItemCost {
+  int64_t item, together;  // units of a group of Winograd's tiles, which share their transformed patches; else 1
+  std::vector<double> units;
+  double sum, coarsest;
+
+  ItemCost(const Item& it, const std::vector<Map>& maps, const ItemKernels& kernels, int64_t item)
+      : item(item), together(it.winograd ? block_count((it.channels + kernels.lanes - 1) / kernels.lanes) : 1),
+        units(kernels.units(it, maps)) {
+    for (size_t unit = 0; unit < units.size(); ++unit) units[unit] = kernels.unit_cost(it, maps, int64_t(unit));
+    sum = std::accumulate(units.begin(), units.end(), 0.0);
+    coarsest = *std::max_element(units.begin(), units.end());
+  }
+
+  // Cuts [begin, end) into pieces of at least a cost, and only where a multiple of `together` units is complete.
+  void cut(int64_t begin, int64_t end, double least, std::vector<Piece>& pieces) const {
+    double cost = 0.0;
+    for (int64_t unit = begin; unit < end; ++unit) {
+      cost += units[unit];
+      if (unit + 1 < end && (cost < least || (unit + 1) % together != 0)) continue;
+      pieces.push_back({item, begin, unit + 1});
+      begin = unit + 1, cost = 0.0;
+    }
+  }
+};
+
 }  // namespace
 
 int64_t units(const Item& item, const std::vector<Map>& maps, int64_t lanes) {
@@ -76,39 +102,9 @@ double unit_cost(const Item& item, const std::vector<Map>& maps, int64_t lanes, 
   const double product = positions * words * width;
   const double own = double(tiles) * positions * kPatch * std::max(1.0, inputs / double(lanes)) / double(blocks);
   const double rows = item.plain_weights ? inputs * width * double(item.winograd + 2) * kWeights : 0.0;
-  return std::max(product * double((tiles + 3) / 4 * 4), product * double(lanes) / kStream) + rows + own +
+  return std::max(product * double(std::max<int64_t>(4, (tiles + 1) / 2 * 2)), product * double(lanes) / kStream) + rows + own +
          double(tiles) * width * positions * kProduct;
 }
-
-namespace {
-
-// An item of a level: what its units cost.
-struct ItemCost {
-  int64_t item, together;  // units of a group of Winograd's tiles, which share their transformed patches; else 1
-  std::vector<double> units;
-  double sum, coarsest;
-
-  ItemCost(const Item& it, const std::vector<Map>& maps, const ItemKernels& kernels, int64_t item)
-      : item(item), together(it.winograd ? block_count((it.channels + kernels.lanes - 1) / kernels.lanes) : 1),
-        units(kernels.units(it, maps)) {
-    for (size_t unit = 0; unit < units.size(); ++unit) units[unit] = kernels.unit_cost(it, maps, int64_t(unit));
-    sum = std::accumulate(units.begin(), units.end(), 0.0);
-    coarsest = *std::max_element(units.begin(), units.end());
-  }
-
-  // Cuts [begin, end) into pieces of at least a cost, and only where a multiple of `together` units is complete.
-  void cut(int64_t begin, int64_t end, double least, std::vector<Piece>& pieces) const {
-    double cost = 0.0;
-    for (int64_t unit = begin; unit < end; ++unit) {
-      cost += units[unit];
-      if (unit + 1 < end && (cost < least || (unit + 1) % together != 0)) continue;
-      pieces.push_back({item, begin, unit + 1});
-      begin = unit + 1, cost = 0.0;
-    }
-  }
-};
-
-}  // namespace
 
 Schedule deal(const std::vector<std::vector<Item>>& levels, const std::vector<Map>& maps, const ItemKernels& kernels,
               int threads) {

@@ -78,22 +78,15 @@ HRNET_FAST_ISA Pixel tile(const Work& work, const Epilogue& epilogue, Pixel next
   return next;
 }
 
-// `count` pixels from `next` on of one block, in tiles as wide as they fit.
+// `count` pixels from `next` on of one block, tile by tile.
 template <int W>
 HRNET_FAST_ISA void block(const Work& work, Pixel next, int64_t count, int64_t c, const Word* weights) {
   constexpr int kWide = tile_pixels(W);
   const Epilogue epilogue(work, c);
+  const int even = even_width<kWide>(count);
   while (count > 0) {
-    const int now = int(std::min<int64_t>(kWide, count));
-    if (now > kWide / 2) {
-      next = tile<kWide, W>(work, epilogue, next, now, weights);
-    } else if (now > kWide / 3) {
-      next = tile<kWide / 2, W>(work, epilogue, next, now, weights);
-    } else if (now > kWide / 6) {
-      next = tile<kWide / 3, W>(work, epilogue, next, now, weights);
-    } else {
-      next = tile<(kWide < 6 ? 1 : kWide / 6), W>(work, epilogue, next, now, weights);
-    }
+    const int now = int(std::min<int64_t>(even, count));
+    with_width<kWide>(now, [&](auto width) { next = tile<width, W>(work, epilogue, next, now, weights); });
     count -= now;
   }
 }

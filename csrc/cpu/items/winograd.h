@@ -261,6 +261,7 @@ HRNET_FAST_ISA void multiply_block(const Element* patches, int64_t count, int64_
   constexpr int N = M + 2, kWide = tile_pixels(W);
   const int64_t padded = (channels + kLanes - 1) / kLanes * kLanes, words = (channels + kValues - 1) / kValues;
   const int64_t step = step_of<Element>(count, padded), result_step = step_of<float>(count, W * kLanes);
+  const int even = even_width<kWide>(count);
   for (int position = 0; position < N * N; ++position) {
     if (row != nullptr && position % N == 0)
       transform_weights<M, W>(reinterpret_cast<const Element*>(block), words, position / N, row);
@@ -268,17 +269,9 @@ HRNET_FAST_ISA void multiply_block(const Element* patches, int64_t count, int64_
                                          : row + position % N * step_of<Word>(words, W * kLanes);
     const Element* x = patches + position * step;
     float* y = products + position * result_step;
-    for (int64_t left = count; left > 0; left -= kWide) {
-      const int now = int(std::min<int64_t>(kWide, left));
-      if (now > kWide * 2 / 3) {
-        multiply_tiles<kWide, W>(x, padded, now, words, weights, y);
-      } else if (now > kWide / 2) {
-        multiply_tiles<kWide * 2 / 3, W>(x, padded, now, words, weights, y);
-      } else if (now > kWide / 3) {
-        multiply_tiles<kWide / 2, W>(x, padded, now, words, weights, y);
-      } else {
-        multiply_tiles<kWide / 3, W>(x, padded, now, words, weights, y);
-      }
+    for (int64_t left = count; left > 0; left -= even) {
+      const int now = int(std::min<int64_t>(even, left));
+      with_width<kWide>(now, [&](auto width) { multiply_tiles<width, W>(x, padded, now, words, weights, y); });
       x += now * padded, y += now * W * kLanes;
     }
   }

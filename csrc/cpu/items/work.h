@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <type_traits>
 
 #include "cpu/program.h"
 
@@ -159,6 +160,25 @@ HRNET_FAST_ISA void fetch_ahead(const Epilogue& e, int64_t pixel) {
 // Accumulators that stay in registers beside a vector of weights for each block's vector and one input: pixels of a tile
 // that is `vectors` wide.
 constexpr int tile_pixels(int vectors) { return vectors == 1 ? 12 : (kLanes == 16 ? 24 : 12) / vectors; }
+
+// How many of `count` pixels or tiles are computed at once, at most kWide: each time about as many, since few sums wait for
+// one another.
+template <int kWide>
+int even_width(int64_t count) {
+  const int64_t times = std::max<int64_t>(1, (count + kWide - 1) / kWide);
+  return int((count + times - 1) / times);
+}
+
+// Calls play with the least of 1/6, 2/6 .. 6/6 of kWide that holds `count`, as a constant.
+template <int kWide, class Play>
+__attribute__((always_inline)) inline void with_width(int count, const Play& play) {
+  if (count > kWide * 5 / 6) return play(std::integral_constant<int, kWide>());
+  if (count > kWide * 4 / 6) return play(std::integral_constant<int, kWide * 5 / 6>());
+  if (count > kWide * 3 / 6) return play(std::integral_constant<int, kWide * 4 / 6>());
+  if (count > kWide * 2 / 6) return play(std::integral_constant<int, kWide * 3 / 6>());
+  if (count > kWide * 1 / 6) return play(std::integral_constant<int, kWide * 2 / 6>());
+  return play(std::integral_constant<int, std::max(1, kWide / 6)>());
+}
 
 // Weights are fetched into the second-level cache so many words before they are used: those of a network come from memory.
 constexpr int64_t kAhead = 4096;

@@ -11,7 +11,7 @@ from math import ceil
 STREAM, PATCH, PRODUCT, WEIGHT = 1.3, 12.0, 9.0, 72.0
 AS_GOOD = 1.08  # how much slower a kernel may be that saves memory, by fewer weights
 LARGE = 5 << 18  # words of transformed weights: more are transformed as they are used
-AT_ONCE = (4, 6, 8, 12)  # tiles that are multiplied together, by vectors of weights
+AT_ONCE = 12  # tiles that are multiplied together at most
 CACHED = 3 << 17  # words of weights that stay in a core's second-level cache
 DEEP, FEW = 32, 8  # convolutions; input channels
 
@@ -78,10 +78,9 @@ def group(m: int, words: int, out: tuple[int, int, int, int], lanes: int) -> int
     About as many as the registers hold at once (`tile_pixels` in csrc/cpu/items/work.h), and every group alike.
     """
     cached = (m + 2) ** 2 * words * out[1] <= CACHED
-    most = 48 if not cached else 16 if -(-out[1] // lanes) == 3 else 12
+    most, step = (48, 4) if not cached else (16, 4) if -(-out[1] // lanes) == 3 else (12, 2)
     count = tiles(m, out)
-    even = ceil(count / ceil(count / most))
-    return (even + 3) // 4 * 4
+    return ceil(count / ceil(count / most) / step) * step
 
 
 def work(kernel: Kernel, inputs: int, out: tuple[int, int, int, int], lanes: int, values: int = 1) -> float:
@@ -104,6 +103,9 @@ def work(kernel: Kernel, inputs: int, out: tuple[int, int, int, int], lanes: int
 
 
 def _whole(count: int) -> int:
-    """Tiles that are multiplied where `count` are wanted."""
-    most = AT_ONCE[-1]
-    return count // most * most + next((size for size in AT_ONCE if size >= count % most), 0) * (count % most > 0)
+    """Tiles that are multiplied where `count` are wanted: always about as many at once, an even number, 4 or more."""
+    if not count:
+        return 0
+    times = ceil(count / AT_ONCE)
+    even = ceil(count / times)
+    return sum(max(4, ceil(size / 2) * 2) for size in (*[even] * (times - 1), count - even * (times - 1)))
