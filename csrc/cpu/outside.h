@@ -1,23 +1,31 @@
-// Between a map and a tensor of the caller's, of any strides: a run begins and ends with it, in its parallel region.
+// Between a map and a tensor of the caller's, of any strides and of its own type: a run begins and ends with it, in its
+// parallel region.
 #pragma once
 
 #include <cstdint>
+#include <type_traits>
 
 #include "cpu/program.h"
+#include "dtype.h"
 
 namespace hrnet_fast {
 
-// Rows [begin, end) of all images' rows. to_map: from the tensor into the map, else the other way.
-template <bool to_map>
-void copy_rows(const Map& map, void* buffer, const Outside& outside, int64_t begin, int64_t end) {
+// Rows [begin, end) of all images' rows. to_map: from the tensor, of type T, into the map, of type E; else the other way.
+template <bool to_map, class E, class T>
+void copy_rows(const Map& map, E* buffer, const Outside& outside, int64_t begin, int64_t end) {
   for (int64_t i = begin; i < end; ++i) {
     const int64_t n = i / map.height, y = i % map.height;
-    float* inside = static_cast<float*>(buffer) + map.at(n, y, 0);
-    float* row = outside.data + n * outside.image + y * outside.row;
+    E* inside = buffer + map.at(n, y, 0);
+    T* row = static_cast<T*>(outside.data) + n * outside.image + y * outside.row;
     for (int64_t c = 0; c < map.channels; ++c, ++inside, row += outside.channel)
       for (int64_t x = 0; x < map.width; ++x) {
-        float &in = inside[x * map.channels], &out = row[x * outside.pixel];
-        to_map ? in = out : out = in;
+        E& in = inside[x * map.channels];
+        T& out = row[x * outside.pixel];
+        if constexpr (std::is_same_v<E, T>) {
+          to_map ? in = out : out = in;
+        } else {
+          to_map ? store(&in, load(&out)) : store(&out, load(&in));
+        }
       }
   }
 }

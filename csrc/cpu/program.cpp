@@ -110,8 +110,14 @@ template <bool to_map>
 void Program::cross(const std::vector<Outside>& tensors, void* const* buffers, int part, int parts) const {
   for (const Outside& tensor : tensors) {
     const Map& map = maps_[tensor.map];
-    const int64_t rows = map.batch * map.height;
-    copy_rows<to_map>(map, buffers[map.buffer], tensor, rows * part / parts, rows * (part + 1) / parts);
+    const int64_t rows = map.batch * map.height, first = rows * part / parts, last = rows * (part + 1) / parts;
+    if (kernels_->element_bytes == sizeof(float)) {
+      copy_rows<to_map, float, float>(map, static_cast<float*>(buffers[map.buffer]), tensor, first, last);
+    } else if (tensor.element_bytes == sizeof(float)) {
+      copy_rows<to_map, bf16_t, float>(map, static_cast<bf16_t*>(buffers[map.buffer]), tensor, first, last);
+    } else {
+      copy_rows<to_map, bf16_t, bf16_t>(map, static_cast<bf16_t*>(buffers[map.buffer]), tensor, first, last);
+    }
   }
 }
 

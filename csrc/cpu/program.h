@@ -112,10 +112,11 @@ struct alignas(64) Begun {
   std::atomic<size_t> count{0};
 };
 
-// A float32 tensor of the caller's with the extents of a map, and its strides in elements.
+// A tensor of the caller's with the extents of a map: float32, or bfloat16 where the map is. Strides are in elements.
 struct Outside {
   int map;
-  float* data;
+  void* data;
+  int element_bytes;
   int64_t image, channel, row, pixel;
 };
 

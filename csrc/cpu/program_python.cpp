@@ -170,12 +170,12 @@ void add_conv(Program& program, int out, int in, Span weights, Span bias, Sides 
   program.add_item(std::move(item));
 }
 
-// (map, address, elements from the first to the last, strides of image, channel, row, pixel)
-using OutsideSpec = std::tuple<int, uintptr_t, int64_t, std::array<int64_t, 4>>;
+// (map, address, bytes of an element, elements from the first to the last, strides of image, channel, row, pixel)
+using OutsideSpec = std::tuple<int, uintptr_t, int, int64_t, std::array<int64_t, 4>>;
 
 std::vector<Outside> outsides(const Program& program, const std::vector<OutsideSpec>& specs) {
   std::vector<Outside> all;
-  for (const auto& [index, address, elements, strides] : specs) {
+  for (const auto& [index, address, bytes, elements, strides] : specs) {
     const Map& map = map_at(program, index);
     const int64_t sizes[] = {map.batch, map.channels, map.height, map.width};
     double last = 0;  // exact up to 2^53, and no stride overflows it
@@ -183,10 +183,11 @@ std::vector<Outside> outsides(const Program& program, const std::vector<OutsideS
       require(strides[i] >= 0, "a tensor's strides are not negative");
       last += double(sizes[i] - 1) * double(strides[i]);
     }
-    require(program.kernels().element_bytes == sizeof(float), "these kernels take no tensor of the caller's");
-    require(address != 0 && address % sizeof(float) == 0 && last < double(elements),
+    require(bytes == sizeof(float) || bytes == program.kernels().element_bytes,
+            "a tensor of the caller's is float32, or of the type of the maps");
+    require(address != 0 && address % bytes == 0 && last < double(elements),
             "a tensor of the caller's is smaller than its map, or not aligned to its elements");
-    all.push_back({index, reinterpret_cast<float*>(address), strides[0], strides[1], strides[2], strides[3]});
+    all.push_back({index, reinterpret_cast<void*>(address), bytes, strides[0], strides[1], strides[2], strides[3]});
   }
   return all;
 }

@@ -75,6 +75,21 @@ def test_what_is_not_finite_stays_near(isa):
 
 
 @by_isa
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32, torch.float64, torch.float16], ids=str)
+def test_tensors_of_the_caller_may_have_any_type_and_strides(isa, dtype):
+    net = fill_weights(Conv(3, 20))
+    x = (torch.randn(2, 3, 24, 15) * 8).to(torch.bfloat16)
+    run = executor(net, isa).prepare(make_plan(net, x))
+    (expected,) = run([x])
+    wide = torch.full((2, 3, 24, 31), torch.nan, dtype=dtype)
+    wide[..., 1::2] = x
+    for same in (x.to(dtype), x.to(dtype).to(memory_format=torch.channels_last), wide[..., 1::2]):
+        (result,) = run([same])
+        assert result.dtype == dtype
+        assert torch.equal(result.to(torch.bfloat16), expected)
+
+
+@by_isa
 @pytest.mark.parametrize("tag", ["pose_coco_256x192", "seg_lip", "cls_in1k"])
 def test_whole_networks(isa, tag):
     model = fill_weights(create_model(f"hrnet_w18_small.{tag}"))

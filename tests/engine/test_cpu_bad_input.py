@@ -177,6 +177,7 @@ OUTSIDE = torch.zeros(4 * 6 * 6)
     ("changes", "sentence"),
     [
         ({"index": 3}, "there is no map of that index"),
+        ({"bytes": 2}, "is float32, or of the type of the maps"),
         ({"elements": 143}, "smaller than its map"),
         ({"strides": (144, 36, 6, 2)}, "smaller than its map"),
         ({"strides": (144, 36, 6, 1 << 62)}, "smaller than its map"),
@@ -184,14 +185,14 @@ OUTSIDE = torch.zeros(4 * 6 * 6)
         ({"address": 0}, "smaller than its map"),
         ({"address": OUTSIDE.data_ptr() + 2}, "not aligned to its elements"),
     ],
-    ids=["map", "short", "strides", "overflow", "negative-stride", "null", "misaligned"],
+    ids=["map", "type", "short", "strides", "overflow", "negative-stride", "null", "misaligned"],
 )
 @pytest.mark.parametrize("which", ["loads", "stores"])
 def test_tensors_of_the_callers(case, which, changes, sentence):
     case.conv()
-    parts = {"index": 2, "address": OUTSIDE.data_ptr(), "elements": 144, "strides": (144, 36, 6, 1)} | changes
+    parts = {"index": 2, "address": OUTSIDE.data_ptr(), "bytes": 4, "elements": 144, "strides": (144, 36, 6, 1)}
     with pytest.raises(ValueError, match=sentence):
-        case.program.run([span(case.buffer)], 0, 1, **{which: [tuple(parts.values())]})
+        case.program.run([span(case.buffer)], 0, 1, **{which: [tuple((parts | changes).values())]})
 
 
 @pytest.mark.parametrize("maps", [(1, 0), (0, 1), (2, 0)])

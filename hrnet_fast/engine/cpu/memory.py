@@ -70,11 +70,11 @@ def span(flat: Tensor) -> tuple[int, int]:
     return flat.data_ptr(), flat.numel()
 
 
-def outside(map_index: int, tensor: Tensor) -> tuple[int, int, int, tuple[int, ...]]:
+def outside(map_index: int, tensor: Tensor) -> tuple[int, int, int, int, tuple[int, ...]]:
     """A tensor (N, C, H, W) or (N, C) that C++ copies into a map or from one."""
     strides = (*tensor.stride(), 0, 0)[:4]
     reach = sum((size - 1) * stride for size, stride in zip(tensor.shape, strides)) + 1
-    return map_index, tensor.data_ptr(), reach, strides
+    return map_index, tensor.data_ptr(), tensor.itemsize, reach, strides
 
 
 @dataclass

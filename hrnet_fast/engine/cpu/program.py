@@ -163,7 +163,7 @@ class CpuProgram:
 
     def _crosses(self, value: int, tensor: Tensor) -> bool:
         """Whether the kernels read or write a tensor of the caller's themselves; else torch converts it."""
-        return value in self.maps and tensor.dtype == self.dtype == torch.float32
+        return value in self.maps and tensor.dtype in (self.dtype, torch.float32)
 
     def _parts(self, called: Sequence[Function]) -> list[_Part]:
         """Runs of levels that end where torch has to play something, or somebody to watch."""
