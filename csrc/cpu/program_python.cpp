@@ -225,26 +225,22 @@ void bind_program(py::module_& m) {
   m.def("cpu_bfloat16_rate", &bf16_products_rate,
         "Products of bfloat16 that this CPU adds up in the time of one of float32, outside AMX; 0 without AVX512_BF16.");
   m.def("cpu_program_isas", &isas, "The instruction sets that CpuProgram can use on this CPU, the widest first.");
-  m.def("cpu_program_lanes", [](const std::string& isa) { return kernels_of(isa).lanes; }, py::arg("isa") = "",
-        "Floats in one of its vectors: output channels are packed in blocks of two.");
-  m.def("cpu_program_values", [](const std::string& isa) { return kernels_of(isa).values; }, py::arg("isa") = "",
-        "Inputs that its products are summed of at once: weights are packed in words of as many.");
-  m.def("cpu_program_element_bytes", [](const std::string& isa) { return kernels_of(isa).element_bytes; },
-        py::arg("isa") = "", "Of an element of its maps: 4 for float32, 2 for bfloat16.");
-  m.def("cpu_program_direct_alone", [](const std::string& isa) { return kernels_of(isa).direct_alone; },
-        py::arg("isa") = "", "Whether it has direct convolutions and sums alone.");
+  py::class_<ItemKernels>(m, "CpuKernels", "Traits of the kernels for an instruction set.")
+      .def_readonly("lanes", &ItemKernels::lanes, "Floats in a vector: output channels are packed in blocks of two.")
+      .def_readonly("values", &ItemKernels::values,
+                    "Inputs that products are summed of at once: weights are packed in words of as many.")
+      .def_readonly("element_bytes", &ItemKernels::element_bytes, "Of an element of a map: 4 for float32, 2 for bfloat16.")
+      .def_readonly("direct_alone", &ItemKernels::direct_alone, "Whether there are neither Winograd nor means.")
+      .def_readonly("strip", &ItemKernels::strip,
+                    "Pixels behind a map that are read, times the stride, and left out of the results.")
+      .def_property_readonly("tail", &ItemKernels::tail, "Elements behind a map that belong to it, and are zeros.");
+  m.def("cpu_kernels", &kernels_of, py::arg("isa") = "", py::return_value_policy::reference,
+        "Of an instruction set; by default of the widest that is allowed.");
   py::class_<Program>(m, "CpuProgram", "Levels of items over maps; hrnet_fast/engine/executors/native.py builds it.")
       .def(py::init([](const std::string& isa) { return std::make_unique<Program>(kernels_of(isa)); }),
            py::arg("isa") = "")
       .def("add_map", &add_map, py::arg("buffer"), py::arg("offset"), py::arg("n"), py::arg("h"), py::arg("w"), py::arg("c"),
            py::arg("keeps_border") = false)
-      .def_property_readonly("element_bytes", [](const Program& program) { return program.kernels().element_bytes; })
-      .def_property_readonly("tail", [](const Program& program) { return program.kernels().tail(); },
-                             "Elements behind a map that belong to it, and are zeros.")
-      .def_property_readonly("strip", [](const Program& program) { return program.kernels().strip; },
-                             "Pixels behind a map that are read, times the stride, and left out of the results.")
-      .def_property_readonly("direct_alone", [](const Program& program) { return program.kernels().direct_alone; },
-                             "Whether it has neither Winograd nor means.")
       .def("add_level", [](Program& program) { require_new(program), program.add_level(); })
       .def("add_conv", &add_conv)
       .def("add_sum", &add_sum)

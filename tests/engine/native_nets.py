@@ -156,8 +156,7 @@ class Player:
     """
 
     def __init__(self, net: nn.Module, inputs: tuple[Tensor, ...], isa: str, m: int = 0, group: int = 12):
-        tensors, lanes = named_tensors(net), EXTENSION.cpu_program_lanes(isa)
-        values = EXTENSION.cpu_program_values(isa)
+        tensors, traits = named_tensors(net), EXTENSION.cpu_kernels(isa)
 
         def kernel_of(item: Conv) -> Kernel:
             same = (item.conv.kernel, item.conv.stride) == ((3, 3), (1, 1))
@@ -165,7 +164,7 @@ class Player:
 
         def weights_of(item: Conv, kernel: Kernel) -> Packed:
             weight, bias = fold(item, tensors, torch.float32)
-            return pack(weight, bias, lanes, kernel, values=values)
+            return pack(weight, bias, traits.lanes, kernel, values=traits.values)
 
         self.program = CpuProgram(make_plan(net, *inputs), kernel_of, weights_of, tensors, None, isa=isa)
 
@@ -190,7 +189,7 @@ def check(net: nn.Module, inputs: tuple[Tensor, ...], isa: str, m: int = 0, grou
     more, played one after another in poisoned memory.
     """
     fill_weights(net)
-    dtype = DTYPES[EXTENSION.cpu_program_element_bytes(isa)]
+    dtype = DTYPES[EXTENSION.cpu_kernels(isa).element_bytes]
     net, inputs = net.to(dtype), tuple(x.to(dtype) for x in inputs)
     exact = copy.deepcopy(net).double()
     plain = copy.deepcopy(net)

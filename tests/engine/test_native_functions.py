@@ -81,7 +81,7 @@ def test_a_linear_layer_of_more_than_two_dimensions_is_torchs():
 @pytest.mark.parametrize("batch", [1, 3, 25])
 @pytest.mark.parametrize(("channels", "classes"), [(1, 1), (8, 17), (129, 48), (2048, 1000)])
 def test_classifiers(isa, batch, channels, classes):
-    dtype = DTYPES[EXTENSION.cpu_program_element_bytes(isa)]
+    dtype = DTYPES[EXTENSION.cpu_kernels(isa).element_bytes]
     net = fill_weights(Head(MEANS["mean"], channels, classes, bias=channels > 1)).to(dtype)
     draws = [torch.randn(batch, 3, 7, 6).to(dtype) for _ in range(ceil(50 / (batch * classes)))]
     run = NativeExecutor(named_tensors(net), isa=isa).prepare(make_plan(net, draws[0]))

@@ -47,13 +47,14 @@ class CpuProgram:
     ):  # fmt: skip
         self.plan, self.watch = plan, watch
         shapes = [value.shape for value in plan.values]
-        self.native = kernels.extension().module.CpuProgram(isa)
-        self.dtype = DTYPES[self.native.element_bytes]
-        self.size_of = partial(bordered, tail=self.native.tail)
+        module = kernels.extension().module
+        self.native, self.traits = module.CpuProgram(isa), module.cpu_kernels(isa)
+        self.dtype = DTYPES[self.traits.element_bytes]
+        self.size_of = partial(bordered, tail=self.traits.tail)
         taken = in_place(shapes, plan.levels, plan.inputs, plan.outputs)  # which keeps a map in the cache of its core
         self.values, self.arena = place(shapes, plan.levels, plan.inputs, plan.outputs, self.size_of, taken)
         self.kept = kept_borders(self.values, plan.levels)
-        self.read_beyond = _read_beyond(plan, self.native.strip)
+        self.read_beyond = _read_beyond(plan, self.traits.strip)
         called = [item for item in plan.items() if isinstance(item, Function) and not self._plays(item)]
         self.parts = self._parts(called)
         self.called_last = {item.out for item in self.parts[-1].functions}
@@ -82,7 +83,7 @@ class CpuProgram:
 
     def _plays(self, item: Function) -> bool:
         """Whether the kernels play a function; some know convolutions and sums alone."""
-        return not self.native.direct_alone and function_kernel(item, self.plan) is not None
+        return not self.traits.direct_alone and function_kernel(item, self.plan) is not None
 
     def _add_map(self, value: int, buffer: int, offset: int) -> None:
         n, c, h, w = as_map(self.plan.values[value].shape)

@@ -96,9 +96,9 @@ class NativeExecutor:
         self.tensors, self.why, self.exact = tensors, why, exact
         module = kernels.extension().module
         self.isa = isa or module.cpu_program_isa()
-        self.lanes, self.values = module.cpu_program_lanes(self.isa), module.cpu_program_values(self.isa)
-        self.dtype = DTYPES[module.cpu_program_element_bytes(self.isa)]
-        self.functions = not module.cpu_program_direct_alone(self.isa)
+        traits = module.cpu_kernels(self.isa)
+        self.lanes, self.values, self.dtype = traits.lanes, traits.values, DTYPES[traits.element_bytes]
+        self.functions = not traits.direct_alone
         self.cache = cache or cache_of(cache_folder())
         self.choices = self._choices()
         self._last: _Split | None = None
