@@ -27,23 +27,39 @@ __attribute__((always_inline)) HRNET_FAST_ISA void finish_tile(const Epilogue& e
   }
 }
 
-// `count` <= P pixels from `next` on, by W vectors of output channels; the pixel behind them.
+// Where a pixel of the result lies among the bordered ones, and the input that its taps count from.
+struct Place {
+  int64_t out;
+  const Element* in;
+};
+
+// Those of `count` pixels from `first` on.
+HRNET_FAST_ISA void find_places(const Work& work, int64_t first, int64_t count, Place* places) {
+  Pixel p = work.pixel(first);
+  const Element* in = work.source(p);
+  const int64_t step = work.item.stride_w * work.from.channels;
+  for (int64_t i = 0; i < count; ++i, in += step) {
+    if (p.x == work.to.width) work.wrap(p), in = work.source(p);
+    places[i] = {p.out, in};
+    ++p.x, ++p.out;
+  }
+}
+
+// `count` <= P pixels from `first` on, which lie at `at`, by W vectors of output channels.
 template <int P, int W>
-HRNET_FAST_ISA Pixel tile(const Work& work, const Epilogue& epilogue, Pixel next, int count, const Word* weights) {
+HRNET_FAST_ISA void tile(const Work& work, const Epilogue& epilogue, int64_t first, const Place* at, int count,
+                         const Word* weights) {
   const Item& item = work.item;
   const bool full = epilogue.left >= W * kLanes;
-  const int64_t words = item.tap_words, step = item.stride_w * work.from.channels;
-  const Pixel first = next;
+  const int64_t words = item.tap_words;
   int64_t places[P];
   const Element* start[P];
-  const Element* in = work.source(next);
-  for (int p = 0; p < P; ++p) {
-    places[p] = next.out;
-    start[p] = in;
-    fetch_ahead<W>(epilogue, next.out);
-    if (p + 1 >= count) continue;  // past the end the last pixel is computed again, and not stored
-    ++next.x, ++next.out, in += step;
-    if (next.x == work.to.width) work.wrap(next), in = work.source(next);
+#pragma GCC unroll 16
+  for (int p = 0; p < P; ++p) {  // past the end the last pixel is computed again, and not stored
+    const Place& own = at[std::min(p, count - 1)];
+    places[p] = own.out;
+    start[p] = own.in;
+    fetch_ahead<W>(epilogue, own.out);
   }
   V sums[P][W];  // every loop over them is unrolled, or the compiler would keep them in memory
 #pragma GCC unroll 16
@@ -69,41 +85,45 @@ HRNET_FAST_ISA Pixel tile(const Work& work, const Epilogue& epilogue, Pixel next
     for (int p = 0; p < P; ++p)
 #pragma GCC unroll 4
       for (int v = 0; v < W; ++v) done[p][v] = sums[p][v];
-    Pixel pixel = first;
+    Pixel pixel = work.pixel(first);
     for (int p = 0; p < count; ++p, work.advance(pixel))
       full ? finish<W, true>(epilogue, done[p], pixel) : finish<W, false>(epilogue, done[p], pixel);
   }
-  ++next.x, ++next.out;
-  if (next.x == work.to.width) work.wrap(next);
-  return next;
 }
 
-// `count` pixels from `next` on of one block, tile by tile.
+// `count` pixels from `first` on of one block, tile by tile.
 template <int W>
-HRNET_FAST_ISA void block(const Work& work, Pixel next, int64_t count, int64_t c, const Word* weights) {
+HRNET_FAST_ISA void block(const Work& work, int64_t first, const Place* at, int64_t count, int64_t c, const Word* weights) {
   constexpr int kWide = tile_pixels(W);
   const Epilogue epilogue(work, c);
   const int even = even_width<kWide>(count);
   while (count > 0) {
     const int now = int(std::min<int64_t>(even, count));
-    with_width<kWide>(now, [&](auto width) { next = tile<width, W>(work, epilogue, next, now, weights); });
-    count -= now;
+    with_width<kWide>(now, [&](auto width) { tile<width, W>(work, epilogue, first, at, now, weights); });
+    count -= now, first += now, at += now;
   }
 }
 
 HRNET_FAST_ISA void convolve(const Work& work, int64_t begin, int64_t end) {
   const DirectUnits units(work.item, work.maps, kLanes);
+  static thread_local Room room;
+  Place* places = nullptr;
+  int64_t found = -1, last = -1;  // the pixels whose places are found, which every block has
   while (begin < end) {
     const DirectUnits::Unit unit = units.at(begin);
     const int64_t run = std::min(end - begin, unit.follow);
     const int64_t first = unit.group * kUnit, count = std::min(units.pixels - first, run * kUnit);
     const int64_t c = 2 * kLanes * unit.block;
     const Word* weights = work.weights() + 2 * unit.block * units.per_vector;
-    const Pixel pixel = work.pixel(first);
+    if (first != found || first + count > last) {
+      found = first, last = first + count;
+      places = room.of<Place>(count);
+      find_places(work, first, count, places);
+    }
     switch (block_vectors(units.vectors, 2 * unit.block)) {
-      case 1: block<1>(work, pixel, count, c, weights); break;
-      case 2: block<2>(work, pixel, count, c, weights); break;
-      default: block<3>(work, pixel, count, c, weights);
+      case 1: block<1>(work, first, places, count, c, weights); break;
+      case 2: block<2>(work, first, places, count, c, weights); break;
+      default: block<3>(work, first, places, count, c, weights);
     }
     begin += run;
   }

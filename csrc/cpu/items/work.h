@@ -4,12 +4,35 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdlib>
+#include <new>
 #include <type_traits>
 
 #include "cpu/program.h"
 
 namespace hrnet_fast {
 namespace {
+
+// Room of one thread, kept from call to call.
+class Room {
+ public:
+  template <class T>
+  T* of(int64_t count) {
+    const int64_t bytes = (count * int64_t(sizeof(T)) + 63) / 64 * 64;
+    if (bytes > bytes_) {
+      std::free(data_);
+      data_ = std::aligned_alloc(64, bytes);
+      if (data_ == nullptr) throw std::bad_alloc();
+      bytes_ = bytes;
+    }
+    return static_cast<T*>(data_);
+  }
+  ~Room() { std::free(data_); }
+
+ private:
+  void* data_ = nullptr;
+  int64_t bytes_ = 0;
+};
 
 // A pixel of a result, with its place among the bordered pixels of the result.
 struct Pixel {
