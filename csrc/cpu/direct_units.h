@@ -1,7 +1,7 @@
 // How a direct convolution is cut into units: a group of kUnit pixels by a block of output channels.
 //
 // Pixels go by chunk by chunk, and each chunk again for every block of weights. Where all weights stay in the second-level
-// cache, a chunk is one group of pixels, so that these are read once; else as many as stay there beside a block's weights.
+// cache, a chunk's inputs stay in the first-level one; else they stay in the second-level one beside a block's weights.
 #pragma once
 
 #include <algorithm>
@@ -23,7 +23,8 @@ class DirectUnits {
     per_vector = int64_t(item.taps.size()) * item.tap_words * lanes;
     const int64_t per_group = kUnit * item.stride_h * item.stride_w * from.channels;
     const bool light = vectors * per_vector <= kLightWeights;
-    const int64_t chunks = light ? groups : std::min(groups, (groups * per_group + kNearInputs - 1) / kNearInputs);
+    const int64_t near = light ? kNearestInputs : kNearInputs;
+    const int64_t chunks = blocks == 1 ? 1 : std::min(groups, (groups * per_group + near - 1) / near);
     chunk_ = (groups + chunks - 1) / chunks;
   }
 
@@ -41,7 +42,7 @@ class DirectUnits {
   int64_t per_vector;  // words of weights
 
  private:
-  static constexpr int64_t kLightWeights = 64 * 1024, kNearInputs = 256 * 1024;  // words
+  static constexpr int64_t kLightWeights = 64 * 1024, kNearInputs = 256 * 1024, kNearestInputs = 4 * 1024;  // words, elements
   int64_t chunk_;  // groups
 };
 

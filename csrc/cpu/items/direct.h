@@ -27,6 +27,13 @@ __attribute__((always_inline)) HRNET_FAST_ISA void finish_tile(const Epilogue& e
   }
 }
 
+// Any epilogue of `count` pixels from `first` on, of sums [pixel][W].
+template <int W, bool kFull>
+HRNET_FAST_ISA void finish_pixels(const Epilogue& epilogue, const V* sums, int64_t first, int count) {
+  Pixel pixel = epilogue.work.pixel(first);
+  for (int p = 0; p < count; ++p, sums += W, epilogue.work.advance(pixel)) finish<W, kFull>(epilogue, sums, pixel);
+}
+
 // Where a pixel of the result lies among the bordered ones, and the input that its taps count from.
 struct Place {
   int64_t out;
@@ -85,9 +92,7 @@ HRNET_FAST_ISA void tile(const Work& work, const Epilogue& epilogue, int64_t fir
     for (int p = 0; p < P; ++p)
 #pragma GCC unroll 4
       for (int v = 0; v < W; ++v) done[p][v] = sums[p][v];
-    Pixel pixel = work.pixel(first);
-    for (int p = 0; p < count; ++p, work.advance(pixel))
-      full ? finish<W, true>(epilogue, done[p], pixel) : finish<W, false>(epilogue, done[p], pixel);
+    full ? finish_pixels<W, true>(epilogue, done[0], first, count) : finish_pixels<W, false>(epilogue, done[0], first, count);
   }
 }
 

@@ -81,29 +81,38 @@ HRNET_FAST_ISA V load(const Element* s, int64_t count) {
   return kFull ? V::load(s) : V::load(s, count);
 }
 
-// A summand of another size at one pixel of the sum: four source pixels with their weights.
-struct Corner {
-  const Element *a, *b, *c, *d;  // upper left, upper right, lower left, lower right
-  float x, y;  // weight of b (and d) along the row, of c and d along the column
-  bool one;    // all four are the same
+// A summand of another size along one row of the sum: the rows above and below, from their first pixels on.
+struct Rows {
+  const Element *low, *high;
+  float y;                 // weight of `high`
+  const Tap<float>* cols;  // null where the width is the sum's
+  int64_t channels;
 };
 
-HRNET_FAST_ISA Corner corner(const Summand& summand, const Map& map, const Element* data, const Pixel& p) {
+HRNET_FAST_ISA Rows rows_of(const Summand& summand, const Map& map, const Element* data, const Pixel& p) {
   const Tap<float> row = summand.rows.empty() ? Tap<float>{p.y, p.y, 0.0f} : summand.rows[p.y];
-  const Tap<float> col = summand.cols.empty() ? Tap<float>{p.x, p.x, 0.0f} : summand.cols[p.x];
-  const Element *low = data + map.from_first(p.n, row.lo, 0), *high = data + map.from_first(p.n, row.hi, 0);
-  const int64_t left = col.lo * map.channels, right = col.hi * map.channels;
-  return {low + left, low + right, high + left, high + right, col.weight, row.weight, row.lo == row.hi && col.lo == col.hi};
+  return {data + map.from_first(p.n, row.lo, 0), data + map.from_first(p.n, row.hi, 0), row.weight,
+          summand.cols.empty() ? nullptr : summand.cols.data(), map.channels};
 }
 
-template <bool kFull>
-HRNET_FAST_ISA V value(const Corner& s, int64_t c, int64_t count) {
-  const V a = load<kFull>(s.a + c, count);
-  if (s.one) return a;
-  const V b = load<kFull>(s.b + c, count), e = load<kFull>(s.c + c, count), d = load<kFull>(s.d + c, count);
-  const V wx = V::fill(s.x), wy = V::fill(s.y), ux = V::fill(1.0f - s.x), uy = V::fill(1.0f - s.y);
-  const V top = V{ux.v * a.v}.plus(wx, b), bottom = V{ux.v * e.v}.plus(wx, d);
-  return V{uy.v * top.v}.plus(wy, bottom);
+// W vectors of it at one pixel, added to `total`; left: channels from the first vector on.
+template <int W, bool kFull>
+HRNET_FAST_ISA void add_resized(V (&total)[W], const Rows& rows, int64_t x, int64_t left) {
+  const Tap<float> col = rows.cols == nullptr ? Tap<float>{x, x, 0.0f} : rows.cols[x];
+  const int64_t lo = col.lo * rows.channels, hi = col.hi * rows.channels;
+  if (rows.low == rows.high && lo == hi) {
+    for (int v = 0; v < W; ++v) total[v].v += load<kFull>(rows.low + lo + v * kLanes, left - v * kLanes).v;
+    return;
+  }
+  const V wx = V::fill(col.weight), wy = V::fill(rows.y), ux = V::fill(1.0f - col.weight), uy = V::fill(1.0f - rows.y);
+  for (int v = 0; v < W; ++v) {
+    const auto at = [&](const Element* row, int64_t x) __attribute__((always_inline)) {
+      return load<kFull>(row + x + v * kLanes, left - v * kLanes);
+    };
+    const V a = at(rows.low, lo), b = at(rows.low, hi), c = at(rows.high, lo), d = at(rows.high, hi);
+    const V top = V{ux.v * a.v}.plus(wx, b), bottom = V{ux.v * c.v}.plus(wx, d);
+    total[v].v += V{uy.v * top.v}.plus(wy, bottom).v;
+  }
 }
 
 // What is done with the sums of an item from output channel `c` on, with every address worked out once.
@@ -114,17 +123,28 @@ struct Epilogue {
   Element* const out = work.data(work.to) + work.item.channel + c;
   const Element* same[kMaxTerms];  // first pixels of the summands, which have the item's channels
   int count = 0;
+  mutable Rows rows[kMaxTerms];  // of the summands of another size, in the row that begins at pixel `row` of the result
+  mutable int64_t row = -1;
   bool resizes = false, plain = false;  // plain: at most one summand, of the result's size, and no ReLU before it
   float before = -INFINITY, after = -INFINITY;  // a ReLU is a maximum with 0 before or after the summands
 
   Epilogue(const Work& work, int64_t c) : work(work), c(c), left(work.item.channels - c) {
     for (const Summand& s : work.item.summands) {
-      resizes |= !s.rows.empty() || !s.cols.empty();
+      resizes |= is_resized(count);
       same[count++] = work.data(work.maps[s.map]) + c;
     }
     if (work.item.relu == Relu::first && count > 0) before = 0.0f;
     if (work.item.relu != Relu::none && before != 0.0f) after = 0.0f;
     plain = !resizes && count <= 1 && before != 0.0f;
+  }
+
+  bool is_resized(int k) const { return !work.item.summands[k].rows.empty() || !work.item.summands[k].cols.empty(); }
+
+  void enter_row(const Pixel& p) const {
+    if (row == p.out - p.x) return;
+    row = p.out - p.x;
+    for (int k = 0; k < count; ++k)
+      if (is_resized(k)) rows[k] = rows_of(work.item.summands[k], work.maps[work.item.summands[k].map], same[k], p);
   }
 };
 
@@ -136,13 +156,12 @@ HRNET_FAST_ISA void finish(const Epilogue& e, const V* sums, const Pixel& p) {
   for (int v = 0; v < W; ++v)
     total[v] = sums ? V{sums[v].v + V::load(e.bias + v * kLanes).v}.at_least(e.before) : V::fill(0.0f);
   const int64_t at = p.out * e.work.item.channels;
+  if (e.resizes) e.enter_row(p);
   for (int k = 0; k < e.count; ++k) {
-    const Summand& s = e.work.item.summands[k];
-    if (!e.resizes || (s.rows.empty() && s.cols.empty())) {
-      for (int v = 0; v < W; ++v) total[v].v += load<kFull>(e.same[k] + at + v * kLanes, e.left - v * kLanes).v;
+    if (e.resizes && e.is_resized(k)) {
+      add_resized<W, kFull>(total, e.rows[k], p.x, e.left);
     } else {
-      const Corner near = corner(s, e.work.maps[s.map], e.same[k], p);
-      for (int v = 0; v < W; ++v) total[v].v += value<kFull>(near, v * kLanes, e.left - v * kLanes).v;
+      for (int v = 0; v < W; ++v) total[v].v += load<kFull>(e.same[k] + at + v * kLanes, e.left - v * kLanes).v;
     }
   }
   Element* out = e.out + p.out * e.work.to.channels;
