@@ -24,7 +24,7 @@ class DirectUnits {
     const int64_t per_group = kUnit * item.stride_h * item.stride_w * from.channels;
     const bool light = vectors * per_vector <= kLightWeights;
     const int64_t near = light ? kNearestInputs : kNearInputs;
-    const int64_t chunks = blocks == 1 ? 1 : std::min(groups, (groups * per_group + near - 1) / near);
+    const int64_t chunks = std::min(groups, (groups * per_group + near - 1) / near);
     chunk_ = (groups + chunks - 1) / chunks;
   }
 
@@ -42,7 +42,7 @@ class DirectUnits {
   int64_t per_vector;  // words of weights
 
  private:
-  static constexpr int64_t kLightWeights = 64 * 1024, kNearInputs = 256 * 1024, kNearestInputs = 4 * 1024;  // words, elements
+  static constexpr int64_t kLightWeights = 64 * 1024, kNearInputs = 256 * 1024, kNearestInputs = 8 * 1024;  // words, elements
   int64_t chunk_;  // groups
 };
 
