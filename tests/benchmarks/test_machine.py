@@ -21,7 +21,7 @@ def checkout(tmp_path, monkeypatch):
     return tmp_path
 
 
-@pytest.mark.parametrize(("changed", "dirty"), zip(FILES, (False, True, False, True), strict=True))
+@pytest.mark.parametrize(("changed", "dirty"), list(zip(FILES, (False, True, False, True), strict=True)))
 def test_results_do_not_make_a_checkout_dirty(checkout, changed, dirty):
     clean = machine.commit()
     assert len(clean) == 10

@@ -28,6 +28,6 @@ CASES = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize(("placed", "written", "kept"), CASES.values(), ids=CASES)
+@pytest.mark.parametrize(("placed", "written", "kept"), list(CASES.values()), ids=list(CASES))
 def test_a_border_is_kept_where_the_same_shape_was_there_before(placed, written, kept):
     assert kept_borders(values(*placed), levels(*written)) == kept
