@@ -26,8 +26,8 @@ def optimize(
         It is read in evaluation mode and not changed.
     dtype: what to compute in; None for the dtype of the weights. float32, bfloat16, float16 or float64.
     executor: "auto", "native", "onednn", "triton", "cuda", "cuda-chains", "cudnn" or "reference".
-    exact: no algorithm that errs more than a direct convolution: on a CPU, no Winograd. Without it results stay within
-        twice torch's own error (`verify`).
+    exact: use no algorithm that errs more than a direct convolution: on a CPU, no Winograd. Otherwise errors are still
+        at most twice torch's own (see `verify`).
     example: an input (or a tuple of them) of the shape to plan first; None for a size that suits the model.
     Raises PlanError, naming what was not understood, for a module that cannot be planned; ValueError for weights that
     hold NaN or Inf, naming the first key, and for an unknown executor.
@@ -56,7 +56,7 @@ def explain(model: nn.Module, *inputs: Any, dtype: torch.dtype | None = None, ex
 
 
 def verify(model: nn.Module, fast: OptimizedModule, *inputs: Any, levels: bool = False) -> VerifyReport:
-    """Errors of `fast` against `model` in float64, beside those of the plain module in the same dtype.
+    """The errors of `fast` against `model` in float64, next to those of the plain module in the same dtype.
 
     inputs: what the model takes, e.g. images (N, 3, H, W). levels: also report every item of the plan.
     """

@@ -89,10 +89,10 @@ def heatmap_decode(
     flipped: heatmaps of the mirrored pictures, as the network gave them; None for no flip test.
     swap: channel k of a picture is channel swap[k] of its mirror image; None if no channel changes.
     shift: moves the flipped heatmaps one pixel to the right first (TEST.SHIFT_HEATMAP); their first column stays.
-    quarter: moves each point a quarter of a pixel (TEST.POST_PROCESS), except within two pixels of the left and upper
-        borders and on the others' last pixel.
+    quarter: moves each point a quarter of a pixel (TEST.POST_PROCESS), except in the first two and the last of the
+        columns and rows.
 
-    A heatmap without a value above 0 gives the point (0, 0), with its highest value for a score; one that holds NaN
+    A heatmap without a value above 0 gives the point (0, 0), with its highest value as its score; one that holds NaN
     gives (0, 0) and NaN. There is no gradient.
     Raises ValueError, TypeError or RuntimeError (heatmaps that require a gradient) with one sentence.
     """

@@ -13,8 +13,8 @@ from benchmarks.tables import WIDTH, wrapped
 _WHAT = 40
 FLOORS = (
     "Floors in us: compute, for the FLOPs of these kernels (Winograd's are fewer) at the machine's rate; memory, for "
-    "their weights and maps, each moved once at its rate, which caches that still hold them beat. x floor: of the "
-    "larger one. GFLOP/s: by direct convolution, whatever the kernel."
+    "their weights and maps, each moved once at its rate; maps still in the caches can beat it. x floor: time over the "
+    "larger of the two floors. GFLOP/s: counted as direct convolutions, whatever the kernel."
 )
 
 

@@ -8,8 +8,8 @@ from benchmarks.sheet import Sheet, markdown_table
 from benchmarks.tables import wrapped
 
 WHAT = (
-    "Memory that a fresh process takes beyond its imports. peak: from the plain module, which ours keeps and OpenVINO "
-    "and ONNX Runtime let go, through building to the third run; running: peak of the runs alone; kept: after them."
+    "Memory that a fresh process takes beyond its imports. peak: from the plain module (which ours keeps, and OpenVINO "
+    "and ONNX Runtime release) through building to the third run; running: peak of the runs alone; kept: after them."
 )
 
 

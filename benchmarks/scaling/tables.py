@@ -9,8 +9,8 @@ from benchmarks.sheet import Sheet, markdown_table
 from benchmarks.tables import milliseconds, wrapped
 
 WHAT = (
-    "Numbers were checked at a small size before anything was timed. The work of a point is counted by direct "
-    "convolution, whatever the kernel."
+    "Numbers were checked at a small size before anything was timed. The work of a point is counted as direct "
+    "convolutions, whatever the kernel."
 )
 
 

@@ -55,7 +55,7 @@ def add_estimator(parser: argparse.ArgumentParser) -> None:
         "fasterrcnn_resnet50_fpn, or `torchvision` to download them"
     )  # fmt: skip
     group.add_argument(
-        "--nms", metavar="HOW", help="pose: how double people are suppressed: hard (default of evaluate), soft or none"
+        "--nms", metavar="HOW", help="pose: how duplicates are suppressed: hard (default of evaluate), soft or none"
     )
     group.add_argument("--oks-threshold", type=float, metavar="T", help="pose: of --nms (default: 0.9)")
     group.add_argument("--protocol", metavar="NAME", help="landmark: official (default), affine or mmpose")

@@ -38,7 +38,7 @@ class OptimizedModule(nn.Module):
 
     It shares the original's parameters and submodules, and folds and packs a copy of the weights for its executor.
     Inputs may have any memory format and any floating dtype; results come back in the input's dtype and memory format.
-    A new input shape is planned at first sight and remembered. Inference only: where an input requires a gradient, the
+    Each new input shape is planned once and remembered. Inference only: where an input requires a gradient, the
     original runs instead, and a warning says so once. `torch.compile` and `torch.export` of a larger model see one op
     (`hrnet_fast/engine/op.py`).
     """
@@ -89,9 +89,9 @@ class OptimizedModule(nn.Module):
 
         On a GPU these are the tiles of every level, on a CPU the algorithms of every distinct 3x3 convolution, for as
         many threads as torch uses now, and only if they make the whole network faster.
-        progress: wraps what is measured, e.g. in a progress bar. again: measure what the cache has, too. Returns what
-        was found by signature, with its time and that of before; empty where all was known. Raises RuntimeError where
-        the executor has nothing to tune.
+        progress: wraps what is measured, e.g. in a progress bar. again: also measure what the cache already has.
+        Returns the findings by signature, each with its time and the previous one; empty if everything was known.
+        Raises RuntimeError if the executor has nothing to tune.
         """
         plan = self.plan_for(*inputs)
         found = self._able_to("tune").tune(plan, progress, again)

@@ -26,7 +26,7 @@ class Classifier:
 
     model, weights, dtype, device, executor: as `open_network`.
     names: what the classes are called: a file (one a line, or JSON), a list or a dict, as `read_class_names` reads.
-    batch_size: pictures at once, which bounds the memory.
+    batch_size: pictures per network call; it bounds the memory.
     Errors: ValueError if there are not as many names as classes; those of `open_network`.
     """
 

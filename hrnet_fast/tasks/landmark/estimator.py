@@ -39,7 +39,7 @@ class LandmarkEstimator:
     protocol: what the network was trained with: "official" (HRNet-Facial-Landmark-Detection, its evaluation's crop to
         one grey level), "affine" (the same with an affine crop, which is not antialiased) or "mmpose".
     flip_test: also looks at the mirror image, and averages; the papers' tables are without it.
-    batch_size: faces at once, which bounds the memory.
+    batch_size: faces per network call; it bounds the memory.
     Errors: ValueError for an unknown protocol, a network whose input is not square, and for flip_test with a
         number of points that no data set has; those of `open_network`.
     """

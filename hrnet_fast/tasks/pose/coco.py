@@ -32,7 +32,7 @@ class CocoKeypoints:
             "Data preparation" in the README of github.com/leoxiaobin/deep-high-resolution-net.pytorch
     boxes: "auto" for that file of detections if it is there, which is the papers' protocol, else the annotated boxes;
         "annotations"; or the path of a file of detections.
-    nms, oks_threshold: how double people are suppressed: "hard" (the official OKS-NMS), "soft", or None.
+    nms, oks_threshold: how duplicate people are suppressed: "hard" (the official OKS-NMS), "soft", or None.
     Errors: FileNotFoundError saying what to download; ValueError for annotations with missing fields or unknown
         categories, naming the first.
     """

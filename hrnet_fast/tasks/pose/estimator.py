@@ -33,18 +33,18 @@ class PoseEstimator:
         PoseEstimator("hrnet_w32.pose_coco_256x192", weights="pose_hrnet_w32_256x192.pth")("street.jpg", boxes)
 
     model, weights, dtype, device, executor: as `open_network`.
-    detector: who finds people where no boxes are given: "torchvision" (Faster R-CNN; see `torchvision_detector` for its
+    detector: what finds people if no boxes are given: "torchvision" (Faster R-CNN; see `torchvision_detector` for its
         weights), or a function from a picture (H, W, 3) uint8 to boxes (N, 5) x, y, width, height, score.
     flip_test: also looks at the mirror image, and averages (TEST.FLIP_TEST).
     shift: moves the mirrored heatmaps by one pixel (TEST.SHIFT_HEATMAP); None for True, except with UDP, which aligns
         them.
-    decode: "quarter", "dark" or "udp". A network must have been trained for UDP; any may be read by DARK.
+    decode: "quarter", "dark" or "udp". UDP needs a network trained for it; DARK works with any.
     blur: size of the Gaussian of DARK and UDP; None for 17 if the network's input is 384 or more high (its heatmaps
         have sigma 3), else 11 (sigma 2).
-    nms, oks_threshold: how double people of a picture are suppressed: "hard" (the official OKS-NMS), "soft", or None,
-        which keeps one person a box.
+    nms, oks_threshold: how duplicate detections of a person are suppressed: "hard" (the official OKS-NMS), "soft", or
+        None, which keeps one person per box.
     skeleton: the keypoints; None for COCO's or MPII's, by their number.
-    batch_size: people at once, which bounds the memory.
+    batch_size: people per network call; it bounds the memory.
     Errors: ValueError for an unknown `decode`, a skeleton that does not fit the network; those of `open_network`.
     """
 

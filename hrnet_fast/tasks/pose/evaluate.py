@@ -35,8 +35,8 @@ def evaluate(
 ) -> Evaluation:
     """AP and AR (COCO) or PCKh (MPII) in per cent. Pictures stream through: only keypoints are kept.
 
-    limit: only the first so many pictures; the metric then knows of no others. progress: is told how many more are
-        done. results: COCO: also writes the people to this file, in the format that COCO's server takes.
+    limit: use only the first so many pictures, for the metric too. progress: called with how many more are done.
+        results: COCO: also writes the people to this file, in the format that COCO's server takes.
     Errors: ValueError for an empty data set and for a network with other keypoints; those of `read_image`.
     """
     if dataset.keypoints != estimator.network.num_outputs:

@@ -41,9 +41,9 @@ class Segmenter:
         paper's numbers. "logits": the logits themselves are averaged and summed, which is faster.
     align_corners: of the up-sampling; None for the model's own (foreign modules: True with OCR, as official).
 
-    Of the full size only labels are kept: logits stay at a quarter of each view's height and width (classes / 4 bytes a
-    pixel of the view: 10 MB for Cityscapes, 138 MB at six scales, whose windows overlap) and are up-sampled and summed
-    a few rows of 128 columns at a time, a thread (without the compiled ops: one class at a time).
+    Only labels are kept at full size: logits stay at a quarter of each view's height and width (classes / 4 bytes per
+    pixel of the view: 10 MB for Cityscapes, 138 MB at six scales, whose windows overlap); each thread up-samples and
+    sums a few rows of 128 columns at a time (without the compiled ops: one class at a time).
     Errors: ValueError for classes that do not fit the network and for unknown options; those of `open_network`.
     """
 
