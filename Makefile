@@ -4,7 +4,7 @@
 #   make test    the tests, in as many processes as there are cores, at most eight; WORKERS=0 is one after another
 #   make gpu-report   tests, checks and measures this machine's GPU, in parts that resume (benchmarks/gpu)
 #   make lint    ruff: the rules, and the layout of every Python file
-#   make docs    writes the tables of README.md from the results in benchmarks/results
+#   make docs    writes the tables of README.md and docs/speed.md from the results in benchmarks/results
 #   make clean   removes what was built, but not .venv
 # PYTHON=python3.12 chooses the interpreter, TORCH="torch==2.11.0" the torch, HRNET_FAST_BUILD the extension (setup.py).
 
@@ -52,8 +52,8 @@ lint: $(VENV)/.with-ruff
 	$(VENV)/bin/ruff format --check .
 
 docs: $(VENV)/.with-bench
-	$(PY) -m benchmarks.report --readme
-	$(PY) -m benchmarks.requests.report --readme
+	$(PY) -m benchmarks.report --write
+	$(PY) -m benchmarks.requests.report --write
 
 clean:
 	rm -rf build dist *.egg-info kernels/_C*.so kernels/_build.json .pytest_cache .ruff_cache .benchmarks

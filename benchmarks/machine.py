@@ -69,7 +69,7 @@ def commit() -> str:
         return done.stdout.strip()
 
     try:
-        sources = (".", ":!benchmarks/results", ":!README.md")
+        sources = (".", ":!benchmarks/results", ":!docs", ":!*.md")
         dirty = "+dirty" if git("status", "--porcelain", "--untracked-files=no", "--", *sources) else ""
         return git("rev-parse", "--short=10", "HEAD") + dirty
     except (OSError, subprocess.SubprocessError):

@@ -1,4 +1,4 @@
-"""Prints and draws results, and writes the README's table: `python -m benchmarks.report [FILE...] [--readme]`."""
+"""Prints and draws results, and writes them into the docs: `python -m benchmarks.report [FILE...] [--write]`."""
 
 from __future__ import annotations
 
@@ -10,43 +10,47 @@ from pathlib import Path
 
 from benchmarks import studies
 from benchmarks.gpu import picture, store, tables
+from benchmarks.headline import headlines
 from benchmarks.plot import draw
 from benchmarks.results import RESULTS, Run, read_run
-from benchmarks.tables import readme_block, replace_block, terminal_table
+from benchmarks.tables import markdown_block, replace_block, run_parts, terminal_table
 
-README = RESULTS.parent.parent / "README.md"
+ROOT = RESULTS.parent.parent
+README, SPEED = Path("README.md"), Path("docs/speed.md")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.report",
         description="Prints the tables of benchmark results and draws a PNG beside each file.",
-        epilog="example: python -m benchmarks.report benchmarks/results/*.json --readme",
+        epilog="example: python -m benchmarks.report benchmarks/results/*.json --write",
     )
     parser.add_argument(
         "files", nargs="*", type=Path, metavar="FILE", help="default: benchmarks/results/*.json, one thread last"
     )
     parser.add_argument(
-        "--readme", nargs="?", type=Path, const=README, metavar="PATH",
-        help="write the block between the speed marks of this file (default README.md)",
+        "--write", nargs="?", type=Path, const=ROOT, metavar="FOLDER",
+        help="write the blocks between the speed marks of README.md (the main cases) and docs/speed.md (everything) in "
+        "this folder (default: the checkout)",
     )  # fmt: skip
     options = parser.parse_args(arguments)
     try:
-        report(options.files or [*sorted(RESULTS.glob("*.json"), reverse=True), *studies.files()], options.readme)
+        report(options.files or [*sorted(RESULTS.glob("*.json"), reverse=True), *studies.files()], options.write)
     except (ValueError, OSError) as error:
         print(f"{parser.prog}: {error}", file=sys.stderr)
         return 1
     return 0
 
 
-def report(files: Sequence[Path], readme: Path | None) -> None:
-    """Prints each run, draws it, and rewrites the README's block if asked.
+def report(files: Sequence[Path], root: Path | None) -> None:
+    """Prints each run, draws it, and rewrites the blocks of README.md and docs/speed.md in a folder if asked.
 
-    Errors: ValueError for a file that is not a benchmark run, or a README without the marks; OSError from the system.
+    Errors: ValueError for a file that is not a benchmark run, or a document without the marks; OSError from the system.
     """
     if not files:
         folder = _shown(RESULTS)
         raise ValueError(f"there are no results in {folder}; make some with: pytest benchmarks --out {folder}")
+    documents = {} if root is None else {name: _document(root / name) for name in (README, SPEED)}
     gpu_files = [path for path in files if store.is_report(path)]
     sheets = {path: kind for path in files if (kind := studies.kind_of(path))}
     files = [path for path in files if path not in gpu_files and path not in sheets]
@@ -60,20 +64,32 @@ def report(files: Sequence[Path], readme: Path | None) -> None:
     for text, plot in zip(texts, [*plots, *gpu_plots], strict=True):
         print(text)
         print(f"\nplot: {_shown(plot)}\n" if plot else "\nnothing was timed, so there is no plot\n")
-    folder = (readme or README).resolve().parent
+    folder = ((root or ROOT) / SPEED).resolve().parent
     studied = [studies.report(path, kind, folder) for path, kind in sheets.items()]
     for text, _ in studied:
         print(f"{text}\n")
-    if readme is not None:
-        if not readme.exists():
-            raise ValueError(f"{_shown(readme)} does not exist; it must hold the two speed marks")
-        links, gpu_links = ([plot and os.path.relpath(plot, folder) for plot in drawn] for drawn in (plots, gpu_plots))
-        # a dry run measured nothing, so no reader of the README should meet it
-        of_gpus = [part for of_gpu, link in zip(reports, gpu_links, strict=True) if not of_gpu["dry_run"]
-                   for part in tables.markdown(of_gpu, link)]  # fmt: skip
-        more = [*(markdown for _, markdown in studied), *of_gpus]
-        readme.write_text(replace_block(readme.read_text(), readme_block(runs, links, more)))
-        print(f"wrote the speed table of {_shown(readme)}")
+    if root is None:
+        return
+    links, gpu_links = ([plot and os.path.relpath(plot, folder) for plot in drawn] for drawn in (plots, gpu_plots))
+    # a dry run measured nothing, so no reader should meet it
+    measured = [(of_gpu, link) for of_gpu, link in zip(reports, gpu_links, strict=True) if not of_gpu["dry_run"]]
+    of_gpus = [part for of_gpu, link in measured for part in tables.markdown(of_gpu, link)]
+    more = [*(markdown for _, markdown in studied), *of_gpus]
+    blocks = {
+        README: markdown_block(headlines(runs, [of_gpu for of_gpu, _ in measured])),
+        SPEED: markdown_block([*run_parts(runs, links), *more]),
+    }
+    for name, text in documents.items():
+        (root / name).write_text(replace_block(text, blocks[name]))
+        print(f"wrote the speed tables of {_shown(root / name)}")
+
+
+def _document(path: Path) -> str:
+    """The text of a document that holds the two speed marks."""
+    if not path.exists():
+        raise ValueError(f"{_shown(path)} does not exist; it must hold the two speed marks")
+    replace_block(text := path.read_text(), "")
+    return text
 
 
 def draw_beside(run: Run, json_path: Path) -> Path | None:

@@ -21,7 +21,7 @@ from benchmarks.sheet import Sheet, folder_of, read_sheet
 
 @dataclass(frozen=True)
 class Study:
-    """row: what its sheets hold. table: for a terminal, markdown: for the README, with caption: what stands below."""
+    """row: what its sheets hold. table: for a terminal. markdown: for docs/speed.md, above the caption."""
 
     row: type
     table: Callable[[Sheet], str]

@@ -1,4 +1,4 @@
-"""Results as text: the table of a terminal, and the block of the README."""
+"""Results as text: the table of a terminal, and the block of a document."""
 
 from __future__ import annotations
 
@@ -32,10 +32,14 @@ def terminal_table(run: Run) -> str:
     return "\n".join(lines)
 
 
-def readme_block(runs: Sequence[Run], plots: Sequence[str | None], more: Sequence[str] = ()) -> str:
-    """The Markdown between the marks: for each run its machine, its table, its plot and its command; then `more`."""
-    parts = [part for run, plot in zip(runs, plots, strict=True) for part in _markdown(run, plot)]
-    return "\n\n".join([BEGIN, *parts, *more, END])
+def run_parts(runs: Sequence[Run], plots: Sequence[str | None]) -> list[str]:
+    """Markdown of each run: its machine, its table, its plot and its command."""
+    return [part for run, plot in zip(runs, plots, strict=True) for part in _markdown(run, plot)]
+
+
+def markdown_block(parts: Sequence[str]) -> str:
+    """Paragraphs of Markdown between the marks."""
+    return "\n\n".join([BEGIN, *parts, END])
 
 
 def replace_block(text: str, block: str, begin: str = BEGIN, end: str = END) -> str:

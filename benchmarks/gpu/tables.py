@@ -229,7 +229,7 @@ def rows_of(networks: Networks) -> Iterator[str]:
 
 
 def markdown(report: Mapping, plot: str | None) -> list[str]:
-    """For the README: identity, one line a workload, the plot, what went wrong, and the command."""
+    """For docs/speed.md: identity, one line a workload, the plot, what went wrong, and the command."""
     networks = Networks(report)
     if not list(networks.summaries()):
         return []

@@ -2,5 +2,5 @@
 plain torch with OpenCV and NumPy, as the official repositories write it; and the decode of heatmaps alone.
 
 `python -m benchmarks.requests` measures and prints, `--out benchmarks/results/requests` keeps the numbers, and
-`python -m benchmarks.requests.report --readme` writes the README's table from them.
+`python -m benchmarks.requests.report --write` writes the table of docs/speed.md from them.
 """

@@ -1,4 +1,4 @@
-"""Prints the results of requests and writes the README's table: `python -m benchmarks.requests.report [--readme]`."""
+"""Prints the results of requests and writes them into the docs: `python -m benchmarks.requests.report [--write]`."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks.report import README
+from benchmarks.report import ROOT, SPEED
 from benchmarks.requests.results import FOLDER, read_run
-from benchmarks.requests.tables import BEGIN, END, readme_block, terminal_table
+from benchmarks.requests.tables import BEGIN, END, markdown_block, terminal_table
 from benchmarks.tables import replace_block
 
 
@@ -17,12 +17,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.requests.report",
         description="Prints the tables of requests, stage by stage.",
-        epilog="example: python -m benchmarks.requests.report --readme",
+        epilog="example: python -m benchmarks.requests.report --write",
     )
     parser.add_argument("files", nargs="*", type=Path, metavar="FILE", help="default: those of benchmarks/results")
     parser.add_argument(
-        "--readme", nargs="?", type=Path, const=README, metavar="PATH",
-        help="write the block between the requests marks of this file (default README.md)",
+        "--write", nargs="?", type=Path, const=ROOT, metavar="FOLDER",
+        help="write the block between the requests marks of docs/speed.md in this folder (default: the checkout)",
     )  # fmt: skip
     options = parser.parse_args(arguments)
     try:
@@ -30,9 +30,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if not runs:
             raise ValueError(f"there are no results: make some with `python -m benchmarks.requests --out {FOLDER}`")
         print("\n\n".join(map(terminal_table, runs)))
-        if options.readme is not None:
-            options.readme.write_text(replace_block(options.readme.read_text(), readme_block(runs), BEGIN, END))
-            print(f"wrote the table of requests of {options.readme}")
+        if options.write is not None:
+            path = options.write / SPEED
+            path.write_text(replace_block(path.read_text(), markdown_block(runs), BEGIN, END))
+            print(f"wrote the table of requests of {path}")
     except (ValueError, OSError) as error:
         print(f"{parser.prog}: {error}", file=sys.stderr)
         return 1

@@ -1,4 +1,4 @@
-"""Requests as text: the table of a terminal and the block of the README."""
+"""Requests as text: the table of a terminal and the block of docs/speed.md."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def terminal_table(run: Run) -> str:
     return "\n".join([*lines, "", *(line for check in run.checks for line in wrapped(f"checked: {check}"))])
 
 
-def readme_block(runs: Sequence[Run]) -> str:
+def markdown_block(runs: Sequence[Run]) -> str:
     """The Markdown between the two marks."""
     parts = [part for run in runs for part in (identity(run), _requests(run), _decodes(run), _command(run)) if part]
     return "\n\n".join([BEGIN, *parts, END])

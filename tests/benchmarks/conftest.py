@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from benchmarks.results import Row, Run
+from benchmarks.tables import BEGIN, END
 
 
 def a_row(executor: str, status: str = "ok", p50_ms: float | None = 10.0, dtype: str = "float32", **values) -> Row:
@@ -33,6 +34,15 @@ def a_run(*rows: Row, **values) -> Run:
         "settings": {},
     }  # fmt: skip
     return Run(**{**fields, **values}, rows=rows)
+
+
+@pytest.fixture
+def documents(tmp_path):
+    """A folder with README.md and docs/speed.md, whose blocks are empty."""
+    (tmp_path / "docs").mkdir()
+    for name in ("README.md", "docs/speed.md"):
+        (tmp_path / name).write_text(f"above\n{BEGIN}\n{END}\nbelow\n")
+    return tmp_path
 
 
 @pytest.fixture

@@ -214,25 +214,23 @@ def test_picture_is_drawn_where_something_was_timed(report, tmp_path):
     assert path.read_bytes().startswith(b"\x89PNG") and draw(report, tmp_path / "one.png") is not None
 
 
-def test_the_readme_gets_the_gpu_table_beside_the_others(report, run, tmp_path, capsys):
+def test_the_documents_get_the_gpu_table_beside_the_others(report, run, documents, capsys):
     from benchmarks.results import write_run
 
-    store = Store(tmp_path, ABOUT)
+    store = Store(documents, ABOUT)
     for row in report["rows"]:
         store.add(row["part"], row)
-    readme = tmp_path / "README.md"
-    readme.write_text(f"{BEGIN}\n{END}\n")
-    assert main([str(write_run(run, tmp_path)), str(store.path), "--readme", str(readme)]) == 0
-    text = readme.read_text()
-    assert "hrnet_w32.pose_coco_256x192, 256x192, batch 1, float32" in text and f"| {FIRST} | **262.0** |" in text
-    assert f"]({store.path.stem}.png)" in text
+    assert main([str(write_run(run, documents)), str(store.path), "--write", str(documents)]) == 0
+    for name in ("README.md", "docs/speed.md"):
+        assert f"| {FIRST} | **262.0** |" in (documents / name).read_text()
+    text = (documents / "docs" / "speed.md").read_text()
+    assert "hrnet_w32.pose_coco_256x192, 256x192, batch 1, float32" in text and f"](../{store.path.stem}.png)" in text
     assert "torch: median of one call from an idle GPU" in capsys.readouterr().out
 
 
-def test_a_dry_run_never_reaches_the_readme(report, tmp_path):
-    store = Store(tmp_path, {**ABOUT, "dry_run": True})
+def test_a_dry_run_never_reaches_the_documents(report, documents):
+    store = Store(documents, {**ABOUT, "dry_run": True})
     store.add("ours", network("auto", 1.0, 1.0, part="ours", label="W18 small pose 64 b1 float32"))
-    readme = tmp_path / "README.md"
-    readme.write_text(f"{BEGIN}\n{END}\n")
-    assert main([str(store.path), "--readme", str(readme)]) == 0
-    assert readme.read_text() == f"{BEGIN}\n\n{END}\n"
+    assert main([str(store.path), "--write", str(documents)]) == 0
+    for name in ("README.md", "docs/speed.md"):
+        assert (documents / name).read_text() == f"above\n{BEGIN}\n\n{END}\nbelow\n"

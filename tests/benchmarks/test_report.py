@@ -1,4 +1,4 @@
-"""What a reader sees: the terminal's table, the README's block and the plot."""
+"""What a reader sees: the terminal's table, the blocks of the documents and the plot."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ import dataclasses
 
 import pytest
 
+from benchmarks.headline import headlines
 from benchmarks.memory.measure import Row
 from benchmarks.report import main
 from benchmarks.results import write_run
 from benchmarks.scaling.measure import Point
 from benchmarks.sheet import Made, Sheet, write_sheet
-from benchmarks.tables import BEGIN, END, readme_block, replace_block, speed_of_ours, terminal_table
+from benchmarks.tables import BEGIN, END, markdown_block, replace_block, run_parts, speed_of_ours, terminal_table
 
 
 def test_table_fits_a_terminal_and_sorts_by_speed(run):
@@ -50,8 +51,8 @@ def test_without_our_time_there_is_no_ratio(make_row, make_run):
     assert speed_of_ours(run.rows[1], None) == ""
 
 
-def test_readme_block_has_one_line_a_case(run):
-    block = readme_block([run], ["benchmarks/results/run.png"])
+def test_block_has_one_line_a_case(run):
+    block = markdown_block(run_parts([run], ["benchmarks/results/run.png"]))
     table = [line for line in block.splitlines() if line.startswith("|")]
     assert len(table) == 4 and len({line.count("|") for line in table}) == 1
     assert "| **10.5** |" in table[2] and "| 26.2 (2.50x) |" in table[2] and table[2].endswith("| 2.0e-07 / 1.5e-07 |")
@@ -61,12 +62,12 @@ def test_readme_block_has_one_line_a_case(run):
     assert "torch.compile" not in table[0] and "- torch.compile, float32: not run: left out" in block
 
 
-def test_readme_tells_the_error_without_winograd_and_what_a_rival_ran(make_row, make_run):
+def test_block_tells_the_error_without_winograd_and_what_a_rival_ran(make_row, make_run):
     run = make_run(
         make_row("hrnet_fast", error=3e-7), make_row("hrnet_fast exact", p50_ms=15, error=1e-7),
         make_row("OpenVINO", dtype="bfloat16", ran="255 brgconv_avx512_bf16 in bf16, 2 jit_1x1 in bf16"),
     )  # fmt: skip
-    block = readme_block([run], [None])
+    block = markdown_block(run_parts([run], [None]))
     table = [line for line in block.splitlines() if line.startswith("|")]
     assert table[0].endswith("| error: hrnet_fast / exact / plain torch |")
     assert "| 15.8 (1.50x) |" in table[2] and table[2].endswith("| 3.0e-07 / 1.0e-07 / 1.5e-07 |")
@@ -89,44 +90,67 @@ def test_missing_marks_are_refused(text):
         replace_block(text, "new")
 
 
-def test_command_prints_draws_and_rewrites(run, tmp_path, capsys):
-    path = write_run(run, tmp_path)
-    readme = tmp_path / "README.md"
-    readme.write_text(f"above\n{BEGIN}\n{END}\nbelow\n")
-    assert main([str(path), "--readme", str(readme)]) == 0
+def test_command_prints_draws_and_rewrites(run, documents, capsys):
+    path = write_run(run, documents)
+    assert main([str(path), "--write", str(documents)]) == 0
     assert "hrnet_w32.pose_coco_256x192, 256x192, batch 1, bfloat16" in capsys.readouterr().out
     assert path.with_suffix(".png").read_bytes().startswith(b"\x89PNG")
-    text = readme.read_text()
-    assert text.startswith("above\n") and text.endswith("below\n") and f"]({path.stem}.png)" in text
+    for name, found in (
+        ("README.md", "| hrnet_w32.pose_coco, 256x192, float32 |"),
+        ("docs/speed.md", f"](../{path.stem}.png)"),
+    ):
+        text = (documents / name).read_text()
+        assert text.startswith("above\n") and text.endswith("below\n") and found in text
 
 
+@pytest.mark.parametrize("name", ["README.md", "docs/speed.md"])
 @pytest.mark.parametrize(
     ("content", "message"),
     [(None, "does not exist"), ("no marks", "exactly once, not 0 times")],
     ids=["absent", "unmarked"],
 )
-def test_readme_that_cannot_be_rewritten_is_left_alone(run, tmp_path, capsys, content, message):
-    path, readme = write_run(run, tmp_path), tmp_path / "README.md"
-    if content is not None:
-        readme.write_text(content)
-    assert main([str(path), "--readme", str(readme)]) == 1
+def test_document_that_cannot_be_rewritten_leaves_all_alone(run, documents, capsys, name, content, message):
+    path, document = write_run(run, documents), documents / name
+    before = {other: (documents / other).read_text() for other in ("README.md", "docs/speed.md") if other != name}
+    document.unlink() if content is None else document.write_text(content)
+    assert main([str(path), "--write", str(documents)]) == 1
     assert message in capsys.readouterr().err
-    assert content is None or readme.read_text() == content
+    assert content is None or document.read_text() == content
+    assert all((documents / other).read_text() == text for other, text in before.items())
 
 
-def test_studies_stand_below_the_runs(run, tmp_path, capsys):
+def test_headline_is_one_image_by_the_most_threads(make_row, make_run):
+    rows = [
+        make_row("hrnet_fast", error=1e-7, error_torch=2e-7),
+        make_row("OpenVINO", p50_ms=20),
+        make_row("hrnet_fast exact"),
+    ]
+    many = [dataclasses.replace(row, batch=16) for row in rows]
+    half = [dataclasses.replace(row, dtype="float16") for row in rows]
+    run = make_run(*rows, *many, *half)
+    alone = dataclasses.replace(run, threads=1)
+    identified, table = headlines([alone, run], [])
+    assert "2 threads" in identified
+    head, _, *lines = table.splitlines()
+    assert head.endswith("| hrnet_fast | OpenVINO | error / torch's |") and len(lines) == 1
+    assert lines[0].startswith("| hrnet_w32.pose_coco, 256x192, float32 | **10.5** | ") and lines[0].endswith(
+        "x) | 0.50 |"
+    )
+    assert headlines([make_run(*many)], []) == []
+
+
+def test_studies_stand_below_the_runs(run, documents, capsys):
     made = Made("0123456789", "abc", 0.0)
     sized = Row("a model", "64x48", 1, "float32", "hrnet_fast", "ok", None, 2e-7, 1e-7, 10**8, 10**8, 10**7, made)
     point = Point("a model", "float32", "batch", 1, "64x48", 0.5, 0.1, 1000.0, 9, 5.0, 2e-7, 1e-7, made)
-    memory, _ = write_sheet(Sheet("memory", "the memory command", rows=(sized,)), tmp_path)
-    scaling, _ = write_sheet(Sheet("scaling", "the scaling command", rows=(point,)), tmp_path)
-    readme = tmp_path / "README.md"
-    readme.write_text(f"{BEGIN}\n{END}\n")
-    assert main([str(write_run(run, tmp_path)), str(memory), str(scaling), "--readme", str(readme)]) == 0
-    text = readme.read_text()
+    memory, _ = write_sheet(Sheet("memory", "the memory command", rows=(sized,)), documents)
+    scaling, _ = write_sheet(Sheet("scaling", "the scaling command", rows=(point,)), documents)
+    assert main([str(write_run(run, documents)), str(memory), str(scaling), "--write", str(documents)]) == 0
+    text = (documents / "docs" / "speed.md").read_text()
     assert "| a model, 64x48, batch 1, float32 | **100** (10) |" in text and "Command: `the memory command`" in text
-    assert f"![scaling]({scaling.stem}.png)" in text and scaling.with_suffix(".png").exists()
+    assert f"![scaling](../{scaling.stem}.png)" in text and scaling.with_suffix(".png").exists()
     assert text.index("pytest benchmarks --profile short") < text.index("peak MB") < text.index("ms an image")
+    assert "peak MB" not in (documents / "README.md").read_text()
     assert "peak of ours is" in capsys.readouterr().out
 
 

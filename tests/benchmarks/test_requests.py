@@ -14,7 +14,7 @@ from benchmarks.requests.measure import Case
 from benchmarks.requests.pictures import boxes, jpeg
 from benchmarks.requests.report import main as report
 from benchmarks.requests.results import OURS, PLAIN, read_run, write_run
-from benchmarks.requests.tables import BEGIN, END, readme_block, terminal_table
+from benchmarks.requests.tables import BEGIN, END, markdown_block, terminal_table
 from hrnet_fast.tasks.images import read_image
 
 CASES = (
@@ -55,7 +55,7 @@ def test_a_run_survives_its_file(run, tmp_path):
 
 
 def test_the_tables_show_every_case(run):
-    text, block = terminal_table(run), readme_block([run])
+    text, block = terminal_table(run), markdown_block([run])
     assert max(map(len, text.splitlines())) <= 100
     assert "pose hrnet_w18_small.pose_coco_256x192, 60x80, 2 people" in text and "x as fast" in text
     table = [line for line in block.splitlines() if line.startswith("|")]
@@ -63,15 +63,16 @@ def test_the_tables_show_every_case(run):
     assert block.startswith(BEGIN) and block.endswith(END) and "3: " in block
 
 
-def test_the_readme_is_written_between_its_marks(run, tmp_path, capsys):
-    path, readme = write_run(run, tmp_path), tmp_path / "README.md"
-    readme.write_text(f"before\n{BEGIN}\nold\n{END}\nafter\n")
-    assert report([str(path), "--readme", str(readme)]) == 0
-    text = readme.read_text()
+def test_the_docs_are_written_between_their_marks(run, tmp_path, capsys):
+    (tmp_path / "docs").mkdir()
+    path, document = write_run(run, tmp_path), tmp_path / "docs" / "speed.md"
+    document.write_text(f"before\n{BEGIN}\nold\n{END}\nafter\n")
+    assert report([str(path), "--write", str(tmp_path)]) == 0
+    text = document.read_text()
     assert text.startswith(f"before\n{BEGIN}") and text.endswith(f"{END}\nafter\n") and "old" not in text
-    readme.write_text("no marks")
-    assert report([str(path), "--readme", str(readme)]) == 1
-    assert "requests:begin" in capsys.readouterr().err and readme.read_text() == "no marks"
+    document.write_text("no marks")
+    assert report([str(path), "--write", str(tmp_path)]) == 1
+    assert "requests:begin" in capsys.readouterr().err and document.read_text() == "no marks"
 
 
 def test_nothing_is_timed_after_a_failed_check(monkeypatch):
