@@ -7,5 +7,5 @@
 engine is held to, in parts of under ten minutes: the same command goes on until no case remains.
 `python -m benchmarks.levels MODEL` says where the time goes, `benchmarks.scaling` how it grows with batch and size, and
 `benchmarks.memory` what a model takes; with `--out benchmarks/results/levels` and so on the report shows them.
-`python -m benchmarks.report --readme` prints and draws benchmarks/results, and writes the README's tables.
+`python -m benchmarks.report --write` prints and draws benchmarks/results, and writes the tables of the docs.
 """

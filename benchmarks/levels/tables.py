@@ -79,7 +79,7 @@ def summary(network: Network) -> str:
 
 
 def markdown(sheet: Sheet, most: int = 8) -> str:
-    """For the README: the longest groups of the first network as a table, and a line for each network."""
+    """For docs/speed.md: the longest groups of the first network as a table, and a line for each network."""
     network = sheet.rows[0]
     found = groups(network)
     total = sum(group.us for group in found)

@@ -1,4 +1,4 @@
-"""Memory as text: the table of a terminal and that of the README."""
+"""Memory as text: the table of a terminal and that of docs/speed.md."""
 
 from __future__ import annotations
 
