@@ -21,6 +21,7 @@ class Room {
     const int64_t bytes = (count * int64_t(sizeof(T)) + 63) / 64 * 64;
     if (bytes > bytes_) {
       std::free(data_);
+      data_ = nullptr, bytes_ = 0;  // also if there is no memory
       data_ = std::aligned_alloc(64, bytes);
       if (data_ == nullptr) throw std::bad_alloc();
       bytes_ = bytes;
