@@ -1,8 +1,9 @@
-// How a Program is played: a barrier a level, and the units of a level shared among threads.
+// How a Program is played: level after level, whose pieces threads share.
 #include "cpu/program.h"
 
 #include <algorithm>
 #include <cstring>
+#include <memory>
 
 #include "cpu/features.h"
 #include "cpu/outside.h"
@@ -45,6 +46,16 @@ class Turn {
   const ItemKernels& kernels_;
 };
 
+// Counts of a run of the calling thread, all zero. Its memory stays: that of many threads would come from the system anew at
+// each call.
+Begun* none_begun(int64_t count) {
+  thread_local std::unique_ptr<Begun[]> room;
+  thread_local int64_t size = 0;
+  if (count > size) room = std::make_unique<Begun[]>(count), size = count;
+  for (int64_t i = 0; i < count; ++i) room[i].count.store(0, std::memory_order_relaxed);
+  return room.get();
+}
+
 }  // namespace
 
 void Item::set_taps(const Map& from, Sides kernel, Sides padding, Sides dilation, int64_t values) {
@@ -81,29 +92,31 @@ void Program::need(int buffer, int64_t elements) {
   room_[buffer] = std::max(room_[buffer], elements);
 }
 
-bool Program::has_run() const {
-  const std::lock_guard<std::mutex> lock(mutex_);
-  return !schedules_.empty();
-}
-
-const Schedule& Program::schedule(int threads) const {
-  const std::lock_guard<std::mutex> lock(mutex_);
+const Schedule& Program::schedule(int threads) {
   const auto found = schedules_.find(threads);
   return found != schedules_.end() ? found->second
                                    : schedules_.emplace(threads, deal(levels_, maps_, *kernels_, threads)).first->second;
 }
 
-void Program::run_level(int64_t level, const std::vector<std::vector<Piece>>& pieces, Begun* begun, void* const* buffers,
-                        int part) const {
-  for (size_t i = 0; i < pieces.size(); ++i) {
-    const size_t owner = (part + i) % pieces.size();
-    for (size_t next; (next = begun[owner].count.fetch_add(1, std::memory_order_relaxed)) < pieces[owner].size();) {
-      const Piece& piece = pieces[owner][next];
-      const Item& item = levels_[level][piece.item];
-      if (piece.begin == 0) clear_border(item, maps_[item.out], buffers[maps_[item.out].buffer], *kernels_);
-      kernels_->run(item, maps_, buffers, piece.begin, piece.end);
+std::vector<std::vector<double>> Program::shares(int threads) {
+  std::vector<std::vector<double>> all;
+  for (size_t level = 0; level < levels_.size(); ++level) {
+    std::vector<double>& costs = all.emplace_back();
+    for (const std::vector<Piece>& pieces : schedule(threads).pieces[level]) {
+      double cost = 0.0;
+      for (const Piece& piece : pieces)
+        for (int64_t unit = piece.begin; unit < piece.end; ++unit)
+          cost += kernels_->unit_cost(levels_[level][piece.item], maps_, unit);
+      costs.push_back(cost);
     }
   }
+  return all;
+}
+
+void Program::play(const Piece& piece, int64_t level, void* const* buffers) const {
+  const Item& item = levels_[level][piece.item];
+  if (piece.begin == 0) clear_border(item, maps_[item.out], buffers[maps_[item.out].buffer], *kernels_);
+  kernels_->run(item, maps_, buffers, piece.begin, piece.end);
 }
 
 template <bool to_map>
@@ -121,21 +134,27 @@ void Program::cross(const std::vector<Outside>& tensors, void* const* buffers, i
   }
 }
 
-void Program::run(void* const* buffers, int64_t begin, int64_t end, int threads, const std::vector<Outside>& loads,
-                  const std::vector<Outside>& stores) const {
-  const int parts = team_size(threads);
-  const Schedule& shared = schedule(parts);
-  std::vector<Begun> begun((end - begin) * parts);
-  const auto step = [&](int64_t level, int part) {
+void Program::run(void* const* buffers, int64_t begin, int64_t end, const Schedule& schedule,
+                  const std::vector<Outside>& loads, const std::vector<Outside>& stores) const {
+  const int parts = schedule.threads;
+  // Steps are the loads, the levels, and the stores, of which each part has one piece.
+  const int64_t first = begin - !loads.empty(), steps = end + !stores.empty() - first;
+  const auto crosses = [&](int64_t level) { return level < begin || level == end; };
+  const auto pieces = [&](int64_t step) { return crosses(first + step) ? parts : schedule.counts[first + step]; };
+  const auto pieces_of = [&](int64_t step, int part) {
+    return crosses(first + step) ? 1 : int64_t(schedule.pieces[first + step][part].size());
+  };
+  const auto play_piece = [&](int64_t step, int part, int64_t piece) {
+    const int64_t level = first + step;
     if (level < begin) {
       cross<true>(loads, buffers, part, parts);
     } else if (level == end) {
       cross<false>(stores, buffers, part, parts);
     } else {
-      run_level(level, shared.pieces[level], &begun[(level - begin) * parts], buffers, part);
+      play(schedule.pieces[level][part][piece], level, buffers);
     }
   };
-  play_together(parts, begin - !loads.empty(), end + !stores.empty(), [&] { return Turn(*kernels_); }, step);
+  play_together(parts, steps, none_begun(steps * parts), [&] { return Turn(*kernels_); }, pieces, pieces_of, play_piece);
 }
 
 }  // namespace hrnet_fast

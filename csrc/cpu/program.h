@@ -4,10 +4,8 @@
 // [n, height + 2, width + 2, channels]. Maps live in buffers that the caller owns and passes at each run.
 #pragma once
 
-#include <atomic>
 #include <cstdint>
 #include <map>
-#include <mutex>
 #include <string_view>
 #include <utility>
 #include <vector>
@@ -104,12 +102,9 @@ struct Piece {
 
 // What a number of threads play: each its own pieces in their order, and then what others have not begun.
 struct Schedule {
+  int threads;
   std::vector<std::vector<std::vector<Piece>>> pieces;  // [level][thread]
-};
-
-// How many of a thread's pieces of a level were begun, by whomever.
-struct alignas(64) Begun {
-  std::atomic<size_t> count{0};
+  std::vector<int64_t> counts;                          // of a level's pieces
 };
 
 // A tensor of the caller's with the extents of a map: float32, or bfloat16 where the map is. Strides are in elements.
@@ -135,27 +130,28 @@ class Program {
   // Elements that each buffer must have: up to the end of its maps, and to what `need` asked for.
   const std::vector<int64_t>& room() const { return room_; }
   void need(int buffer, int64_t elements);
-  bool has_run() const;
+  bool has_run() const { return !schedules_.empty(); }
 
-  // Plays levels [begin, end) on `threads` threads, or as many as `team_size` makes of them, in one parallel region. Results
-  // do not depend on their number. Nothing may be added after the first run. loads: what fills a map before; stores: what
-  // is filled from one after.
-  void run(void* const* buffers, int64_t begin, int64_t end, int threads, const std::vector<Outside>& loads = {},
+  // Who plays what of the items that were added: after the first call none may be. Calls may not meet each other.
+  const Schedule& schedule(int threads);
+  // Plays levels [begin, end) in one parallel region. Results do not depend on the schedule. loads: what fills a map before;
+  // stores: what is filled from one after. May be called by several threads at once.
+  void run(void* const* buffers, int64_t begin, int64_t end, const Schedule& schedule, const std::vector<Outside>& loads = {},
            const std::vector<Outside>& stores = {}) const;
 
+  // Of each level, the cost of what each of so many threads is dealt.
+  std::vector<std::vector<double>> shares(int threads);
+
  private:
-  const Schedule& schedule(int threads) const;
   template <bool to_map>
   void cross(const std::vector<Outside>& tensors, void* const* buffers, int part, int parts) const;
-  void run_level(int64_t level, const std::vector<std::vector<Piece>>& pieces, Begun* begun, void* const* buffers,
-                 int part) const;
+  void play(const Piece& piece, int64_t level, void* const* buffers) const;
 
   const ItemKernels* kernels_;
   std::vector<Map> maps_;
   std::vector<int64_t> room_;
   std::vector<std::vector<Item>> levels_;
-  mutable std::mutex mutex_;
-  mutable std::map<int, Schedule> schedules_;  // by number of threads
+  std::map<int, Schedule> schedules_;  // by number of threads
 };
 
 }  // namespace hrnet_fast

@@ -192,7 +192,7 @@ std::vector<Outside> outsides(const Program& program, const std::vector<OutsideS
   return all;
 }
 
-void run(const Program& program, const std::vector<Span>& buffers, int64_t begin, int64_t end,
+void run(Program& program, const std::vector<Span>& buffers, int64_t begin, int64_t end,
          const std::vector<OutsideSpec>& loads, const std::vector<OutsideSpec>& stores) {
   require(begin >= 0 && begin <= end && end <= program.levels(), "levels are played from begin to end, of those there are");
   const std::vector<int64_t>& room = program.room();
@@ -210,8 +210,15 @@ void run(const Program& program, const std::vector<Span>& buffers, int64_t begin
   }
   const std::vector<Outside> from = outsides(program, loads), to = outsides(program, stores);
   const int threads = at::get_num_threads();  // of this thread: OpenMP itself knows what was set in others alone
+  const Run turn;
+  const Schedule& schedule = program.schedule(turn.team_size(threads));  // under Python's lock, which a fork waits for
   py::gil_scoped_release release;
-  program.run(pointers.data(), begin, end, threads, from, to);
+  program.run(pointers.data(), begin, end, schedule, from, to);
+}
+
+std::vector<std::vector<double>> shares(Program& program, int threads) {
+  require(threads > 0, "a program is dealt out to one thread or more");
+  return program.shares(threads);
 }
 
 }  // namespace
@@ -225,6 +232,8 @@ void bind_program(py::module_& m) {
   m.def("cpu_bfloat16_rate", &bf16_products_rate,
         "Products of bfloat16 that this CPU adds up in the time of one of float32, outside AMX; 0 without AVX512_BF16.");
   m.def("cpu_program_isas", &isas, "The instruction sets that CpuProgram can use on this CPU, the widest first.");
+  m.def("cores_of_quota", &cores_of_quota, py::arg("root") = "/",
+        "Cores that the control groups of this process leave it the time of; 0 for no limit.");
   py::class_<ItemKernels>(m, "CpuKernels", "Traits of the kernels for an instruction set.")
       .def_readonly("lanes", &ItemKernels::lanes, "Floats in a vector: output channels are packed in blocks of two.")
       .def_readonly("values", &ItemKernels::values,
@@ -245,6 +254,8 @@ void bind_program(py::module_& m) {
       .def("add_conv", &add_conv)
       .def("add_sum", &add_sum)
       .def("add_mean", &add_mean)
+      .def("shares", &shares, py::arg("threads"),
+           "Of each level, the cost of what each of so many threads is dealt, by the schedule's own measure.")
       .def("run", &run, py::arg("buffers"), py::arg("begin"), py::arg("end"),
            py::arg("loads") = std::vector<OutsideSpec>(), py::arg("stores") = std::vector<OutsideSpec>());
 }

@@ -108,7 +108,7 @@ double unit_cost(const Item& item, const std::vector<Map>& maps, int64_t lanes, 
 
 Schedule deal(const std::vector<std::vector<Item>>& levels, const std::vector<Map>& maps, const ItemKernels& kernels,
               int threads) {
-  Schedule made;
+  Schedule made{threads, {}, {}};
   for (const std::vector<Item>& items : levels) {
     std::vector<ItemCost> costs;
     for (size_t i = 0; i < items.size(); ++i) costs.emplace_back(items[i], maps, kernels, int64_t(i));
@@ -128,6 +128,8 @@ Schedule deal(const std::vector<std::vector<Item>>& levels, const std::vector<Ma
       const std::vector<int64_t> begins = shares(cost.units, load);
       for (int t = 0; t < threads; ++t) cost.cut(begins[t], begins[t + 1], share / kPieces, level[t]);
     }
+    made.counts.push_back(0);
+    for (const std::vector<Piece>& own : level) made.counts.back() += int64_t(own.size());
   }
   return made;
 }

@@ -89,7 +89,7 @@ void check_isa(const char* isa, int count, unsigned seed) {
     program.add_item(r.item);
     const std::string name = name_of(r, isa);
     const std::vector<void*> buffers = r.buffers();
-    program.run(buffers.data(), 0, 1, int(random.between(1, 3)));
+    program.run(buffers.data(), 0, 1, program.schedule(int(random.between(1, 3))));
     check(r, name, true);
     check_pieces(r, kernels, random, name);
   }

@@ -5,23 +5,26 @@
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
+#include <stdexcept>
 #include <thread>
 #include <vector>
 
 #include "cpu/program.h"
+#include "cpu/team.h"
 
 namespace hrnet_fast {
 namespace {
 
 constexpr int kLevels = 20, kItems = 4, kMostUnits = 400, kMostThreads = 16;
 std::atomic<int> played[kLevels * kItems][kMostUnits], by_thread[kMostThreads];
-bool first_thread_is_slow = false;
+bool first_thread_is_slow = false, one_fails = false;
 
 int64_t units(const Item& item, const std::vector<Map>&) { return item.channels; }
 double unit_cost(const Item&, const std::vector<Map>&, int64_t) { return 1.0; }
 
 // `channel` numbers the items.
 void play(const Item& item, const std::vector<Map>&, void* const*, int64_t begin, int64_t end) {
+  if (one_fails && item.channel == kItems) throw std::runtime_error("as planned");
   for (int64_t unit = begin; unit < end; ++unit) ++played[item.channel][unit];
   by_thread[omp_get_thread_num()] += int(end - begin);
   const bool slow = first_thread_is_slow && omp_get_thread_num() == 0;
@@ -47,7 +50,7 @@ void check(int threads) {
   }
   float memory[9];
   void* buffers[] = {memory};
-  program.run(buffers, 0, kLevels, threads);
+  program.run(buffers, 0, kLevels, program.schedule(threads));
   for (int i = 0; i < kLevels * kItems; ++i)
     for (int64_t unit = 0; unit < kMostUnits; ++unit)
       if (played[i][unit] != (unit < units_of(i))) {
@@ -56,12 +59,43 @@ void check(int threads) {
       }
 }
 
+// What a piece throws reaches the caller, and the levels after it are left out.
+void check_failure(int threads) {
+  one_fails = true;
+  bool caught = false;
+  try {
+    check(threads);
+  } catch (const std::runtime_error&) {
+    caught = true;
+  }
+  one_fails = false;
+  if (caught && played[2 * kItems][0] == 0) return;
+  std::printf("a failure on %d threads %s\n", threads, caught ? "did not end the run" : "was lost");
+  std::exit(1);
+}
+
+// Runs at one time share the cores.
+void check_team_sizes() {
+  const int cores = omp_get_num_procs();
+  const Run one;
+  const int alone = one.team_size(cores);
+  const Run two, three;
+  if (alone >= 1 && three.team_size(cores) == std::max(1, alone / 3) && three.team_size(1) == 1) return;
+  std::printf("of %d cores, one run has %d and the third %d\n", cores, alone, three.team_size(cores));
+  std::exit(1);
+}
+
 }  // namespace
 }  // namespace hrnet_fast
 
 int main() {
   using namespace hrnet_fast;
-  for (int threads = 1; threads <= 5; ++threads) check(threads);
+  for (int threads = 1; threads <= 5; ++threads) check(threads), check_failure(threads), check(threads);
+  omp_set_dynamic(1);
+  omp_set_num_threads(2);
+  check(kMostThreads);  // fewer threads come than are asked for
+  omp_set_dynamic(0);
+  check_team_sizes();
   if (omp_get_num_procs() == 1) {
     std::printf("once each; one core cannot help another\n");
     return 0;

@@ -147,7 +147,7 @@ int main(int argc, char** argv) {
       program.add_map(map);
     program.add_item(one.item);
     void* buffers[] = {one.memory[0].get(), one.memory[1].get(), one.memory[2].get()};
-    program.run(buffers, 0, 1, int(random.between(1, 3)));
+    program.run(buffers, 0, 1, program.schedule(int(random.between(1, 3))));
     if (!check(one)) return 1;
   }
   std::printf("%d items are right\n", items);

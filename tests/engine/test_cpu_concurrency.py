@@ -12,7 +12,7 @@ import threading
 import pytest
 import torch
 
-from hrnet_fast import create_model, optimize
+from hrnet_fast import create_model, kernels, optimize
 from hrnet_fast.engine.cpu import memory, program
 from hrnet_fast.engine.executors import native
 from tests.golden import fill
@@ -237,6 +237,66 @@ def test_a_call_that_fails_leaves_the_module_as_it_was(nets, monkeypatch):
         with pytest.raises(ZeroDivisionError):
             nets[0](x)
     assert torch.equal(nets[0](x), want)
+
+
+QUOTAS = {
+    "none": ({"proc/self/cgroup": "0::/"}, 0),
+    "unlimited": ({"proc/self/cgroup": "0::/a", "sys/fs/cgroup/a/cpu.max": "max 100000"}, 0),
+    "of a container": ({"proc/self/cgroup": "0::/", "sys/fs/cgroup/cpu.max": "150000 100000"}, 2),
+    "of a group above": (
+        {
+            "proc/self/cgroup": "0::/a/b",
+            "sys/fs/cgroup/a/cpu.max": "400000 100000",
+            "sys/fs/cgroup/a/b/cpu.max": "max 9",
+        },
+        4,
+    ),
+    "of version 1": (
+        {
+            "proc/self/cgroup": "5:memory:/x\n4:cpu,cpuacct:/a",
+            "sys/fs/cgroup/cpu/a/cpu.cfs_quota_us": "50000",
+            "sys/fs/cgroup/cpu/a/cpu.cfs_period_us": "100000",
+            "sys/fs/cgroup/cpu/cpu.cfs_quota_us": "-1",
+            "sys/fs/cgroup/cpu/cpu.cfs_period_us": "100000",
+        },
+        1,
+    ),
+    "damaged": ({"proc/self/cgroup": "0:/\n0::/a", "sys/fs/cgroup/a/cpu.max": "much"}, 0),
+}
+
+
+@pytest.mark.parametrize("case", QUOTAS)
+def test_quotas_of_control_groups(tmp_path, case):
+    files, cores = QUOTAS[case]
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text + "\n")
+    assert kernels.extension().module.cores_of_quota(str(tmp_path)) == cores
+
+
+FORK_WHILE_DEALING = """
+from hrnet_fast import kernels
+program, side = kernels.extension().module.CpuProgram(), 8000
+for index in (0, 1):
+    program.add_map(0, index * side * side * 10, 1, side, side, 8)
+program.add_level()
+program.add_sum(1, 0, 8, [(0, "", False)], "none")
+deal = lambda: program.run([(64 * 1000, 1 << 50)], 0, 0)  # deals out the items, and plays none
+caller = threading.Thread(target=deal)
+caller.start()
+pid = os.fork()
+if pid == 0:
+    threading.Timer(60, lambda: os._exit(1)).start()
+    deal()
+    os._exit(0)
+caller.join()
+print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+"""
+
+
+@linux
+def test_a_fork_while_items_are_dealt_out():
+    assert run_alone(FORK_WHILE_DEALING).split() == ["0"]
 
 
 def test_results_are_the_callers_own(nets):
