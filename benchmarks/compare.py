@@ -16,12 +16,14 @@ import hrnet_fast
 from benchmarks.cases import Case
 from benchmarks.gpu.paths import our_code
 from benchmarks.machine import OtherWork, commit
+from benchmarks.peak_memory import PeakMemory
 from benchmarks.photo import photo
 from benchmarks.progress import Progress
 from benchmarks.results import Row, row_of
 from benchmarks.runners import Call, Runner
-from hrnet_fast import testing
-from hrnet_fast.testing import fill_weights
+from hrnet_fast.numerics import TOLERANCE_FACTOR, compare_outputs, flatten_outputs, relative_l2, within_tolerance
+from hrnet_fast.timing import Timing, interleave
+from hrnet_fast.weights.random import fill_weights
 
 GROSS = 10.0  # times torch's own error: beyond that, numbers are wrong in any precision
 
@@ -62,10 +64,10 @@ def ask(case: Case, device: torch.device) -> Question:
     with torch.inference_mode(False):
         model = fill_weights(hrnet_fast.create_model(case.model)).to(device)
     x = photo(case.height, case.width, case.batch).to(device, case.torch_dtype)
-    want = testing.flatten_outputs(copy.deepcopy(model).double()(x.double()))
+    want = flatten_outputs(copy.deepcopy(model).double()(x.double()))
     plain = copy.deepcopy(model).to(case.torch_dtype)
     errors = [
-        testing.relative_l2(plain.to(memory_format=layout)(x.contiguous(memory_format=layout)), want)
+        relative_l2(plain.to(memory_format=layout)(x.contiguous(memory_format=layout)), want)
         for layout in (torch.contiguous_format, torch.channels_last)
     ]
     return Question(model, x, want, max(errors))
@@ -78,11 +80,11 @@ def judge(outputs: object, question: Question, dtype: str, is_ours: bool) -> tup
     grossly, is still timed, with the mark "outside tolerance"; anything else that misses it is "wrong" and not timed.
     """
     try:
-        report = testing.compare_outputs(outputs, question.want)
+        report = compare_outputs(outputs, question.want)
     except (ValueError, TypeError) as error:
         return "wrong", str(error), None
-    error, limit = report.error, testing.TOLERANCE_FACTOR * question.error_torch
-    if testing.within_tolerance(error, question.error_torch):
+    error, limit = report.error, TOLERANCE_FACTOR * question.error_torch
+    if within_tolerance(error, question.error_torch):
         return "ok", None, error
     reason = f"{report}; at most {limit:.2e} is allowed"
     mild = math.isfinite(error) and error <= GROSS * question.error_torch
@@ -94,7 +96,7 @@ def judge(outputs: object, question: Question, dtype: str, is_ours: bool) -> tup
 def build(runner: Runner, question: Question, case: Case, is_ours: bool) -> Built:
     """Builds and checks one runner; errors of a rival become a row, ours are raised."""
     device = question.x.device
-    memory = testing.PeakMemory(device)
+    memory = PeakMemory(device)
     start = time.perf_counter()
     try:
         call = runner.build(copy.deepcopy(question.model), question.x, case.torch_dtype)
@@ -149,7 +151,7 @@ def compare(
     other_work = OtherWork()
     calls = {one.row.executor: partial(synchronized, one.call, device) for one in built if one.call is not None}
     with progress.bar(f"time {len(calls)} runners in turns") as update:
-        timings = testing.interleave(calls, budget_s=seconds, progress=update)
+        timings = interleave(calls, budget_s=seconds, progress=update)
     load = other_work.cores()
     torch.compiler.reset()
     made = {"commit": commit(), "code": our_code(), "other_load": None if load is None else round(load, 2)}
@@ -157,7 +159,7 @@ def compare(
     return Comparison(rows, built[0].call)
 
 
-def _with_times(row: Row, timing: testing.Timing | None) -> Row:
+def _with_times(row: Row, timing: Timing | None) -> Row:
     if timing is None:
         return row
     percentiles = {f"p{q}_us": round(timing.microseconds(q), 1) for q in (10, 50, 90, 99)}

@@ -27,7 +27,7 @@ class Row:
     status: "ok"; "outside tolerance" (a rival in reduced precision: timed, but its numbers are too far off); "wrong"
         (fails the check, so not timed); "failed" (an error); "not run". reason: one sentence unless the status is "ok".
     p10_us, p50_us, p90_us, p99_us: microseconds a call; samples: calls timed; all None or 0 unless timed.
-    peak_bytes: see `hrnet_fast.testing.PeakMemory`; build_s: seconds from the plain module to the first result.
+    peak_bytes: see `benchmarks.peak_memory.PeakMemory`; build_s: seconds from the plain module to the first result.
     error, error_torch: relative L2 against float64, of this runner and of the plain module in the same dtype (of its
         two memory formats the larger one).
     ran: what the runner says that it computed with, where it says so.

@@ -14,12 +14,13 @@ FLOORS = {
     "models": (set(), {"torch"}),
     "plan": ({"models"}, {"torch"}),
     "weights": ({"models"}, {"torch", "numpy", "safetensors"}),
-    "engine": ({"models", "plan", "kernels", "testing"}, {"torch", "triton", "numpy"}),
-    "testing": ({"models", "kernels"}, {"torch", "numpy"}),
+    "engine": ({"models", "plan", "kernels", "numerics"}, {"torch", "triton", "numpy"}),
+    "numerics": (set(), {"torch", "numpy"}),
+    "timing": (set(), {"numpy"}),
     "env": ({"kernels"}, {"torch", "numpy"}),
-    "api": ({"models", "plan", "weights", "engine", "kernels", "testing", "env"}, {"torch", "numpy"}),
-    "tasks": ({"kernels", "testing"}, {"torch", *IMAGES}),
-    "tasks/network": ({"api", "models", "weights", "testing"}, {"torch"}),  # the one door from pictures to networks
+    "api": ({"models", "plan", "weights", "engine", "kernels", "env"}, {"torch", "numpy"}),
+    "tasks": ({"kernels"}, {"torch", *IMAGES}),
+    "tasks/network": ({"api", "models", "weights"}, {"torch"}),  # the one door from pictures to networks
     "__init__": (set(), set()),
 }
 TOP = {"cli", "__main__"}  # the commands import what they like

@@ -15,7 +15,7 @@ from benchmarks.cases import DTYPES
 from benchmarks.gpu.timing import Effort, isolated
 from benchmarks.gpu.workloads import WORKLOADS
 from benchmarks.runners.graph import captured
-from hrnet_fast import testing
+from hrnet_fast.numerics import within_tolerance
 
 REPEATS = 20  # convolutions in a graph
 
@@ -82,7 +82,7 @@ def measure(shape: ConvShape, device: torch.device, effort: Effort) -> dict:
     for name, (kind, form) in _forms(operands, shape, device).items():
         try:
             error = _error(form(), wanted[kind])
-            if not isfinite(error) or not testing.within_tolerance(error, errors.setdefault(kind, error)):
+            if not isfinite(error) or not within_tolerance(error, errors.setdefault(kind, error)):
                 unfused = f", where the unfused form has {errors[kind]:.1e}" if kind in errors else ""
                 raise AssertionError(f"relative L2 error {error:.1e}{unfused}")
             row["forms"][name] = round(_time(form, device, effort), 3)

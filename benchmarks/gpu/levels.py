@@ -14,8 +14,8 @@ from benchmarks.gpu.ours import cache
 from benchmarks.gpu.question import question
 from benchmarks.gpu.store import Row
 from benchmarks.gpu.workloads import asked, label
-from hrnet_fast import testing
 from hrnet_fast.engine.machine import machine
+from hrnet_fast.numerics import relative_l2, within_tolerance
 from hrnet_fast.plan import Level
 from hrnet_fast.plan.cost import annotate
 
@@ -42,7 +42,7 @@ def run(job: Job, emit: Emit, device: torch.device) -> None:
     model = copy.deepcopy(asked_of.model).to(device, x.dtype)
     with cache(tuned=True):
         fast = hrnet_fast.optimize(model, dtype=x.dtype, executor="reference" if job.dry_run else executor, example=x)
-        error = testing.relative_l2(fast(x), asked_of.want)
+        error = relative_l2(fast(x), asked_of.want)
     plan = fast.plan_for(x)
     figures = machine(device, x.dtype)
     levels = annotate(plan, x.dtype, figures, partial(fast.executor.explain, plan)).levels
@@ -60,7 +60,7 @@ def run(job: Job, emit: Emit, device: torch.device) -> None:
         for index, us in times
     ]
     row: Row = {"name": name, "executor": executor, "roofline": figures.name, "levels": found}
-    right = testing.within_tolerance(error, asked_of.error_torch)
+    right = within_tolerance(error, asked_of.error_torch)
     reason = None if right else f"relative L2 error {error:.2e}, where plain torch has {asked_of.error_torch:.2e}"
     emit({**row, "status": "ok" if right else "wrong", "reason": reason})
 

@@ -12,7 +12,13 @@ WORK = ROOT / "build" / "gpu-report"  # compilers' caches, float64 answers and l
 TUNING = WORK / "tuning"  # what was tuned here: tiles by GPU, versions and kernels
 
 _OURS = ("hrnet_fast/**/*.py", "kernels/**/*.py", "csrc/**/*")
-_QUESTION = ("hrnet_fast/models/*.py", "hrnet_fast/testing.py", "benchmarks/photo.py", "benchmarks/compare.py")
+_QUESTION = (
+    "hrnet_fast/models/*.py",
+    "hrnet_fast/weights/random.py",
+    "hrnet_fast/numerics.py",
+    "benchmarks/photo.py",
+    "benchmarks/compare.py",
+)
 
 
 def our_code() -> str:

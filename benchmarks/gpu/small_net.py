@@ -15,7 +15,8 @@ from torch import Tensor
 
 import hrnet_fast
 from benchmarks.gpu.jobs import sentence
-from hrnet_fast import testing
+from hrnet_fast.numerics import flatten_outputs, relative_l2, within_tolerance
+from hrnet_fast.weights.random import fill_weights
 
 MODEL = "hrnet_w18_small.pose_coco_256x192"
 SIZE = (64, 64)
@@ -23,13 +24,13 @@ SIZE = (64, 64)
 
 def main(executor: str, how: str, device: torch.device) -> int:
     """Exit status: zero if the outputs are within the tolerance; prints the error, or what broke."""
-    model = testing.fill_weights(hrnet_fast.create_model(MODEL))
+    model = fill_weights(hrnet_fast.create_model(MODEL))
     torch.manual_seed(0)
     x = torch.randn(1, 3, *SIZE)
     dtype = torch.float16 if device.type == "cuda" else torch.float32
     with torch.inference_mode():
-        want = testing.flatten_outputs(copy.deepcopy(model).double()(x.double()))
-        plain = testing.relative_l2(copy.deepcopy(model).to(dtype)(x.to(dtype)), want)
+        want = flatten_outputs(copy.deepcopy(model).double()(x.double()))
+        plain = relative_l2(copy.deepcopy(model).to(dtype)(x.to(dtype)), want)
     try:
         fast = hrnet_fast.optimize(model.to(device, dtype), dtype=dtype, executor=executor, example=x)
         play = graph if how == "graph" else tape
@@ -37,15 +38,15 @@ def main(executor: str, how: str, device: torch.device) -> int:
     except Exception as error:
         print(f"{executor}: {sentence(error)}")
         return 1
-    error = testing.relative_l2(got, want)
+    error = relative_l2(got, want)
     print(f"{executor}: relative L2 error {error:.2e}, plain torch's on the CPU {plain:.2e}")
-    return 0 if testing.within_tolerance(error, plain) else 1
+    return 0 if within_tolerance(error, plain) else 1
 
 
 def graph(fast: hrnet_fast.OptimizedModule, x: Tensor) -> list[Tensor]:
     """The outputs of the second call: the first one runs the kernels and captures them."""
     fast(x)
-    return testing.flatten_outputs(fast(x))
+    return flatten_outputs(fast(x))
 
 
 def tape(fast: hrnet_fast.OptimizedModule, x: Tensor) -> list[Tensor]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import torch
 
-from hrnet_fast.testing import percentile
+from hrnet_fast.timing import percentile
 
 _HEAD_START = 400_000  # GPU clock ticks, some 0.2 ms: the host launches the whole graph in that time
 

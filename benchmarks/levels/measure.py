@@ -14,11 +14,12 @@ from benchmarks.cases import Case
 from benchmarks.compare import ask
 from benchmarks.machine import OtherWork
 from benchmarks.sheet import Made, made
-from hrnet_fast import testing
 from hrnet_fast.engine.machine import machine
+from hrnet_fast.numerics import compare_outputs, within_tolerance
 from hrnet_fast.plan import Conv, Item, Plan
 from hrnet_fast.plan.cost import annotate, direct_cost
 from hrnet_fast.plan.describe import operation
+from hrnet_fast.timing import interleave
 
 FOLDER = "levels"
 
@@ -60,8 +61,8 @@ def measure(case: Case, exact: bool, seconds: float) -> Network:
     other, asked = OtherWork(), ask(case, torch.device("cpu"))
     fast = hrnet_fast.optimize(copy.deepcopy(asked.model), dtype=case.torch_dtype, example=asked.x, exact=exact)
     with torch.inference_mode():
-        report = testing.compare_outputs(fast(asked.x), asked.want)
-        if not testing.within_tolerance(report.error, asked.error_torch):
+        report = compare_outputs(fast(asked.x), asked.want)
+        if not within_tolerance(report.error, asked.error_torch):
             raise ValueError(
                 f"{case} is wrong, so nothing was timed: {report}; plain torch errs {asked.error_torch:.2e}"
             )
@@ -77,7 +78,7 @@ def measure(case: Case, exact: bool, seconds: float) -> Network:
 
 
 def _whole(fast: hrnet_fast.OptimizedModule, x: torch.Tensor, seconds: float) -> list[float]:
-    return testing.interleave({"": partial(fast, x)}, budget_s=seconds)[""].samples
+    return interleave({"": partial(fast, x)}, budget_s=seconds)[""].samples
 
 
 def _levels(fast: hrnet_fast.OptimizedModule, x: torch.Tensor, times: dict[int, float]) -> list[dict[str, object]]:

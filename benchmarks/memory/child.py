@@ -16,9 +16,11 @@ import torch
 
 import hrnet_fast
 from benchmarks.cases import Case
+from benchmarks.peak_memory import PeakMemory
 from benchmarks.photo import photo
 from benchmarks.runners import RIVALS, HrnetFast
-from hrnet_fast import testing
+from hrnet_fast.numerics import flatten_outputs
+from hrnet_fast.weights.random import fill_weights, without_init
 
 RUNS = 3
 
@@ -34,11 +36,11 @@ def main(case: Case, name: str, threads: int, file: str) -> dict[str, int | None
     for module in runner.needs:
         importlib.import_module(module)
     x = photo(case.height, case.width, case.batch).to(case.torch_dtype)
-    memory = testing.PeakMemory(torch.device("cpu"))
+    memory = PeakMemory(torch.device("cpu"))
     with torch.inference_mode(False):
-        with testing.without_init():
+        with without_init():
             model = hrnet_fast.create_model(case.model)
-        testing.fill_weights(model)
+        fill_weights(model)
     call = runner.build(model, x, case.torch_dtype)
     del model
     outputs = call()
@@ -49,7 +51,7 @@ def main(case: Case, name: str, threads: int, file: str) -> dict[str, int | None
     for _ in range(RUNS):
         outputs = call()
     running = memory.bytes()
-    torch.save([y.clone() for y in testing.flatten_outputs(outputs)], file)
+    torch.save([y.clone() for y in flatten_outputs(outputs)], file)
     del outputs
     memory.building_done()
     return {"building": building, "running": running, "kept": memory.bytes()}

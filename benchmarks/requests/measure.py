@@ -21,7 +21,8 @@ from hrnet_fast.tasks.pose import PoseEstimator
 from hrnet_fast.tasks.pose.boxes import regions_of
 from hrnet_fast.tasks.segmentation import Segmenter
 from hrnet_fast.tasks.stages import Stages
-from hrnet_fast.testing import fill_weights, interleave, percentile
+from hrnet_fast.timing import interleave, percentile
+from hrnet_fast.weights.random import fill_weights
 
 HEATMAPS = (64, 48)
 

@@ -18,8 +18,9 @@ from benchmarks.compare import ask
 from benchmarks.machine import OtherWork
 from benchmarks.photo import photo
 from benchmarks.sheet import Made, made
-from hrnet_fast import testing
+from hrnet_fast.numerics import compare_outputs, within_tolerance
 from hrnet_fast.plan.cost import multiply_adds
+from hrnet_fast.timing import interleave
 
 BATCHES = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64)
 SMALL = (64, 96)  # where the numbers are checked
@@ -99,8 +100,8 @@ def check(model: str, dtype: str) -> tuple[nn.Module, float, float]:
     asked = ask(case, torch.device("cpu"))
     fast = hrnet_fast.optimize(copy.deepcopy(asked.model), dtype=case.torch_dtype, example=asked.x)
     with torch.inference_mode():
-        report = testing.compare_outputs(fast(asked.x), asked.want)
-    if not testing.within_tolerance(report.error, asked.error_torch):
+        report = compare_outputs(fast(asked.x), asked.want)
+    if not within_tolerance(report.error, asked.error_torch):
         raise ValueError(f"{case} is wrong, so nothing was timed: {report}; plain torch errs {asked.error_torch:.2e}")
     return asked.model, report.error, asked.error_torch
 
@@ -122,9 +123,7 @@ def measure(
     optimized = time.perf_counter()
     fast(x)
     first = time.perf_counter()
-    samples = testing.interleave({"": partial(fast, x)}, budget_s=seconds, min_rounds=_CALLS, calls_per_turn=5)[
-        ""
-    ].samples
+    samples = interleave({"": partial(fast, x)}, budget_s=seconds, min_rounds=_CALLS, calls_per_turn=5)[""].samples
     plan = fast.plan_for(x)
     gflop = 2e-9 * sum(multiply_adds(item, plan) for item in plan.items())
     return Point(

@@ -10,8 +10,8 @@ from torch import Tensor, nn
 
 from hrnet_fast import create_model, load_weights
 from hrnet_fast.tasks.network import known_device
-from hrnet_fast.testing import fill_weights, without_init
 from hrnet_fast.weights import LoadReport
+from hrnet_fast.weights.random import fill_weights, without_init
 
 from .arguments import model_name
 

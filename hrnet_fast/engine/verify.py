@@ -12,8 +12,8 @@ import torch
 from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
+from ..numerics import TOLERANCE_FACTOR, compare_outputs, relative_l2
 from ..plan import Item, Plan, inference_view, named_tensors
-from ..testing import TOLERANCE_FACTOR, compare_outputs, relative_l2
 from .executors.reference import ReferenceExecutor
 from .module import OptimizedModule
 

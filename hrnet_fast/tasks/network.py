@@ -12,8 +12,8 @@ from torch import Tensor, nn
 
 from ..api import OptimizedModule, optimize
 from ..models import HRNetConfig, create_model
-from ..testing import fill_weights, without_init
 from ..weights import CheckpointError, LoadReport, load_weights
+from ..weights.random import fill_weights, without_init
 from .registry import HEADS, task_of
 
 # Pieces that a batch is split into: any size then needs the plans of five shapes only.

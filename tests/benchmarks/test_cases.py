@@ -14,7 +14,7 @@ from benchmarks.plan import make_plan
 from benchmarks.results import row_of
 from benchmarks.runners import RIVALS, choose_rivals
 from hrnet_fast.models import ARCHITECTURES
-from hrnet_fast.testing import fill_weights
+from hrnet_fast.weights.random import fill_weights
 
 NO_OPTIONS = dict.fromkeys(
     ("models", "size", "batch", "dtype", "rivals", "seconds", "threads", "out", "budget", "resume")

@@ -12,7 +12,7 @@ from benchmarks.runners import HrnetFast, Plain
 from benchmarks.runners.compiled import Compile
 from benchmarks.runners.open_vino import OpenVino
 from benchmarks.runners.ours import ExactHrnetFast
-from hrnet_fast.testing import relative_l2
+from hrnet_fast.numerics import relative_l2
 
 CPU = torch.device("cpu")
 

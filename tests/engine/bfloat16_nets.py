@@ -12,7 +12,7 @@ from torch import nn
 from hrnet_fast.engine.executors.amx import AmxExecutor
 from hrnet_fast.engine.executors.native import NativeExecutor
 from hrnet_fast.plan import make_plan, named_tensors
-from hrnet_fast.testing import fill_weights
+from hrnet_fast.weights.random import fill_weights
 from tests.engine.native_nets import params, poison_arena, refusal
 
 SUMMANDS = ["none", "relu", "same", "first", "two", "nearest", "bilinear", "aligned"]

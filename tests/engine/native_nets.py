@@ -16,9 +16,10 @@ from hrnet_fast.engine.cpu.kernels import Kernel
 from hrnet_fast.engine.cpu.pack import Packed, pack
 from hrnet_fast.engine.cpu.program import DTYPES, CpuProgram
 from hrnet_fast.engine.cpu.winograd import transform_matrices, transform_weight
+from hrnet_fast.numerics import TOLERANCE_FACTOR, compare_outputs, relative_l2
 from hrnet_fast.plan import Conv, make_plan, named_tensors
 from hrnet_fast.plan.fold import fold
-from hrnet_fast.testing import TOLERANCE_FACTOR, compare_outputs, fill_weights, relative_l2
+from hrnet_fast.weights.random import fill_weights
 
 EXTENSION = kernels.extension().module
 

@@ -7,7 +7,7 @@ import torch
 from hrnet_fast import create_model, verify
 from hrnet_fast.engine.module import OptimizedModule
 from hrnet_fast.plan import make_plan
-from hrnet_fast.testing import fill_weights
+from hrnet_fast.weights.random import fill_weights
 from tests.engine.bfloat16_nets import SUMMANDS, Conv, Sums, by_isa, check, check_conv, executor
 
 pytestmark = pytest.mark.usefixtures("whole_batches")

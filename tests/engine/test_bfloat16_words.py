@@ -18,7 +18,7 @@ from hrnet_fast.engine.executors import native
 from hrnet_fast.engine.executors.native import NativeExecutor
 from hrnet_fast.engine.module import OptimizedModule
 from hrnet_fast.plan import make_plan, named_tensors
-from hrnet_fast.testing import fill_weights
+from hrnet_fast.weights.random import fill_weights
 from tests.engine.bfloat16_nets import REFUSED, Conv, executor, in_words, needs_words
 from tests.engine.native_nets import EXTENSION, disassembled
 

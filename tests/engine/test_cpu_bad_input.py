@@ -10,7 +10,7 @@ from torch import nn
 
 from hrnet_fast import create_model, kernels, optimize
 from hrnet_fast.engine.executors import native
-from hrnet_fast.testing import relative_l2
+from hrnet_fast.numerics import relative_l2
 from tests.golden import fill
 
 NO_NATIVE = native.unsupported()

@@ -16,7 +16,7 @@ SCRIPT = """
 import json
 import torch
 from hrnet_fast import create_model, env, explain, kernels, optimize, verify
-from hrnet_fast.testing import fill_weights, without_init
+from hrnet_fast.weights.random import fill_weights, without_init
 
 def tried(call):
     try:

@@ -20,8 +20,8 @@ from hrnet_fast.engine.tuning.cache import TuningCache
 from hrnet_fast.kernels.bordered import BorderedMap
 from hrnet_fast.kernels.cuda_level import MOST_ITEMS, MOST_TERMS, CudaLaunch, Level, describe, in_launches
 from hrnet_fast.kernels.level import MapTerm, SumWork, Tile
+from hrnet_fast.numerics import relative_l2
 from hrnet_fast.plan import Conv, inference_view, make_plan, named_tensors
-from hrnet_fast.testing import relative_l2
 from tests.golden import fill
 from tests.kernels.cuda_cases import outside, tf32
 from tests.kernels.cuda_emulator import emulate

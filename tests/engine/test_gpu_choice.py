@@ -11,8 +11,8 @@ from hrnet_fast.engine.executors.measured import MeasuredExecutor, TorchExecutor
 from hrnet_fast.engine.executors.reference import ReferenceExecutor
 from hrnet_fast.engine.gpu.device_key import DeviceKey
 from hrnet_fast.engine.tuning.cache import TuningCache
+from hrnet_fast.numerics import relative_l2
 from hrnet_fast.plan import inference_view, make_plan, named_tensors
-from hrnet_fast.testing import relative_l2
 from tests.golden import fill
 from tests.models.test_models import SMALL
 

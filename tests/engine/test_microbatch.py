@@ -9,7 +9,7 @@ from hrnet_fast.engine.cpu.microbatch import images_at_once, split, with_batch
 from hrnet_fast.engine.executors import native
 from hrnet_fast.engine.executors.amx import AmxExecutor
 from hrnet_fast.plan import make_plan, named_tensors
-from hrnet_fast.testing import fill_weights, without_init
+from hrnet_fast.weights.random import fill_weights, without_init
 
 NO_NATIVE = native.unsupported()
 pytestmark = pytest.mark.skipif(NO_NATIVE is not None, reason=str(NO_NATIVE))

@@ -11,7 +11,7 @@ from hrnet_fast.engine import choose
 from hrnet_fast.engine.executors import native
 from hrnet_fast.engine.executors.native import NativeExecutor
 from hrnet_fast.kernels import Extension
-from hrnet_fast.testing import fill_weights, without_init
+from hrnet_fast.weights.random import fill_weights, without_init
 from tests.engine.native_nets import EPILOGUES, Net, by_isa, poison_arena
 
 NO_NATIVE = native.unsupported()

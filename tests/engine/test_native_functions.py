@@ -11,8 +11,9 @@ from hrnet_fast import explain, optimize, verify
 from hrnet_fast.engine.cpu.program import DTYPES
 from hrnet_fast.engine.executors import native
 from hrnet_fast.engine.executors.native import NativeExecutor
+from hrnet_fast.numerics import relative_l2, within_tolerance
 from hrnet_fast.plan import make_plan, named_tensors
-from hrnet_fast.testing import fill_weights, relative_l2, within_tolerance
+from hrnet_fast.weights.random import fill_weights
 from tests.engine.native_nets import EXTENSION, by_any_isa
 
 NO_NATIVE = native.unsupported()

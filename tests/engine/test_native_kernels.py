@@ -7,7 +7,7 @@ from hrnet_fast import kernels
 from hrnet_fast.engine.cpu import kernels as cpu_kernels
 from hrnet_fast.engine.cpu.kernels import DIRECT, Kernel
 from hrnet_fast.engine.cpu.pack import pack
-from hrnet_fast.testing import fill_weights
+from hrnet_fast.weights.random import fill_weights
 from tests.engine.native_nets import EPILOGUES, EXTENSION, Net, Player, Sums, by_any_isa, by_kernel, check
 
 pytestmark = pytest.mark.skipif(EXTENSION is None, reason=str(kernels.extension().reason))

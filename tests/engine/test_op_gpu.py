@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from hrnet_fast import optimize
-from hrnet_fast.testing import relative_l2
+from hrnet_fast.numerics import relative_l2
 from tests.engine.test_op import OP, Larger, X
 from tests.engine.test_optimize import small
 

@@ -10,7 +10,7 @@ from hrnet_fast.engine import profile
 from hrnet_fast.engine.executors.native import unsupported
 from hrnet_fast.plan import Conv
 from hrnet_fast.plan.cost import direct_cost, winograd_cost
-from hrnet_fast.testing import fill_weights, without_init
+from hrnet_fast.weights.random import fill_weights, without_init
 
 EXECUTORS = ["onednn", "reference"] + ([] if unsupported() else ["native"])
 

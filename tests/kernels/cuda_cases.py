@@ -10,7 +10,7 @@ from torch import Tensor
 from hrnet_fast.kernels.bordered import BorderedMap, padded_channels
 from hrnet_fast.kernels.cuda_level import Level, LevelItem, LevelTerm
 from hrnet_fast.kernels.level import MODES, RELUS, MapTerm, term_size
-from hrnet_fast.testing import relative_l2
+from hrnet_fast.numerics import relative_l2
 from tests.kernels.cuda_emulator import Report, emulate
 
 NAMES = {"=": "same", "n": "nearest", "b": "bilinear", "c": "bilinear_corners"}

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from hrnet_fast.kernels.bordered import BorderedMap, padded_channels
 from hrnet_fast.kernels.level import RELUS, MapTerm
-from hrnet_fast.testing import relative_l2
+from hrnet_fast.numerics import relative_l2
 from tests.kernels.cuda_cases import Case, How, empty_map, make_sum, pack, random_map, term_maps, tf32, total
 
 USUAL = How()

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from hrnet_fast.engine.gpu.tiles import Gpu, Problem, candidates
 from hrnet_fast.kernels.bordered import BorderedMap, bordered_size, padded_channels
 from hrnet_fast.kernels.level import ConvWork, Launch, MapTerm, SumWork, Tile, level_ref, pack_weight
-from hrnet_fast.testing import relative_l2
+from hrnet_fast.numerics import relative_l2
 
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 DTYPES = [torch.float32, torch.float16, torch.bfloat16]

@@ -8,8 +8,8 @@ from torch.utils import _pytree as pytree
 from hrnet_fast import create_model, list_models
 from hrnet_fast.engine.executors.reference import ReferenceExecutor
 from hrnet_fast.models import BasicBlock, Bottleneck, HighResolutionModule
+from hrnet_fast.numerics import relative_l2
 from hrnet_fast.plan import make_plan, named_tensors
-from hrnet_fast.testing import relative_l2
 from tests.golden import MODELS, fill, golden, golden_error, golden_input
 from tests.models.test_models import OPTIONS, SMALL
 from tests.plan.origins import ForeignModule

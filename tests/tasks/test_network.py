@@ -7,9 +7,10 @@ import torch
 from torch import nn
 
 import hrnet_fast
+from hrnet_fast.numerics import relative_l2, within_tolerance
 from hrnet_fast.tasks import network as door
 from hrnet_fast.tasks.network import open_network
-from hrnet_fast.testing import fill_weights, relative_l2, within_tolerance
+from hrnet_fast.weights.random import fill_weights
 
 POSE = "hrnet_w18_small.pose_coco_256x192"
 CLASSES = "hrnet_w18_small.cls_in1k"

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from hrnet_fast import OptimizedModule
-    from hrnet_fast.testing import Timing
+    from hrnet_fast.timing import Timing
 
 HELP = "check the numbers, then time against plain torch"
 EXAMPLES = (
@@ -41,7 +41,7 @@ def run(args: argparse.Namespace) -> Result:
     import torch
 
     from hrnet_fast import optimize, verify
-    from hrnet_fast.testing import interleave
+    from hrnet_fast.timing import interleave
 
     from ..models import images, random_model, torch_dtype
 

@@ -10,9 +10,9 @@ from torch import Tensor, nn
 
 from hrnet_fast import kernels
 
+from ...numerics import relative_l2, within_tolerance
 from ...plan import Conv, make_plan, named_tensors
 from ...plan.fold import fold
-from ...testing import relative_l2, within_tolerance
 from ..cpu.kernels import Kernel
 from ..cpu.pack import Packed
 from ..cpu.pack_amx import pack_amx

@@ -11,8 +11,8 @@ from torch import Tensor
 
 from hrnet_fast import kernels
 
+from ...numerics import TOLERANCE_FACTOR, relative_l2
 from ...plan import Level, Plan
-from ...testing import TOLERANCE_FACTOR, relative_l2
 from ..gpu.device_key import DeviceKey, device_key
 from ..gpu.program import GpuProgram
 from ..gpu.timing import isolated

@@ -25,7 +25,7 @@ from hrnet_fast.tasks.classification.paper import paper_row
 from hrnet_fast.tasks.classification.transforms import resize_crop
 from hrnet_fast.tasks.images import ImageError
 from hrnet_fast.tasks.pixels import normalise
-from hrnet_fast.testing import fill_weights
+from hrnet_fast.weights.random import fill_weights
 
 from .conftest import WNIDS
 

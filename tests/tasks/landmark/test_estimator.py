@@ -17,7 +17,7 @@ from hrnet_fast.tasks.landmark.crop import crop_faces
 from hrnet_fast.tasks.landmark.decode import decode
 from hrnet_fast.tasks.stages import Stages
 from hrnet_fast.tasks.synthetic import face_scene
-from hrnet_fast.testing import fill_weights
+from hrnet_fast.weights.random import fill_weights
 
 BOXES = [[20, 10, 60, 70], [-10, 30.5, 55, 41], [90, 60, 50, 50]]
 

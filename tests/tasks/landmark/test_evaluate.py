@@ -21,7 +21,7 @@ from hrnet_fast.tasks.landmark import (
 )
 from hrnet_fast.tasks.landmark.metrics import nme, normalisers, whole_pixels
 from hrnet_fast.tasks.landmark.paper import paper_row
-from hrnet_fast.testing import fill_weights
+from hrnet_fast.weights.random import fill_weights
 
 TAGS = {"wflw": "wflw_original", "300w": "w300_original", "cofw": "cofw_file", "aflw": "aflw_lists"}
 

@@ -5,13 +5,14 @@ import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from benchmarks.peak_memory import PeakMemory
 from hrnet_fast import create_model
 from hrnet_fast.tasks.segmentation import CITYSCAPES, LIP, ClassSet, Segmenter
 from hrnet_fast.tasks.segmentation.labelling import View, label
 from hrnet_fast.tasks.segmentation.protocol import NATIVE, PROTOCOLS, protocol_for
 from hrnet_fast.tasks.segmentation.transforms import MEAN, STD, fit
 from hrnet_fast.tasks.stages import Stages
-from hrnet_fast.testing import PeakMemory, fill_weights
+from hrnet_fast.weights.random import fill_weights
 from tests.tasks.segmentation import official
 
 CITY, LIP_MODEL = "hrnet_w18_small.seg_cityscapes", "hrnet_w18_small.seg_lip"

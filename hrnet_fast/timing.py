@@ -1,0 +1,70 @@
+"""Times of calls that take turns, so that they can be compared."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+
+def percentile(samples: Sequence[float], q: float) -> float:
+    """The q-th percentile (0..100) by linear interpolation; ValueError if there are no samples."""
+    if not len(samples):
+        raise ValueError("no samples to take a percentile of")
+    return float(np.percentile(np.asarray(samples, dtype=np.float64), q))
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Seconds of each timed call of one runner."""
+
+    samples: list[float] = field(default_factory=list)
+
+    def microseconds(self, q: float) -> float:
+        return 1e6 * percentile(self.samples, q)
+
+
+def interleave(
+    calls: Mapping[str, Callable[[], object]],
+    *,
+    budget_s: float,
+    min_rounds: int = 3,
+    calls_per_turn: int = 3,
+    turn_s: float = 0.5,
+    seed: int = 0,
+    progress: Callable[[float], None] = lambda fraction: None,
+) -> dict[str, Timing]:
+    """Times the calls in turns, so that a machine that drifts or is disturbed troubles all of them alike.
+
+    Each round plays every call once in a new random order. A turn is one untimed call, which refills the caches and
+    outlasts what the previous runner's threads still do, then up to `calls_per_turn` timed ones, until `turn_s` seconds
+    are spent on them. Rounds go on until `budget_s` seconds are spent, but at least `min_rounds` times.
+    A call must itself wait for its device (`torch.cuda.synchronize`).
+    progress: gets the share of the work done, 0..1, after each turn.
+    """
+    timings = {name: Timing() for name in calls}
+    order = list(calls)
+    shuffle = random.Random(seed).shuffle
+    start, rounds = time.perf_counter(), 0
+    while calls and (rounds < min_rounds or time.perf_counter() - start < budget_s):
+        shuffle(order)
+        for turn, name in enumerate(order):
+            call = calls[name]
+            call()
+            turn_start = time.perf_counter()
+            for _ in range(calls_per_turn):
+                before = time.perf_counter()
+                call()
+                after = time.perf_counter()
+                timings[name].samples.append(after - before)
+                if after - turn_start > turn_s:
+                    break
+            by_rounds = (rounds + (turn + 1) / len(order)) / min_rounds
+            by_time = (time.perf_counter() - start) / budget_s if budget_s > 0 else 1.0
+            progress(min(1.0, by_rounds, by_time))
+        rounds += 1
+    progress(1.0)
+    return timings

@@ -1,0 +1,68 @@
+"""The rule and the report that every number rests on."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from hrnet_fast import numerics
+
+
+def test_relative_l2_is_taken_over_all_outputs_together():
+    want = [torch.tensor([3.0, 0.0]), torch.tensor([[4.0]])]
+    got = {"a": torch.tensor([3.0, 0.5]), "b": np.array([[4.0]])}
+    assert numerics.relative_l2(got, want) == pytest.approx(0.5 / 5)
+
+
+def test_report_names_the_worst_element():
+    want = [torch.zeros(2, 2), torch.arange(24.0).reshape(2, 3, 4)]
+    got = [want[0], want[1].clone()]
+    got[1][1, 2, 0] += 7
+    report = numerics.compare_outputs(got, want)
+    assert (report.worst_output, report.worst_index, report.got, report.want) == (1, (1, 2, 0), 27.0, 20.0)
+    assert "output 1, [1, 2, 0] of [2, 3, 4]: got 27, want 20" in str(report)
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
+def test_what_is_not_finite_is_infinitely_wrong(bad):
+    got = torch.tensor([1.0, bad])
+    report = numerics.compare_outputs(got, torch.ones(2))
+    assert math.isinf(report.error) and report.worst_index == (1,)
+    assert not numerics.within_tolerance(report.error, 1e9)
+    assert "worst element is [1]" in str(report)
+
+
+def test_equal_outputs_have_no_error_even_if_all_are_zero():
+    assert numerics.relative_l2(torch.zeros(3), torch.zeros(3)) == 0
+    assert math.isinf(numerics.relative_l2(torch.ones(3), torch.zeros(3)))
+
+
+@pytest.mark.parametrize(
+    ("got", "want", "message"),
+    [
+        pytest.param(torch.ones(2, 3), torch.ones(3, 2), "shapes", id="transposed"),
+        pytest.param(torch.ones(1, 3), torch.ones(3), "shapes", id="would-broadcast"),
+        pytest.param([torch.ones(3)], [torch.ones(3), torch.ones(3)], "shapes", id="one-missing"),
+        pytest.param(torch.ones(0, 3), torch.ones(0, 3), "nothing to compare", id="empty"),
+        pytest.param([], [], "nothing to compare", id="no-output"),
+    ],
+)
+def test_incomparable_outputs_are_refused(got, want, message):
+    with pytest.raises(ValueError, match=message):
+        numerics.compare_outputs(got, want)
+
+
+@pytest.mark.parametrize("thing", [None, 3.0, "heatmaps", [torch.ones(1), None]])
+def test_what_is_no_output_is_refused(thing):
+    with pytest.raises(TypeError, match="must be tensors"):
+        numerics.flatten_outputs(thing)
+
+
+@pytest.mark.parametrize(
+    ("error", "error_torch", "passes"), [(2e-7, 1e-7, True), (2.1e-7, 1e-7, False), (0, 0, True), (math.nan, 1, False)]
+)
+def test_tolerance_is_twice_torchs_own_error(error, error_torch, passes):
+    assert numerics.within_tolerance(error, error_torch) is passes
