@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 FUSIONS = ("sum", "product")
 FUSE_PLACES = ("everywhere", "across_stages", "final")
@@ -117,7 +117,3 @@ class HRNetConfig:
     def size_multiple(self) -> int:
         """Height and width must be multiples of this: 32 where maps are enlarged by fixed factors, else 1."""
         return 32 if self.upsample == "nearest" else 1
-
-    def with_(self, **changes) -> HRNetConfig:
-        """A copy with some fields changed."""
-        return replace(self, **changes)

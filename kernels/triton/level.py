@@ -14,8 +14,7 @@ SAME = tl.constexpr(0)
 NEAREST = tl.constexpr(1)
 BILINEAR = tl.constexpr(2)
 BILINEAR_CORNERS = tl.constexpr(3)
-NO_RELU = tl.constexpr(0)
-RELU_FIRST = tl.constexpr(1)
+RELU_FIRST = tl.constexpr(1)  # 0 for none
 RELU_LAST = tl.constexpr(2)
 CONV = tl.constexpr(0)
 

@@ -4,9 +4,10 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from torch.nn import functional as F
 
 from hrnet_fast import create_model, kernels
-from hrnet_fast.engine.executors.cudnn import CudnnExecutor, TorchConvolutions
+from hrnet_fast.engine.executors.cudnn import CudnnExecutor
 from hrnet_fast.engine.executors.measured import MeasuredExecutor, TorchExecutor
 from hrnet_fast.engine.executors.reference import ReferenceExecutor
 from hrnet_fast.engine.gpu.device_key import DeviceKey
@@ -18,6 +19,19 @@ from tests.models.test_models import SMALL
 
 CPU = torch.device("cpu")
 KEY = DeviceKey("A GPU", "9.0", 132, "2.11", "3.6", "0")
+
+
+class TorchConvolutions:
+    """What CudnnConvolutions computes, by separate torch operations."""
+
+    def plain(self, x, weight, bias, geometry):
+        return F.conv2d(x, weight, bias, *geometry)
+
+    def relu(self, x, weight, bias, geometry):
+        return F.conv2d(x, weight, bias, *geometry).relu_()
+
+    def add_relu(self, x, z, weight, bias, geometry):
+        return F.conv2d(x, weight, bias, *geometry).add_(z).relu_()
 
 
 def planned(tag, batch=1, size=(64, 64)):

@@ -61,19 +61,6 @@ class CudnnConvolutions:
         return torch.ops.aten.cudnn_convolution_add_relu(x, weight, z, 1.0, bias, *geometry)
 
 
-class TorchConvolutions:
-    """The same by separate torch operations: what the tests put in cuDNN's place on a CPU."""
-
-    def plain(self, x, weight, bias, geometry):
-        return F.conv2d(x, weight, bias, *geometry)
-
-    def relu(self, x, weight, bias, geometry):
-        return F.conv2d(x, weight, bias, *geometry).relu_()
-
-    def add_relu(self, x, z, weight, bias, geometry):
-        return F.conv2d(x, weight, bias, *geometry).add_(z).relu_()
-
-
 @dataclass(frozen=True)
 class _Packed:
     weight: Tensor

@@ -69,13 +69,6 @@ def area_under_curve(errors: Tensor, threshold: float) -> float:
     return float((1 - errors.double() / threshold).clamp(min=0).mean())
 
 
-def point_auc(points: Tensor, truth: Tensor, scale: float = 30.0, steps: int = 20) -> float:
-    """mmpose's AUC (keypoint_auc in mmpose/evaluation/functional/keypoint_eval.py): the mean over the thresholds 0,
-    1/steps, ..., of the share of points whose error in pixels / `scale` is below the threshold."""
-    errors = point_errors(points, truth) / scale
-    return sum(float((errors < step / steps).double().mean()) for step in range(steps)) / steps
-
-
 def whole_pixels(points: Tensor) -> Tensor:
     """transform_pixel in lib/utils/transforms.py: the official evaluation cuts the points that it finds to whole pixels
     (towards zero) and adds 1, which moves them by half a pixel on average."""

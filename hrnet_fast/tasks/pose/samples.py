@@ -1,15 +1,13 @@
-"""What the readers of data sets yield, and what scores them."""
+"""What the readers of data sets yield, and how they read JSON."""
 
 from __future__ import annotations
 
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from torch import Tensor
-
-from .boxes import Regions
 
 
 @dataclass(frozen=True)
@@ -24,15 +22,6 @@ class PoseSample:
     image_id: int
     boxes: Tensor
     box_scores: Tensor
-
-
-class Scorer(Protocol):
-    """Takes the keypoints of one picture after another, and gives the metrics in per cent."""
-
-    def add(self, sample: PoseSample, points: Tensor, regions: Regions) -> None:
-        """points: (N, K, 3) x, y in the picture's pixels and score; regions: what was cut out for them."""
-
-    def result(self) -> dict[str, float]: ...
 
 
 def read_json(path: Path, wanted: str) -> Any:

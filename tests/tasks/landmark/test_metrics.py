@@ -10,7 +10,6 @@ from hrnet_fast.tasks.landmark.metrics import (
     failure_rate,
     nme,
     normalisers,
-    point_auc,
     whole_pixels,
 )
 from hrnet_fast.tasks.landmark.schemes import SCHEMES
@@ -45,14 +44,6 @@ def test_auc_and_failures_by_hand():
     assert area_under_curve(errors, 0.10) == pytest.approx((1 + 0.6 + 0.2 + 0) / 4)
     assert failure_rate(errors, 0.10) == 0.25
     assert failure_rate(errors, 0.0) == 0.75
-
-
-def test_point_auc_equals_mmposes_loop():
-    ours, truth, _ = faces(29, noise=12.0)
-    errors = np.linalg.norm(ours - truth, axis=2) / 30
-    per_threshold = [np.mean([np.mean(errors[:, k] < i / 20) for k in range(29)]) for i in range(20)]
-    got = point_auc(torch.from_numpy(ours), torch.from_numpy(truth))
-    assert got == pytest.approx(sum(per_threshold) / 20, abs=1e-6)
 
 
 @pytest.mark.parametrize("points", SCHEMES)
