@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import tempfile
 import threading
 from collections.abc import Mapping
 from pathlib import Path
 
 from benchmarks.gpu.paths import our_code
+from benchmarks.results import write_json
 
 KIND = "gpu-report"
 PARTS = ("micro", "baselines", "ours", "tuned", "profile", "tests", "sanitizer")
@@ -76,13 +75,8 @@ class Store:
         return {"kind": KIND, **self.about, "rows": rows}
 
     def write(self) -> None:
-        text = json.dumps(self.data(), indent=1, allow_nan=False) + "\n"
         for folder in filter(None, (self.path.parent, self.mirror)):
-            folder.mkdir(parents=True, exist_ok=True)
-            with tempfile.NamedTemporaryFile("w", dir=folder, suffix=".json.part", delete=False) as file:
-                file.write(text)
-            os.chmod(file.name, 0o644)
-            os.replace(file.name, folder / self.path.name)
+            write_json(folder / self.path.name, self.data())
 
 
 def file_name(about: Mapping[str, object]) -> str:

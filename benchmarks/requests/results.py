@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 from benchmarks.machine import slug
-from benchmarks.results import RESULTS
+from benchmarks.results import RESULTS, write_json
 
 FOLDER = RESULTS / "requests"
 OURS, PLAIN = "hrnet_fast", "plain torch"
@@ -70,12 +68,8 @@ class Run:
 
 def write_run(run: Run, folder: Path) -> Path:
     """Writes the JSON in one step. Errors: OSError if the folder is unwritable."""
-    folder.mkdir(parents=True, exist_ok=True)
     path = folder / run.file_name
-    with tempfile.NamedTemporaryFile("w", dir=folder, suffix=".json.part", delete=False) as file:
-        file.write(json.dumps(asdict(run), indent=1, allow_nan=False) + "\n")
-    os.chmod(file.name, 0o644)
-    os.replace(file.name, path)
+    write_json(path, asdict(run))
     return path
 
 

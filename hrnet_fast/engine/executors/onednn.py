@@ -10,6 +10,7 @@ from torch import Tensor
 from hrnet_fast import kernels
 
 from ...plan import Concat, Conv, Function, Item, Level, Param, Plan, Sum, Term
+from ...plan.buffers import dead_after
 from ...plan.fold import fold
 from ..locks import Lock
 from .reference import Watch, call, total
@@ -62,7 +63,7 @@ class OneDnnExecutor:
         """A function from inputs to results, in the plan's order. watch: called with each item and its result."""
         with self._lock:
             steps = [(item.out, _watched(item, self._step(item, plan), watch)) for item in plan.items()]
-        dead = _dead_after(plan)
+        dead = dead_after([Level((item,)) for item in plan.items()], plan.outputs)
         inputs, outputs, count, dtype = plan.inputs, plan.outputs, len(plan.values), self.dtype
 
         def run(given: Sequence[Tensor]) -> list[Tensor]:
@@ -166,20 +167,6 @@ def _concat(item: Concat) -> Step:
         return lambda values: torch.cat([values[value] for value in order], dim=1)
     layout = (how.size, how.mode, how.align_corners)
     return lambda values: kernels.resize_concat([values[value] for value in order], *layout)
-
-
-def _dead_after(plan: Plan) -> list[tuple[int, ...]]:
-    """For each item in order, the values that nothing reads any more once it has run."""
-    items = list(plan.items())
-    last: dict[int, int] = {}
-    for position, item in enumerate(items):
-        for value in (*item.reads, item.out):
-            last[value] = position
-    dead: list[list[int]] = [[] for _ in items]
-    for value, position in last.items():
-        if value not in plan.outputs:
-            dead[position].append(value)
-    return [tuple(values) for values in dead]
 
 
 def _name(dtype: torch.dtype) -> str:

@@ -55,18 +55,19 @@ def nme(points: Tensor, truth: Tensor, sides: Tensor | None = None) -> Tensor:
     return point_errors(points, truth).mean(1) / normalisers(truth, sides)
 
 
-def failure_rate(errors: Tensor, threshold: float) -> float:
-    """The share of faces whose normalised error is above the threshold."""
-    return float((errors > threshold).double().mean())
+def failures(errors: Tensor, threshold: float) -> Tensor:
+    """1 for each face whose normalised error is above the threshold, else 0, (N,) float64: their mean is the rate."""
+    return (errors > threshold).double()
 
 
-def area_under_curve(errors: Tensor, threshold: float) -> float:
-    """The area under the cumulative distribution of errors (N,) from 0 to the threshold, divided by the threshold.
+def areas(errors: Tensor, threshold: float) -> Tensor:
+    """What each face adds, (N,) float64: their mean is the area under the cumulative distribution of the errors from 0
+    to the threshold, divided by the threshold.
 
     Exact, not by sampling: the distribution of N errors is a stair, under which the error e leaves max(0, 1 - e / t).
     The definition of the 300W challenge (300 Faces In-The-Wild Challenge, Sagonas et al., 2016) and of its tables.
     """
-    return float((1 - errors.double() / threshold).clamp(min=0).mean())
+    return (1 - errors.double() / threshold).clamp(min=0)
 
 
 def whole_pixels(points: Tensor) -> Tensor:
@@ -94,9 +95,9 @@ class LandmarkScores:
     ) -> None:
         """Errors: as `nme`."""
         errors = nme(points, truth, sides)
-        reached = [(1 - errors / threshold).clamp(min=0) for threshold in THRESHOLDS]
-        failed = [(errors > threshold).double() for threshold in THRESHOLDS]
-        rows = torch.stack((torch.ones_like(errors), errors, *failed, *reached), 1)
+        failed = [failures(errors, threshold) for threshold in THRESHOLDS]
+        under = [areas(errors, threshold) for threshold in THRESHOLDS]
+        rows = torch.stack((torch.ones_like(errors), errors, *failed, *under), 1)
         for row, names in zip(rows, subsets or [()] * len(rows)):
             for name in ("", *names):
                 self._sums[name] = self._sums.get(name, 0) + row
