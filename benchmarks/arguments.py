@@ -10,8 +10,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from benchmarks.cases import Case, make_cases, parse_size
-from benchmarks.machine import usable_cores
 from benchmarks.sheet import Sheet, write_sheet
+from hrnet_fast.processor import available_cores
 
 
 def add_cases(parser: argparse.ArgumentParser) -> None:
@@ -38,7 +38,11 @@ def add_run(parser: argparse.ArgumentParser, seconds: float | None = None, of: s
         told = f"timing of {of} (default: {seconds:g})"
         parser.add_argument("--seconds", type=_positive(float), default=seconds, metavar="S", help=told)
     parser.add_argument(
-        "--threads", type=_positive(int), default=usable_cores(), metavar="N", help="CPU threads (default: all cores)"
+        "--threads",
+        type=_positive(int),
+        default=available_cores(),
+        metavar="N",
+        help="CPU threads (default: all cores)",
     )
     parser.add_argument("--out", type=Path, metavar="FOLDER", help="add the numbers to the JSON there")
 

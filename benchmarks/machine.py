@@ -11,6 +11,8 @@ from pathlib import Path
 
 import torch
 
+from hrnet_fast.processor import available_cores
+
 PACKAGES = ("hrnet_fast", "torch", "triton", "onnxruntime", "openvino", "timm", "numpy")
 _NOTABLE_ISA = ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "avx512_fp16", "amx_bf16", "asimd", "sve", "bf16")
 
@@ -22,7 +24,7 @@ def describe_machine() -> dict[str, object]:
     flags = set(info.get("flags", info.get("Features", "")).split())
     return {
         "cpu": info.get("model name") or platform.processor() or platform.machine(),
-        "cores": usable_cores(),
+        "cores": available_cores(),
         "isa": [name for name in _NOTABLE_ISA if name in flags] or [torch.backends.cpu.get_cpu_capability()],
         "memory_gib": round(pages * os.sysconf("SC_PAGE_SIZE") / 2**30) if pages else None,
         "system": f"{platform.system()} {platform.machine()}",
@@ -36,10 +38,6 @@ def slug(name: str) -> str:
 
 def describe_device(device: torch.device) -> str:
     return "cpu" if device.type == "cpu" else torch.cuda.get_device_name(device)
-
-
-def usable_cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def versions() -> dict[str, str]:

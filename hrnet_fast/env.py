@@ -40,7 +40,7 @@ def environment() -> dict:
     import torch
 
     from . import __version__, kernels
-    from .kernels.processor import available_cores, cpu_model
+    from .processor import available_cores, cpu_model
 
     extension = kernels.extension()
     isa, refused = _isa(extension.module)

@@ -14,10 +14,11 @@ FLOORS = {
     "models": (set(), {"torch"}),
     "plan": ({"models"}, {"torch"}),
     "weights": ({"models"}, {"torch", "numpy", "safetensors"}),
-    "engine": ({"models", "plan", "kernels", "numerics"}, {"torch", "triton", "numpy"}),
+    "engine": ({"models", "plan", "kernels", "numerics", "processor"}, {"torch", "triton", "numpy"}),
     "numerics": (set(), {"torch", "numpy"}),
     "timing": (set(), {"numpy"}),
-    "env": ({"kernels"}, {"torch", "numpy"}),
+    "processor": (set(), set()),
+    "env": ({"kernels", "processor"}, {"torch", "numpy"}),
     "api": ({"models", "plan", "weights", "engine", "kernels", "env"}, {"torch", "numpy"}),
     "tasks": ({"kernels"}, {"torch", *IMAGES}),
     "tasks/network": ({"api", "models", "weights"}, {"torch"}),  # the one door from pictures to networks

@@ -16,7 +16,7 @@ import torch
 
 from benchmarks.gpu.jobs import Emit, Job
 from benchmarks.gpu.paths import ROOT, WORK
-from benchmarks.machine import usable_cores
+from hrnet_fast.processor import available_cores
 
 # what runs on a GPU comes first; each folder is a row, so that a time limit loses one alone
 TEST_FOLDERS = ("tests/gpu", "tests/kernels", "tests/engine", "tests/test_api.py")
@@ -61,7 +61,7 @@ def run_tests(target: str) -> dict:
     report.unlink(missing_ok=True)
     command = [sys.executable, "-m", "pytest", target, "-q", "-p", "no:cacheprovider", f"--junitxml={report}"]
     if importlib.util.find_spec("xdist") is not None:
-        command += ["-n", str(min(8, max(1, usable_cores() // 2)))]
+        command += ["-n", str(min(8, max(1, available_cores() // 2)))]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, errors="replace")
     if not report.exists():
         last = [line for line in (done.stdout + done.stderr).splitlines() if line.strip()][-1:]

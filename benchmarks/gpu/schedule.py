@@ -17,7 +17,7 @@ from benchmarks.gpu.jobs import Job
 from benchmarks.gpu.paths import WORK
 from benchmarks.gpu.store import Row, Store
 from benchmarks.gpu.turns import FILE
-from benchmarks.machine import usable_cores
+from hrnet_fast.processor import available_cores
 
 _FIRST = 0.8  # a job is begun with this share of the whole budget left, though it may take longer
 
@@ -58,7 +58,7 @@ def play(
     """
     left: list[str] = []
     missing = (job.only({n for n in job.names if fnmatch(n, only) and not store.done(job.part, n)}) for job in jobs)
-    for batch in _batches((job for job in missing if job), beside or max(1, min(6, usable_cores() // 2))):
+    for batch in _batches((job for job in missing if job), beside or max(1, min(6, available_cores() // 2))):
         if not budget.suffices(max(job.expected_s for job in batch)):
             left += [name for job in batch for name in job.names]
             continue
@@ -85,7 +85,7 @@ def _batches(jobs: Iterable[Job], most: int) -> Iterator[list[Job]]:
 def _run(batch: list[Job], store: Store, deadline: float, said: Callable[[Row], None], child) -> list[set[str]]:
     """Each job in a child; children of one batch take turns at timing through one lock."""
     WORK.mkdir(parents=True, exist_ok=True)
-    threads = max(1, usable_cores() // len(batch))
+    threads = max(1, available_cores() // len(batch))
     caches = {
         "TORCHINDUCTOR_CACHE_DIR": str(WORK / "inductor"),
         "TRITON_CACHE_DIR": str(WORK / "triton"),

@@ -15,8 +15,8 @@ from hrnet_fast.engine.cpu.kernels import AS_GOOD, DIRECT, LARGE, Kernel, choose
 from hrnet_fast.engine.executors import native
 from hrnet_fast.engine.tuning.cache import TuningCache, parse
 from hrnet_fast.engine.tuning.duel import ROUNDS, WINS, duel
-from hrnet_fast.kernels.processor import available_cores
 from hrnet_fast.plan import Conv, inference_view, make_plan
+from hrnet_fast.processor import available_cores
 
 NO_NATIVE = native.unsupported()
 needs_native = pytest.mark.skipif(NO_NATIVE is not None, reason=str(NO_NATIVE))

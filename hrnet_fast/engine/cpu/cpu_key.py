@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from hrnet_fast import __version__, kernels
-from hrnet_fast.kernels.processor import available_cores, cpu_model
 
+from ...processor import available_cores, cpu_model
 from ..tuning.key import MachineKey
 
 
