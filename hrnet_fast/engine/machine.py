@@ -30,7 +30,7 @@ def _measured_gpu(device: torch.device, dtype: torch.dtype) -> Machine:
     target = torch.empty_like(source)
     flops = 2 * 4096**3 / _best(lambda: (a @ a, torch.cuda.synchronize(device)))
     bandwidth = 2 * source.nbytes / _best(lambda: (target.copy_(source), torch.cuda.synchronize(device)))
-    figures = f"{flops / 1e12:.0f} TFLOP/s {str(dtype).split('.')[1]}, {bandwidth / 1e12:.1f} TB/s"
+    figures = f"{flops / 1e12:.0f} TFLOP/s {str(dtype).removeprefix('torch.')}, {bandwidth / 1e12:.1f} TB/s"
     return Machine(f"{torch.cuda.get_device_name(device)} ({figures})", flops, bandwidth)
 
 
@@ -47,7 +47,7 @@ def _measured_cpu(dtype: torch.dtype, threads: int) -> Machine:
     source = torch.ones(16 << 20)
     target = torch.empty_like(source)
     bandwidth = 2 * source.nbytes / _best(lambda: target.copy_(source))
-    figures = f"{flops / 1e12:.2f} TFLOP/s {str(dtype).split('.')[1]}, {bandwidth / 1e9:.0f} GB/s"
+    figures = f"{flops / 1e12:.2f} TFLOP/s {str(dtype).removeprefix('torch.')}, {bandwidth / 1e9:.0f} GB/s"
     return Machine(f"this CPU ({threads} threads: {figures})", flops, bandwidth)
 
 

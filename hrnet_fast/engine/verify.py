@@ -86,7 +86,7 @@ def verify(model: nn.Module, fast: OptimizedModule, *inputs: Any, levels: bool =
         for index, results in enumerate(zip(given, exact, plain, channels_last, strict=True))
     )
     found = _verify_levels(fast, inputs) if levels else ()
-    return VerifyReport(str(fast.dtype).split(".")[1], fast.executor.name, outputs, found)
+    return VerifyReport(str(fast.dtype).removeprefix("torch."), fast.executor.name, outputs, found)
 
 
 def _run_plain(

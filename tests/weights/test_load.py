@@ -189,7 +189,7 @@ def test_checkpoint_of_another_dtype_is_cast_and_noted(dtype, make):
     report = load_weights(model, source)
     assert all(torch.equal(value, source[key].to(value.dtype)) for key, value in model.state_dict().items())
     assert model.conv1.weight.dtype == torch.float32
-    assert f"were cast from {str(dtype)[6:]} to float32" in str(report)
+    assert f"were cast from {str(dtype).removeprefix('torch.')} to float32" in str(report)
 
 
 def test_model_keeps_its_dtype(make, refused):

@@ -170,4 +170,4 @@ def _concat(item: Concat) -> Step:
 
 
 def _name(dtype: torch.dtype) -> str:
-    return str(dtype).split(".")[1]
+    return str(dtype).removeprefix("torch.")
