@@ -245,7 +245,7 @@ void bind_program(py::module_& m) {
       .def_property_readonly("tail", &ItemKernels::tail, "Elements behind a map that belong to it, and are zeros.");
   m.def("cpu_kernels", &kernels_of, py::arg("isa") = "", py::return_value_policy::reference,
         "Of an instruction set; by default of the widest that is allowed.");
-  py::class_<Program>(m, "CpuProgram", "Levels of items over maps; hrnet_fast/engine/executors/native.py builds it.")
+  py::class_<Program>(m, "CpuProgram", "Levels of items over maps; hrnet_fast/engine/cpu/program.py builds it.")
       .def(py::init([](const std::string& isa) { return std::make_unique<Program>(kernels_of(isa)); }),
            py::arg("isa") = "")
       .def("add_map", &add_map, py::arg("buffer"), py::arg("offset"), py::arg("n"), py::arg("h"), py::arg("w"), py::arg("c"),

@@ -98,7 +98,7 @@ def test_an_unknown_one_is_refused_at_first_use_and_told_by_env():
 def test_one_that_the_cpu_lacks_is_refused():
     missing = {"avx512", "avx2"} - set(EXTENSION.module.cpu_program_isas())
     if not missing:
-        pytest.skip("this CPU has them all; csrc/testing/items.cpp asks for one on behalf of a smaller CPU")
+        pytest.skip("this CPU has them all; csrc/standalone/check_items.cpp asks for one on behalf of a smaller CPU")
     found = seen(missing.pop())
     assert "cannot be used: this CPU has no AVX" in found["network"]
     assert found["refused"] is not None
