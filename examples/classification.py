@@ -3,8 +3,8 @@
 import argparse
 
 from hrnet_fast import Classifier
+from hrnet_fast.synthetic import figure_scene
 from hrnet_fast.tasks.classification import draw
-from hrnet_fast.tasks.synthetic import figure_scene
 
 parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument("picture", nargs="?", help="default: a rendered one")

@@ -3,8 +3,8 @@
 import argparse
 
 from hrnet_fast import LandmarkEstimator
+from hrnet_fast.synthetic import face_scene
 from hrnet_fast.tasks.landmark import draw
-from hrnet_fast.tasks.synthetic import face_scene
 
 parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument("picture", nargs="?")

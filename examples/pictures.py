@@ -9,9 +9,9 @@ from pathlib import Path
 import torch
 from PIL import Image
 
+from hrnet_fast.synthetic import face_scene, figure_scene, parsing_scene, place_scene, street_scene
+from hrnet_fast.synthetic.imagenet import CLASSES
 from hrnet_fast.tasks import classification, landmark, pose, segmentation
-from hrnet_fast.tasks.synthetic import face_scene, figure_scene, parsing_scene, place_scene, street_scene
-from hrnet_fast.tasks.synthetic.imagenet import CLASSES
 
 GAP = 6
 

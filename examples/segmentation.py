@@ -3,8 +3,8 @@
 import argparse
 
 from hrnet_fast import Segmenter
+from hrnet_fast.synthetic import street_scene
 from hrnet_fast.tasks.segmentation import draw, save_labels
-from hrnet_fast.tasks.synthetic import street_scene
 
 parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument("picture", nargs="?", help="default: a rendered street")

@@ -22,6 +22,7 @@ FLOORS = {
     "api": ({"models", "plan", "weights", "engine", "kernels", "env"}, {"torch", "numpy"}),
     "tasks": ({"kernels"}, {"torch", *IMAGES}),
     "tasks/network": ({"api", "models", "weights"}, {"torch"}),  # the one door from pictures to networks
+    "synthetic": ({"tasks"}, {"numpy"}),
     "__init__": (set(), set()),
 }
 TOP = {"cli", "__main__"}  # the commands import what they like

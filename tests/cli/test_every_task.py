@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from hrnet_fast.synthetic import WRITERS
 from hrnet_fast.tasks.registry import HEADS, package_of
-from hrnet_fast.tasks.synthetic import WRITERS
 
 SMALL = "hrnet_w18_small"
 # data set -> (model, options of evaluate, a metric that it has)

@@ -7,8 +7,8 @@ from itertools import cycle, islice
 import pytest
 from torch import nn
 
+from hrnet_fast.synthetic import WRITERS
 from hrnet_fast.tasks.registry import package_of
-from hrnet_fast.tasks.synthetic import WRITERS
 
 IMAGES = 160
 SIZE = (360, 480)

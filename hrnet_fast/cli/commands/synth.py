@@ -27,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> Result:
-    from hrnet_fast.tasks.synthetic import WRITERS, describe_photographs
+    from hrnet_fast.synthetic import WRITERS, describe_photographs
 
     if args.dataset not in WRITERS:
         raise UsageError(f"{args.dataset!r} cannot be written; choose one of {', '.join(WRITERS)}")

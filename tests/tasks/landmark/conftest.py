@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 from scipy.io import savemat
 
-from hrnet_fast.tasks.synthetic import ATTRIBUTES, face_scene
+from hrnet_fast.synthetic import ATTRIBUTES, face_scene
 
 SIZE = (96, 128)
 

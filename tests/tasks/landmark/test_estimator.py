@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from PIL import Image
 
 from hrnet_fast import create_model
+from hrnet_fast.synthetic import face_scene
 from hrnet_fast.tasks import landmark
 from hrnet_fast.tasks.images import ImageError
 from hrnet_fast.tasks.landmark import Face, LandmarkEstimator, draw, to_json
@@ -16,7 +17,6 @@ from hrnet_fast.tasks.landmark.boxes import box_of_points, square_of
 from hrnet_fast.tasks.landmark.crop import crop_faces
 from hrnet_fast.tasks.landmark.decode import decode
 from hrnet_fast.tasks.stages import Stages
-from hrnet_fast.tasks.synthetic import face_scene
 from hrnet_fast.weights.random import fill_weights
 
 BOXES = [[20, 10, 60, 70], [-10, 30.5, 55, 41], [90, 60, 50, 50]]

@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 import torch
 
+from hrnet_fast.synthetic import ATTRIBUTES
 from hrnet_fast.tasks.images import read_image
 from hrnet_fast.tasks.landmark import DATASETS, open_300w, open_aflw, open_cofw, open_wflw
 from hrnet_fast.tasks.landmark.boxes import box_of_points, square_of
-from hrnet_fast.tasks.synthetic import ATTRIBUTES
 
 from .conftest import SIZE, center_scale, faces, list_row, write_list
 

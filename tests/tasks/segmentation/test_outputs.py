@@ -8,6 +8,7 @@ import pytest
 import torch
 from PIL import Image
 
+from hrnet_fast.synthetic import write_cityscapes
 from hrnet_fast.tasks.evaluation import Evaluation
 from hrnet_fast.tasks.segmentation import (
     CITYSCAPES,
@@ -24,7 +25,6 @@ from hrnet_fast.tasks.segmentation import (
 )
 from hrnet_fast.tasks.segmentation.paper import paper_row
 from hrnet_fast.tasks.segmentation.protocol import PROTOCOLS
-from hrnet_fast.tasks.synthetic import write_cityscapes
 from tests.tasks.segmentation.test_readers import make_lip
 
 

@@ -8,10 +8,10 @@ import torch
 from PIL import Image
 from scipy.io import savemat
 
+from hrnet_fast.synthetic import write_cityscapes
 from hrnet_fast.tasks.segmentation import DATASETS, Cityscapes, LookIntoPerson, PascalContext, PascalContext60
 from hrnet_fast.tasks.segmentation.classes import PASCAL_CONTEXT60
 from hrnet_fast.tasks.segmentation.pascal_context import CONTEXT_IDS
-from hrnet_fast.tasks.synthetic import write_cityscapes
 
 
 def put(path: Path, values, mode=None) -> Path:

@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from hrnet_fast.tasks import classification, pose, segmentation
-from hrnet_fast.tasks.synthetic import (
+from hrnet_fast.synthetic import (
     WRITERS,
     figure_scene,
     files,
@@ -27,10 +26,11 @@ from hrnet_fast.tasks.synthetic import (
     write_pascal_context,
     write_wflw,
 )
-from hrnet_fast.tasks.synthetic.cityscapes import colours
-from hrnet_fast.tasks.synthetic.coco import polygons, run_lengths
-from hrnet_fast.tasks.synthetic.files import scene_seed
-from tests.tasks.synthetic.alike import assert_about
+from hrnet_fast.synthetic.cityscapes import colours
+from hrnet_fast.synthetic.coco import polygons, run_lengths
+from hrnet_fast.synthetic.files import scene_seed
+from hrnet_fast.tasks import classification, pose, segmentation
+from tests.synthetic.alike import assert_about
 
 SIZE = (161, 221)
 IMAGES = 5
@@ -157,7 +157,7 @@ def test_mpii_scores_100_with_its_own_joints(tmp_path):
 
 
 def test_mpii_without_anybody_is_one_sentence(tmp_path, monkeypatch):
-    from hrnet_fast.tasks.synthetic import mpii
+    from hrnet_fast.synthetic import mpii
 
     monkeypatch.setattr(mpii, "figure_scene", lambda *_, **__: (np.zeros((*SIZE, 3), np.uint8), []))
     with pytest.raises(ValueError, match="nobody can be seen in pictures of 161 x 221"):

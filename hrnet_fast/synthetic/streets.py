@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..optional import opencv
+from ..tasks.optional import opencv
 from .canvas import Canvas, Colour
 from .figure import draw_figure
 from .outfits import random_outfit

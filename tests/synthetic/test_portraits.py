@@ -4,9 +4,9 @@ import cv2
 import numpy as np
 import pytest
 
+from hrnet_fast.synthetic import ATTRIBUTES, face_scene
+from hrnet_fast.synthetic.face_shape import SCHEMES, FaceShape, landmarks
 from hrnet_fast.tasks.landmark import SCHEMES as READERS_SCHEMES
-from hrnet_fast.tasks.synthetic import ATTRIBUTES, face_scene
-from hrnet_fast.tasks.synthetic.face_shape import SCHEMES, FaceShape, landmarks
 
 PLAIN = dict.fromkeys((name.replace("-", "_") for name in ATTRIBUTES), False)
 SIZE = (181, 203)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from hrnet_fast.tasks.synthetic import (
+from hrnet_fast.synthetic import (
     WRITERS,
     background,
     describe_photographs,
@@ -123,7 +123,7 @@ def test_annotations_are_the_same_on_every_machine():
 
 _SCRIPT = """
 import sys, pathlib, hashlib
-from hrnet_fast.tasks.synthetic import WRITERS
+from hrnet_fast.synthetic import WRITERS
 root = pathlib.Path(sys.argv[1])
 for name in ("coco", "300w", "mpii"):
     WRITERS[name](root / name, 2, size=(96, 128))

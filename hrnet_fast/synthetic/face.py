@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..optional import opencv
+from ..tasks.optional import opencv
 from .canvas import LIGHT, Canvas, Colour
 from .face_shape import FacePose, FaceShape, brow, eye, jaw, landmarks, mask, mouth, nose, pupil, skull
 

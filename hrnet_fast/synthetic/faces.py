@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from ..files import replacing
-from ..optional import h5py
+from ..tasks.files import replacing
+from ..tasks.optional import h5py
 from .files import check_count, scene_seed, write_picture, write_text
 from .portraits import ATTRIBUTES, FaceTruth, face_scene
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..optional import scipy_io
+from ..tasks.optional import scipy_io
 from .files import check_count, scene_seed, write_bytes, write_json, write_picture
 from .people import PersonTruth, figure_scene
 

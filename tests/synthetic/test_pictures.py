@@ -5,7 +5,7 @@ from pathlib import Path
 
 from PIL import Image
 
-ROOT = Path(__file__).resolve().parents[3]
+ROOT = Path(__file__).resolve().parents[2]
 NAMES = {"pose.jpg", "segmentation.jpg", "landmarks.jpg", "classification.jpg"}
 
 

@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
+from hrnet_fast.synthetic import PLACES, parsing_scene, place_scene, street_scene
+from hrnet_fast.synthetic.outfits import LIP as PARTS
+from hrnet_fast.synthetic.streets import LABEL_IDS
 from hrnet_fast.tasks.segmentation import LIP, PASCAL_CONTEXT60
 from hrnet_fast.tasks.segmentation.cityscapes_labels import TRAINED
-from hrnet_fast.tasks.synthetic import PLACES, parsing_scene, place_scene, street_scene
-from hrnet_fast.tasks.synthetic.outfits import LIP as PARTS
-from hrnet_fast.tasks.synthetic.streets import LABEL_IDS
 
 SIZE = (129, 257)
 WITH_INSTANCES = range(24, 34)

@@ -17,7 +17,7 @@ _UNTRAINED = {
 
 def colours() -> np.ndarray:
     """Colour of each label id, uint8 (34, 4) RGBA, as gtFine's color images have it."""
-    from ..segmentation.cityscapes_labels import TRAINED  # here, since it needs torch and nothing else here does
+    from ..tasks.segmentation.cityscapes_labels import TRAINED  # here, since it needs torch and nothing else here does
 
     table = np.zeros((34, 4), np.uint8)
     table[:, 3] = 255

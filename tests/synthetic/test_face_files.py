@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
+from hrnet_fast.synthetic import face_scene, write_300w, write_aflw, write_cofw, write_wflw
+from hrnet_fast.synthetic.files import scene_seed
 from hrnet_fast.tasks import landmark
-from hrnet_fast.tasks.synthetic import face_scene, write_300w, write_aflw, write_cofw, write_wflw
-from hrnet_fast.tasks.synthetic.files import scene_seed
-from tests.tasks.synthetic.alike import assert_about
+from tests.synthetic.alike import assert_about
 
 SIZE = (161, 221)
 IMAGES = 5

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from ..files import replacing
-from ..optional import pillow
+from ..tasks.files import replacing
+from ..tasks.optional import pillow
 
 QUALITY = 92  # of JPEG pictures; fine enough that colours change by a few grey levels
 

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from hrnet_fast.tasks.synthetic import figure_scene
-from hrnet_fast.tasks.synthetic.body import KINDS, LIMITS, joints, random_pose
-from hrnet_fast.tasks.synthetic.people import COCO_KEYPOINTS, MPII_KEYPOINTS, SMALL_AREA
+from hrnet_fast.synthetic import figure_scene
+from hrnet_fast.synthetic.body import KINDS, LIMITS, joints, random_pose
+from hrnet_fast.synthetic.people import COCO_KEYPOINTS, MPII_KEYPOINTS, SMALL_AREA
 
 SIZE = (213, 301)
 
@@ -126,10 +126,10 @@ def test_unknown_pose_is_one_sentence():
 def test_a_face_that_looks_away_shows_no_nose():
     import random
 
-    from hrnet_fast.tasks.synthetic.canvas import Canvas
-    from hrnet_fast.tasks.synthetic.figure import draw_figure
-    from hrnet_fast.tasks.synthetic.outfits import random_outfit
-    from hrnet_fast.tasks.synthetic.people import person_truth
+    from hrnet_fast.synthetic.canvas import Canvas
+    from hrnet_fast.synthetic.figure import draw_figure
+    from hrnet_fast.synthetic.outfits import random_outfit
+    from hrnet_fast.synthetic.people import person_truth
 
     marks = {}
     for yaw in (0.0, 180.0):

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..optional import opencv, pillow
+from ..tasks.optional import opencv, pillow
 
 SUFFIXES = {".bmp", ".jpeg", ".jpg", ".png", ".webp"}
 LEAST_SIDE = 32  # pixels; in smaller pictures hardly anything can be told apart

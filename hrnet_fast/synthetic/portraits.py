@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..optional import opencv
+from ..tasks.optional import opencv
 from .canvas import Canvas
 from .face import FaceLook, FacePlace, draw_face, hidden_landmarks
 from .face_shape import SCHEMES, FacePose, random_shape

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..optional import scipy_io
+from ..tasks.optional import scipy_io
 from .files import check_count, scene_seed, write_bytes, write_picture, write_text
 from .scenes import parsing_scene, place_scene
 
@@ -74,7 +74,7 @@ def write_pascal_context(
 
 
 def _label_map(labels: np.ndarray) -> bytes:
-    from ..segmentation.pascal_context import CONTEXT_IDS  # here, since it needs torch and nothing else here does
+    from ..tasks.segmentation.pascal_context import CONTEXT_IDS  # here, since it needs torch and nothing else here does
 
     content = io.BytesIO()
     scipy_io().savemat(content, {"LabelMap": np.array([0, *CONTEXT_IDS], np.uint16)[labels]}, do_compression=True)

@@ -51,7 +51,7 @@ def place_scene(
     The labels are PASCAL-Context's: 0 background, and 1 to 59 its classes. place: a name of PLACES; None takes them in
     turn by seed.
     """
-    from ..segmentation.classes import PASCAL_CONTEXT60  # here, since it needs torch and nothing else here does
+    from ..tasks.segmentation.classes import PASCAL_CONTEXT60  # here, since it needs torch and nothing else here does
 
     if place is not None and place not in PLACES:
         raise ValueError(f"there is no place {place!r}; choose one of {', '.join(PLACES)}")

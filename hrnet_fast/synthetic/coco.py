@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..optional import opencv
+from ..tasks.optional import opencv
 from .files import check_count, scene_seed, write_json, write_picture
 from .people import COCO_KEYPOINTS, PersonTruth, figure_scene
 

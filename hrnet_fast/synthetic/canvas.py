@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from ..optional import opencv
+from ..tasks.optional import opencv
 
 Point = tuple[float, float]  # (x, y) pixels; (0, 0) is the centre of the first pixel
 Colour = tuple[float, float, float]  # red, green, blue, 0 to 255
