@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -73,21 +73,16 @@ class Network:
         pieces = _pieces(len(images), images.shape[2] * images.shape[3])
         if not pieces:
             return self._empty(images)
-        results = [self._checked(self.module(piece)) for piece in images.split(pieces)]
-        if len(results) == 1:
-            return _as_list(results[0])
-        if isinstance(results[0], Tensor):
-            return torch.cat(results)
-        return [torch.cat(parts) for parts in zip(*results)]
-
-    def _checked(self, outputs: Any) -> Any:
-        for output in (outputs,) if isinstance(outputs, Tensor) else outputs:
-            if not torch.stack(output.aminmax()).isfinite().all():
-                raise RuntimeError(
-                    f"{self.name} gave NaN or infinite values: compute in float32 (dtype=torch.float32), or check its "
-                    "weights"
-                )
-        return outputs
+        results = [self.module(piece) for piece in images.split(pieces)]
+        single = isinstance(results[0], Tensor)
+        outputs = [_joined(parts) for parts in ([results] if single else zip(*results))]
+        # one check for all pieces and outputs, since reading its answer waits for the GPU
+        if not torch.stack([bound for output in outputs for bound in output.aminmax()]).isfinite().all():
+            raise RuntimeError(
+                f"{self.name} gave NaN or infinite values: compute in float32 (dtype=torch.float32), or check its "
+                "weights"
+            )
+        return outputs[0] if single else outputs
 
     def _empty(self, images: Tensor) -> Tensor | list[Tensor]:
         shapes = _output_shapes(self.module, tuple(images.shape[2:]))
@@ -228,5 +223,5 @@ def _pieces(images: int, pixels: int) -> list[int]:
     return pieces
 
 
-def _as_list(result: Any) -> Tensor | list[Tensor]:
-    return result if isinstance(result, Tensor) else list(result)
+def _joined(parts: Sequence[Tensor]) -> Tensor:
+    return parts[0] if len(parts) == 1 else torch.cat(parts)

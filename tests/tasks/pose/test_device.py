@@ -76,3 +76,11 @@ def test_other_decoders_bring_back_keypoints_alone_too(method):
         pose(pictures(1)[0], BOXES[:1])
     assert device.downloads == [((1, 17, 3), torch.float32)]
     assert [shape for shape, dtype in device.uploads if dtype == torch.uint8] == [(120, 161, 3)]
+
+
+def test_a_batch_of_several_pieces_is_asked_once_whether_it_is_finite(monkeypatch):
+    network = PoseEstimator(NAME).network
+    monkeypatch.setattr(network, "module", lambda images: images[:, :1])
+    with Device() as device:
+        network(OnDevice(torch.rand(7, 3, 8, 8)))
+    assert device.downloads == [((), torch.bool)]
