@@ -9,6 +9,7 @@ official pose repository (leoxiaobin/deep-high-resolution-net.pytorch).
 """
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 import torch
 from torch import Tensor
@@ -28,10 +29,16 @@ def flip_average(
     dtype = torch.promote_types(heatmaps.dtype, torch.float32)
     back = flipped.to(dtype).flip(3)
     if swap is not None:
-        back = back[:, list(swap)]
+        back = back.index_select(1, _order(tuple(swap), back.device))
     if shift:
         back = torch.cat((back[..., :1], back[..., :-1]), 3)
     return (heatmaps.to(dtype) + back) * 0.5
+
+
+@lru_cache(maxsize=64)  # kept on its device, as an upload for each call would wait for the GPU
+@torch.inference_mode(False)
+def _order(swap: tuple[int, ...], device: torch.device) -> Tensor:  # [K] int64
+    return torch.tensor(swap, dtype=torch.int64).to(device)
 
 
 def heatmap_decode_ref(

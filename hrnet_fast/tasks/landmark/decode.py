@@ -30,7 +30,7 @@ def decode(
         heatmaps = flip_average(heatmaps, flipped, swap, protocol.flip_shift)
     found = heatmap_decode(heatmaps, quarter=False)
     points, scores = found[..., :2] + 0.25 * _quarter(heatmaps, found, protocol), found[..., 2]
-    points = torch.where(scores[..., None] > 0, points, -1.0)
+    points = points.masked_fill(~(scores[..., None] > 0), -1.0)
     return to_picture(points.cpu(), squares, heatmaps.shape[3], protocol.offset), scores.float().cpu()
 
 

@@ -7,6 +7,7 @@ it: Huang et al., The Devil Is in the Details. Both as in mmpose/codecs/utils/re
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 
 import torch
 from torch import Tensor
@@ -46,19 +47,21 @@ def smoothed(maps: Tensor, points: Tensor, kernel: int) -> Tensor:  # (N, K, 5, 
     """
     h, w = maps.shape[2:]
     maps = maps.to(torch.promote_types(maps.dtype, torch.float32))
-    blurred = _gaussian(h, h, kernel, maps) @ maps @ _gaussian(w, w, kernel, maps)
+    blurred = _gaussian(h, h, kernel, maps.dtype, maps.device) @ maps @ _gaussian(w, w, kernel, maps.dtype, maps.device)
     scale = points[..., 2].double() / blurred.amax((2, 3)).double()
     x, y = points[..., 0].long(), points[..., 1].long()
     reach = kernel // 2 + 2
     window = _window(maps, x, y, reach).double()
-    taps = _gaussian(5, 2 * reach + 1, kernel, window)
+    taps = _gaussian(5, 2 * reach + 1, kernel, window.dtype, window.device)
     patch = taps @ window @ taps.mT * scale[..., None, None]
     rows, columns = (_near(place, 2, side) - place[..., None] + 2 for place, side in ((y, h), (x, w)))
     patch = patch.gather(2, rows[..., None].expand_as(patch))
     return patch.gather(3, columns[..., None, :].expand_as(patch))
 
 
-def _gaussian(rows: int, columns: int, kernel: int, like: Tensor) -> Tensor:
+@lru_cache(maxsize=64)  # kept on its device, as an upload for each batch would wait for the GPU
+@torch.inference_mode(False)
+def _gaussian(rows: int, columns: int, kernel: int, dtype: torch.dtype, device: torch.device) -> Tensor:
     """(rows, columns): multiplying by it from the left blurs a column; the middle row belongs to the middle column."""
     # cv2.getGaussianKernel(kernel, 0) for kernels above 7
     sigma = 0.3 * ((kernel - 1) * 0.5 - 1) + 0.8
@@ -66,7 +69,7 @@ def _gaussian(rows: int, columns: int, kernel: int, like: Tensor) -> Tensor:
     weights = torch.tensor(weights, dtype=torch.float64) / sum(weights)
     tap = torch.arange(columns) - torch.arange(rows)[:, None] - (columns - rows) // 2 + kernel // 2
     taps = torch.where((tap >= 0) & (tap < kernel), weights[tap.clamp(0, kernel - 1)], 0.0)
-    return taps.to(like.device, like.dtype)
+    return taps.to(device, dtype)
 
 
 def _near(place: Tensor, reach: int, side: int) -> Tensor:
@@ -83,7 +86,7 @@ def _window(maps: Tensor, x: Tensor, y: Tensor, reach: int) -> Tensor:
     window = maps.flatten(2).gather(2, index.flatten(2)).view(n, k, *index.shape[2:])
     steps = torch.arange(-reach, reach + 1, device=maps.device)
     inside = (rows == y[..., None] + steps)[..., :, None] & (columns == x[..., None] + steps)[..., None, :]
-    return torch.where(inside, window, 0)
+    return window.masked_fill(~inside, 0)
 
 
 def _dark_step(p: Tensor) -> tuple[Tensor, Tensor]:

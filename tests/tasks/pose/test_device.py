@@ -69,13 +69,18 @@ def test_a_picture_that_is_there_already_is_not_copied():
     assert device.uploads == []
 
 
+@pytest.mark.parametrize("flip_test", [True, False], ids=["flip", "once"])
 @pytest.mark.parametrize("method", ["dark", "udp"])
-def test_other_decoders_bring_back_keypoints_alone_too(method):
-    pose = estimator(DEVICE, decode=method, flip_test=False)  # whose order of channels goes up by other ways
-    with Device() as device:
-        pose(pictures(1)[0], BOXES[:1])
-    assert device.downloads == [((1, 17, 3), torch.float32)]
-    assert [shape for shape, dtype in device.uploads if dtype == torch.uint8] == [(120, 161, 3)]
+def test_other_decoders_bring_back_keypoints_alone_too_and_keep_their_constants_there(method, flip_test):
+    pose = estimator(DEVICE, decode=method, flip_test=flip_test)
+    pose_on_cpu = estimator(torch.device("cpu"), decode=method, flip_test=flip_test)
+    picture = pictures(1)[0]
+    for _ in range(2):
+        with Device() as device:
+            people = pose(picture, BOXES[:1])
+        assert device.downloads == [((1, 17, 3), torch.float32)]
+    assert device.uploads == [((120, 161, 3), torch.uint8)]
+    assert torch.equal(keypoints(people)[0], keypoints(pose_on_cpu(picture, BOXES[:1]))[0])
 
 
 def test_a_batch_of_several_pieces_is_asked_once_whether_it_is_finite(monkeypatch):
