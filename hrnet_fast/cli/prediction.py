@@ -8,6 +8,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from hrnet_fast.tasks.boxes import IMAGE
 from hrnet_fast.tasks.files import replacing
 from hrnet_fast.tasks.images import read_image
 from hrnet_fast.tasks.stages import Stages
@@ -77,7 +78,7 @@ class Prediction:
 
     def _look_at(self, result: Any) -> None:
         """Pose, landmarks: notes a picture that was taken whole, as it had no boxes."""
-        if isinstance(result, list) and any(getattr(one, "box_source", None) == "image" for one in result):
+        if isinstance(result, list) and any(getattr(one, "box_source", None) == IMAGE for one in result):
             self.whole += 1
 
     def _save_labels(self, item: Item, result: Any) -> dict[str, str]:

@@ -7,6 +7,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+# A result's `box_source`: the caller; the detector; or neither, so that the whole picture is taken.
+GIVEN, DETECTOR, IMAGE = "given", "detector", "image"
+
 
 def read_boxes(boxes: Any, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
     """Boxes and their scores from an array, tensor or list: (N, 4) and (N,), both float64 on the CPU.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from ..boxes import GIVEN
 from ..images import Source, read_image
 from ..optional import pillow
 from .results import Face
@@ -44,7 +45,7 @@ def _draw_face(canvas: Image.Image, face: Face, box: bool) -> None:
     radius = min(6.0, max(1.0, extent / 110))
     x, y, w, h = face.box
     edges = [*low.tolist(), *high.tolist()]
-    if box and face.box_source == "given":
+    if box and face.box_source == GIVEN:
         edges = [min(edges[0], x), min(edges[1], y), max(edges[2], x + w), max(edges[3], y + h)]
     margin = 3 * radius + 2
     left, top = (max(0, int(edge - margin)) for edge in edges[:2])
@@ -55,7 +56,7 @@ def _draw_face(canvas: Image.Image, face: Face, box: bool) -> None:
     pen = ImageDraw.Draw(piece)
     at = [(_FINER * (px + 0.5 - left), _FINER * (py + 0.5 - top)) for px, py in points.tolist()]
     thick = max(1, round(_FINER * radius * 0.7))
-    if box and face.box_source == "given":
+    if box and face.box_source == GIVEN:
         corners = [(_FINER * (cx - left), _FINER * (cy - top)) for cx, cy in ((x, y), (x + w, y + h))]
         pen.rectangle(corners, outline=(255, 255, 255, 200), width=thick)
     parts = face.scheme.lines.items() if face.scheme else ()

@@ -8,9 +8,8 @@ from typing import Any
 
 from torch import Tensor
 
+from ..boxes import GIVEN
 from .schemes import SCHEMES, Scheme
-
-GIVEN, IMAGE = "given", "image"
 
 
 @dataclass(frozen=True, eq=False)

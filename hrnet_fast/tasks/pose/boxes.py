@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -26,6 +27,10 @@ class Regions:
 
     def __getitem__(self, part: slice) -> Regions:
         return Regions(self.centers[part], self.sizes[part])
+
+    @staticmethod
+    def joined(parts: Sequence[Regions]) -> Regions:
+        return Regions(torch.cat([part.centers for part in parts]), torch.cat([part.sizes for part in parts]))
 
     @property
     def areas(self) -> Tensor:  # (N,) square pixels

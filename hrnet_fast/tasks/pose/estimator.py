@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from ...kernels import affine_crop
-from ..boxes import read_boxes
-from ..images import Source, pictures_of, read_image
+from ..boxes import DETECTOR
 from ..network import open_network
 from ..pixels import MEAN, STD
 from ..stages import Stages, clock
+from ..topdown import TopDown
 from .affine import crop_matrices, to_picture
 from .boxes import Regions, regions_of
 from .decode import METHODS, decode
@@ -27,7 +27,7 @@ from .skeletons import Skeleton, skeleton_of
 Detector = Callable[[Tensor], Tensor]  # picture (H, W, 3) uint8 -> (N, 5) x, y, width, height, score
 
 
-class PoseEstimator:
+class PoseEstimator(TopDown[Person]):
     """Keypoints of people by the top-down protocol of the official pose repository (tools/test.py).
 
         PoseEstimator("hrnet_w32.pose_coco_256x192", weights="pose_hrnet_w32_256x192.pth")("street.jpg", boxes)
@@ -45,6 +45,8 @@ class PoseEstimator:
         None, which keeps one person per box.
     skeleton: the keypoints; None for COCO's or MPII's, by their number.
     batch_size: people per network call; it bounds the memory.
+    A call gives a person for each box, in their order; with `nms`, by falling score. The official file of detections
+    as boxes: `read_detections`.
     Errors: ValueError for an unknown `decode`, a skeleton that does not fit the network; those of `open_network`.
     """
 
@@ -87,139 +89,35 @@ class PoseEstimator:
         self.shift = decode != "udp" if shift is None else shift
         self.blur = (17 if self.network.input_size[0] >= 384 else 11) if blur is None else blur
 
-    def __call__(self, image: Source, boxes: Any = None, *, stages: Stages | None = None) -> list[Person]:
-        """The people of one picture, in the order of their boxes (with `nms`, by falling score).
-
-        image: whatever `read_image` takes.
-        boxes: N rows of x, y, width, height and optionally a score, in pixels; None to ask the detector, or without one
-            to take the whole picture for one person, and the result says so (`box_source`). No boxes give no people. A
-            box that passes the border is cut out with black around it. The official file of detections:
-            `read_detections`.
-        Errors: those of `read_boxes`, of `read_image` and of the network.
-        """
-        return self.batch([image], [boxes], stages=stages)[0]
-
-    def batch(
-        self, images: Iterable[Source], boxes: Iterable[Any] | None = None, *, stages: Stages | None = None
-    ) -> list[list[Person]]:
-        """The same for many pictures, of any sizes, whose people go through the network together.
-
-        boxes: for each picture what `__call__` takes; None for no boxes anywhere.
-        """
-        return list(self.stream(images, boxes, stages=stages))
-
-    def stream(
-        self, images: Iterable[Source], boxes: Iterable[Any] | None = None, *, stages: Stages | None = None
-    ) -> Iterator[list[Person]]:
-        """As `batch`, picture by picture as they are done; holds few pictures and `batch_size` crops at once."""
-        kept: list[tuple[Tensor, Tensor, str]] = []
-
-        def requests() -> Iterator[tuple[Tensor, Regions]]:
-            for image, given in _paired(pictures_of(images), boxes):
-                with clock(stages)("read"):
-                    picture = read_image(image)
-                rows, scores, source = self._boxes(picture, given, stages)
-                kept.append((rows, scores, source))
-                yield picture, self.regions(rows)
-
-        for points in self.keypoints(requests(), stages=stages):
-            with clock(stages)("decode"):
-                yield self._people(points, *kept.pop(0))
-
-    def keypoints(
-        self, requests: Iterable[tuple[Tensor, Regions]], *, stages: Stages | None = None
-    ) -> Iterator[Tensor]:
-        """For each picture (H, W, 3) uint8 with N regions: (N, K, 3) x, y in its pixels and score; float32, on the CPU.
-
-        Regions of several pictures share batches of at most `batch_size`. A picture goes to the network's device once;
-        of a batch three numbers a keypoint come back, and the network's word that its outputs are finite.
-        """
-        waiting: list[list[Tensor]] = []  # by picture: what is decoded of it
-        batch: list[tuple[Tensor, Regions, list[Tensor]]] = []
-        people = 0
-        for picture, regions in requests:
-            waiting.append([torch.empty(0, self.network.num_outputs, 3)])
-            if len(regions):
-                with clock(stages)("crop"):
-                    picture = picture.to(self.network.device)
-            for start in range(0, len(regions), self.batch_size):
-                part = regions[start : start + self.batch_size]
-                if people + len(part) > self.batch_size:
-                    self._run(batch, stages)
-                    yield from (torch.cat(parts) for parts in waiting[:-1])
-                    del waiting[:-1]
-                    batch, people = [], 0
-                batch.append((self._crops(picture, part, stages), part, waiting[-1]))
-                people += len(part)
-            if not batch:
-                yield from (torch.cat(parts) for parts in waiting)
-                waiting = []
-        self._run(batch, stages)
-        yield from (torch.cat(parts) for parts in waiting)
-
     def regions(self, boxes: Tensor) -> Regions:
         """What the network sees of each box (N, 4)."""
         height, width = self.network.input_size
         return regions_of(boxes, width / height)
 
-    def _crops(self, picture: Tensor, part: Regions, stages: Stages | None) -> Tensor:
-        """What the network sees of a picture's regions, then with the flip test their mirror images."""
-        size, udp = self.network.input_size, self.decode == "udp"
-        with clock(stages)("crop"):
-            return affine_crop(picture, crop_matrices(part, size, udp), size, MEAN, STD, self.flip_test)
+    def _crops(self, picture: Tensor, regions: Regions) -> Tensor:
+        size = self.network.input_size
+        matrices = crop_matrices(regions, size, self.decode == "udp")
+        return affine_crop(picture, matrices, size, MEAN, STD, self.flip_test)
 
-    @torch.no_grad()
-    def _run(self, batch: list[tuple[Tensor, Regions, list[Tensor]]], stages: Stages | None) -> None:
-        """Appends to each list of `batch` the keypoints (N, K, 3) of its crops, which were cut out at its regions."""
-        if not batch:
-            return
-        stage, counts = clock(stages), [len(part) for _, part, _ in batch]
-        with stage("crop"):
-            images = batch[0][0]
-            if len(batch) > 1:  # all crops, then all mirror images
-                pieces = [crops.split(count) for (crops, _, _), count in zip(batch, counts)]
-                images = torch.cat([piece for kind in zip(*pieces) for piece in kind])
-        with stage("network"):
-            heatmaps = self.network(images)
-        with stage("decode"):
-            maps, flipped = heatmaps.chunk(2) if self.flip_test else (heatmaps, None)
-            points = decode(maps, flipped, self.skeleton.swap, shift=self.shift, method=self.decode, kernel=self.blur)
-            for found, (_, part, parts) in zip(points.cpu().split(counts), batch):
-                found[..., :2] = to_picture(found[..., :2], part, maps.shape[2:], self.decode == "udp")
-                parts.append(found.float())
+    def _decode(self, maps: Tensor, flipped: Tensor | None, parts: Sequence[Regions]) -> Tensor:
+        points = decode(maps, flipped, self.skeleton.swap, shift=self.shift, method=self.decode, kernel=self.blur).cpu()
+        points[..., :2] = to_picture(points[..., :2], Regions.joined(parts), maps.shape[2:], self.decode == "udp")
+        return points.float()
 
-    def _boxes(self, picture: Tensor, boxes: Any, stages: Stages | None) -> tuple[Tensor, Tensor, str]:
-        height, width = picture.shape[:2]
-        if boxes is not None:
-            return *read_boxes(boxes, (height, width)), "given"
-        if self.detector is not None:
-            with clock(stages)("detect"):
-                return *read_boxes(self.detector(picture), (height, width)), "detector"
-        return *read_boxes([(0, 0, width, height)], (height, width)), "image"
+    def _find_boxes(self, picture: Tensor, stages: Stages | None) -> tuple[Tensor, Any, str]:
+        if self.detector is None:
+            return super()._find_boxes(picture, stages)
+        with clock(stages)("detect"):
+            return picture, self.detector(picture), DETECTOR
 
-    def _people(self, points: Tensor, boxes: Tensor, box_scores: Tensor, source: str) -> list[Person]:
-        scores = rescore(points[..., 2].double(), box_scores)
+    def _results(self, points: Tensor, rows: Tensor, scores: Tensor, source: str) -> list[Person]:
+        total = rescore(points[..., 2].double(), scores)
         kept: Sequence[int] = range(len(points))
         if self.nms is not None:
-            areas, sigmas = self.regions(boxes).areas, self.skeleton.sigmas
-            kept = self.nms(points, scores, areas, sigmas, self.oks_threshold).tolist()
-        rows, box_scores, scores = boxes.tolist(), box_scores.tolist(), scores.tolist()
+            areas, sigmas = self.regions(rows).areas, self.skeleton.sigmas
+            kept = self.nms(points, total, areas, sigmas, self.oks_threshold).tolist()
+        boxes, scores, total = rows.tolist(), scores.tolist(), total.tolist()
         return [
-            Person(points[i, :, :2], points[i, :, 2], scores[i], tuple(rows[i]), box_scores[i], source, self.skeleton)
+            Person(points[i, :, :2], points[i, :, 2], total[i], tuple(boxes[i]), scores[i], source, self.skeleton)
             for i in kept
         ]
-
-
-def _paired(images: Iterable[Source], boxes: Iterable[Any] | None) -> Iterator[tuple[Source, Any]]:
-    if boxes is None:
-        yield from ((image, None) for image in images)
-        return
-    missing = object()
-    boxes = iter(boxes)
-    for image in images:
-        given = next(boxes, missing)
-        if given is missing:
-            raise ValueError("there are fewer lists of boxes than pictures; give one for each picture, or None")
-        yield image, given
-    if next(boxes, missing) is not missing:
-        raise ValueError("there are more lists of boxes than pictures; give one for each picture")

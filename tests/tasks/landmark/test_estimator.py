@@ -75,6 +75,19 @@ def test_pictures_and_faces_share_batches(model, estimator, picture):
     assert_same(batch[2], estimator(picture, BOXES[1:2]))
 
 
+def test_pictures_stream_through(model, estimator, picture):
+    read = []
+
+    def pictures():
+        for i in range(6):
+            read.append(i)
+            yield picture
+
+    stream = LandmarkEstimator(model, batch_size=4).stream(pictures(), (BOXES for _ in range(6)))
+    assert_same(next(stream), estimator(picture, BOXES))
+    assert len(read) == 2 and len(list(stream)) == 5
+
+
 def test_without_boxes_the_picture_is_one_face(estimator, picture):
     faces = estimator(Image.fromarray(picture))
     assert [(face.box, face.box_source) for face in faces] == [((0.0, 0.0, 128.0, 96.0), "image")]
@@ -107,9 +120,10 @@ def test_boxes_may_have_scores(estimator, picture):
     assert_same(faces, estimator(picture, BOXES))
 
 
-def test_boxes_for_each_picture(estimator, picture):
-    with pytest.raises(ValueError, match="2 pictures and boxes for 1"):
-        estimator.batch([picture, picture], [BOXES])
+@pytest.mark.parametrize(("count", "which"), [(1, "fewer"), (3, "more")])
+def test_boxes_for_each_picture(estimator, picture, count, which):
+    with pytest.raises(ValueError, match=f"there are {which} lists of boxes than pictures"):
+        estimator.batch([picture, picture], [BOXES] * count)
 
 
 def test_an_unreadable_picture_is_named(estimator, tmp_path):
