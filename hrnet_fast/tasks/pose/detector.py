@@ -4,14 +4,32 @@ from __future__ import annotations
 
 import os
 import pickle
-from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ..optional import torchvision_detection
 
 PERSON = 1  # COCO's category of people, which is also the label that torchvision's COCO detectors give them
+
+
+@dataclass(frozen=True, eq=False)
+class TorchvisionDetector:
+    """What `torchvision_detector` makes: it takes a picture (H, W, 3) uint8 from any device to its own."""
+
+    model: nn.Module
+    device: torch.device
+    threshold: float
+
+    @torch.no_grad()
+    def __call__(self, picture: Tensor) -> Tensor:  # (N, 5) float64 x, y, width, height, score; on its device
+        image = picture.to(self.device).permute(2, 0, 1).float() / 255
+        found = self.model([image])[0]
+        boxes, scores = found["boxes"].double(), found["scores"]
+        chosen = (found["labels"] == PERSON) & (scores >= self.threshold) & (boxes[:, 2:] > boxes[:, :2]).all(1)
+        corners = boxes[chosen]
+        return torch.cat((corners[:, :2], corners[:, 2:] - corners[:, :2], scores[chosen, None].double()), 1)
 
 
 def torchvision_detector(
@@ -19,7 +37,7 @@ def torchvision_detector(
     *,
     device: torch.device | str | None = None,
     threshold: float = 0.5,
-) -> Callable[[Tensor], Tensor]:
+) -> TorchvisionDetector:
     """Faster R-CNN with a ResNet-50 pyramid: a function from a picture (H, W, 3) uint8 to people's boxes (N, 5).
 
     weights: a file of torchvision's `fasterrcnn_resnet50_fpn`; None lets torchvision download its own to its cache.
@@ -46,15 +64,5 @@ def torchvision_detector(
         except (RuntimeError, TypeError, AttributeError, EOFError, pickle.UnpicklingError) as error:
             reason = str(error).partition("\n")[0].rstrip(".:")
             raise RuntimeError(f"{os.fspath(weights)} has no weights of fasterrcnn_resnet50_fpn: {reason}") from None
-    model = model.eval().to(device or "cpu")
-
-    @torch.no_grad()
-    def detect(picture: Tensor) -> Tensor:
-        image = picture.to(device or "cpu").permute(2, 0, 1).float() / 255
-        found = model([image])[0]
-        boxes = found["boxes"].double()
-        chosen = (found["labels"] == PERSON) & (found["scores"] >= threshold) & (boxes[:, 2:] > boxes[:, :2]).all(1)
-        corners = boxes[chosen]
-        return torch.cat((corners[:, :2], corners[:, 2:] - corners[:, :2], found["scores"][chosen, None].double()), 1)
-
-    return detect
+    home = torch.empty(0, device=device or "cpu").device  # with its index, where "cuda" has none
+    return TorchvisionDetector(model.eval().to(home), home, threshold)

@@ -18,7 +18,7 @@ from ..topdown import TopDown
 from .affine import crop_matrices, to_picture
 from .boxes import Regions, regions_of
 from .decode import METHODS, decode
-from .detector import torchvision_detector
+from .detector import TorchvisionDetector, torchvision_detector
 from .nms import OKS_THRE, suppression_of
 from .rescore import rescore
 from .results import Person
@@ -34,7 +34,8 @@ class PoseEstimator(TopDown[Person]):
 
     model, weights, dtype, device, executor: as `open_network`.
     detector: what finds people if no boxes are given: "torchvision" (Faster R-CNN; see `torchvision_detector` for its
-        weights), or a function from a picture (H, W, 3) uint8 to boxes (N, 5) x, y, width, height, score.
+        weights), or a function from a picture (H, W, 3) uint8 to boxes (N, 5) x, y, width, height, score. The function
+        gets the picture as `read_image` does: on the CPU, or on the device of the tensor that was given.
     flip_test: also looks at the mirror image, and averages (TEST.FLIP_TEST).
     shift: moves the mirrored heatmaps by one pixel (TEST.SHIFT_HEATMAP); None for True, except with UDP, which aligns
         them.
@@ -108,6 +109,8 @@ class PoseEstimator(TopDown[Person]):
         if self.detector is None:
             return super()._find_boxes(picture, stages)
         with clock(stages)("detect"):
+            if isinstance(self.detector, TorchvisionDetector) and self.detector.device == self.network.device:
+                picture = picture.to(self.network.device)  # once, for the crops too
             return picture, self.detector(picture), DETECTOR
 
     def _results(self, points: Tensor, rows: Tensor, scores: Tensor, source: str) -> list[Person]:

@@ -2,8 +2,10 @@
 
 import pytest
 import torch
+from torch import nn
 
 from hrnet_fast.tasks.pose import PoseEstimator
+from hrnet_fast.tasks.pose.detector import TorchvisionDetector
 from tests.tasks.pose.pretended import DEVICE, Device, OnDevice
 
 NAME = "hrnet_w18_small.pose_coco_256x192"
@@ -67,6 +69,32 @@ def test_a_picture_that_is_there_already_is_not_copied():
     with Device() as device:
         pose(OnDevice(pictures(1)[0]), BOXES)
     assert device.uploads == []
+
+
+class Detected(nn.Module):
+    """One person in any picture, as torchvision's detectors say it."""
+
+    def forward(self, images):
+        found = {"boxes": [[10.0, 20, 70, 110]], "labels": [1], "scores": [0.5]}
+        return [{name: torch.tensor(values).to(images[0].device) for name, values in found.items()}]
+
+
+def test_the_crops_are_cut_out_of_the_picture_that_the_detector_looked_at():
+    pose = estimator(DEVICE, detector=TorchvisionDetector(Detected(), DEVICE, 0.25))
+    with Device() as device:
+        (person,) = pose(pictures(1)[0])
+    assert [shape for shape, dtype in device.uploads if dtype == torch.uint8] == [(120, 161, 3)]
+    assert (person.box, person.box_source) == ((10, 20, 60, 90), "detector")
+
+
+@pytest.mark.parametrize("on_device", [False, True], ids=["cpu", "device"])
+def test_a_detector_of_the_caller_gets_the_picture_where_it_was_given(on_device):
+    seen = []
+    pose = estimator(DEVICE, detector=lambda picture: seen.append(picture.device) or BOXES[:1])
+    picture = pictures(1)[0]
+    with Device():
+        pose(OnDevice(picture) if on_device else picture)
+    assert seen == [DEVICE if on_device else torch.device("cpu")]
 
 
 @pytest.mark.parametrize("flip_test", [True, False], ids=["flip", "once"])
