@@ -16,6 +16,7 @@ from hrnet_fast.engine.gpu.cuda_lower import beyond_cuda
 from hrnet_fast.engine.gpu.device_key import DeviceKey
 from hrnet_fast.engine.gpu.layout import allocate
 from hrnet_fast.engine.gpu.tiles import Gpu
+from hrnet_fast.engine.interpret import Interpreter
 from hrnet_fast.engine.tuning.cache import TuningCache
 from hrnet_fast.kernels.bordered import BorderedMap
 from hrnet_fast.kernels.cuda_level import MOST_ITEMS, MOST_TERMS, CudaLaunch, Level, describe, in_launches
@@ -126,7 +127,7 @@ def test_levels_of_w32_as_large_as_they_are(kind, dtype, w32):
     values = {value: memory.views[value] for item in level.items for value in item.reads}
     for item in level.items:
         want, plain = (
-            ReferenceExecutor(tensors, kind).play(item, {value: view.to(kind) for value, view in values.items()})
+            Interpreter(tensors, kind, CPU).play(item, {value: view.to(kind) for value, view in values.items()})
             for kind in (torch.float64, dtype)
         )
         assert relative_l2(memory.views[item.out], want) <= 2 * relative_l2(plain, want), item.name

@@ -13,7 +13,7 @@ from hrnet_fast import kernels
 
 from ...plan import Concat, Conv, Function, Item, Plan, Sum, Term
 from ...plan.buffers import in_place, place
-from ..executors.reference import Watch, call
+from ..interpret import Watch, call
 from ..results import empty_result
 from .functions import function_kernel, linear_as_conv, mean_source
 from .kernels import DIRECT, Kernel

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ...plan import Conv, Level, Plan, Sum, Term, Value
-from ..executors.reference import Watch
+from ..interpret import Watch
 
 
 def with_prologues_as_sums(plan: Plan) -> Plan:

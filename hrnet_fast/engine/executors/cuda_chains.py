@@ -15,10 +15,10 @@ from ..gpu.cuda_lower import beyond_cuda, cuda_choice, cuda_problem, cuda_proble
 from ..gpu.cuda_tiles import candidates, level_time, most_shared
 from ..gpu.tiles import Gpu
 from ..gpu.tune import Tuned
+from ..interpret import Watch
 from ..tuning.cache import TuningCache
 from .cuda import CudaExecutor
 from .levels import LevelTape
-from .reference import Watch
 
 # Nanoseconds, estimates: from the end of one launch to the start of the next, and of a level without convolutions.
 GAP, SUMS = 500.0, 1000.0

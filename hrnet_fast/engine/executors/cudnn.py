@@ -20,7 +20,7 @@ from ...plan.fold import fold
 from ..gpu.lower import beyond
 from ..gpu.program import GpuProgram, play_once
 from ..gpu.sums import PendingSum, sum_all
-from .reference import ReferenceExecutor, Watch
+from ..interpret import Interpreter, Watch
 
 STREAMS = 4  # branches of an HRNet
 
@@ -188,7 +188,7 @@ class CudnnExecutor:
     ):  # fmt: skip
         self.tensors, self.dtype, self.device, self.why = tensors, dtype, device, why
         self.convolutions, self.sum_all = convolutions or CudnnConvolutions(), sum_all
-        self.torch = ReferenceExecutor(tensors, dtype, device)
+        self.torch = Interpreter(tensors, dtype, device)
         self._packed: dict[tuple, _Packed] = {}
 
     def explain(self, plan: Plan, level: Level) -> tuple[str, str]:

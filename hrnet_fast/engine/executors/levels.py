@@ -16,7 +16,7 @@ from ..gpu.lower import Lowering, Step
 from ..gpu.program import CaptureError, GpuProgram, play_once
 from ..gpu.tiles import Gpu
 from ..gpu.timing import within_a_graph
-from .reference import Watch
+from ..interpret import Watch
 
 
 class LevelTape:

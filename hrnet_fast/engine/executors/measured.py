@@ -17,8 +17,9 @@ from ..gpu.device_key import DeviceKey, device_key
 from ..gpu.program import GpuProgram
 from ..gpu.timing import isolated
 from ..gpu.tune import Tuned
+from ..interpret import Watch
 from ..tuning.cache import TuningCache
-from .reference import ReferenceExecutor, Watch
+from .reference import ReferenceExecutor
 
 Run = Callable[[Sequence[Tensor]], list[Tensor]]
 Clock = Callable[[Callable[[], object]], float]

@@ -26,11 +26,11 @@ from ..cpu.pages import Room
 from ..cpu.program import DTYPES, CpuProgram
 from ..cpu.prologues import only_own_items, with_prologues_as_sums
 from ..cpu.tune import Tuning, tune_plan
+from ..interpret import Watch
 from ..locks import Lock
 from ..results import own_copies
 from ..tuning.cache import TuningCache, cache_folder, cache_of
 from .onednn import OneDnnExecutor
-from .reference import Watch
 
 ISA_SWITCH = "HRNET_FAST_CPU_ISA"  # environment: the instruction set of the C++ kernels, see csrc/cpu/features.h
 BFLOAT16 = "avx512-bf16"  # the instruction set whose words are pairs of bfloat16

@@ -12,8 +12,8 @@ from hrnet_fast import kernels
 from ...plan import Concat, Conv, Function, Item, Level, Param, Plan, Sum, Term
 from ...plan.buffers import dead_after
 from ...plan.fold import fold
+from ..interpret import Watch, call, total
 from ..locks import Lock
-from .reference import Watch, call, total
 
 Step = Callable[[list], Tensor]
 

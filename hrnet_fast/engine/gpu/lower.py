@@ -15,7 +15,7 @@ from hrnet_fast.kernels.level import ConvWork, Launch, MapTerm, SumWork, Tile, W
 
 from ...plan import Concat, Conv, Function, Item, Level, Plan, Sum, Term
 from ...plan.fold import fold
-from ..executors.reference import ReferenceExecutor
+from ..interpret import Interpreter
 from .layout import Memory
 from .tiles import SUM_TILE, Gpu, Problem, choose, stages
 
@@ -116,7 +116,7 @@ class Lowering:
         self, tensors: Mapping[str, Tensor], dtype: torch.dtype, device: torch.device, precision: str, pdl: bool
     ):
         self.tensors, self.dtype, self.device, self.precision, self.pdl = tensors, dtype, device, precision, pdl
-        self.torch = ReferenceExecutor(tensors, dtype, device)
+        self.torch = Interpreter(tensors, dtype, device)
         self._packed: dict[tuple, tuple[Tensor, Tensor]] = {}
 
     def release(self) -> None:

@@ -1,0 +1,91 @@
+"""Items of a plan played with torch: what executors fall back on where their own kernels do not know an item."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ..plan import PREVIOUS, PURE_FUNCTIONS, Concat, Conv, Function, Item, Param, Ref, Sum, Term
+from ..plan.fold import fold
+
+Watch = Callable[[Item, Tensor], None]  # called with each item and its result
+
+
+class Interpreter:
+    """Plays any item in any floating dtype on any device, by one torch operation after another.
+
+    tensors: the module's parameters and buffers by key. Folded weights are made at first use of an item and kept.
+    """
+
+    def __init__(self, tensors: Mapping[str, Tensor], dtype: torch.dtype, device: torch.device):
+        self.tensors, self.dtype, self.device = tensors, dtype, device
+        self._folded: dict[tuple, tuple[Tensor, Tensor | None]] = {}
+
+    def release(self) -> None:
+        """Let go of the folded weights; they are made again when they are needed."""
+        self._folded.clear()
+
+    def play(self, item: Item, values: Mapping[int, Tensor]) -> Tensor:
+        """One item's result from the values that it reads."""
+        if isinstance(item, Conv):
+            return self._conv(item, values)
+        if isinstance(item, Sum):
+            return total(item.terms, values, item.relu)
+        if isinstance(item, Concat):
+            return torch.cat([resized(part, values) for part in item.parts], dim=1)
+        return call(item, values, self._tensor)
+
+    def _conv(self, item: Conv, values: Mapping[int, Tensor]) -> Tensor:
+        key = (item.conv, item.norm)
+        if key not in self._folded:
+            weight, bias = fold(item, self.tensors)
+            self._folded[key] = tuple(None if t is None else t.to(self.device, self.dtype) for t in (weight, bias))
+        weight, bias = self._folded[key]
+        x = total(item.sources, values, item.source_relu)
+        conv = item.conv
+        y = F.conv2d(x, weight, bias, conv.stride, conv.padding, conv.dilation, conv.groups)
+        if item.relu == "first":
+            y = y.relu_()
+        for term in item.terms:
+            y = y + resized(term, values)
+        return y.relu_() if item.relu == "last" else y
+
+    def _tensor(self, name: str) -> Tensor:
+        return self.tensors[name].detach().to(self.device, self.dtype)
+
+
+def resized(term: Term, values: Mapping[int, Tensor]) -> Tensor:
+    """A term's value, interpolated if the term says so."""
+    x = values[term.value]
+    if term.resize is None:
+        return x
+    align = term.resize.align_corners if term.resize.mode == "bilinear" else None
+    return F.interpolate(x, term.resize.size, mode=term.resize.mode, align_corners=align)
+
+
+def total(terms: Sequence[Term], values: Mapping[int, Tensor], relu: bool) -> Tensor:
+    """The terms' sum, left to right, after a ReLU if asked."""
+    y = resized(terms[0], values)
+    for term in terms[1:]:
+        y = y + resized(term, values)
+    return y.relu() if relu else y
+
+
+def call(item: Function, values: Mapping[int, Tensor], tensor: Callable[[str], Tensor]) -> Tensor:
+    """Any other planned function, with the views that follow it."""
+    result: Tensor | None = None
+
+    def decode(value):
+        if isinstance(value, Ref):
+            return result if value.value == PREVIOUS else values[value.value]
+        if isinstance(value, Param):
+            return tensor(value.name)
+        return type(value)(decode(v) for v in value) if isinstance(value, (tuple, list)) else value
+
+    for step in item.calls:
+        args = decode(step.args)
+        result = PURE_FUNCTIONS[step.function](*args, **{key: decode(value) for key, value in step.kwargs})
+    return result
