@@ -18,11 +18,7 @@ from ..gpu.cuda_tiles import CudaProblem, resident_of, shared_bytes
 from ..gpu.tiles import Gpu
 from ..gpu.tune import Variation
 from ..tuning.cache import TuningCache
-from .levels import describe_gpu, overlaps
-from .tuned import TunedLevelExecutor
-
-DTYPES = (torch.float32, torch.bfloat16, torch.float16)
-OLDEST = (8, 0)  # asynchronous copies to shared memory, and tensor cores for bfloat16 and TF32
+from .levels import DTYPES, OLDEST, LevelExecutor, describe_gpu, overlaps
 
 
 def unsupported(dtype: torch.dtype, device: torch.device) -> str | None:
@@ -44,7 +40,7 @@ def unsupported(dtype: torch.dtype, device: torch.device) -> str | None:
     return None
 
 
-class CudaExecutor(TunedLevelExecutor):
+class CudaExecutor(LevelExecutor):
     """Plays plans by the CUDA level kernel in float32 (products in TF32), bfloat16 or float16, with float32 sums.
 
     tensors: the module's parameters and buffers by key. Tiles come from the cache of measured ones, else from a model

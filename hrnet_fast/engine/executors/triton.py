@@ -15,11 +15,7 @@ from ..gpu.tiles import Problem
 from ..gpu.tune import Variation
 from ..gpu.warm import compile_all
 from ..tuning.cache import TuningCache
-from .levels import describe_gpu, overlaps
-from .tuned import TunedLevelExecutor
-
-DTYPES = (torch.float32, torch.bfloat16, torch.float16)
-OLDEST = (8, 0)  # tensor cores for bfloat16 and TF32, and asynchronous copies to shared memory
+from .levels import DTYPES, OLDEST, LevelExecutor, describe_gpu, overlaps
 
 
 def unsupported(dtype: torch.dtype, device: torch.device) -> str | None:
@@ -42,7 +38,7 @@ def unsupported(dtype: torch.dtype, device: torch.device) -> str | None:
     return f"the Triton kernels run on a GPU, and this is {device.type} (TRITON_INTERPRET=1 runs them slowly anywhere)"
 
 
-class TritonExecutor(TunedLevelExecutor):
+class TritonExecutor(LevelExecutor):
     """Plays plans by grouped Triton kernels in float32, bfloat16 or float16, with float32 sums.
 
     tensors: the module's parameters and buffers by key. float32 products use TF32 where torch's own convolutions do
