@@ -13,7 +13,7 @@ from .engine.module import OptimizedModule
 from .engine.verify import VerifyReport
 from .engine.verify import verify as _verify
 from .plan import Plan, unwrap
-from .plan.cost import annotate, direct_cost
+from .plan.cost import annotate
 
 
 def optimize(
@@ -51,8 +51,7 @@ def explain(model: nn.Module, *inputs: Any, dtype: torch.dtype | None = None, ex
     given = tuple(torch.empty(x, device="meta") if _is_shape(x) else x for x in inputs) or _example(fast.original, None)
     plan = fast.plan_for(*given)
     dtype = fast.executor.dtype
-    cost_of = getattr(fast.executor, "cost", direct_cost)
-    return annotate(plan, dtype, machine(fast.device, dtype), partial(fast.executor.explain, plan), cost_of)
+    return annotate(plan, dtype, machine(fast.device, dtype), partial(fast.executor.explain, plan), fast.executor.cost)
 
 
 def verify(model: nn.Module, fast: OptimizedModule, *inputs: Any, levels: bool = False) -> VerifyReport:

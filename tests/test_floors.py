@@ -30,10 +30,11 @@ ENGINE = {
     "interpret": set(),
     "locks": set(),
     "results": set(),
+    "executor": {"interpret"},
     "tuning": {"locks"},
     "cpu": {"interpret", "results", "tuning"},
     "gpu": {"interpret", "results", "tuning"},
-    "executors": {"cpu", "gpu", "interpret", "locks", "results", "tuning"},
+    "executors": {"executor", "cpu", "gpu", "interpret", "locks", "results", "tuning"},
 }
 for part, others in ENGINE.items():
     FLOORS[f"engine/{part}"] = (FLOORS["engine"][0] | {f"engine/{other}" for other in others}, FLOORS["engine"][1])

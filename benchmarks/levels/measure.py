@@ -17,7 +17,7 @@ from benchmarks.sheet import Made, made
 from hrnet_fast.engine.machine import machine
 from hrnet_fast.numerics import compare_outputs, within_tolerance
 from hrnet_fast.plan import Conv, Item, Plan
-from hrnet_fast.plan.cost import annotate, direct_cost
+from hrnet_fast.plan.cost import annotate
 from hrnet_fast.plan.describe import operation
 from hrnet_fast.timing import interleave
 
@@ -84,11 +84,10 @@ def _whole(fast: hrnet_fast.OptimizedModule, x: torch.Tensor, seconds: float) ->
 def _levels(fast: hrnet_fast.OptimizedModule, x: torch.Tensor, times: dict[int, float]) -> list[dict[str, object]]:
     executor, plan = fast.executor, fast.plan_for(x)
     dtype, figures = executor.dtype, machine(fast.device, executor.dtype)
-    cost_of = getattr(executor, "cost", direct_cost)
-    annotated = annotate(plan, dtype, figures, partial(executor.explain, plan), cost_of)
+    annotated = annotate(plan, dtype, figures, partial(executor.explain, plan), executor.cost)
     found = []
     for index, level in enumerate(annotated.levels):
-        costs = [cost_of(plan, item) for item in level.items]
+        costs = [executor.cost(plan, item) for item in level.items]
         products, moved = (sum(column) for column in zip(*costs, strict=True))
         found.append({
             "what": what(level.items, plan),

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import torch
 from torch import Tensor
 
+from .executor import Executor
 from .executors import amx, cuda, cudnn, native, onednn, triton
 from .executors.amx import AmxExecutor
 from .executors.cuda import CudaExecutor
@@ -24,10 +24,6 @@ ON_A_GPU = {
     "triton": (triton, TritonExecutor), "cuda": (cuda, CudaExecutor), "cuda-chains": (cuda, CudaChainExecutor),
     "cudnn": (cudnn, CudnnExecutor),
 }  # fmt: skip
-Executor = (
-    NativeExecutor | OneDnnExecutor | TritonExecutor | CudaExecutor | CudnnExecutor | MeasuredExecutor
-    | ReferenceExecutor
-)  # fmt: skip
 
 
 def make_executor(
@@ -54,7 +50,7 @@ def make_executor(
 def _measured(tensors: Mapping[str, Tensor], dtype: torch.dtype, device: torch.device) -> Executor:
     """Every GPU executor that can play in this dtype takes part."""
     refused = {name: module.unsupported(dtype, device) for name, (module, _) in ON_A_GPU.items()}
-    candidates: list[Any] = [
+    candidates: list[Executor] = [
         made(tensors, dtype, device, "as measured") for name, (_, made) in ON_A_GPU.items() if refused[name] is None
     ]
     if not candidates:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +16,7 @@ from torch.utils._python_dispatch import _len_torch_dispatch_stack as dispatch_m
 from ..plan import Plan, inference_view, make_plan, named_tensors, unwrap
 from . import op
 from .choose import make_executor
+from .executor import Progress, Run
 from .locks import Lock
 from .outline import Outlines
 from .profile import time_levels
@@ -27,10 +28,10 @@ FLOATING = (torch.float64, torch.float32, torch.bfloat16, torch.float16)
 
 @dataclass(frozen=True)
 class Program:
-    """A plan and what its executor made of it: run(tensors in the plan's order) -> results."""
+    """A plan and what its executor made of it."""
 
     plan: Plan
-    run: Any
+    run: Run
 
 
 class OptimizedModule(nn.Module):
@@ -82,9 +83,7 @@ class OptimizedModule(nn.Module):
         structure = op.describe(inputs, leaves)
         return self._program(inputs, leaves, structure)
 
-    def tune(
-        self, *inputs: Any, progress: Callable[[Iterable[Any]], Iterable[Any]] = iter, again: bool = False
-    ) -> dict[str, Any]:
+    def tune(self, *inputs: Any, progress: Progress = iter, again: bool = False) -> dict[str, Any]:
         """Measure the kernels for the plan for inputs like these, keep the best in the user's cache, and use them.
 
         On a GPU these are the tiles of every level, on a CPU the algorithms of every distinct 3x3 convolution, for as
@@ -93,10 +92,7 @@ class OptimizedModule(nn.Module):
         Returns the findings by signature, each with its time and the previous one; empty if everything was known.
         Raises RuntimeError if the executor has nothing to tune.
         """
-        plan = self.plan_for(*inputs)
-        found = self._able_to("tune").tune(plan, progress, again)
-        if found and hasattr(self.executor, "forget"):
-            self.executor.forget(plan)
+        found = self.executor.tune(self.plan_for(*inputs), progress, again)
         self._prepare()
         return found
 
@@ -107,21 +103,11 @@ class OptimizedModule(nn.Module):
         not play levels; on a CPU it is the median over whole calls, played level by level.
         """
         if self.device.type != "cpu":
-            return self._able_to("profile").profile(self.plan_for(*inputs))
+            return self.executor.profile(self.plan_for(*inputs))
         leaves: list[Tensor] = []
         structure = op.describe(inputs, leaves)
         self._check_inputs(leaves)
         return time_levels(self.executor, self._program(inputs, leaves, structure).plan, leaves)
-
-    def _able_to(self, verb: str) -> Any:
-        """The executor that has a method to "tune" or "profile", be it among the candidates of `auto`."""
-        for executor in getattr(self.executor, "candidates", {"": self.executor}).values():
-            if hasattr(executor, verb) and (executor.name, self.device.type) != ("triton", "cpu"):
-                return executor
-        raise RuntimeError(
-            f"there is nothing to {verb}: the executor {self.executor.name!r} on {self.device} has no choice of "
-            "kernels, as 'native' has on a CPU and 'triton' on a GPU"
-        )
 
     def _program(self, inputs: Sequence[Any], leaves: Sequence[Tensor], structure: str) -> Program:
         key = (structure, *[x.shape for x in leaves])

@@ -5,18 +5,18 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from statistics import median
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from ..plan import Item, Plan
+from .executor import Executor
 
 SECONDS = 2.0
 FEWEST, MOST = 5, 100  # calls
 
 
-def time_levels(executor: Any, plan: Plan, inputs: Sequence[Tensor]) -> list[tuple[int, float]]:
+def time_levels(executor: Executor, plan: Plan, inputs: Sequence[Tensor]) -> list[tuple[int, float]]:
     """(level, microseconds) of every level: the median over whole calls, so that caches hold what they hold in use.
 
     executor: any that plays plans on a CPU. inputs: in the plan's order. A level ends where its results may be looked

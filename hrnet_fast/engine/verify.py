@@ -14,6 +14,7 @@ from torch.utils import _pytree as pytree
 
 from ..numerics import TOLERANCE_FACTOR, compare_outputs, relative_l2
 from ..plan import Item, Plan, inference_view, named_tensors
+from .executor import Executor
 from .executors.reference import ReferenceExecutor
 from .module import OptimizedModule
 
@@ -141,7 +142,7 @@ def _verify_levels(fast: OptimizedModule, inputs: Sequence[Any]) -> tuple[Output
     )
 
 
-def _results_of_items(player: Any, plan: Plan, leaves: Sequence[Tensor]) -> dict[int, Tensor]:
+def _results_of_items(player: Executor, plan: Plan, leaves: Sequence[Tensor]) -> dict[int, Tensor]:
     """What an executor computes for the items whose results reach memory, by their values."""
     parts: defaultdict[int, list[Tensor]] = defaultdict(list)
 

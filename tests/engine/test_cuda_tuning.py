@@ -95,6 +95,16 @@ def test_auto_tunes_all_that_has_tiles(small, tmp_path):
     assert auto.tune(plan, progress=partial(map, shown.append)) == {} == dict.fromkeys(shown)
 
 
+@pytest.mark.parametrize("name", ["cuda", "auto"])
+def test_without_a_gpu_there_is_nothing_to_tune(name, small):
+    plan, tensors = small
+    executor = CudaExecutor(tensors, HALF, CPU, gpu=Gpu())
+    if name == "auto":
+        executor = MeasuredExecutor(tensors, HALF, CPU, [executor, TorchExecutor(tensors, HALF, CPU)])
+    with pytest.raises(RuntimeError, match=f"there is nothing to tune: the executor '{name}' on cpu has no choice"):
+        executor.tune(plan)
+
+
 def test_the_model_s_choice_stays_where_nothing_is_faster(small, tmp_path):
     plan, tensors = small
     executor = make(CudaExecutor, tensors, TuningCache(tmp_path))

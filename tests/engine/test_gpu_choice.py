@@ -7,6 +7,7 @@ import torch
 from torch.nn import functional as F
 
 from hrnet_fast import create_model, kernels
+from hrnet_fast.engine.executor import Executor
 from hrnet_fast.engine.executors.cudnn import CudnnExecutor
 from hrnet_fast.engine.executors.measured import MeasuredExecutor, TorchExecutor
 from hrnet_fast.engine.executors.reference import ReferenceExecutor
@@ -111,7 +112,7 @@ def test_cudnn_launches_a_convolution_each_and_sums_once_a_level():
     assert len(sums) == 9 < sum(sums)
 
 
-class Fake:
+class Fake(Executor):
     """An executor that computes right, wrong or not at all, and takes `time` microseconds by the clock of the tests."""
 
     def __init__(self, name, tensors, time, fault=None):

@@ -32,6 +32,7 @@ def run(args: argparse.Namespace) -> Result:
     import torch
 
     from hrnet_fast import optimize
+    from hrnet_fast.engine.tuning.cache import cache_folder
 
     from ..models import device, images, random_model, torch_dtype
 
@@ -41,8 +42,7 @@ def run(args: argparse.Namespace) -> Result:
     x = images(args, model)
     fast = optimize(model, dtype=torch_dtype(args))
     found = fast.tune(x, progress=_with_bar, again=args.again)
-    cache = str(fast.executor.cache.folder)
-    data = {"model": model.config.name, "cache": cache}
+    data = {"model": model.config.name, "cache": str(cache_folder())}
     if on_gpu:
         return _levels(data, found)
     return _convolutions(data, found)

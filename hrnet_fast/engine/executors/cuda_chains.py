@@ -3,13 +3,14 @@ played by the same CTAs, and some levels need no launch."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 import torch
 from torch import Tensor
 
 from ...plan import Level, Plan
+from ..executor import Progress
 from ..gpu.chains import Chain, Schedule, choose_chains, find_chains, schedule
 from ..gpu.cuda_lower import beyond_cuda, cuda_choice, cuda_problem, cuda_problems
 from ..gpu.cuda_tiles import candidates, level_time, most_shared
@@ -57,9 +58,7 @@ class CudaChainExecutor(CudaExecutor):
     def tape(self, plan: Plan, watch: Watch | None = None) -> LevelTape:
         return super().tape(replace(plan, levels=self.schedule(plan).levels), watch)
 
-    def tune(
-        self, plan: Plan, progress: Callable[[Iterable[Level]], Iterable[Level]] = iter, again: bool = False
-    ) -> dict[str, Tuned]:
+    def tune(self, plan: Plan, progress: Progress = iter, again: bool = False) -> dict[str, Tuned]:
         """As the other executors, of the levels as they are played. Which chains those have is the model's choice."""
         return super().tune(replace(plan, levels=self.schedule(plan).levels), progress, again)
 

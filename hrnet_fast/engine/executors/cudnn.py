@@ -17,6 +17,7 @@ from hrnet_fast.kernels.bordered import padded_channels
 from ...plan import Conv, Function, Item, Level, Plan, Sum, Term
 from ...plan.buffers import dead_after
 from ...plan.fold import fold
+from ..executor import Executor, Run
 from ..gpu.lower import beyond
 from ..gpu.program import GpuProgram, play_once
 from ..gpu.sums import PendingSum, sum_all
@@ -171,7 +172,7 @@ class ItemTape:
         return tensor[:, : shape[1]] if len(shape) == 4 else tensor
 
 
-class CudnnExecutor:
+class CudnnExecutor(Executor):
     """Plays plans by cuDNN's fused convolutions: the floor under the other GPU executors.
 
     tensors: the module's parameters and buffers by key. convolutions, sum_all: what computes and adds; cuDNN and a
@@ -179,8 +180,8 @@ class CudnnExecutor:
     """
 
     name = "cudnn"
-    hands_over = True  # results are the caller's
-    max_plans = 16  # shapes whose plans a module keeps, each with memory of its own
+    hands_over = True
+    max_plans = 16  # each has memory of its own
 
     def __init__(
         self, tensors: Mapping[str, Tensor], dtype: torch.dtype, device: torch.device, why: str = "as asked",
@@ -192,18 +193,15 @@ class CudnnExecutor:
         self._packed: dict[tuple, _Packed] = {}
 
     def explain(self, plan: Plan, level: Level) -> tuple[str, str]:
-        """(executor, reason) of a plan's level."""
         if all(isinstance(item, Function) for item in level.items):
             return "torch", "neither a convolution nor a sum of maps"
         return self.name, f"cuDNN's fused convolutions on {min(STREAMS, len(level.items))} streams: {self.why}"
 
-    def prepare(self, plan: Plan, watch: Watch | None = None) -> Callable[[Sequence[Tensor]], list[Tensor]]:
-        """A function from inputs to results, in the plan's order. watch: called with each item and its result."""
+    def prepare(self, plan: Plan, watch: Watch | None = None) -> Run:
         tape = self.tape(plan, watch)
         return GpuProgram(tape).run if watch is None else partial(play_once, tape)
 
     def release(self) -> None:
-        """Let go of the packed weights; plans that were prepared keep theirs."""
         self._packed.clear()
 
     def tape(self, plan: Plan, watch: Watch | None = None) -> ItemTape:

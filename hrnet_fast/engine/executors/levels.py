@@ -3,8 +3,8 @@ were measured on this GPU or come from a model of it."""
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Sequence
+from abc import abstractmethod
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from functools import partial
 from typing import Any
@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from ...plan import Level, Plan
+from ..executor import Executor, Progress, Run
 from ..gpu.device_key import device_key
 from ..gpu.layout import Memory, allocate, unplaceable
 from ..gpu.lower import Lowering, Step
@@ -49,7 +50,7 @@ class LevelTape:
         return [self.memory.views[value] for value in self.plan.outputs]
 
 
-class LevelExecutor(ABC):
+class LevelExecutor(Executor):
     """Plays plans by one launch a level; torch plays the items that its kernel does not know, inside the same graph.
 
     lowering: makes the steps. gpu: what tiles are chosen for. why: this executor was chosen. cache: of measured tiles;
@@ -57,11 +58,10 @@ class LevelExecutor(ABC):
     after another.
     """
 
-    name: str
     kind: str  # of its entries in the cache
     emulator: str  # what plays its kernel on a CPU
-    hands_over = True  # results are the caller's
-    max_plans = 16  # shapes whose plans a module keeps, each with memory of its own
+    hands_over = True
+    max_plans = 16  # each has memory of its own
 
     def __init__(self, lowering: Lowering, gpu: Gpu, why: str, cache: TuningCache | None = None):
         self.lowering, self.gpu, self.why = lowering, gpu, why
@@ -110,7 +110,6 @@ class LevelExecutor(ABC):
         return "tuned" if self.measured(plan, level) else "modelled"
 
     def explain(self, plan: Plan, level: Level) -> tuple[str, str]:
-        """(executor, reason) of a plan's level."""
         refused = [why for why in (self.lowering.beyond(item, plan) for item in level.items) if why]
         if len(refused) == len(level.items):
             return "torch", refused[0]
@@ -120,13 +119,11 @@ class LevelExecutor(ABC):
         beside = f"; by torch: {refused[0]}" if refused else ""
         return self.name, f"one launch{where} in {name}, {self.tiling(plan, level)}: {self.why}{beside}"
 
-    def prepare(self, plan: Plan, watch: Watch | None = None) -> Callable[[Sequence[Tensor]], list[Tensor]]:
-        """A function from inputs to results, in the plan's order. watch: called with each item and its result."""
+    def prepare(self, plan: Plan, watch: Watch | None = None) -> Run:
         tape = self.tape(plan, watch)
         return GpuProgram(tape).run if watch is None else partial(play_once, tape)
 
     def release(self) -> None:
-        """Let go of the packed weights; plans that were prepared keep theirs."""
         self.lowering.release()
 
     def tape(self, plan: Plan, watch: Watch | None = None) -> LevelTape:
@@ -144,11 +141,11 @@ class LevelExecutor(ABC):
         self.warm(steps)
         return LevelTape(plan, memory, steps, watch)
 
-    def warm(self, steps: Sequence[Step]) -> None:  # noqa: B027
+    def warm(self, steps: Sequence[Step]) -> None:
         """What the steps need before they are played: nothing, unless their kernels are compiled here."""
 
     def profile(self, plan: Plan) -> list[tuple[int, float]]:
-        """(level, microseconds) of every level, each repeated alone as a node of a graph.
+        """Each level is repeated alone as a node of a graph.
 
         A level's maps then lie in L2, as they do after the level before it; the sum leaves out what overlapping
         launches save.
@@ -156,14 +153,10 @@ class LevelExecutor(ABC):
         with torch.inference_mode(), torch.cuda.device(self.device):
             return [(index, within_a_graph(step)) for index, step in enumerate(self.tape(plan).steps)]
 
-    def tune(
-        self, plan: Plan, progress: Callable[[Iterable[Level]], Iterable[Level]] = iter, again: bool = False
-    ) -> dict[str, Tuned]:
-        """Measures tiles for every distinct level of a plan that the cache lacks, keeps them there, and tells of them.
-
-        progress: wraps the levels, e.g. in a progress bar. again: measure what the cache has, too. Programs prepared
-        before keep their tiles.
-        """
+    def tune(self, plan: Plan, progress: Progress = iter, again: bool = False) -> dict[str, Tuned]:
+        """Measures tiles for every distinct level of a plan that the cache lacks."""
+        if self.key is None:  # there is no GPU that they could be of
+            raise self._no_choice("tune")
         distinct = {self.signature(plan, level): level for level in plan.levels if self.problems(plan, level)}
         missing = {name: level for name, level in distinct.items() if again or not self.measured(plan, level)}
         memory, found = allocate(plan, self.dtype, self.device), {}

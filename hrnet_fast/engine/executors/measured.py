@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -13,6 +13,7 @@ from hrnet_fast import kernels
 
 from ...numerics import TOLERANCE_FACTOR, relative_l2
 from ...plan import Level, Plan
+from ..executor import Executor, NoChoice, Progress, Run
 from ..gpu.device_key import DeviceKey, device_key
 from ..gpu.program import GpuProgram
 from ..gpu.timing import isolated
@@ -21,21 +22,7 @@ from ..interpret import Watch
 from ..tuning.cache import TuningCache
 from .reference import ReferenceExecutor
 
-Run = Callable[[Sequence[Tensor]], list[Tensor]]
 Clock = Callable[[Callable[[], object]], float]
-
-
-class Candidate(Protocol):
-    """What takes part: any executor."""
-
-    name: str
-
-    def prepare(self, plan: Plan, watch: Watch | None = None) -> Run: ...
-
-    def explain(self, plan: Plan, level: Level) -> tuple[str, str]: ...
-
-    def release(self) -> None:
-        """Let go of what is kept for plans to come."""
 
 
 @dataclass(frozen=True)
@@ -80,13 +67,12 @@ class TorchExecutor(ReferenceExecutor):
     hands_over = True
 
     def prepare(self, plan: Plan, watch: Watch | None = None) -> Run:
-        """A function from inputs to results, in the plan's order. watch: called with each item and its result."""
         if watch is not None:
             return super().prepare(plan, watch)
         return GpuProgram(TorchTape(plan, self)).run
 
 
-class MeasuredExecutor:
+class MeasuredExecutor(Executor):
     """Measures its candidates once for each plan, and plays it by the fastest one that is as exact as torch.
 
     tensors: the module's parameters and buffers by key. candidates: in the order of preference. clock: microseconds of
@@ -102,7 +88,7 @@ class MeasuredExecutor:
 
     def __init__(
         self, tensors: Mapping[str, Tensor], dtype: torch.dtype, device: torch.device,
-        candidates: Sequence[Candidate], clock: Clock = isolated, cache: TuningCache | None = None,
+        candidates: Sequence[Executor], clock: Clock = isolated, cache: TuningCache | None = None,
         key: DeviceKey | None = None,
     ):  # fmt: skip
         self.tensors, self.dtype, self.device = tensors, dtype, device
@@ -117,13 +103,11 @@ class MeasuredExecutor:
         return self._verdicts[self._signature(plan)]
 
     def explain(self, plan: Plan, level: Level) -> tuple[str, str]:
-        """(executor, reason) of a plan's level."""
         verdict = self.verdict(plan)
         name, reason = self.candidates[verdict.winner].explain(plan, level)
         return name, f"{reason}; {verdict}"
 
     def prepare(self, plan: Plan, watch: Watch | None = None) -> Run:
-        """A function from inputs to results, in the plan's order. watch: called with each item and its result."""
         if watch is not None:
             return self.candidates[self.verdict(plan).winner].prepare(plan, watch)
         signature = self._signature(plan)
@@ -136,16 +120,25 @@ class MeasuredExecutor:
                 candidate.release()  # weights are packed anew in the next contest, and do not lie about until then
         return run
 
-    def tune(
-        self, plan: Plan, progress: Callable[[Iterable[Level]], Iterable[Level]] = iter, again: bool = False
-    ) -> dict[str, Tuned]:
+    def tune(self, plan: Plan, progress: Progress = iter, again: bool = False) -> dict[str, Tuned]:
         """Tunes every candidate that has tiles; what they found by "name: signature"."""
-        found = {}
+        found: dict[str, dict[str, Tuned]] = {}
         for name, candidate in self.candidates.items():
-            if hasattr(candidate, "tune"):
-                found |= {f"{name}: {key}": each for key, each in candidate.tune(plan, progress, again).items()}
+            with suppress(NoChoice):
+                found[name] = candidate.tune(plan, progress, again)
                 candidate.release()
-        return found
+        if not found:
+            raise self._no_choice("tune")
+        if any(found.values()):
+            self.forget(plan)
+        return {f"{name}: {key}": each for name, tuned in found.items() for key, each in tuned.items()}
+
+    def profile(self, plan: Plan) -> list[tuple[int, float]]:
+        """Of the first candidate that plays level by level."""
+        for candidate in self.candidates.values():
+            with suppress(NoChoice):
+                return candidate.profile(plan)
+        raise self._no_choice("profile")
 
     def forget(self, plan: Plan) -> None:
         """Measure this plan again when it is next prepared, in this process or a later one."""
@@ -213,7 +206,7 @@ class Contest:
         plain = ReferenceExecutor(tensors, dtype, device).run(plan, inputs)
         self.allowed = [TOLERANCE_FACTOR * relative_l2(own, want) for own, want in zip(plain, self.exact)]
 
-    def enter(self, candidate: Candidate) -> tuple[Run | None, str]:
+    def enter(self, candidate: Executor) -> tuple[Run | None, str]:
         """The candidate's run, or None and why it is refused."""
         try:
             run = candidate.prepare(self.plan)

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any
 from weakref import WeakValueDictionary
 
 import torch
@@ -26,6 +25,7 @@ from ..cpu.pages import Room
 from ..cpu.program import DTYPES, CpuProgram
 from ..cpu.prologues import only_own_items, with_prologues_as_sums
 from ..cpu.tune import Tuning, tune_plan
+from ..executor import Executor, Progress, Run
 from ..interpret import Watch
 from ..locks import Lock
 from ..results import own_copies
@@ -71,7 +71,7 @@ def unsuited(plan: Plan) -> str | None:
     return None
 
 
-class NativeExecutor:
+class NativeExecutor(Executor):
     """Plays plans with direct and Winograd convolutions, sums and interpolation in their epilogues.
 
     In float32; by an instruction set for bfloat16 with maps and weights in bfloat16, and sums in float32.
@@ -86,8 +86,9 @@ class NativeExecutor:
     """
 
     name = "native"
-    hands_over = True  # results are the caller's
-    max_plans = 64  # shapes whose plans a module keeps
+    device = torch.device("cpu")
+    hands_over = True
+    max_plans = 64
 
     def __init__(
         self, tensors: Mapping[str, Tensor], why: str = "float32", exact: bool = False, isa: str = "",
@@ -106,7 +107,6 @@ class NativeExecutor:
         self._lock = Lock()
 
     def explain(self, plan: Plan, level: Level) -> tuple[str, str]:
-        """(executor, reason) of a plan's level."""
         if why := unsuited(plan):
             return self._onednn(why).explain(plan, level)
         if not self._kernels(plan, level):
@@ -116,7 +116,6 @@ class NativeExecutor:
         return self.name, f"{ISA_NAMES[self.isa]}: {self._kernels(plan, level)}, in {self.why}{at_once}"
 
     def cost(self, plan: Plan, item: Item) -> tuple[int, int]:
-        """Multiply-adds and elements moved by the kernel that plays an item."""
         m = self._split(plan).choice_of(item).kernel.m if isinstance(item, Conv) and not unsuited(plan) else 0
         return winograd_cost(plan, item, m) if m else direct_cost(plan, item)
 
@@ -139,9 +138,7 @@ class NativeExecutor:
             last = self._last = _Split(plan, images, self.choices)
         return last
 
-    def prepare(self, plan: Plan, watch: Watch | None = None) -> Callable[[Sequence[Tensor]], list[Tensor]]:
-        """A function from inputs to results, in the plan's order. watch: called with each item and its result, once a
-        micro-batch."""
+    def prepare(self, plan: Plan, watch: Watch | None = None) -> Run:
         if why := unsuited(plan):
             run = self._onednn(why).prepare(plan, watch)
             return lambda inputs: own_copies(run(inputs), inputs[0])
@@ -153,15 +150,9 @@ class NativeExecutor:
             return programs[sizes[0]].run
         return MicroBatches(plan, [programs[n] for n in sizes]).run
 
-    def tune(
-        self, plan: Plan, progress: Callable[[Iterable[Any]], Iterable[Any]] = iter, again: bool = False
-    ) -> Tuning:
+    def tune(self, plan: Plan, progress: Progress = iter, again: bool = False) -> Tuning:
         """Measures kernels for every distinct 3x3 convolution of a plan that the cache lacks, for as many threads as
-        torch uses now, and keeps them there if the whole network gains.
-
-        progress: wraps what is measured, e.g. in a progress bar. again: measure what the cache has, too. Programs that
-        were prepared before keep their kernels. Raises RuntimeError where there is nothing to choose.
-        """
+        torch uses now, and keeps them there if the whole network gains."""
         if why := unsuited(plan):
             raise RuntimeError(f"there is nothing to tune, as oneDNN plays this network: {why}")
         if self.exact:

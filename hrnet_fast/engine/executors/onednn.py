@@ -12,6 +12,7 @@ from hrnet_fast import kernels
 from ...plan import Concat, Conv, Function, Item, Level, Param, Plan, Sum, Term
 from ...plan.buffers import dead_after
 from ...plan.fold import fold
+from ..executor import Executor, Run
 from ..interpret import Watch, call, total
 from ..locks import Lock
 
@@ -36,7 +37,7 @@ def compute_dtype(dtype: torch.dtype) -> tuple[torch.dtype, str]:
     return torch.float32, f"float32, as this CPU's {_name(dtype)} convolutions are slower and less exact"
 
 
-class OneDnnExecutor:
+class OneDnnExecutor(Executor):
     """Plays a plan one item after another, each on all threads.
 
     tensors: the module's parameters and buffers by key. dtype: what to convolve in: float32, bfloat16 or float16.
@@ -46,8 +47,9 @@ class OneDnnExecutor:
     """
 
     name = "onednn"
-    hands_over = False  # results may be its own buffers
-    max_plans = 8  # shapes whose plans a module keeps, each with weights of its own
+    device = torch.device("cpu")
+    hands_over = False
+    max_plans = 8  # each has weights of its own
 
     def __init__(self, tensors: Mapping[str, Tensor], dtype: torch.dtype, why: str = "as asked"):
         self.tensors, self.dtype = tensors, dtype
@@ -56,11 +58,9 @@ class OneDnnExecutor:
         self._lock = Lock()
 
     def explain(self, plan: Plan, level: Level) -> tuple[str, str]:
-        """(executor, reason) of a plan's level."""
         return self.name, self.reason
 
-    def prepare(self, plan: Plan, watch: Watch | None = None) -> Callable[[Sequence[Tensor]], list[Tensor]]:
-        """A function from inputs to results, in the plan's order. watch: called with each item and its result."""
+    def prepare(self, plan: Plan, watch: Watch | None = None) -> Run:
         with self._lock:
             steps = [(item.out, _watched(item, self._step(item, plan), watch)) for item in plan.items()]
         dead = dead_after([Level((item,)) for item in plan.items()], plan.outputs)

@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
 
 from ...plan import Level, Plan
 from ...plan.buffers import dead_after
+from ..executor import Executor, Run
 from ..interpret import Interpreter, Watch
 
 
-class ReferenceExecutor:
+class ReferenceExecutor(Executor):
     """Plays any plan in any floating dtype on any device, one torch operation at a time.
 
     tensors: the module's parameters and buffers by key.
     """
 
     name = "reference"
-    hands_over = False  # results may be its own buffers
-    max_plans = 64  # shapes whose plans a module keeps
+    hands_over = False
+    max_plans = 64
 
     def __init__(
         self, tensors: Mapping[str, Tensor], dtype: torch.dtype, device: torch.device | str = "cpu",
@@ -30,15 +31,12 @@ class ReferenceExecutor:
         self.interpreter = Interpreter(tensors, dtype, self.device)
 
     def explain(self, plan: Plan, level: Level) -> tuple[str, str]:
-        """(executor, reason) of a plan's level."""
         return self.name, self.reason
 
     def release(self) -> None:
-        """Let go of the folded weights; they are made again when they are needed."""
         self.interpreter.release()
 
-    def prepare(self, plan: Plan, watch: Watch | None = None) -> Callable[[Sequence[Tensor]], list[Tensor]]:
-        """A function from inputs to results, in the plan's order. watch: called with each item and its result."""
+    def prepare(self, plan: Plan, watch: Watch | None = None) -> Run:
         return lambda inputs: self.run(plan, inputs, watch)
 
     def run(
