@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -130,8 +129,7 @@ class OptimizedModule(nn.Module):
         if leaves and type(leaves[0]) is not Tensor:  # a fake or wrapped tensor
             return op.call(self, inputs)
         self._check_inputs(leaves)
-        if torch.is_grad_enabled() and any(x.requires_grad for x in leaves):
-            warn_gradient()
+        if op.wants_gradient(leaves):
             return self.original(*inputs)
         results, output_tree = self._play(inputs, leaves, structure)
         return pytree.tree_unflatten(results, output_tree)
@@ -184,17 +182,3 @@ class OptimizedModule(nn.Module):
 
     def extra_repr(self) -> str:
         return f"optimized {type(self.original).__name__}, dtype={self.dtype}, executor={self.executor.name}"
-
-
-_warned = False
-
-
-def warn_gradient() -> None:
-    global _warned
-    if not _warned:
-        _warned = True
-        warnings.warn(
-            "an input of an optimized HRNet requires a gradient: the original module runs instead, at its own speed; "
-            "call it under torch.no_grad() to use the optimized one",
-            stacklevel=3,
-        )

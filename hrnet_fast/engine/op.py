@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import ast
 import secrets
+import warnings
 import weakref
 from collections.abc import Callable, Sequence
 from functools import cache, partial
@@ -47,11 +48,18 @@ def call(module: OptimizedModule, inputs: tuple[Any, ...]) -> Any:
     """The module's forward as one op; where an input requires a gradient, the original's operations instead."""
     leaves: list[Tensor] = []
     structure = describe(inputs, leaves)
-    if torch.is_grad_enabled() and any(x.requires_grad for x in leaves):
-        _warn_gradient()
+    if wants_gradient(leaves):
         return module.original(*inputs)
     results = torch.ops.hrnet_fast.run(leaves, module._token, structure)
     return pytree.tree_map(lambda position: results[position], result_nesting(module._token, structure))
+
+
+def wants_gradient(leaves: Sequence[Tensor]) -> bool:
+    """Whether an input requires a gradient, so that the original runs; a warning says so once."""
+    wanted = torch.is_grad_enabled() and any(x.requires_grad for x in leaves)
+    if wanted:
+        _warn()
+    return wanted
 
 
 def describe(given: Any, leaves: list[Tensor]) -> str:
@@ -70,15 +78,23 @@ def result_nesting(network: str, structure: str) -> Any:
     return _find(network)._outlines.nesting(structure)
 
 
-def _warn_gradient() -> None:
-    from .module import warn_gradient
+_warned = False
 
-    warn_gradient()
+
+def _warn() -> None:
+    global _warned
+    if not _warned:
+        _warned = True
+        warnings.warn(
+            "an input of an optimized HRNet requires a gradient: the original module runs instead, at its own speed; "
+            "call it under torch.no_grad() to use the optimized one",
+            stacklevel=4,
+        )
 
 
 # Called while tracing, not traced. As torch.compiler.assume_constant_result, which would import the compiler: a second.
 result_nesting._dynamo_marked_constant = True
-_warn_gradient._dynamo_marked_constant = True
+_warn._dynamo_marked_constant = True
 
 
 def _find(token: str) -> OptimizedModule:

@@ -14,7 +14,6 @@ from torch import nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 from hrnet_fast import optimize
-from hrnet_fast.engine import module as engine_module
 from hrnet_fast.engine import op as engine_op
 from hrnet_fast.models import BasicBlock, HighResolutionModule
 from tests.engine.test_optimize import small
@@ -214,7 +213,7 @@ def test_opcheck(kind, requires_grad):
 
 @pytest.mark.parametrize("backend", [None, *BACKENDS])
 def test_gradients_are_the_plain_models(backend, monkeypatch):
-    monkeypatch.setattr(engine_module, "_warned", False)
+    monkeypatch.setattr(engine_op, "_warned", False)
     plain = fill(Stage()).eval()
     model = copy.deepcopy(plain)
     model.net = optimize(model.net)

@@ -13,6 +13,7 @@ from torch import nn
 import hrnet_fast
 from hrnet_fast import create_model, optimize, verify
 from hrnet_fast.engine import module as engine_module
+from hrnet_fast.engine import op
 from hrnet_fast.engine.executors.onednn import OneDnnExecutor
 from hrnet_fast.models import BasicBlock, HighResolutionModule
 from hrnet_fast.plan import PlanError
@@ -267,7 +268,7 @@ def test_conversion_moves_the_weights_along():
 
 
 def test_gradients_take_the_original_and_say_so(pose, monkeypatch):
-    monkeypatch.setattr(engine_module, "_warned", False)
+    monkeypatch.setattr(op, "_warned", False)
     fast = optimize(pose.eval())
     x = torch.randn(1, 3, 64, 64, requires_grad=True)
     with pytest.warns(UserWarning, match="the original module runs instead"):
