@@ -37,7 +37,6 @@ class OptimizedModule(nn.Module):
     """A drop-in for `original`: the same forward, the same `state_dict`, the same attributes.
 
     It shares the original's parameters and submodules, and folds and packs a copy of the weights for its executor.
-    Inputs may have any memory format and any floating dtype; results come back in the input's dtype and memory format.
     Each new input shape is planned once and remembered. Inference only: where an input requires a gradient, the
     original runs instead, and a warning says so once. `torch.compile` and `torch.export` of a larger model see one op
     (`hrnet_fast/engine/op.py`).
@@ -122,6 +121,18 @@ class OptimizedModule(nn.Module):
         return program
 
     def forward(self, *inputs: Any) -> Any:
+        """What the original returns in evaluation mode.
+
+        inputs: as the original takes them: images (N, 3, H, W), or a HighResolutionModule's list of maps (N, C, H, W).
+        They may have any floating dtype, memory format and strides, lie on the module's device, and are not written to.
+        The results are nested as the original's. They are new tensors in the first input's dtype; maps are
+        channels-last if the first input is channels-last and not contiguous too, else contiguous.
+        Several threads may call at once; on a GPU, calls of one shape run one after another. No call may run while
+        `refresh`, `tune`, `load_state_dict`, `.to()` or the like replaces the packed weights.
+        Raises TypeError for no input, one that is not a tensor or a list of tensors, and a dtype that is not floating;
+        ValueError for another device than the module's, an empty batch and, as PlanError, shapes that do not suit the
+        network; RuntimeError if the weights were changed in place, or if the executor cannot play this shape.
+        """
         if torch.compiler.is_compiling() or dispatch_modes():
             return op.call(self, inputs)
         leaves: list[Tensor] = []
