@@ -15,13 +15,7 @@ namespace {
 
 constexpr int64_t kGrain = 8192;  // pixels written by one task: fewer are done sooner than a thread is woken
 
-AffineCropRows rows_for(std::string_view isa) {
-#if defined(__x86_64__)
-  if (isa == "avx512") return cpu_features().avx512f ? affine_crop_rows__avx512 : nullptr;
-  if (isa == "avx2") return cpu_features().avx2 ? affine_crop_rows__avx2 : nullptr;
-#endif
-  return isa == "portable" ? affine_crop_rows__portable : nullptr;
-}
+constexpr auto rows_for = body_for<affine_crop_rows__avx512, affine_crop_rows__avx2, affine_crop_rows__portable>;
 
 at::Tensor crop_by(AffineCropRows rows, const at::Tensor& image, const at::Tensor& matrices, at::IntArrayRef size,
                    at::ArrayRef<double> mean, at::ArrayRef<double> std, bool flip) {

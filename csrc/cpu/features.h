@@ -1,6 +1,8 @@
 // What this CPU and its operating system can run, read once. No torch header.
 #pragma once
 
+#include <string_view>
+
 namespace hrnet_fast {
 
 struct CpuFeatures {
@@ -19,5 +21,16 @@ const CpuFeatures& allowed_features();
 
 // The instruction set of the kernels here: the widest allowed of avx512, avx2 and portable.
 const char* cpu_isa();
+
+// The body for the instruction set `isa`, or null if this CPU cannot run it. Bodies are template arguments so that
+// those which only x86 has are not linked elsewhere.
+template <auto avx512, auto avx2, auto portable>
+decltype(portable) body_for(std::string_view isa) {
+#if defined(__x86_64__)
+  if (isa == "avx512") return cpu_features().avx512f ? avx512 : nullptr;
+  if (isa == "avx2") return cpu_features().avx2 ? avx2 : nullptr;
+#endif
+  return isa == "portable" ? portable : nullptr;
+}
 
 }  // namespace hrnet_fast

@@ -17,13 +17,8 @@ namespace {
 
 constexpr int64_t kGrain = 65536;  // values read by one task: fewer are done sooner than a thread is woken
 
-HeatmapDecodeMaps maps_for(std::string_view isa) {
-#if defined(__x86_64__)
-  if (isa == "avx512") return cpu_features().avx512f ? heatmap_decode_maps__avx512 : nullptr;
-  if (isa == "avx2") return cpu_features().avx2 ? heatmap_decode_maps__avx2 : nullptr;
-#endif
-  return isa == "portable" ? heatmap_decode_maps__portable : nullptr;
-}
+constexpr auto maps_for =
+    body_for<heatmap_decode_maps__avx512, heatmap_decode_maps__avx2, heatmap_decode_maps__portable>;
 
 at::Tensor decode_by(HeatmapDecodeMaps maps, const at::Tensor& heatmaps, const std::optional<at::Tensor>& flipped,
                      at::IntArrayRef swap, bool shift, bool quarter) {

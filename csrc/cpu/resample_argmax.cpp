@@ -17,13 +17,8 @@ namespace {
 constexpr int64_t kGrain = 65536;          // sums made by one task: fewer are done sooner than a thread is woken
 constexpr float kLargestExponent = 80.0f;  // float32 holds e^88
 
-ResampleArgmaxRows rows_for(std::string_view isa) {
-#if defined(__x86_64__)
-  if (isa == "avx512") return cpu_features().avx512f ? resample_argmax_rows__avx512 : nullptr;
-  if (isa == "avx2") return cpu_features().avx2 ? resample_argmax_rows__avx2 : nullptr;
-#endif
-  return isa == "portable" ? resample_argmax_rows__portable : nullptr;
-}
+constexpr auto rows_for =
+    body_for<resample_argmax_rows__avx512, resample_argmax_rows__avx2, resample_argmax_rows__portable>;
 
 std::vector<Tap<float>> taps_of(int64_t in, int64_t out, bool align_corners) {
   std::vector<Tap<float>> taps;

@@ -1,7 +1,6 @@
 #include <ATen/Parallel.h>
 
 #include <algorithm>
-#include <string_view>
 #include <vector>
 
 #include "cpu/features.h"
@@ -27,12 +26,7 @@ void append_taps(std::vector<Tap<double>>& taps, const ResizeSum& p, int64_t in,
 }  // namespace
 
 ResizeSumRows resize_sum_rows(const char* isa) {
-  const std::string_view name = isa;
-#if defined(__x86_64__)
-  if (name == "avx512") return cpu_features().avx512f ? resize_sum_rows__avx512 : nullptr;
-  if (name == "avx2") return cpu_features().avx2 ? resize_sum_rows__avx2 : nullptr;
-#endif
-  return name == "portable" ? resize_sum_rows__portable : nullptr;
+  return body_for<resize_sum_rows__avx512, resize_sum_rows__avx2, resize_sum_rows__portable>(isa);
 }
 
 void resize_sum_cpu(const ResizeSum& p, ResizeSumRows rows) {

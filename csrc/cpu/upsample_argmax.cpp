@@ -16,13 +16,8 @@ namespace {
 
 constexpr int64_t kGrain = 65536;  // values interpolated by one task: fewer are done sooner than a thread is woken
 
-UpsampleArgmaxRows rows_for(std::string_view isa) {
-#if defined(__x86_64__)
-  if (isa == "avx512") return cpu_features().avx512f ? upsample_argmax_rows__avx512 : nullptr;
-  if (isa == "avx2") return cpu_features().avx2 ? upsample_argmax_rows__avx2 : nullptr;
-#endif
-  return isa == "portable" ? upsample_argmax_rows__portable : nullptr;
-}
+constexpr auto rows_for =
+    body_for<upsample_argmax_rows__avx512, upsample_argmax_rows__avx2, upsample_argmax_rows__portable>;
 
 void run(const UpsampleArgmax& p, bool align_corners, UpsampleArgmaxRows rows) {
   std::vector<Tap<float>> taps;
