@@ -1,4 +1,4 @@
-// What resample_argmax asks of the CPU; the formula is in kernels/resample_argmax.py. No torch header.
+// What resample_argmax computes; the formula is in kernels/resample_argmax.py. No torch header.
 #pragma once
 
 #include "resize_sum.h"
@@ -14,27 +14,34 @@ struct Blend {
   int count;
 };
 
-struct Resample {
-  Term map;                                   // [N, C, height, width], any strides
-  const Tap<float>*inner_rows, *inner_cols;  // [inner height], [inner width]: into the map
-  const Blend *rows, *cols;                   // [height], [width] of the labels: into the inner size
+struct ResampleMap {
+  Term map;  // [N, C, height, width], any strides
+  int64_t inner_height, inner_width;
+  int64_t first_row, first_col;  // among ResampleArgmax::blends: one for each row of the labels, one for each column
 };
 
 struct ResampleArgmax {
-  const Resample* maps;  // [count]
-  int64_t count;
-  const float* shifts;  // [N]: taken from the values before their exponential
-  uint8_t* labels;      // [N, height, width], dense
-  int64_t batch, channels, height, width;
+  const ResampleMap* maps;  // [count]
+  const Blend* blends;      // into the inner sizes
+  const float* shifts;      // [N]: taken from the values before their exponential; null if there is none
+  uint8_t* labels;          // [N, height, width], dense
+  int64_t count, batch, channels, height, width;
   Dtype dtype;  // of the maps: f32, bf16 or f16
-  bool exp;
+  bool align_corners;
 };
 
-// Computes label rows [begin, end), row = n * height + y.
-using ResampleArgmaxRows = void (*)(const ResampleArgmax& p, int64_t begin, int64_t end);
+// A ResampleMap with the tables that the CPU looks into.
+struct Resample {
+  Term map;
+  const Tap<float>*inner_rows, *inner_cols;  // [inner height], [inner width]: into the map
+  const Blend *rows, *cols;                  // [height], [width] of the labels: into the inner size
+};
 
-void resample_argmax_rows__portable(const ResampleArgmax& p, int64_t begin, int64_t end);
-void resample_argmax_rows__avx2(const ResampleArgmax& p, int64_t begin, int64_t end);
-void resample_argmax_rows__avx512(const ResampleArgmax& p, int64_t begin, int64_t end);
+// Computes label rows [begin, end), row = n * height + y, of all `maps`.
+using ResampleArgmaxRows = void (*)(const ResampleArgmax& p, const Resample* maps, int64_t begin, int64_t end);
+
+void resample_argmax_rows__portable(const ResampleArgmax& p, const Resample* maps, int64_t begin, int64_t end);
+void resample_argmax_rows__avx2(const ResampleArgmax& p, const Resample* maps, int64_t begin, int64_t end);
+void resample_argmax_rows__avx512(const ResampleArgmax& p, const Resample* maps, int64_t begin, int64_t end);
 
 }  // namespace hrnet_fast

@@ -99,6 +99,7 @@ HRNET_FAST_ISA void add_map(float* sums, Tile& tile, const ResampleArgmax& p, in
   if (tile.stride == 0 || blend.count == 0) return;
   const T* image = static_cast<const T*>(r.map.data) + n * r.map.stride_n;
   const int64_t size = p.channels * tile.stride;
+  const bool exp = p.shifts != nullptr;
   const float* rows[kMaxTaps];
   for (int t = 0; t < blend.count; ++t) {
     int slot;
@@ -106,7 +107,7 @@ HRNET_FAST_ISA void add_map(float* sums, Tile& tile, const ResampleArgmax& p, in
       const Tap<float> tap = r.inner_rows[blend.index[t]];
       const float* lo = wide_row(tile, image, tap.lo, tap.hi, p.channels);
       const float* hi = wide_row(tile, image, tap.hi, tap.lo, p.channels);
-      inner_row(tile.exps.rows[slot], lo, hi, tap.weight, size, p.exp, p.shifts[n]);
+      inner_row(tile.exps.rows[slot], lo, hi, tap.weight, size, exp, exp ? p.shifts[n] : 0);
     }
     rows[t] = tile.exps.rows[slot];
   }
@@ -130,10 +131,10 @@ HRNET_FAST_ISA void label_columns(uint8_t* labels, const float* sums, int64_t ch
 }
 
 template <class T>
-HRNET_FAST_ISA void resample_rows(const ResampleArgmax& p, int64_t begin, int64_t end) {
+HRNET_FAST_ISA void resample_rows(const ResampleArgmax& p, const Resample* maps, int64_t begin, int64_t end) {
   std::vector<Tile> tiles(p.count);
   std::vector<float> sums(p.channels * kColumns);
-  for (int64_t k = 0; k < p.count; ++k) tiles[k].resample = p.maps + k;
+  for (int64_t k = 0; k < p.count; ++k) tiles[k].resample = maps + k;
   for (int64_t x = 0; x < p.width; x += kColumns) {
     const int64_t width = std::min(kColumns, p.width - x);
     for (Tile& tile : tiles) place_tile(tile, x, width, p.channels);
@@ -154,11 +155,11 @@ HRNET_FAST_ISA void resample_rows(const ResampleArgmax& p, int64_t begin, int64_
   }
 }
 
-HRNET_FAST_ISA void resample_rows_of_any(const ResampleArgmax& p, int64_t begin, int64_t end) {
+HRNET_FAST_ISA void resample_rows_of_any(const ResampleArgmax& p, const Resample* maps, int64_t begin, int64_t end) {
   switch (p.dtype) {
-    case Dtype::bf16: return resample_rows<bf16_t>(p, begin, end);
-    case Dtype::f16: return resample_rows<f16_t>(p, begin, end);
-    default: return resample_rows<float>(p, begin, end);
+    case Dtype::bf16: return resample_rows<bf16_t>(p, maps, begin, end);
+    case Dtype::f16: return resample_rows<f16_t>(p, maps, begin, end);
+    default: return resample_rows<float>(p, maps, begin, end);
   }
 }
 

@@ -5,8 +5,8 @@
 #include <c10/cuda/CUDAStream.h>
 #include <torch/library.h>
 
-#include "cuda/resample_argmax_host.h"
 #include "cuda/resample_argmax_launch.h"
+#include "cuda/resample_argmax_upload.h"
 
 namespace hrnet_fast {
 namespace {
@@ -19,11 +19,11 @@ at::Tensor resample_argmax_cuda(at::TensorList maps, at::IntArrayRef inner, at::
   TORCH_CHECK(c10::cuda::currentStreamCaptureStatusMayInitCtx() == c10::cuda::CaptureStatus::None,
               "resample_argmax: its taps come from the CPU at each call, which a CUDA graph cannot capture; call it "
               "outside of one");
-  return resample_argmax(maps, inner, rows, row_weights, cols, col_weights, exp, align_corners,
-                         [](const Resampling& p) {
-                           resample_argmax_launch(p, c10::cuda::getCurrentCUDAStream());
-                           C10_CUDA_KERNEL_LAUNCH_CHECK();
-                         });
+  return resample_argmax(maps, inner, rows, row_weights, cols, col_weights, align_corners, [&](ResampleArgmax& p) {
+    const auto tables = upload(p, maps, exp);
+    resample_argmax_launch(p, c10::cuda::getCurrentCUDAStream());
+    C10_CUDA_KERNEL_LAUNCH_CHECK();
+  });
 }
 
 }  // namespace

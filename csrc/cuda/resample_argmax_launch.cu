@@ -7,14 +7,14 @@ namespace {
 
 // A thread labels one pixel of an image; images lie along the grid's second axis.
 template <class T>
-__global__ void resample_argmax_kernel(const __grid_constant__ Resampling p) {
+__global__ void resample_argmax_kernel(const __grid_constant__ ResampleArgmax p) {
   extern __shared__ float sums[];  // [classes, threads]
   resample_argmax_thread<T>(p, sums + threadIdx.x, int(blockDim.x), int64_t(blockIdx.x) * blockDim.x + threadIdx.x,
                             blockIdx.y, gridDim.y);
 }
 
 template <class T>
-void launch(const Resampling& p, cudaStream_t stream) {
+void launch(const ResampleArgmax& p, cudaStream_t stream) {
   const int64_t pixels = p.height * p.width;
   const int threads = resample_threads(p.channels);
   const dim3 grid(unsigned((pixels + threads - 1) / threads), unsigned(std::min<int64_t>(p.batch, 65535)));
@@ -23,7 +23,7 @@ void launch(const Resampling& p, cudaStream_t stream) {
 
 }  // namespace
 
-void resample_argmax_launch(const Resampling& p, cudaStream_t stream) {
+void resample_argmax_launch(const ResampleArgmax& p, cudaStream_t stream) {
   switch (p.dtype) {
     case Dtype::bf16: return launch<bf16_t>(p, stream);
     case Dtype::f16: return launch<f16_t>(p, stream);

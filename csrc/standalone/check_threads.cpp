@@ -126,7 +126,7 @@ void check_resampled_labels() {
   }
   std::vector<float> shifts(batch, 1), sums(classes * resample_threads(classes), NAN);
   std::vector<uint8_t> labels(batch * h * w, 255);
-  Resampling p = {
+  ResampleArgmax p = {
       parts.data(), blends.data(), pick(0, 1) ? shifts.data() : nullptr, labels.data(), count, batch, classes, h, w};
   p.align_corners = pick(0, 1);
   const int threads = resample_threads(classes);

@@ -5,14 +5,15 @@
 #include <algorithm>
 #include <limits>
 
-#include "cuda/resample_argmax_host.h"
+#include "cuda/device/resample_argmax.cuh"
+#include "cuda/resample_argmax_upload.h"
 
 namespace hrnet_fast {
 namespace {
 
 // Fewer blocks than images, so that each thread labels several.
 template <class T>
-void run_blocks(const Resampling& p) {
+void run_blocks(const ResampleArgmax& p) {
   constexpr int64_t kImages = 2;
   const int threads = resample_threads(p.channels);
   std::vector<float> sums(p.channels * threads);
@@ -27,14 +28,14 @@ void run_blocks(const Resampling& p) {
 at::Tensor resample_argmax_threads(at::TensorList maps, at::IntArrayRef inner, at::TensorList rows,
                                    at::TensorList row_weights, at::TensorList cols, at::TensorList col_weights,
                                    bool exp, bool align_corners) {
-  return resample_argmax(maps, inner, rows, row_weights, cols, col_weights, exp, align_corners,
-                         [](const Resampling& p) {
-                           switch (p.dtype) {
-                             case Dtype::bf16: return run_blocks<bf16_t>(p);
-                             case Dtype::f16: return run_blocks<f16_t>(p);
-                             default: return run_blocks<float>(p);
-                           }
-                         });
+  return resample_argmax(maps, inner, rows, row_weights, cols, col_weights, align_corners, [&](ResampleArgmax& p) {
+    const auto tables = upload(p, maps, exp);
+    switch (p.dtype) {
+      case Dtype::bf16: return run_blocks<bf16_t>(p);
+      case Dtype::f16: return run_blocks<f16_t>(p);
+      default: return run_blocks<float>(p);
+    }
+  });
 }
 
 }  // namespace

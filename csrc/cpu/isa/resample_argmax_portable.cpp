@@ -3,8 +3,8 @@
 
 namespace hrnet_fast {
 
-void resample_argmax_rows__portable(const ResampleArgmax& p, int64_t begin, int64_t end) {
-  resample_rows_of_any(p, begin, end);
+void resample_argmax_rows__portable(const ResampleArgmax& p, const Resample* maps, int64_t begin, int64_t end) {
+  resample_rows_of_any(p, maps, begin, end);
 }
 
 }  // namespace hrnet_fast

@@ -1,4 +1,4 @@
-// One thread's share of a Resampling: one label of each image. Also compiled for the host, so that the code which
+// One thread's share of a ResampleArgmax: one label of each image. Also compiled for the host, so that the code which
 // computes is tested without a GPU. No torch header.
 #pragma once
 
@@ -8,29 +8,12 @@
 
 namespace hrnet_fast {
 
-struct ResampleMap {
-  Term map;  // [N, C, height, width], any strides
-  int64_t inner_height, inner_width;
-  int64_t first_row, first_col;  // among Resampling::blends: one for each row of the labels, one for each column
-};
-
-// A ResampleArgmax whose tables lie on the device of the maps.
-struct Resampling {
-  const ResampleMap* maps;  // [count]
-  const Blend* blends;      // into the inner sizes
-  const float* shifts;      // [N]: taken from the values before their exponential; null if there is none
-  uint8_t* labels;          // [N, height, width], dense
-  int64_t count, batch, channels, height, width;
-  Dtype dtype;  // of the maps: f32, bf16 or f16
-  bool align_corners;
-};
-
 // Threads of a block, each of which keeps the sums of all classes in shared memory, 48 KB of which every GPU gives.
 HRNET_FAST_HD int resample_threads(int64_t channels) { return channels <= 96 ? 128 : channels <= 192 ? 64 : 32; }
 
 // sums[c * stride] += weight * value of class c at the taps, exponentiated if there are shifts
 template <class T>
-HRNET_FAST_HD void add_inner(float* sums, int stride, const Resampling& p, const Term& map, int64_t n,
+HRNET_FAST_HD void add_inner(float* sums, int stride, const ResampleArgmax& p, const Term& map, int64_t n,
                              const Tap<float>& row, const Tap<float>& col, float weight) {
   const T* above = static_cast<const T*>(map.data) + n * map.stride_n + row.lo * map.stride_h;
   const T* below = above + (row.hi - row.lo) * map.stride_h;
@@ -45,7 +28,7 @@ HRNET_FAST_HD void add_inner(float* sums, int stride, const Resampling& p, const
 }
 
 template <class T>
-HRNET_FAST_HD void add_map(float* sums, int stride, const Resampling& p, const ResampleMap& map, int64_t n, int y,
+HRNET_FAST_HD void add_map(float* sums, int stride, const ResampleArgmax& p, const ResampleMap& map, int64_t n, int y,
                            int x) {
   const Blend &down = p.blends[map.first_row + y], &across = p.blends[map.first_col + x];
   for (int i = 0; i < down.count; ++i) {
@@ -71,7 +54,7 @@ HRNET_FAST_HD uint8_t largest_of(const float* sums, int stride, int64_t channels
 
 // Pixel `pixel` of images n, n + step, ...; sums[0], sums[stride], ... are the thread's own.
 template <class T>
-HRNET_FAST_HD void resample_argmax_thread(const Resampling& p, float* sums, int stride, int64_t pixel, int64_t n,
+HRNET_FAST_HD void resample_argmax_thread(const ResampleArgmax& p, float* sums, int stride, int64_t pixel, int64_t n,
                                           int64_t step) {
   const int width = int(p.width);
   const int64_t plane = p.height * p.width;
