@@ -5,6 +5,8 @@ HRNET_FAST_BUILD says what to build:
     cuda  the C++ and the CUDA ops, or an error
     cpu   the C++ ops, or an error
     none  nothing: the ops run on plain torch
+In place, which an editable install is too, what only tests run is compiled with it: csrc/testing and the emulated
+instruction sets.
 What was built, and why no more than that, is kept in _build.json beside the extension.
 """
 
@@ -79,23 +81,25 @@ def refusal(kind: str) -> str | None:
     return None
 
 
-def make_extension(kind: str) -> Extension:
+def make_extension(kind: str, with_tests: bool) -> Extension:
     from torch.utils import cpp_extension
 
     files = [path.relative_to(ROOT) for path in (ROOT / "csrc").rglob("*.c*")]
-    suffixes, skipped = ((".cpp", ".cu"), {"standalone"}) if kind == "cuda" else ((".cpp",), {"standalone", "cuda"})
-    sources = [str(path) for path in files if path.suffix in suffixes and path.parts[1] not in skipped]
+    skipped = {"standalone"} | ({"cuda"} if kind == "cpu" else set()) | (set() if with_tests else {"testing"})
+    sources = [str(path) for path in files if path.suffix in (".cpp", ".cu") and path.parts[1] not in skipped]
     options = {
         "sources": sorted(sources),
         "include_dirs": [str(ROOT / "csrc")],
         "extra_compile_args": {compiler: list(flags) for compiler, flags in FLAGS.items()},
         "extra_link_args": ["-fopenmp"],
+        "define_macros": [("HRNET_FAST_WITH_TESTS", None)] if with_tests else [],
     }
     if kind == "cpu":
         return cpp_extension.CppExtension(NAME, **options)
     os.environ.setdefault("TORCH_CUDA_ARCH_LIST", DEFAULT_ARCHES)
     cpp_extension.CUDA_HOME = os.environ["CUDA_HOME"] = find_cuda_home()
-    return cpp_extension.CUDAExtension(NAME, **options, define_macros=[("HRNET_FAST_WITH_CUDA", None)])
+    options["define_macros"].append(("HRNET_FAST_WITH_CUDA", None))
+    return cpp_extension.CUDAExtension(NAME, **options)
 
 
 class BuildKernels(build_ext):
@@ -123,7 +127,7 @@ class BuildKernels(build_ext):
             return None
         from torch.utils.cpp_extension import BuildExtension
 
-        self.distribution.ext_modules = [make_extension(kind)]
+        self.distribution.ext_modules = [make_extension(kind, with_tests=bool(self.inplace))]
         command = BuildExtension(self.distribution)
         for option in ("build_lib", "build_temp", "inplace", "editable_mode", "force", "debug"):
             setattr(command, option, getattr(self, option))

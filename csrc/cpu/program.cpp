@@ -73,10 +73,12 @@ const ItemKernels* item_kernels(std::string_view isa) {
 #if defined(__x86_64__)
   if (isa == "avx512" && cpu_features().avx512f) return &kItems__avx512;
   if (isa == "avx512-bf16") return items__avx512_bf16();
-  if (isa == "avx512-bf16-emulated") return items__avx512_bf16_emulated();
   if (isa == "avx2" && cpu_features().avx2) return &kItems__avx2;
   if (isa == "amx") return items__amx();
+#ifdef HRNET_FAST_WITH_TESTS
+  if (isa == "avx512-bf16-emulated") return items__avx512_bf16_emulated();
   if (isa == "amx-emulated") return items__amx_emulated();
+#endif
 #endif
   return nullptr;
 }

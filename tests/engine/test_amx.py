@@ -94,6 +94,7 @@ def test_the_compiled_kernels_multiply_tiles():
         assert instruction in listing, instruction
 
 
+@needs_tiles
 def test_kernels_that_err_are_not_played(monkeypatch):
     """What a process finds out before it plays on tiles the first time."""
     amx.agrees.cache_clear()

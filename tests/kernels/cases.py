@@ -5,6 +5,8 @@ from dataclasses import dataclass
 import pytest
 import torch
 
+from hrnet_fast.kernels import extension
+
 
 @dataclass(frozen=True)
 class Case:
@@ -31,6 +33,17 @@ MODES = [("nearest", False), ("bilinear", False), ("bilinear", True)]
 DTYPES = [torch.float32, torch.bfloat16, torch.float16, torch.float64]
 LAYOUTS = ["channels_last", "contiguous", "slice", "slice_of_contiguous", "mixed"]
 
+
+def _lacking() -> str | None:
+    """Why the ops of csrc/testing cannot be called, or None."""
+    if extension().module is None:
+        return extension().reason
+    if hasattr(torch.ops.hrnet_fast_testing, "fuse_sum_body"):
+        return None
+    return "the extension has no ops for tests: build it with `python setup.py build_ext --inplace`"
+
+
+needs_test_ops = pytest.mark.skipif(_lacking() is not None, reason=str(_lacking()))
 by_case = pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 by_mode = pytest.mark.parametrize(("mode", "align_corners"), MODES, ids=["nearest", "bilinear", "bilinear-aligned"])
 by_dtype = pytest.mark.parametrize("dtype", DTYPES, ids=lambda dtype: str(dtype).removeprefix("torch."))

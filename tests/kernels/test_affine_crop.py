@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from hrnet_fast.kernels import affine_crop, affine_crop_ref, extension
+from tests.kernels.cases import needs_test_ops
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-needs_extension = pytest.mark.skipif(extension().module is None, reason=str(extension().reason))
 
 
 def cuda_threads(image, matrices, size, mean, std, flip=False):
@@ -23,11 +23,11 @@ by_implementation = pytest.mark.parametrize(
     [
         pytest.param(affine_crop, id="op"),
         pytest.param(affine_crop_ref, id="ref"),
-        pytest.param(cuda_threads, id="cuda-threads", marks=needs_extension),
+        pytest.param(cuda_threads, id="cuda-threads", marks=needs_test_ops),
     ],
 )
 by_op = pytest.mark.parametrize(
-    "crop", [pytest.param(affine_crop, id="op"), pytest.param(cuda_threads, id="cuda-threads", marks=needs_extension)]
+    "crop", [pytest.param(affine_crop, id="op"), pytest.param(cuda_threads, id="cuda-threads", marks=needs_test_ops)]
 )
 
 
@@ -101,7 +101,7 @@ def test_every_layout_is_read_where_it_lies(crop, view):
 
 @pytest.mark.parametrize("body", ["portable", "avx2", "avx512"])
 @pytest.mark.parametrize("size", [(24, 48), (33, 17), (2, 1)], ids=["24x48", "33x17", "2x1"])
-@needs_extension
+@needs_test_ops
 def test_every_instruction_set_gives_the_crops(body, size):
     needed = {"avx2": "avx2", "avx512": "avx512f"}.get(body)
     if needed and not extension().module.cpu_features()[needed]:
@@ -113,7 +113,7 @@ def test_every_instruction_set_gives_the_crops(body, size):
     assert (difference > 0.5).float().mean() < 0.01
 
 
-@needs_extension
+@needs_test_ops
 @pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="elsewhere multiply-adds may round once")
 @pytest.mark.parametrize("count", [0, 1, 63, 64, 65, 200])
 @pytest.mark.parametrize("flip", [False, True], ids=["plain", "flip"])
@@ -214,7 +214,7 @@ DIRECT = {
 }
 
 
-@needs_extension
+@needs_test_ops
 @pytest.mark.parametrize("arguments", DIRECT.values(), ids=DIRECT)
 def test_a_direct_call_is_refused_alike_on_both_devices(arguments):
     with pytest.raises((ValueError, TypeError)) as cpu:

@@ -5,9 +5,9 @@ import torch
 
 from hrnet_fast.kernels import extension, fuse_sum_ref
 from tests.kernels import oracle
-from tests.kernels.cases import CASES, by_case, by_dtype, by_layout, by_mode, make_maps
+from tests.kernels.cases import CASES, by_case, by_dtype, by_layout, by_mode, make_maps, needs_test_ops
 
-pytestmark = pytest.mark.skipif(extension().module is None, reason=str(extension().reason))
+pytestmark = needs_test_ops
 BODIES = ["portable", "avx2", "avx512", "cuda"]
 
 

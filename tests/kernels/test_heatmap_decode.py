@@ -7,13 +7,12 @@ import pytest
 import torch
 
 from hrnet_fast.kernels import extension, flip_average, heatmap_decode, heatmap_decode_ref
-from tests.kernels.cases import DTYPES, LAYOUTS, in_layout
+from tests.kernels.cases import DTYPES, LAYOUTS, in_layout, needs_test_ops
 
 SWAP = [0, 2, 1, 4, 3]
 SIZES = [(64, 48), (17, 13), (4, 4), (3, 9), (1, 1), (2, 50), (5, 17), (9, 16)]
 by_size = pytest.mark.parametrize("size", SIZES, ids=lambda size: "x".join(map(str, size)))
 by_dtype = pytest.mark.parametrize("dtype", DTYPES, ids=lambda dtype: str(dtype).removeprefix("torch."))
-needs_extension = pytest.mark.skipif(extension().module is None, reason=str(extension().reason))
 
 
 def cuda_blocks(heatmaps, flipped=None, swap=None, shift=True, quarter=True, seed=0):
@@ -27,7 +26,7 @@ by_implementation = pytest.mark.parametrize(
     [
         pytest.param(heatmap_decode, id="op"),
         pytest.param(heatmap_decode_ref, id="ref"),
-        pytest.param(cuda_blocks, id="cuda-blocks", marks=needs_extension),
+        pytest.param(cuda_blocks, id="cuda-blocks", marks=needs_test_ops),
     ],
 )
 
@@ -100,7 +99,7 @@ def test_every_layout_is_read_where_it_lies(decode, layout, flip):
 @by_size
 @by_dtype
 @pytest.mark.parametrize("flip", [False, True], ids=["plain", "flip"])
-@needs_extension
+@needs_test_ops
 def test_every_instruction_set_finds_them(body, size, dtype, flip):
     needed = {"avx2": "avx2", "avx512": "avx512f"}.get(body)
     if needed and not extension().module.cpu_features()[needed]:
@@ -112,7 +111,7 @@ def test_every_instruction_set_finds_them(body, size, dtype, flip):
         assert torch.equal(got, heatmap_decode_ref(*arguments))
 
 
-@needs_extension
+@needs_test_ops
 @by_dtype
 def test_any_order_of_a_blocks_threads_finds_them(dtype):
     maps = torch.randint(-9, 9, (2, 3, 64, 48)).to(dtype)  # few values, so that the maxima are many
@@ -121,7 +120,7 @@ def test_any_order_of_a_blocks_threads_finds_them(dtype):
         assert torch.equal(cuda_blocks(maps, maps.flip(0), [0, 2, 1], seed=seed), want)
 
 
-@needs_extension
+@needs_test_ops
 @pytest.mark.parametrize("channels", [255, 256, 257, 600])
 def test_channels_of_several_launches(channels):
     maps, flipped = torch.randn(2, 2, channels, 3, 5)
@@ -226,7 +225,7 @@ DIRECT = {
 }
 
 
-@needs_extension
+@needs_test_ops
 @pytest.mark.parametrize("arguments", DIRECT.values(), ids=DIRECT)
 def test_a_direct_call_is_refused_alike_on_both_devices(arguments):
     with pytest.raises((ValueError, TypeError)) as cpu:

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 
 from hrnet_fast.kernels import Taps, extension, resample_argmax, resample_argmax_ref
 from tests.kernels import oracle
-from tests.kernels.cases import LAYOUTS, in_layout
+from tests.kernels.cases import LAYOUTS, in_layout, needs_test_ops
 
 DTYPES = [torch.float32, torch.bfloat16, torch.float16]
 # classes, labels' size, (map, inner, taps a line) of each map: the official chains in small, and ugly ones
@@ -25,7 +25,6 @@ CASES = {
 by_case = pytest.mark.parametrize("name", CASES)
 by_exp = pytest.mark.parametrize("exp", [True, False], ids=["exp", "plain"])
 by_dtype = pytest.mark.parametrize("dtype", DTYPES, ids=lambda dtype: str(dtype).removeprefix("torch."))
-built = pytest.mark.skipif(extension().module is None, reason=str(extension().reason))
 
 
 def tables(inner, rows, cols):
@@ -42,7 +41,7 @@ def cuda_threads(maps, inner, rows, cols, exp=True, align_corners=False):
 OP, REF, CUDA = (
     pytest.param(resample_argmax, id="op"),
     pytest.param(resample_argmax_ref, id="ref"),
-    pytest.param(cuda_threads, id="cuda-threads", marks=built),
+    pytest.param(cuda_threads, id="cuda-threads", marks=needs_test_ops),
 )
 by_implementation = pytest.mark.parametrize("run", [OP, REF, CUDA])
 by_op = pytest.mark.parametrize("run", [OP, CUDA])
@@ -114,7 +113,7 @@ def test_the_largest_sum_wins(run, name, exp, dtype, align_corners):
     assert (got.numpy() == sums.argmax(axis=1)).mean() > 0.999  # so near a tie that rounding decides: almost never
 
 
-@built
+@needs_test_ops
 @pytest.mark.parametrize("body", ["portable", "avx2", "avx512"])
 @by_case
 @by_exp
@@ -176,7 +175,7 @@ def test_lines_without_weights_add_nothing_whatever_their_index(run):
     assert run([-x, x], [(2, 2)] * 2, [nothing, every], [every, every]).eq(2).all()
 
 
-@built
+@needs_test_ops
 def test_a_cuda_thread_labels_several_images():
     maps, *arguments = make_arguments("several", batch=5)
     alone = [cuda_threads([x[n : n + 1] for x in maps], *arguments) for n in range(5)]
@@ -274,7 +273,7 @@ def test_bad_input_gets_one_sentence(arguments, kind, sentence):
     assert str(caught.value) == sentence
 
 
-@built
+@needs_test_ops
 @by_op
 @pytest.mark.parametrize("place", [-1, 2], ids=["before", "past"])
 def test_taps_outside_the_map_are_refused(run, place):
@@ -283,7 +282,7 @@ def test_taps_outside_the_map_are_refused(run, place):
         run([X], [(2, 2)], [T], [outside])
 
 
-@built
+@needs_test_ops
 @pytest.mark.parametrize("name", ["none", "size", "float64", "classes", "taps-shape", "taps-size", "taps-dtype"])
 @pytest.mark.parametrize("op", ["hrnet_fast.resample_argmax", "hrnet_fast_testing.resample_argmax_threads"])
 def test_a_direct_call_is_refused_too(op, name):

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 
 from hrnet_fast.kernels import extension, upsample_argmax, upsample_argmax_ref
 from tests.kernels import oracle
-from tests.kernels.cases import LAYOUTS, in_layout
+from tests.kernels.cases import LAYOUTS, in_layout, needs_test_ops
 
 DTYPES = [torch.float32, torch.bfloat16, torch.float16]
 # classes, size, sizes of the maps: Cityscapes, LIP and PASCAL-Context in small, and ugly ones
@@ -29,9 +29,6 @@ by_corners = pytest.mark.parametrize("align_corners", [False, True], ids=["halve
 by_dtype = pytest.mark.parametrize("dtype", DTYPES, ids=lambda dtype: str(dtype).removeprefix("torch."))
 
 
-needs_extension = pytest.mark.skipif(extension().module is None, reason=str(extension().reason))
-
-
 def cuda_threads(maps, size, align_corners=False, weights=None):
     """The threads of the CUDA kernel on the CPU, one after another."""
     weights = [1.0] * len(maps) if weights is None else weights
@@ -40,7 +37,7 @@ def cuda_threads(maps, size, align_corners=False, weights=None):
 
 by_op = pytest.mark.parametrize(
     "label",
-    [pytest.param(upsample_argmax, id="op"), pytest.param(cuda_threads, id="cuda-threads", marks=needs_extension)],
+    [pytest.param(upsample_argmax, id="op"), pytest.param(cuda_threads, id="cuda-threads", marks=needs_test_ops)],
 )
 
 
@@ -89,7 +86,7 @@ def test_the_largest_sum_wins(label, name, align_corners, dtype):
 @pytest.mark.parametrize("body", ["portable", "avx2", "avx512"])
 @by_case
 @by_dtype
-@needs_extension
+@needs_test_ops
 def test_every_instruction_set_finds_it(body, name, dtype):
     needed = {"avx2": "avx2", "avx512": "avx512f"}.get(body)
     if needed and not extension().module.cpu_features()[needed]:
@@ -149,7 +146,7 @@ def test_the_first_nan_wins_as_in_argmax(label):
     assert torch.equal(upsample_argmax_ref([x], (16, 16)), want)
 
 
-@needs_extension
+@needs_test_ops
 def test_a_cuda_thread_labels_several_images():
     maps, size = make_maps("lip-odd", batch=5)
     alone = [cuda_threads([x[n : n + 1] for x in maps], size) for n in range(5)]
@@ -218,7 +215,7 @@ def test_bad_input_gets_one_sentence(arguments, kind, sentence):
     assert str(caught.value) == sentence
 
 
-@pytest.mark.skipif(extension().module is None, reason="torch's own ops do the checking")
+@needs_test_ops
 @pytest.mark.parametrize("name", ["none", "size", "float64", "classes", "many", "weights"])
 @pytest.mark.parametrize("op", ["hrnet_fast.upsample_argmax", "hrnet_fast_testing.upsample_argmax_threads"])
 def test_a_direct_call_is_refused_too(op, name):

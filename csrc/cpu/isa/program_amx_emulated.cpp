@@ -1,5 +1,5 @@
 // Never chosen by itself: tests ask for it by name, and run the kernels of AMX on CPUs that lack it.
-#if defined(__x86_64__)
+#if defined(__x86_64__) && defined(HRNET_FAST_WITH_TESTS)
 #include "cpu/isa/vec_avx512.h"  // first: it says which instruction set the items are written for
 #include "cpu/amx/tiles_emulated.h"
 #include "cpu/amx/run.h"
