@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -12,37 +12,30 @@ from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 from torch.utils._python_dispatch import _len_torch_dispatch_stack as dispatch_modes
 
-from ..plan import Plan, inference_view, make_plan, named_tensors, unwrap
+from ..plan import Plan, unwrap
 from . import op
-from .choose import make_executor
-from .executor import Progress, Run
-from .locks import Lock
-from .outline import Outlines
+from .executor import Executor, Progress
+from .prepared import Prepared, Program
 from .profile import time_levels
 from .results import own_copies
-from .versions import Versions
 
 FLOATING = (torch.float64, torch.float32, torch.bfloat16, torch.float16)
 
 
-@dataclass(frozen=True)
-class Program:
-    """A plan and what its executor made of it."""
-
-    plan: Plan
-    run: Run
-
-
 class OptimizedModule(nn.Module):
-    """A drop-in for `original`: the same forward, the same `state_dict`, the same attributes.
+    """A drop-in for `original`: the same forward, the same `state_dict`, the same attributes and methods.
 
     It shares the original's parameters and submodules, and folds and packs a copy of the weights for its executor.
-    Each new input shape is planned once and remembered. Inference only: where an input requires a gradient, the
-    original runs instead, and a warning says so once. `torch.compile` and `torch.export` of a larger model see one op
-    (`hrnet_fast/engine/op.py`).
+    Each new input shape is planned once and remembered. Inference only: where an input requires a gradient, and inside
+    torch.func's transforms, the original runs instead, in evaluation mode, and a warning says so once. Attributes that
+    it does not have itself are the original's, methods too: what those compute is the original's own. Autocast does not
+    change its dtype. `torch.compile` and `torch.export` of a larger model see one op (`hrnet_fast/engine/op.py`).
     """
 
     def __init__(self, original: nn.Module, dtype: torch.dtype | None, executor: str, exact: bool = False):
+        if dtype is not None and dtype not in FLOATING:
+            names = ", ".join(str(each) for each in FLOATING)
+            raise TypeError(f"dtype is {dtype!r}; it must be one of {names}, or None for that of the weights")
         super().__init__()
         original = unwrap(original)
         object.__setattr__(self, "original", original)
@@ -53,22 +46,41 @@ class OptimizedModule(nn.Module):
         self.requested_dtype, self.requested_executor, self.exact = dtype, executor, exact
         self._prepare()
         self._token = op.register(self)
+        self.register_load_state_dict_post_hook(
+            lambda module, _: module._prepare()
+        )  # a parent's loading has it called too
 
     def _prepare(self) -> None:
-        self._lock = Lock()
-        self._programs: OrderedDict[tuple, Program] = OrderedDict()
-        object.__setattr__(self, "_view", inference_view(self.original))  # not a submodule
-        self._outlines = Outlines(self._view)
-        tensors = named_tensors(self.original)
-        self._tensors = tuple(tensors.values())
-        self._versions = Versions(self._tensors)
-        sample = next((t for t in self._tensors if t.is_floating_point()), torch.empty(0))
-        self.dtype = self.requested_dtype or sample.dtype
-        self.device = sample.device
-        self.executor = make_executor(self.requested_executor, tensors, self.dtype, self.device, self.exact)
+        asked = self.requested_dtype, self.requested_executor, self.exact
+        object.__setattr__(self, "_prepared", Prepared(self.original, *asked))
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """What was asked for, or the dtype of the weights; `executor.dtype` is what it computes in."""
+        return self._prepared.dtype
+
+    @property
+    def device(self) -> torch.device:
+        return self._prepared.device
+
+    @property
+    def executor(self) -> Executor:
+        return self._prepared.executor
+
+    @property
+    def _programs(self) -> OrderedDict[tuple, Program]:
+        return self._prepared.programs
+
+    def __getattr__(self, name: str) -> Any:
+        try:
+            return super().__getattr__(name)
+        except AttributeError:
+            if "original" not in self.__dict__:  # not made yet
+                raise
+        return getattr(self.original, name)
 
     def refresh(self) -> None:
-        """Fold and pack the weights anew, after they were changed in place."""
+        """Fold and pack the weights anew, after they were changed; plan anew, after the module was."""
         self._prepare()
 
     def plan_for(self, *inputs: Any) -> Plan:
@@ -79,7 +91,7 @@ class OptimizedModule(nn.Module):
         """The Plan for inputs of these shapes with the function that plays it."""
         leaves: list[Tensor] = []
         structure = op.describe(inputs, leaves)
-        return self._program(inputs, leaves, structure)
+        return self._prepared.program(inputs, leaves, structure)
 
     def tune(self, *inputs: Any, progress: Progress = iter, again: bool = False) -> dict[str, Any]:
         """Measure the kernels for the plan for inputs like these, keep the best in the user's cache, and use them.
@@ -105,34 +117,25 @@ class OptimizedModule(nn.Module):
         leaves: list[Tensor] = []
         structure = op.describe(inputs, leaves)
         self._check_inputs(leaves)
-        return time_levels(self.executor, self._program(inputs, leaves, structure).plan, leaves)
+        return time_levels(self.executor, self._prepared.program(inputs, leaves, structure).plan, leaves)
 
-    def _program(self, inputs: Sequence[Any], leaves: Sequence[Tensor], structure: str) -> Program:
-        key = (structure, *[x.shape for x in leaves])
-        with self._lock:
-            program = self._programs.get(key)
-            if program is None:
-                plan = make_plan(self._view, *inputs)
-                program = self._programs[key] = Program(plan, self.executor.prepare(plan))
-                if len(self._programs) > self.executor.max_plans:  # the least recently used one goes
-                    self._programs.popitem(last=False)
-            else:
-                self._programs.move_to_end(key)
-        return program
-
-    def forward(self, *inputs: Any) -> Any:
+    def forward(self, *inputs: Any, **named: Any) -> Any:
         """What the original returns in evaluation mode.
 
-        inputs: as the original takes them: images (N, 3, H, W), or a HighResolutionModule's list of maps (N, C, H, W).
-        They may have any floating dtype, memory format and strides, lie on the module's device, and are not written to.
+        inputs, named: as the original takes them: images (N, 3, H, W), or a HighResolutionModule's list of maps
+        (N, C, H, W). They may have any floating dtype, memory format and strides, lie on the module's device, and are
+        not written to. Of no images the original makes the results.
         The results are nested as the original's. They are new tensors in the first input's dtype; maps are
         channels-last if the first input is channels-last and not contiguous too, else contiguous.
-        Several threads may call at once; on a GPU, calls of one shape run one after another. No call may run while
-        `refresh`, `tune`, `load_state_dict`, `.to()` or the like replaces the packed weights.
+        Several threads may call at once; on a GPU, calls of one shape run one after another. A call that meets
+        `refresh`, `tune`, `load_state_dict`, `.to()` or the like ends with the weights it began with, or raises.
         Raises TypeError for no input, one that is not a tensor or a list of tensors, and a dtype that is not floating;
-        ValueError for another device than the module's, an empty batch and, as PlanError, shapes that do not suit the
-        network; RuntimeError if the weights were changed in place, or if the executor cannot play this shape.
+        ValueError for another device than the module's and, as PlanError, shapes that do not suit the network;
+        RuntimeError if the weights were changed or replaced, as far as torch tells of it (what is written through
+        `.data` or NumPy it does not tell of: call `refresh`), or if the executor cannot play this shape.
         """
+        if named:
+            inputs = inspect.signature(self.original.forward).bind(*inputs, **named).args
         if torch.compiler.is_compiling() or dispatch_modes():
             return op.call(self, inputs)
         leaves: list[Tensor] = []
@@ -140,23 +143,23 @@ class OptimizedModule(nn.Module):
         if leaves and type(leaves[0]) is not Tensor:  # a fake or wrapped tensor
             return op.call(self, inputs)
         self._check_inputs(leaves)
-        if op.wants_gradient(leaves):
-            return self.original(*inputs)
+        if op.wants_original(leaves):
+            return self._prepared.plain(inputs)
         results, output_tree = self._play(inputs, leaves, structure)
         return pytree.tree_unflatten(results, output_tree)
 
     def _play(self, inputs: Sequence[Any], leaves: Sequence[Tensor], structure: str) -> tuple[list[Tensor], Any]:
         """The results in order, and how they nest. leaves, structure: of the inputs, as `op.describe` gives them."""
-        program = self._program(inputs, leaves, structure)
+        prepared = self._prepared
+        if any(x.shape[0] == 0 for x in leaves):
+            with torch.no_grad():
+                return pytree.tree_flatten(prepared.plain(inputs))
+        program = prepared.program(inputs, leaves, structure)
         with torch.inference_mode():
             results = program.run(leaves)
-        if not self.executor.hands_over:
+        if not prepared.executor.hands_over:
             results = own_copies(results, leaves[0])
-        if self._versions.changed():  # last, while a GPU is at work
-            raise RuntimeError(
-                "the weights were changed after optimize(), so this module would compute with the old ones: "
-                "call its refresh() to take the new ones"
-            )
+        prepared.check_weights()  # last, while a GPU is at work
         return results, program.plan.output_tree
 
     def _check_inputs(self, leaves: Sequence[Tensor]) -> None:
@@ -167,9 +170,8 @@ class OptimizedModule(nn.Module):
                 raise TypeError(f"the input is {x.dtype}, but must be floating point: convert it, e.g. x.float() / 255")
             if x.device != self.device:
                 raise ValueError(f"the input is on {x.device}, but the network is on {self.device}: move one of them")
-            shape = x.shape
-            if not shape or (isinstance(shape[0], int) and shape[0] == 0):  # a symbol may have no number yet
-                raise ValueError(f"the input has shape {tuple(shape)}: a batch needs at least one image")
+            if x.dim() == 0:
+                raise ValueError("the input has shape (): a batch has a dimension for its images")
 
     def _apply(self, fn, recurse=True):
         """`.to()`, `.float()` and the like act on the original's tensors; what was packed is made anew."""
@@ -177,11 +179,11 @@ class OptimizedModule(nn.Module):
         self._prepare()
         return self
 
-    def load_state_dict(self, *args, **kwargs):
-        """Load into the original, then fold and pack the new weights."""
-        result = super().load_state_dict(*args, **kwargs)
-        self._prepare()
-        return result
+    def train(self, mode: bool = True) -> OptimizedModule:
+        """Sets the original's mode; this module computes what the original does in evaluation mode, whatever it is."""
+        self.original.train(mode)
+        self.training = mode
+        return self
 
     def __getstate__(self) -> dict:
         """Only what rebuilds the module: locks, plans and packed weights are made anew by the reader."""

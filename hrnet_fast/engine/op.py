@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
+from torch.autograd import forward_ad
 from torch.utils import _pytree as pytree
 
 from .results import empty_result
@@ -48,18 +49,27 @@ def call(module: OptimizedModule, inputs: tuple[Any, ...]) -> Any:
     """The module's forward as one op; where an input requires a gradient, the original's operations instead."""
     leaves: list[Tensor] = []
     structure = describe(inputs, leaves)
-    if wants_gradient(leaves):
-        return module.original(*inputs)
+    if wants_original(leaves):
+        return module._prepared.plain(inputs)
     results = torch.ops.hrnet_fast.run(leaves, module._token, structure)
     return pytree.tree_map(lambda position: results[position], result_nesting(module._token, structure))
 
 
-def wants_gradient(leaves: Sequence[Tensor]) -> bool:
-    """Whether an input requires a gradient, so that the original runs; a warning says so once."""
-    wanted = torch.is_grad_enabled() and any(x.requires_grad for x in leaves)
+def wants_original(leaves: Sequence[Tensor]) -> bool:
+    """Whether somebody differentiates by an input or transforms the call, so that the original runs; a warning says so
+    once."""
+    wanted = (torch.is_grad_enabled() and any(x.requires_grad for x in leaves)) or (
+        not torch.compiler.is_compiling() and (forward_ad._current_level >= 0 or _is_transformed())
+    )
     if wanted:
         _warn()
     return wanted
+
+
+def _is_transformed() -> bool:
+    """Whether the call is inside torch.func's grad, jvp, vmap or the like; functionalization changes no numbers."""
+    around = torch._C._functorch.peek_interpreter_stack()
+    return around is not None and around.key() != torch._C._functorch.TransformType.Functionalize
 
 
 def describe(given: Any, leaves: list[Tensor]) -> str:
@@ -75,7 +85,7 @@ def describe(given: Any, leaves: list[Tensor]) -> str:
 
 def result_nesting(network: str, structure: str) -> Any:
     """How a call's results nest, positions standing for tensors; known once its shapes are."""
-    return _find(network)._outlines.nesting(structure)
+    return _find(network)._prepared.outlines.nesting(structure)
 
 
 _warned = False
@@ -86,8 +96,9 @@ def _warn() -> None:
     if not _warned:
         _warned = True
         warnings.warn(
-            "an input of an optimized HRNet requires a gradient: the original module runs instead, at its own speed; "
-            "call it under torch.no_grad() to use the optimized one",
+            "an input of an optimized HRNet requires a gradient, or torch.func transforms the call: the original "
+            "module runs instead, in evaluation mode, at its own speed; call it under torch.no_grad() to use the "
+            "optimized one",
             stacklevel=4,
         )
 
@@ -120,14 +131,14 @@ def _run(inputs: list[Tensor], network: str, structure: str) -> list[Tensor]:
     module = _find(network)
     module._check_inputs(inputs)
     results, output_tree = module._play(_nest(structure, inputs), inputs, structure)
-    module._outlines.note(structure, output_tree)
+    module._prepared.outlines.note(structure, output_tree)
     return results
 
 
 def _run_fake(inputs: list[Tensor], network: str, structure: str) -> list[Tensor]:
     module = _find(network)
     module._check_inputs(inputs)
-    shapes = module._outlines.result_shapes(structure, partial(_nest, structure), inputs)
+    shapes = module._prepared.outlines.result_shapes(structure, partial(_nest, structure), inputs)
     return [empty_result(shape, inputs[0]) for shape in shapes]
 
 
@@ -137,10 +148,9 @@ def _run_backward(gradients: list[Tensor | None], inputs: list[Tensor], network:
     By torch.func, as torch.autograd records nothing inside an op.
     """
     module = _find(network)
-    dtype = next((t.dtype for t in module._tensors if t.is_floating_point()), torch.float32)
 
     def plain(*leaves: Tensor) -> list[Tensor]:
-        return pytree.tree_leaves(module._view(*_nest(structure, [x.to(dtype) for x in leaves])))
+        return pytree.tree_leaves(module._prepared.plain(_nest(structure, leaves)))
 
     results, pull = torch.func.vjp(plain, *inputs)
     given = [torch.zeros_like(y) if g is None else g.to(y.dtype) for y, g in zip(results, gradients)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -118,6 +119,11 @@ def compare(name: str, given: Tensor, exact: Tensor, *plain: Tensor) -> OutputEr
     """`given` and plain torch's results against `exact`, element by element in float64."""
     report = compare_outputs(given, exact)
     own = max(relative_l2(result, exact) for result in plain)
+    if not math.isfinite(own):
+        raise ValueError(
+            f"{name}: plain torch's results in {str(plain[0].dtype).removeprefix('torch.')} are not finite, so nothing "
+            "can be compared with them: use other inputs, other weights or a wider dtype"
+        )
     allowed = FLOAT64 if plain[0].dtype == torch.float64 else TOLERANCE_FACTOR * own
     return OutputError(name, report.error, own, allowed, report.max_abs, report.worst_index, report.got, report.want)
 

@@ -94,7 +94,7 @@ def test_tensors_of_the_caller_may_have_any_type_and_strides(isa, dtype):
 def test_whole_networks(isa, tag):
     model = fill_weights(create_model(f"hrnet_w18_small.{tag}"))
     fast = OptimizedModule(model, torch.bfloat16, "reference")
-    fast.executor = executor(model, isa)
+    fast._prepared.executor = executor(model, isa)
     report = verify(model, fast, torch.randn(1, 3, 64, 64))
     assert report.passed, str(report)
 

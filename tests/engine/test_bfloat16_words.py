@@ -61,7 +61,7 @@ def test_networks_by_the_largest_tiles_alone(isa, tag, monkeypatch):
     monkeypatch.setattr(choices, "choose", lambda *_: Kernel(4, 12))
     model = fill_weights(create_model(f"hrnet_w18_small.{tag}"))
     fast = OptimizedModule(model, torch.bfloat16, "reference")
-    fast.executor = executor(model, isa)
+    fast._prepared.executor = executor(model, isa)
     x = torch.randn(2, 3, 64, 64)
     report = verify(model, fast, x)
     assert report.passed, str(report)

@@ -267,7 +267,7 @@ def test_what_lies_inside_a_chain_is_not_watched():
     module, x = fill(nn.Sequential(Block(), nn.Identity())), torch.randn(1, 8, 6, 6)
     fast = optimize(Only(module), dtype=HALF, executor="reference", example=x)
     tensors = named_tensors(fast.original)
-    fast.executor = CudaChainExecutor(tensors, HALF, CPU, op=launch, choice_of_chains=every_chain)
+    fast._prepared.executor = CudaChainExecutor(tensors, HALF, CPU, op=launch, choice_of_chains=every_chain)
     report = verify(fast.original, fast, x, levels=True)
     assert [level.name.split(".")[-1] for level in report.levels] == ["second"] and report.passed
 

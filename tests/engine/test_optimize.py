@@ -4,18 +4,20 @@ import copy
 import io
 import pickle
 import threading
+from types import SimpleNamespace
 
 import pytest
 import timm
 import torch
 from torch import nn
+from torch.autograd import forward_ad
 
 import hrnet_fast
 from hrnet_fast import create_model, optimize, verify
-from hrnet_fast.engine import module as engine_module
-from hrnet_fast.engine import op
+from hrnet_fast.engine import op, prepared, versions
 from hrnet_fast.engine.executors.onednn import OneDnnExecutor
 from hrnet_fast.models import BasicBlock, HighResolutionModule
+from hrnet_fast.numerics import relative_l2
 from hrnet_fast.plan import PlanError
 from tests.golden import fill
 from tests.models.test_models import OPTIONS, SMALL
@@ -87,7 +89,7 @@ def test_native_half_precision_convolutions(compute):
     """What a machine with AMX runs: oneDNN in the dtype itself."""
     model = small()
     fast = optimize(model, dtype=compute)
-    fast.executor = OneDnnExecutor(fast.executor.tensors, compute)
+    fast._prepared.executor = OneDnnExecutor(fast.executor.tensors, compute)
     fast._programs.clear()
     report = verify(model, fast, torch.randn(2, 3, 64, 64))
     assert report.passed, str(report)
@@ -191,8 +193,8 @@ def test_wrappers_are_looked_through(pose, wrap):
 def test_a_new_shape_is_planned_once(pose, monkeypatch):
     fast = optimize(pose)
     calls = []
-    make_plan = engine_module.make_plan
-    monkeypatch.setattr(engine_module, "make_plan", lambda *a: calls.append(a) or make_plan(*a))
+    make_plan = prepared.make_plan
+    monkeypatch.setattr(prepared, "make_plan", lambda *a: calls.append(a) or make_plan(*a))
     for size in (64, 96, 64, 96):
         assert fast(torch.randn(1, 3, size, size)).shape[-1] == size // 4
     assert len(calls) == 2
@@ -279,6 +281,158 @@ def test_gradients_take_the_original_and_say_so(pose, monkeypatch):
         assert torch.allclose(fast(x), y, atol=1e-3)
 
 
+def test_gradients_are_those_of_evaluation_mode_and_train_nothing():
+    pose = small()
+    fast = optimize(pose.train())
+    exact = copy.deepcopy(pose).eval()
+    x = torch.randn(2, 3, 64, 64)
+    before = pose.bn1.running_mean.clone()
+    assert torch.equal(fast(x.clone().requires_grad_()), exact(x))
+    assert torch.equal(pose.bn1.running_mean, before) and relative_l2(fast(x), exact(x)) < 1e-5
+
+
+@pytest.mark.parametrize(
+    "transform",
+    [
+        lambda f, x: torch.func.jvp(f, (x,), (torch.ones_like(x),))[1],
+        lambda f, x: torch.vmap(f)(x[None]),
+        lambda f, x: torch.func.grad(lambda x: f(x).sum())(x),
+        lambda f, x: forward_tangent(f, x),
+    ],
+    ids=["jvp", "vmap", "grad", "forward"],
+)
+def test_transforms_of_the_call_are_the_originals(transform):
+    pose = small()
+    x = torch.randn(1, 3, 64, 64)
+    torch.testing.assert_close(transform(optimize(pose.eval()), x), transform(pose, x))
+
+
+def forward_tangent(f, x):
+    with forward_ad.dual_level():
+        return forward_ad.unpack_dual(f(forward_ad.make_dual(x, torch.ones_like(x)))).tangent
+
+
+def replace_parameter(m):
+    m.conv1.weight = nn.Parameter(m.conv1.weight * 2)
+
+
+def replace_module(m):
+    m.final_layer = nn.Conv2d(16, 17, 1)
+
+
+def replace_data(m):
+    m.conv1.weight.data = m.conv1.weight * 2
+
+
+def assign_state(m):
+    m.load_state_dict({key: value.clone() for key, value in m.state_dict().items()}, assign=True)
+
+
+def run_in_training(m):
+    m.train()(torch.randn(2, 3, 64, 64))
+    m.eval()
+
+
+CHANGES = [replace_parameter, replace_module, replace_data, assign_state, run_in_training]
+
+
+@pytest.mark.parametrize("native", [True, False], ids=["compiled", "python"])
+@pytest.mark.parametrize("change", CHANGES)
+def test_weights_that_are_replaced_are_told_of(change, native, monkeypatch):
+    pose = small()
+    if not native:
+        monkeypatch.setattr(versions.kernels, "extension", lambda: SimpleNamespace(module=None))
+    fast = optimize(pose.eval(), executor="reference")
+    x = torch.randn(1, 3, 64, 64)
+    fast(x)
+    with torch.no_grad():
+        change(pose)
+    for size in (64, 96):  # of a plan that was there, and of one that is not
+        with pytest.raises(RuntimeError, match="call its refresh"):
+            fast(torch.randn(1, 3, size, size))
+    fast.refresh()
+    assert relative_l2(fast(x), pose(x)) < 1e-5
+
+
+def test_a_parents_state_is_loaded_into_what_was_packed():
+    pose = small()
+    fast, other = optimize(pose.eval()), small().eval()
+    with torch.no_grad():
+        other.conv1.weight.mul_(2)
+    parent, x = nn.ModuleDict({"backbone": fast}), torch.randn(1, 3, 64, 64)
+    state = {f"backbone.{key}": value for key, value in other.state_dict().items()}
+    for assign in (False, True):
+        parent.load_state_dict(state, assign=assign)
+        assert relative_l2(fast(x), other(x)) < 1e-5
+
+
+def test_new_weights_while_a_shape_is_planned(monkeypatch):
+    pose = small()
+    fast, x = optimize(pose.eval()), torch.randn(1, 3, 64, 96)
+    planning, changed = threading.Event(), threading.Event()
+    make_plan = prepared.make_plan
+
+    def slow(*given):
+        planning.set()
+        changed.wait(60)
+        return make_plan(*given)
+
+    monkeypatch.setattr(prepared, "make_plan", slow)
+    errors = []
+
+    def call():
+        try:
+            fast(x)
+        except RuntimeError as error:
+            errors.append(str(error))
+
+    caller = threading.Thread(target=call)
+    caller.start()
+    planning.wait(60)
+    with torch.no_grad():
+        pose.conv1.weight.mul_(2)
+    fast.refresh()
+    changed.set()
+    caller.join()
+    assert "call its refresh" in errors[0]
+    assert relative_l2(fast(x), pose(x)) < 1e-5
+
+
+def test_attributes_and_methods_are_the_originals():
+    pose = small()
+    fast = optimize(pose)
+    assert fast.config is pose.config and fast.init_weights == pose.init_weights
+    with pytest.raises(AttributeError, match="'PoseHRNet' object has no attribute 'nothing'"):
+        fast.nothing  # noqa: B018
+    assert fast.train().training and pose.training and not fast.eval().training and not pose.training
+
+
+def test_no_images_and_named_inputs():
+    pose = small()
+    fast = optimize(pose)
+    none = fast(torch.randn(0, 3, 64, 64, dtype=torch.float64))
+    assert none.shape == (0, 17, 16, 16) and none.dtype == torch.float64
+    x = torch.randn(1, 3, 64, 64)
+    assert torch.equal(fast(x=x), fast(x))
+    with pytest.raises(TypeError, match="missing a required argument: 'x'"):
+        fast(y=x)
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", torch.int8, torch.complex64])
+def test_dtypes_that_are_refused(pose, dtype):
+    with pytest.raises(TypeError, match="it must be one of torch.float64, torch.float32"):
+        optimize(pose, dtype=dtype)
+
+
+def test_verify_tells_of_results_that_are_not_finite():
+    pose = small()
+    pose.eval()
+    with torch.no_grad():
+        pose.final_layer.weight.fill_(3e38)
+    with pytest.raises(ValueError, match="output 0: plain torch's results in float32 are not finite"):
+        verify(pose, optimize(pose), torch.randn(1, 3, 64, 64))
+
+
 def test_inference_mode_works(pose):
     with torch.inference_mode():
         assert optimize(pose)(torch.randn(1, 3, 64, 64)).shape == (1, 17, 16, 16)
@@ -295,14 +449,14 @@ def test_results_do_not_depend_on_the_run_or_the_batch(pose):
     ("given", "error", "sentence"),
     [
         (torch.zeros(1, 3, 64, 64, dtype=torch.uint8), TypeError, r"must be floating point: convert it, e.g. x.float"),
-        (torch.zeros(0, 3, 64, 64), ValueError, r"\(0, 3, 64, 64\): a batch needs at least one image"),
+        (torch.tensor(1.0), ValueError, r"\(\): a batch has a dimension for its images"),
         (torch.zeros(3, 64, 64), ValueError, r"\(N, 3, H, W\), not \(3, 64, 64\)"),
         (torch.zeros(1, 1, 64, 64), ValueError, r"\(N, 3, H, W\), not \(1, 1, 64, 64\)"),
         (torch.zeros(1, 3, 100, 64), ValueError, "the next size up is 128x64"),
         (torch.zeros(1, 3, 64, 64, device="meta"), ValueError, "the input is on meta, but the network is on cpu"),
         ("image.jpg", TypeError, "inputs must be tensors, or lists of them, not str"),
     ],
-    ids=["uint8", "empty-batch", "rank", "channels", "size", "device", "type"],
+    ids=["uint8", "scalar", "rank", "channels", "size", "device", "type"],
 )
 def test_inputs_that_are_refused(pose, given, error, sentence):
     with pytest.raises(error, match=sentence):

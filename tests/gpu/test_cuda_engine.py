@@ -41,7 +41,9 @@ def test_every_chain_that_there_is():
     model, x = fill(create_model("hrnet_w32.pose_coco_256x192")).cuda(), torch.randn(2, 3, 256, 192, device="cuda")
     fast = optimize(model, dtype=torch.float16, executor="cuda-chains", example=x)
     tensors = named_tensors(fast.original)
-    fast.executor = CudaChainExecutor(tensors, torch.float16, fast.device, choice_of_chains=lambda plan, found: found)
+    fast._prepared.executor = CudaChainExecutor(
+        tensors, torch.float16, fast.device, choice_of_chains=lambda plan, found: found
+    )
     report = verify(model, fast, x, levels=True)
     assert all(level.passed for level in report.levels), str(report)
 

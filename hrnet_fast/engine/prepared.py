@@ -1,0 +1,78 @@
+"""What an optimized module made of its original's weights: an executor, and a program for each input shape."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils import _pytree as pytree
+
+from ..plan import Plan, inference_view, make_plan, named_tensors
+from .choose import make_executor
+from .executor import Run
+from .locks import Lock
+from .outline import Outlines
+from .versions import Versions
+
+CHANGED = (
+    "the weights were changed after optimize(), so this module would compute with the old ones: "
+    "call its refresh() to take the new ones"
+)
+
+
+@dataclass(frozen=True)
+class Program:
+    """A plan and what its executor made of it."""
+
+    plan: Plan
+    run: Run
+
+
+class Prepared:
+    """One state of the weights: where they change, another `Prepared` takes its place, and a call keeps the one that it
+    began with.
+
+    dtype, executor, exact: as `optimize` takes them.
+    """
+
+    def __init__(self, original: nn.Module, dtype: torch.dtype | None, executor: str, exact: bool):
+        self.view = inference_view(original)
+        self.outlines = Outlines(self.view)
+        tensors = named_tensors(original)
+        self.versions = Versions(original)
+        sample = next((t for t in tensors.values() if t.is_floating_point()), torch.empty(0))
+        self.weights_dtype, self.device = sample.dtype, sample.device
+        self.dtype = dtype or sample.dtype
+        self.executor = make_executor(executor, tensors, self.dtype, self.device, exact)
+        self.programs: OrderedDict[tuple, Program] = OrderedDict()
+        self._lock = Lock()
+
+    def program(self, inputs: Sequence[Any], leaves: Sequence[Tensor], structure: str) -> Program:
+        """The program for inputs of these shapes. leaves, structure: of the inputs, as `op.describe` gives them."""
+        key = (structure, *[x.shape for x in leaves])
+        with self._lock:
+            program = self.programs.get(key)
+            if program is None:
+                self.check_weights()  # the plan is made of the module as it is now, the rest of what it was
+                plan = make_plan(self.view, *inputs)
+                program = self.programs[key] = Program(plan, self.executor.prepare(plan))
+                if len(self.programs) > self.executor.max_plans:  # the least recently used one goes
+                    self.programs.popitem(last=False)
+            else:
+                self.programs.move_to_end(key)
+        return program
+
+    def check_weights(self) -> None:
+        """Raises RuntimeError if the weights were changed, in place or for others."""
+        if self.versions.changed():
+            raise RuntimeError(CHANGED)
+
+    def plain(self, inputs: Sequence[Any]) -> Any:
+        """What the original itself computes in evaluation mode, in the dtype of its weights, for inputs of any."""
+        dtype = next(x.dtype for x in pytree.tree_leaves(inputs))
+        results = self.view(*pytree.tree_map(lambda x: x.to(self.weights_dtype), tuple(inputs)))
+        return pytree.tree_map(lambda y: y.to(dtype) if isinstance(y, Tensor) else y, results)
