@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from math import prod
 from types import MappingProxyType
 
-from .ir import Conv, Level, Sum, Value
+from .ir import Conv, Level, Plan, Sum, Value
 
 GRANULE = 64  # elements; every value starts at a multiple, so vector and bulk copies are aligned in any dtype
 
@@ -35,6 +35,17 @@ def dead_after(levels: Sequence[Level], outputs: Sequence[int]) -> list[list[int
         if value not in outputs:
             dead[index].append(value)
     return dead
+
+
+def most_alive(plan: Plan) -> int:
+    """Elements of all values, but for the inputs, that are needed at the same level, at most."""
+    life = lifetimes(plan.levels, (), plan.outputs)
+    alive = [0] * len(plan.levels)
+    for item in plan.items():
+        first, last = life[item.out]
+        for level in range(first, min(last + 1, len(alive))):
+            alive[level] += prod(plan.values[item.out].shape)
+    return max(alive, default=0)
 
 
 def in_place(

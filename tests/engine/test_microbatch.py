@@ -53,6 +53,21 @@ def test_weights_and_maps_decide():
     assert len(of_any_batch) == 1
 
 
+@pytest.mark.parametrize(
+    ("name", "size", "images"),
+    [
+        ("hrnet_w32.pose_coco_256x192", (256, 192), 5),
+        ("hrnet_w48.pose_coco_384x288", (384, 288), 4),
+        ("hrnet_w18.cls_in1k", (224, 224), 4),
+        ("hrnet_w48.seg_cityscapes", (512, 1024), 1),
+        ("hrnet_w18_small.seg_cityscapes", (256, 512), 1),
+    ],
+)
+def test_images_of_known_networks(name, size, images):
+    with torch.device("meta"):
+        assert images_at_once(plan_of(create_model(name), 16, 3, *size), False, True) == images
+
+
 class Mixed(nn.Module):
     """Images that depend on each other."""
 

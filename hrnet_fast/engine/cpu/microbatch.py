@@ -10,6 +10,7 @@ from math import ceil
 from torch import Tensor
 
 from ...plan import Conv, Function, Item, Plan
+from ...plan.buffers import most_alive
 from ..results import empty_result
 from .choices import shapes_of
 from .functions import function_kernel
@@ -30,7 +31,7 @@ def images_at_once(plan: Plan, exact: bool, functions: bool, values: int = 1) ->
     alike = all(value.shape[:1] == (batch,) for value in plan.values)
     if not alike or any(_may_mix(item, plan, functions) for item in plan.items()):
         return 0
-    return max(1, int((_weights(plan, exact, values) * batch * values / max(1, plan.arena)) ** 0.5))
+    return max(1, int((_weights(plan, exact, values) * batch * values / max(1, most_alive(plan))) ** 0.5))
 
 
 def _may_mix(item: Item, plan: Plan, functions: bool) -> bool:
