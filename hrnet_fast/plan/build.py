@@ -1,32 +1,29 @@
-"""Module -> graph -> items -> levels -> buffers -> checked Plan."""
+"""Module -> graph -> items -> levels -> checked Plan."""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import replace
-from functools import partial
 from typing import Any
 
 from torch import nn
 
-from .buffers import padded_size, place
 from .check import check
 from .graph import Call, Graph, Ref
-from .ir import PREVIOUS, Concat, Conv, Item, Level, Plan, Sum, Term
+from .ir import PREVIOUS, Concat, Conv, Item, Level, Plan, Sum, Term, Value
 from .merge import merge
 from .trace import trace, unwrap
 
 
-def make_plan(module: nn.Module, *inputs: Any, channel_multiple: int = 8) -> Plan:
+def make_plan(module: nn.Module, *inputs: Any) -> Plan:
     """The checked Plan of `module` for inputs of these shapes (tensors, or lists of them; their data is not read).
 
-    channel_multiple: maps are placed with their channels padded to it.
     Raises PlanError, in one sentence, for a module that cannot be planned.
     """
-    return plan_graph(trace(module, *inputs), type(unwrap(module)).__name__, channel_multiple)
+    return plan_graph(trace(module, *inputs), type(unwrap(module)).__name__)
 
 
-def plan_graph(graph: Graph, name: str, channel_multiple: int = 8) -> Plan:
+def plan_graph(graph: Graph, name: str) -> Plan:
     """The checked Plan of a traced graph."""
     items, level_of, shapes = merge(graph)
     kept = [*graph.inputs, *(item.out for item in items)]
@@ -37,9 +34,8 @@ def plan_graph(graph: Graph, name: str, channel_multiple: int = 8) -> Plan:
     levels = tuple(Level(tuple(by_level[depth])) for depth in sorted(by_level))
     inputs = tuple(index[v] for v in graph.inputs)
     outputs = tuple(index[v] for v in graph.outputs)
-    size_of = partial(padded_size, channel_multiple=channel_multiple)
-    values, arena = place([shapes[v] for v in kept], levels, inputs, outputs, size_of)
-    plan = Plan(name, values, inputs, outputs, levels, arena, graph.input_tree, graph.output_tree)
+    values = tuple(Value(shapes[v]) for v in kept)
+    plan = Plan(name, values, inputs, outputs, levels, graph.input_tree, graph.output_tree)
     check(plan)
     return plan
 

@@ -36,7 +36,7 @@ def _head(plan: Plan) -> Iterator[str]:
     ins = ", ".join(_shape(plan.values[v].shape) for v in plan.inputs)
     outs = ", ".join(_shape(plan.values[v].shape) for v in plan.outputs)
     yield f"{plan.name}: {ins} -> {outs}"
-    yield f"{summary(plan)}; one arena of {plan.arena / 1e6:.2f} M elements"
+    yield summary(plan)
     if plan.machine:
         yield f"bytes in {plan.dtype}; roof: best time of {plan.machine}"
 

@@ -13,15 +13,9 @@ from .graph import Call, Convolution, Norm, Resize
 
 @dataclass(frozen=True)
 class Value:
-    """A map, or any other tensor, that flows between items.
-
-    shape: logical, (N, C, H, W) for maps. offset, size: its place in the arena, in elements; offset None for what lives
-    outside it (the caller's inputs).
-    """
+    """A map, or any other tensor, that flows between items. shape: logical, (N, C, H, W) for maps."""
 
     shape: tuple[int, ...]
-    offset: int | None = None
-    size: int = 0
 
 
 @dataclass(frozen=True)
@@ -125,7 +119,7 @@ class Level:
 class Plan:
     """Levels in the order of execution.
 
-    values: by index; inputs, outputs: indices into it. arena: elements that all placed values need together.
+    values: by index; inputs, outputs: indices into it.
     input_tree, output_tree: how the caller nests inputs and results. dtype, machine: what the levels' bytes and times
     were reckoned for.
     """
@@ -135,7 +129,6 @@ class Plan:
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
     levels: tuple[Level, ...]
-    arena: int
     input_tree: Any
     output_tree: Any
     dtype: str = ""
@@ -143,7 +136,7 @@ class Plan:
 
     @cached_property
     def digest(self) -> str:
-        """Twelve characters that differ for plans that do anything else, or elsewhere."""
+        """Twelve characters that differ for plans that do anything else."""
         does = (self.values, [level.items for level in self.levels])
         return hashlib.sha256(repr(does).encode()).hexdigest()[:12]
 

@@ -137,15 +137,15 @@ def poison_arena(program: CpuProgram) -> None:
     (buffers,) = program.pool.free
 
     def place(value: int) -> Tensor:
-        begin, size = program.values[value].offset, program.values[value].size
-        return buffers.tensors[0][begin : begin + size]
+        elements = program.arena.places[value]
+        return buffers.tensors[0][elements.start : elements.stop]
 
     with torch.inference_mode():
         buffers.tensors[0].fill_(torch.nan)
-        for value in program.kept:
+        for value in program.arena.kept:
             place(value).zero_()
         for item in program.plan.items():  # as a call writes them
-            if item.out not in program.kept:
+            if item.out not in program.arena.kept:
                 place(item.out).zero_()
             buffers.views[item.out].fill_(torch.nan)
 

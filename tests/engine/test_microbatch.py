@@ -160,7 +160,7 @@ def test_maps_take_no_more_memory_for_more_images():
 
     def elements(batch):
         played = fast.program_for(torch.empty(batch, 3, 128, 256)).run.__self__
-        return sum(program.arena for program in set(played.programs))
+        return sum(program.arena.size for program in set(played.programs))
 
     assert elements(64) <= 2 * elements(4)
 

@@ -14,7 +14,7 @@ from hrnet_fast.engine.gpu.tile_choices import from_entry, likely, variations
 from hrnet_fast.engine.gpu.tiles import LARGEST, Gpu, Problem, Tile, candidates, choose, stages
 from hrnet_fast.engine.gpu.tune import tune_level
 from hrnet_fast.plan import inference_view, make_plan, named_tensors
-from hrnet_fast.plan.buffers import lifetimes
+from hrnet_fast.plan.lifetimes import lifetimes
 from tests.golden import fill
 from tests.models.test_models import SMALL
 

@@ -9,8 +9,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from hrnet_fast import create_model
-from hrnet_fast.plan import Conv, Level, PlanError, Sum, Value, check, make_plan
-from hrnet_fast.plan.buffers import in_place, lifetimes, padded_size, place
+from hrnet_fast.plan import Conv, Level, PlanError, Sum, check, make_plan
 from hrnet_fast.plan.cost import Machine, annotate, multiply_adds
 from tests.models.test_models import SMALL
 
@@ -79,29 +78,15 @@ def test_head_of_v2_works_at_each_map_s_own_size():
     assert classifier.source_relu and len(classifier.sources) == 4
 
 
-def test_items_of_a_level_are_independent_and_places_are_shared(pose):
-    check(pose)
-    life = lifetimes(pose.levels, pose.inputs, pose.outputs)
-    alive = [
-        sum(pose.values[v].size for v, (first, last) in life.items() if first <= level <= last)
-        for level in range(len(pose.levels))
-    ]
-    assert pose.arena == max(alive)
-
-
-def test_places_are_aligned(pose):
-    assert all(value.offset % 64 == 0 and value.size % 64 == 0 for value in pose.values if value.offset is not None)
-
-
 def test_a_plan_is_equal_to_itself_made_again(pose):
     assert pose == plan_of("hrnet_w32.pose_coco_256x192", 1, 3, 256, 192)
     assert pose != plan_of("hrnet_w32.pose_coco_256x192", 1, 3, 256, 160)
 
 
-def test_batch_scales_places_and_nothing_else(pose):
+def test_batch_scales_shapes_and_nothing_else(pose):
     batched = plan_of("hrnet_w32.pose_coco_256x192", 4, 3, 256, 192)
     assert [level.items for level in batched.levels] == [level.items for level in pose.levels]
-    assert batched.arena <= 4 * pose.arena
+    assert [value.shape for value in batched.values] == [(4, *value.shape[1:]) for value in pose.values]
 
 
 class Faults:
@@ -119,33 +104,6 @@ class Faults:
     @staticmethod
     def doubled_item(plan):
         return replace(plan, levels=(*plan.levels, plan.levels[3])), "a second time"
-
-    @staticmethod
-    def shared_place(plan):
-        life = lifetimes(plan.levels, plan.inputs, plan.outputs)
-        residual = plan.levels[15].items[0].reads[0]
-        other = next(item.out for item in plan.levels[15].items)
-        assert life[residual][1] > life[other][0]
-        values = list(plan.values)
-        values[other] = replace(values[other], offset=values[residual].offset)
-        return replace(plan, values=tuple(values)), "which is still needed"
-
-    @staticmethod
-    def small_place(plan):
-        value = plan.levels[2].items[0].out
-        values = list(plan.values)
-        values[value] = replace(values[value], size=64)
-        return replace(plan, values=tuple(values)), "too small a one"
-
-    @staticmethod
-    def no_place(plan):
-        values = list(plan.values)
-        values[plan.outputs[0]] = Value(values[plan.outputs[0]].shape)
-        return replace(plan, values=tuple(values)), "has no place"
-
-    @staticmethod
-    def short_arena(plan):
-        return replace(plan, arena=plan.arena - 64), "past the arena's end"
 
     @staticmethod
     def lost_result(plan):
@@ -247,28 +205,3 @@ def test_costs_are_those_of_the_formulas(pose):
 def test_sums_keep_the_order_of_the_network(pose):
     total = next(item for item in pose.items() if isinstance(item, Sum) and item.name == "stage4.0.fuse_layers.0")
     assert [term.resize.size if term.resize else None for term in total.terms] == [None] + [(64, 48)] * 3
-
-
-@pytest.mark.parametrize(
-    "name", ["hrnet_w32.pose_coco_256x192", "hrnet_w18_small.cls_in1k", "hrnet_w48.seg_ocr_cityscapes"]
-)
-def test_a_result_takes_the_memory_of_a_summand_that_nothing_else_reads(name):
-    plan = plan_of(name, 1, 3, 64, 64)
-    shapes, ends = [value.shape for value in plan.values], (plan.levels, plan.inputs, plan.outputs)
-    taken = in_place(shapes, *ends)
-    values, arena = place(shapes, *ends, lambda shape: padded_size(shape, 8), taken)
-    blocks = [item for item in plan.items() if item.name.endswith("conv2") and "branches" in item.name]
-    assert blocks and all(taken[item.out] == item.terms[0].value for item in blocks)
-    assert arena <= plan.arena
-    held: dict[int, int] = {}  # granule of the arena -> the value it holds
-    granules = {v: range(value.offset, value.offset + value.size, 64) for v, value in enumerate(values) if value.size}
-    for level in plan.levels:
-        for item in level.items:
-            assert all(held[g] == v for v in item.reads if v not in plan.inputs for g in granules[v])
-        written = [g for item in level.items for g in granules[item.out]]
-        others = {
-            g for item in level.items for v in item.reads if v != taken.get(item.out) for g in granules.get(v, ())
-        }
-        assert len(written) == len(set(written)) and others.isdisjoint(written)
-        held |= {g: item.out for item in level.items for g in granules[item.out]}
-    assert all(held[g] == v for v in plan.outputs for g in granules[v])

@@ -45,7 +45,6 @@ def plan_data(plan: Plan) -> dict[str, Any]:
         "outputs": [plan.values[value].shape for value in plan.outputs],
         "dtype": plan.dtype,
         "machine": plan.machine,
-        "arena_elements": plan.arena,
         "levels": [
             {
                 "items": [

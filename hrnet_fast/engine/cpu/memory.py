@@ -9,9 +9,7 @@ from math import prod
 import torch
 from torch import Tensor
 
-from ...plan import Level, Value
-from ...plan.buffers import GRANULE
-
+GRANULE = 64  # elements; every value starts at a multiple, so that vectors are aligned in any dtype
 KEPT_CALLS = 100  # buffers that so many calls in a row do not need are let go
 
 
@@ -20,7 +18,7 @@ def as_map(shape: Sequence[int]) -> tuple[int, ...]:
     return (*shape, 1, 1) if len(shape) == 2 else tuple(shape)
 
 
-def bordered(shape: Sequence[int], tail: int = 0) -> int:
+def bordered(shape: Sequence[int], tail: int) -> int:
     """Elements that a value takes: a map has a border of one pixel on each side, and `tail` elements behind it."""
     shape = as_map(shape)
     if len(shape) == 4:
@@ -29,26 +27,6 @@ def bordered(shape: Sequence[int], tail: int = 0) -> int:
     else:
         count = prod(shape)
     return -(-count // GRANULE) * GRANULE
-
-
-def kept_borders(values: Sequence[Value], levels: Sequence[Level]) -> set[int]:
-    """Results that find their border of zeros as the result of the same shape that had their place before left it.
-
-    Those of one call after another: an arena begins as zeros, and most maps follow one of the same branch. To clear
-    every border takes 0.5 % of a network's time, and 2 % where two cores share no cache.
-    """
-    lying: dict[tuple[int, int], tuple[int, ...]] = {}  # place -> shape of what was written there last
-    for _ in range(2):  # the second time as in every later call
-        kept = set()
-        for value in (item.out for level in levels for item in level.items):
-            begin, end, shape = values[value].offset, values[value].offset + values[value].size, values[value].shape
-            if lying.get((begin, end)) == shape:
-                kept.add(value)
-                continue
-            for other in [place for place in lying if place[0] < end and begin < place[1]]:
-                del lying[other]
-            lying[begin, end] = shape
-    return kept
 
 
 def view_of(buffer: Tensor, offset: int, shape: tuple[int, ...]) -> Tensor:

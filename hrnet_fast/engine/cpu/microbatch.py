@@ -9,8 +9,8 @@ from math import ceil
 
 from torch import Tensor
 
-from ...plan import Conv, Function, Item, Plan
-from ...plan.buffers import most_alive
+from ...plan import Conv, Function, Item, Plan, Value
+from ...plan.lifetimes import most_alive
 from ..results import empty_result
 from .choices import shapes_of
 from .functions import function_kernel
@@ -61,9 +61,8 @@ def split(batch: int, images: int) -> list[int]:
 
 
 def with_batch(plan: Plan, batch: int) -> Plan:
-    """A plan of the same items for another number of images. Its values have no places."""
-    values = (replace(value, shape=(batch, *value.shape[1:]), offset=None, size=0) for value in plan.values)
-    return replace(plan, values=tuple(values), arena=0)
+    """A plan of the same items for another number of images."""
+    return replace(plan, values=tuple(Value((batch, *value.shape[1:])) for value in plan.values))
 
 
 class MicroBatches:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 
 import torch
 from torch import Tensor
@@ -12,12 +11,12 @@ from torch import Tensor
 from hrnet_fast import kernels
 
 from ...plan import Concat, Conv, Function, Item, Plan, Sum, Term
-from ...plan.buffers import in_place, place
 from ..interpret import Watch, call
 from ..results import empty_result
+from .arena import fit
 from .functions import function_kernel, linear_as_conv, mean_source
 from .kernels import DIRECT, Kernel
-from .memory import BufferPool, Buffers, as_map, bordered, kept_borders, outside, span, view_of, without_border
+from .memory import BufferPool, Buffers, as_map, bordered, outside, span, view_of, without_border
 from .pack import Packed
 from .pages import flat
 
@@ -46,14 +45,10 @@ class CpuProgram:
         tensors: Mapping[str, Tensor], watch: Watch | None, isa: str = "",
     ):  # fmt: skip
         self.plan, self.watch = plan, watch
-        shapes = [value.shape for value in plan.values]
         module = kernels.extension().module
         self.native, self.traits = module.CpuProgram(isa), module.cpu_kernels(isa)
         self.dtype = DTYPES[self.traits.element_bytes]
-        self.size_of = partial(bordered, tail=self.traits.tail)
-        taken = in_place(shapes, plan.levels, plan.inputs, plan.outputs)  # which keeps a map in the cache of its core
-        self.values, self.arena = place(shapes, plan.levels, plan.inputs, plan.outputs, self.size_of, taken)
-        self.kept = kept_borders(self.values, plan.levels)
+        self.arena = fit(plan, self.traits.tail)
         self.read_beyond = _read_beyond(plan, self.traits.strip)
         called = [item for item in plan.items() if isinstance(item, Function) and not self._plays(item)]
         self.parts = self._parts(called)
@@ -64,8 +59,8 @@ class CpuProgram:
         for index, value in enumerate(plan.inputs):
             self._add_map(value, index + 1, 0)
         for item in plan.items():
-            if len(as_map(shapes[item.out])) == 4:
-                self._add_map(item.out, 0, self.values[item.out].offset)
+            if len(as_map(plan.values[item.out].shape)) == 4:
+                self._add_map(item.out, 0, self.arena.places[item.out].start)
         for level in plan.levels:
             self.native.add_level()
             for item in level.items:
@@ -87,7 +82,7 @@ class CpuProgram:
 
     def _add_map(self, value: int, buffer: int, offset: int) -> None:
         n, c, h, w = as_map(self.plan.values[value].shape)
-        self.maps[value] = self.native.add_map(buffer, offset, n, h, w, c, value in self.kept)
+        self.maps[value] = self.native.add_map(buffer, offset, n, h, w, c, value in self.arena.kept)
 
     def _add_conv(self, item: Conv, kernel: Kernel, packed: Packed) -> None:
         self.keep.append(packed)
@@ -120,11 +115,12 @@ class CpuProgram:
 
     def new_buffers(self) -> Buffers:
         beyond, shapes = self.read_beyond, [self.plan.values[v].shape for v in self.plan.inputs]
-        tensors = [flat(self.arena + beyond, self.dtype)]
-        tensors += [torch.zeros(self.size_of(shape) + beyond, dtype=self.dtype) for shape in shapes]
+        tensors = [flat(self.arena.size + beyond, self.dtype)]
+        tensors += [torch.zeros(bordered(shape, self.traits.tail) + beyond, dtype=self.dtype) for shape in shapes]
         views = {v: view_of(tensors[i + 1], 0, self.plan.values[v].shape) for i, v in enumerate(self.plan.inputs)}
         for item in self.plan.items():
-            views[item.out] = view_of(tensors[0], self.values[item.out].offset, self.values[item.out].shape)
+            place, shape = self.arena.places[item.out], self.plan.values[item.out].shape
+            views[item.out] = view_of(tensors[0], place.start, shape)
         return Buffers(tensors, views)
 
     def play(self, buffers: Buffers, begin: int, end: int, loads: Sequence = (), stores: Sequence = ()) -> None:
@@ -179,8 +175,8 @@ class CpuProgram:
     def _call(self, item: Function, buffers: Buffers) -> None:
         reads = {v: without_border(buffers.views[v]) for v in item.reads}
         result = call(item, reads, self.params.__getitem__)
-        place = self.values[item.out]
-        buffers.tensors[0][place.offset : place.offset + place.size].zero_()  # the border too
+        place = self.arena.places[item.out]
+        buffers.tensors[0][place.start : place.stop].zero_()  # the border too
         buffers.views[item.out].copy_(result)
 
 

@@ -110,7 +110,7 @@ def plan_of(shape: Shape, copies: int) -> Plan:
     n, _, height, width = shape.out
     values = (Value((n, shape.inputs, height, width)), Value(shape.out))
     conv = Conv("conv", 1, (Term(0),), Convolution("", None, (3, 3), (1, 1), (1, 1), (1, 1), 1), relu="last")
-    return Plan("copies", values, (0,), (1,), (Level((conv,)),) * copies, 0, None, None)
+    return Plan("copies", values, (0,), (1,), (Level((conv,)),) * copies, None, None)
 
 
 def tune_shape(shape: Shape, before: Kernel, lanes: int, isa: str) -> Tuned:

@@ -15,8 +15,8 @@ from torch import Tensor
 from hrnet_fast.kernels.bordered import padded_channels
 
 from ...plan import Conv, Function, Item, Level, Plan, Sum, Term
-from ...plan.buffers import dead_after
 from ...plan.fold import fold
+from ...plan.lifetimes import dead_after
 from ..executor import Executor, Run
 from ..gpu.lower import beyond
 from ..gpu.program import GpuProgram, play_once
@@ -103,7 +103,7 @@ class ItemTape:
         self.plan, self.watch, self.device = plan, watch, executor.device
         self.items = {item.out: executor.player(item, plan) for item in plan.items()}
         self.sum_all = executor.sum_all
-        self.dead = dead_after(plan.levels, plan.outputs)
+        self.dead = dead_after(plan)
         self.inputs = {v: executor.empty(plan.values[v].shape) for v in plan.inputs}
         self.outputs: list[Tensor] = []
         self.streams = [torch.cuda.Stream(self.device) for _ in range(STREAMS)] if self.device.type == "cuda" else []

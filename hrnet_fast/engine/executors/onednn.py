@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -10,8 +11,8 @@ from torch import Tensor
 from hrnet_fast import kernels
 
 from ...plan import Concat, Conv, Function, Item, Level, Param, Plan, Sum, Term
-from ...plan.buffers import dead_after
 from ...plan.fold import fold
+from ...plan.lifetimes import dead_after
 from ..executor import Executor, Run
 from ..interpret import Watch, call, total
 from ..locks import Lock
@@ -63,7 +64,7 @@ class OneDnnExecutor(Executor):
     def prepare(self, plan: Plan, watch: Watch | None = None) -> Run:
         with self._lock:
             steps = [(item.out, _watched(item, self._step(item, plan), watch)) for item in plan.items()]
-        dead = dead_after([Level((item,)) for item in plan.items()], plan.outputs)
+        dead = dead_after(replace(plan, levels=tuple(Level((item,)) for item in plan.items())))
         inputs, outputs, count, dtype = plan.inputs, plan.outputs, len(plan.values), self.dtype
 
         def run(given: Sequence[Tensor]) -> list[Tensor]:

@@ -15,7 +15,7 @@ from torch import Tensor
 from hrnet_fast.kernels.bordered import BorderedMap, bordered_size
 
 from ...plan import Level, Plan
-from ...plan.buffers import lifetimes
+from ...plan.lifetimes import lifetimes
 
 LIMIT = 2**31 - 1  # elements that a kernel's 32-bit index reaches
 
