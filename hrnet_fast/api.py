@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -51,7 +52,7 @@ def optimize(
 
 
 def explain(model: nn.Module, *inputs: Any, dtype: torch.dtype | None = None, executor: str = "auto") -> Plan:
-    """The Plan, with each level's cost, roofline time, executor and the reason for it. `print` it for the table.
+    """The Plan with its maps' bytes and each level's cost, roofline time, executor and why. `print` it for the table.
 
     model: an optimized module, or any module that `optimize` takes.
     inputs: tensors, or shapes such as (1, 3, 256, 192); none for the size that `optimize` plans first.
@@ -62,7 +63,9 @@ def explain(model: nn.Module, *inputs: Any, dtype: torch.dtype | None = None, ex
     given = tuple(torch.empty(x, device="meta") if _is_shape(x) else x for x in inputs) or _example(fast.original, None)
     plan = fast.plan_for(*given)
     dtype = fast.executor.dtype
-    return annotate(plan, dtype, machine(fast.device, dtype), partial(fast.executor.explain, plan), fast.executor.cost)
+    executor = fast.executor
+    annotated = annotate(plan, dtype, machine(fast.device, dtype), partial(executor.explain, plan), executor.cost)
+    return replace(annotated, map_bytes=executor.map_bytes(plan))
 
 
 def verify(model: nn.Module, fast: OptimizedModule, *inputs: Any, levels: bool = False) -> VerifyReport:

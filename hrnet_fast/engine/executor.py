@@ -49,6 +49,10 @@ class Executor(ABC):
         Raises RuntimeError or ValueError with the reason where this plan cannot be played.
         """
 
+    def map_bytes(self, plan: Plan) -> int | None:
+        """Bytes that the maps of a plan share; None where they have no memory of their own, or it is not known."""
+        return None
+
     def cost(self, plan: Plan, item: Item) -> tuple[int, int]:
         """Multiply-adds and elements moved by the kernel that plays an item."""
         return direct_cost(plan, item)

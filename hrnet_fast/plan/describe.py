@@ -36,7 +36,7 @@ def _head(plan: Plan) -> Iterator[str]:
     ins = ", ".join(_shape(plan.values[v].shape) for v in plan.inputs)
     outs = ", ".join(_shape(plan.values[v].shape) for v in plan.outputs)
     yield f"{plan.name}: {ins} -> {outs}"
-    yield summary(plan)
+    yield summary(plan) + (f"; maps share {plan.map_bytes / 1e6:.1f} MB" if plan.map_bytes else "")
     if plan.machine:
         yield f"bytes in {plan.dtype}; roof: best time of {plan.machine}"
 

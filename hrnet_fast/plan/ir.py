@@ -121,7 +121,7 @@ class Plan:
 
     values: by index; inputs, outputs: indices into it.
     input_tree, output_tree: how the caller nests inputs and results. dtype, machine: what the levels' bytes and times
-    were reckoned for.
+    were reckoned for. map_bytes: of the arenas in which the executor keeps maps; None without any.
     """
 
     name: str
@@ -133,6 +133,7 @@ class Plan:
     output_tree: Any
     dtype: str = ""
     machine: str = ""
+    map_bytes: int | None = None
 
     @cached_property
     def digest(self) -> str:

@@ -159,8 +159,10 @@ def test_maps_take_no_more_memory_for_more_images():
     fast = optimize(small("seg_cityscapes"), executor="native")
 
     def elements(batch):
-        played = fast.program_for(torch.empty(batch, 3, 128, 256)).run.__self__
-        return sum(program.arena.size for program in set(played.programs))
+        x = torch.empty(batch, 3, 128, 256)
+        count = sum(program.arena.size for program in set(fast.program_for(x).run.__self__.programs))
+        assert explain(fast, x).map_bytes == 4 * count
+        return count
 
     assert elements(64) <= 2 * elements(4)
 

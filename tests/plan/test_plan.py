@@ -192,6 +192,8 @@ def test_the_table(pose):
     assert "97 levels, 300 items (293 convolutions), 7.65 G multiply-adds" in lines[1]
     assert sum(" cpu [1]" in line for line in lines) == 97
     assert lines[-1] == "[1] because"
+    assert "maps share" not in text
+    assert str(replace(pose, map_bytes=5_068_800)).splitlines()[1] == f"{lines[1]}; maps share 5.1 MB"
 
 
 def test_costs_are_those_of_the_formulas(pose):

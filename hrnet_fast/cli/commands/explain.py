@@ -45,6 +45,7 @@ def plan_data(plan: Plan) -> dict[str, Any]:
         "outputs": [plan.values[value].shape for value in plan.outputs],
         "dtype": plan.dtype,
         "machine": plan.machine,
+        "map_bytes": plan.map_bytes,
         "levels": [
             {
                 "items": [

@@ -15,6 +15,7 @@ from hrnet_fast import kernels
 from ...plan import Concat, Conv, Function, Item, Level, Plan, Sum
 from ...plan.cost import direct_cost, winograd_cost
 from ...plan.fold import fold
+from ..cpu.arena import fit
 from ..cpu.choices import Choice, Choices
 from ..cpu.cpu_key import cpu_key
 from ..cpu.functions import function_kernel
@@ -99,7 +100,7 @@ class NativeExecutor(Executor):
         self.isa = isa or module.cpu_program_isa()
         traits = module.cpu_kernels(self.isa)
         self.lanes, self.values, self.dtype = traits.lanes, traits.values, DTYPES[traits.element_bytes]
-        self.functions = not traits.direct_alone
+        self.functions, self.tail = not traits.direct_alone, traits.tail
         self.cache = cache or cache_of(cache_folder())
         self.choices = self._choices()
         self._last: _Split | None = None
@@ -114,6 +115,14 @@ class NativeExecutor(Executor):
         sizes = self._split(plan).sizes()
         at_once = f", images in {len(sizes)} parts of up to {sizes[0]}" if len(sizes) > 1 else ""
         return self.name, f"{ISA_NAMES[self.isa]}: {self._kernels(plan, level)}, in {self.why}{at_once}"
+
+    def map_bytes(self, plan: Plan) -> int | None:
+        """Bytes of the arenas that a plan's maps lie in, one for each size of parts; None where oneDNN plays it."""
+        if unsuited(plan):
+            return None
+        parts = self._split(plan)
+        sizes = set(parts.sizes(torch.get_num_threads()))
+        return self.dtype.itemsize * sum(fit(parts.plan(size), self.tail).size for size in sizes)
 
     def cost(self, plan: Plan, item: Item) -> tuple[int, int]:
         m = self._split(plan).choice_of(item).kernel.m if isinstance(item, Conv) and not unsuited(plan) else 0
