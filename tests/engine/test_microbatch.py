@@ -108,7 +108,8 @@ def test_a_view_that_knows_the_number_of_images_splits_only_where_torch_does_not
 
 @pytest.mark.parametrize("tag", ["pose_coco_256x192", "seg_cityscapes", "cls_in1k", "det_coco"])
 @pytest.mark.parametrize("batch", [7, 9])
-def test_numbers(tag, batch, in_threes):
+def test_numbers(tag, batch, in_threes, threads):
+    threads(2)
     net, x = small(tag), torch.randn(batch, 3, 64, 96)
     fast = optimize(net, executor="native", example=x)
     report = verify(net, fast, x, levels=True)
@@ -124,6 +125,12 @@ def test_an_image_has_the_same_result_in_any_part_and_for_any_number_of_threads(
     for count in (1, 3, 4, 8):  # parts of 3, 3, 6 and 12 images
         threads(count)
         assert torch.equal(optimize(net, executor="native")(x), expected), count
+
+
+@pytest.mark.parametrize(("count", "end"), [(2, "float32, images in 2 parts of up to 4"), (4, "float32")])
+def test_explain_tells_the_parts_for_the_threads_that_play(count, end, in_threes, threads):
+    threads(count)
+    assert explain(small("pose_coco_256x192"), (7, 3, 64, 96), executor="native").levels[0].reason.endswith(end)
 
 
 def test_slices_dtypes_and_layouts(in_threes):

@@ -112,7 +112,7 @@ class NativeExecutor(Executor):
             return self._onednn(why).explain(plan, level)
         if not self._kernels(plan, level):
             return "torch", "none of its functions is one that the native kernels know"
-        sizes = self._split(plan).sizes()
+        sizes = self._split(plan).sizes(torch.get_num_threads())
         at_once = f", images in {len(sizes)} parts of up to {sizes[0]}" if len(sizes) > 1 else ""
         return self.name, f"{ISA_NAMES[self.isa]}: {self._kernels(plan, level)}, in {self.why}{at_once}"
 
