@@ -7,10 +7,14 @@ from math import prod
 from ...plan import Conv, Function, Item, Param, Plan, Ref, Term
 from ...plan.graph import Convolution
 
+RESHAPES = {"flatten", "view", "reshape", "squeeze"}  # views that keep the elements in order
+
 
 def mean_source(item: Item, plan: Plan) -> int | None:
     """The map (N, C, H, W) whose means over H and W an item is, as (N, C) or (N, C, 1, 1); None for any other item."""
     if not isinstance(item, Function) or len(item.reads) != 1:
+        return None
+    if any(view.function.rpartition(".")[2] not in RESHAPES for view in item.calls[1:]):
         return None
     source, call = item.reads[0], item.calls[0]
     shape, out = plan.values[source].shape, plan.values[item.out].shape
