@@ -88,6 +88,35 @@ def test_a_batch_that_is_more_than_its_images_stays_whole(net):
     assert verify(net, fast, x).passed
 
 
+class Applied(nn.Module):
+    """A convolution, and a function of its map."""
+
+    def __init__(self, function):
+        super().__init__()
+        self.conv, self.function = nn.Conv2d(3, 8, 3, padding=1), function
+
+    def forward(self, x):
+        return self.function(self.conv(x))
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda y: y.mean(0, keepdim=True),
+        lambda y: y.flatten(0, 1),
+        lambda y: y.mean((2, 3)).transpose(0, 1),
+        lambda y: y.mean((2, 3)).transpose(0, 1) @ y.mean((2, 3)),
+        lambda y: y.mean(0),
+    ],
+    ids=["mean", "flat", "turned", "product", "map"],
+)
+@pytest.mark.parametrize("batch", [1, 7])
+def test_a_value_may_begin_with_another_side_than_the_batch(function, batch):
+    net, x = fill_weights(Applied(function)).eval(), torch.randn(batch, 3, 5, 6)
+    report = verify(net, optimize(net, executor="native", example=x), x, levels=True)
+    assert report.passed, str(report)
+
+
 class Viewed(nn.Module):
     """The classifier of the official repository, in short: a mean, and a view that knows how many images there are."""
 

@@ -193,13 +193,14 @@ class _Split:
 
     def __init__(self, plan: Plan, images: int, choices: Choices):
         self.whole, self.images = plan, images
+        self._batch = plan.values[plan.inputs[0]].shape[0]
         self._summed = with_prologues_as_sums(plan)
         self.choice_of = choices.of(self.plan(self.sizes()[0]))
 
     def plan(self, images: int) -> Plan:
-        """What plays a part of so many images."""
-        return with_batch(self._summed, images)
+        """What plays a part of so many images. In a batch that stays whole, a value may begin with another side."""
+        return self._summed if images == self._batch else with_batch(self._summed, images)
 
     def sizes(self, threads: int = THREADS) -> list[int]:
         """Images of each part. More threads have more caches, and want more work at once."""
-        return split(self.whole.values[self.whole.inputs[0]].shape[0], self.images * max(1, threads // THREADS))
+        return split(self._batch, self.images * max(1, threads // THREADS))
