@@ -3,9 +3,11 @@
 from .build import make_plan, plan_graph
 from .check import check
 from .errors import PlanError
+from .functions import PURE_FUNCTIONS
 from .graph import Call, Convolution, Norm, Param, Ref, Resize
 from .ir import PREVIOUS, Concat, Conv, Function, Item, Level, Plan, Sum, Term, Value
-from .trace import PURE_FUNCTIONS, inference_view, named_tensors, trace, unwrap
+from .modules import inference_view, named_tensors, unwrap
+from .trace import trace
 
 __all__ = [
     "PREVIOUS", "PURE_FUNCTIONS", "Call", "Concat", "Conv", "Convolution", "Function", "Item", "Level", "Norm", "Param",

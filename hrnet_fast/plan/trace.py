@@ -6,43 +6,20 @@ flow, lists of maps and helper functions of any origin resolve by themselves, an
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn import functional
 from torch.overrides import TorchFunctionMode, resolve_name
 from torch.utils import _pytree as pytree
 
 from .errors import PlanError
+from .functions import ADD, CONCAT, COPY, DROPOUT, IN_PLACE, INTERPOLATE, NAMES, RELU
 from .graph import Call, Convolution, Graph, Node, Norm, Param, Ref, Resize
+from .modules import inference_view, named_tensors, unwrap
 from .shapes import result_without_call
-
-# Pure functions that are kept as they are; anything unlisted is refused by name.
-_TENSOR = """view reshape permute transpose flatten unsqueeze squeeze contiguous expand mean sum matmul mul div sub
-    softmax sigmoid __rmul__ __getitem__"""
-_TORCH = "reshape permute transpose flatten unsqueeze squeeze mean sum matmul bmm mul div sub softmax sigmoid stack cat"
-_FUNCTIONAL = "linear avg_pool2d adaptive_avg_pool2d max_pool2d softmax pad sigmoid batch_norm"
-PURE_FUNCTIONS = {
-    f"{prefix}.{name}": getattr(owner, name)
-    for owner, prefix, names in ((Tensor, "Tensor", _TENSOR), (torch, "torch", _TORCH), (F, "functional", _FUNCTIONAL))
-    for name in names.split()
-}
-# Python operators reach torch as other objects than the named methods.
-_NAMES = {function: name for name, function in PURE_FUNCTIONS.items()} | {
-    Tensor.__mul__: "Tensor.mul", Tensor.__truediv__: "Tensor.div", Tensor.__matmul__: "Tensor.matmul",
-    Tensor.__sub__: "Tensor.sub", torch.max_pool2d: "functional.max_pool2d",
-}  # fmt: skip
-
-_ADD = {torch.add, Tensor.add, Tensor.__add__, Tensor.__radd__, Tensor.add_, Tensor.__iadd__}
-_RELU = {F.relu, F.relu_, torch.relu, torch.relu_, Tensor.relu, Tensor.relu_}
-_IN_PLACE = {Tensor.add_, Tensor.__iadd__, F.relu_, torch.relu_, Tensor.relu_}
-_COPY = {Tensor.clone, torch.clone, Tensor.detach}
-_CONCAT = {torch.cat, torch.concat, torch.concatenate}
-_DROPOUT = {F.dropout, F.dropout1d, F.dropout2d, F.dropout3d, F.alpha_dropout, F.feature_alpha_dropout}
-_INTERPOLATE = {F.interpolate, F.upsample}
 
 
 def trace(module: nn.Module, *inputs: Any) -> Graph:
@@ -74,35 +51,6 @@ def trace(module: nn.Module, *inputs: Any) -> Graph:
         input_tree,
         output_tree,
     )
-
-
-def unwrap(module: nn.Module) -> nn.Module:
-    """The module inside DataParallel, DistributedDataParallel or torch.compile."""
-    if isinstance(module, (nn.DataParallel, nn.parallel.DistributedDataParallel)):
-        return unwrap(module.module)
-    return unwrap(module._orig_mod) if hasattr(module, "_orig_mod") else module
-
-
-def inference_view(module: nn.Module) -> nn.Module:
-    """The module itself if it is in evaluation mode, else a twin in evaluation mode that shares every tensor."""
-    if not any(m.training for m in module.modules()):
-        return module
-    twins: dict[int, nn.Module] = {}
-
-    def twin(m: nn.Module) -> nn.Module:
-        if id(m) not in twins:
-            twins[id(m)] = new = copy.copy(m)
-            children = {name: None if child is None else twin(child) for name, child in m._modules.items()}
-            new.__dict__.update(_modules=children, training=False)
-        return twins[id(m)]
-
-    return twin(module)
-
-
-def named_tensors(module: nn.Module) -> dict[str, Tensor]:
-    """Parameters and buffers by key."""
-    module = unwrap(module)
-    return {**dict(module.named_parameters()), **dict(module.named_buffers())}
 
 
 class _Recorder(TorchFunctionMode):
@@ -143,23 +91,23 @@ class _Recorder(TorchFunctionMode):
             return function(*args, **kwargs)
         if function is torch.conv2d:
             return self._conv(*args, **kwargs)
-        if function in (F.batch_norm, torch.batch_norm):
+        if function in (functional.batch_norm, torch.batch_norm):
             return self._norm(*args, **kwargs)
-        if function in _RELU:
+        if function in RELU:
             result = self._unary("relu", args[0])
-            in_place = function in _IN_PLACE or kwargs.get("inplace", args[1:2] == (True,))
+            in_place = function in IN_PLACE or kwargs.get("inplace", args[1:2] == (True,))
             return self._overwrite(args[0], result, in_place)
-        if function in _ADD and kwargs.get("alpha", 1) == 1 and len(args) == 2:
-            return self._overwrite(args[0], self._add(*args), function in _IN_PLACE)
-        if function in _COPY:
+        if function in ADD and kwargs.get("alpha", 1) == 1 and len(args) == 2:
+            return self._overwrite(args[0], self._add(*args), function in IN_PLACE)
+        if function in COPY:
             return self._alias(args[0])
-        if function in _INTERPOLATE:
+        if function in INTERPOLATE:
             return self._interpolate(*args, **kwargs)
-        if function in _CONCAT:
+        if function in CONCAT:
             return self._concat(*args, **kwargs)
-        if function in _DROPOUT:
+        if function in DROPOUT:
             return args[0]
-        if function in _NAMES:
+        if function in NAMES:
             return self._call(function, args, kwargs)
         return self._metadata(function, args, kwargs)
 
@@ -245,7 +193,7 @@ class _Recorder(TorchFunctionMode):
         return self._record("concat", values, tensors[0].new_empty((n, sum(t.shape[1] for t in tensors), h, w)))
 
     def _call(self, function: Callable, args, kwargs) -> Tensor:
-        name = _NAMES[function]
+        name = NAMES[function]
         inputs: list[int] = []
 
         def encode(leaf):
