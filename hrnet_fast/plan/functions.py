@@ -2,20 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-# Pure functions that are kept as they are; any other is refused by name.
-_TENSOR = """view reshape permute transpose flatten unsqueeze squeeze contiguous expand mean sum matmul mul div sub
-    softmax sigmoid __rmul__ __getitem__"""
-_TORCH = "reshape permute transpose flatten unsqueeze squeeze mean sum matmul bmm mul div sub softmax sigmoid stack cat"
-_FUNCTIONAL = "linear avg_pool2d adaptive_avg_pool2d max_pool2d softmax pad sigmoid batch_norm"
-PURE_FUNCTIONS = {
-    f"{prefix}.{name}": getattr(owner, name)
-    for owner, prefix, names in ((Tensor, "Tensor", _TENSOR), (torch, "torch", _TORCH), (F, "functional", _FUNCTIONAL))
-    for name in names.split()
+# Pure functions that are kept as they are; any other is refused by name. What computes has memory of its own; a view
+# may share its argument's.
+_COMPUTE = {
+    "Tensor": "mean sum matmul mul div sub softmax sigmoid __rmul__",
+    "torch": "mean sum matmul bmm mul div sub softmax sigmoid stack cat",
+    "functional": "linear avg_pool2d adaptive_avg_pool2d max_pool2d softmax pad sigmoid batch_norm",
 }
+_VIEW = {
+    "Tensor": "view reshape permute transpose flatten unsqueeze squeeze contiguous expand __getitem__",
+    "torch": "reshape permute transpose flatten unsqueeze squeeze",
+}
+_OWNERS = {"Tensor": Tensor, "torch": torch, "functional": F}
+
+
+def _by_name(lists: dict[str, str]) -> dict[str, Callable]:
+    return {f"{o}.{name}": getattr(_OWNERS[o], name) for o, names in lists.items() for name in names.split()}
+
+
+COMPUTING = _by_name(_COMPUTE)
+PURE_FUNCTIONS = COMPUTING | _by_name(_VIEW)
 # Python operators reach torch as other objects than the named methods.
 NAMES = {function: name for name, function in PURE_FUNCTIONS.items()} | {
     Tensor.__mul__: "Tensor.mul", Tensor.__truediv__: "Tensor.div", Tensor.__matmul__: "Tensor.matmul",
@@ -25,7 +37,40 @@ NAMES = {function: name for name, function in PURE_FUNCTIONS.items()} | {
 ADD = {torch.add, Tensor.add, Tensor.__add__, Tensor.__radd__, Tensor.add_, Tensor.__iadd__}
 RELU = {F.relu, F.relu_, torch.relu, torch.relu_, Tensor.relu, Tensor.relu_}
 IN_PLACE = {Tensor.add_, Tensor.__iadd__, F.relu_, torch.relu_, Tensor.relu_}
-COPY = {Tensor.clone, torch.clone, Tensor.detach}
+CLONE = {Tensor.clone, torch.clone}
+DETACH = {Tensor.detach, torch.detach, Tensor.data.__get__}
 CONCAT = {torch.cat, torch.concat, torch.concatenate}
 DROPOUT = {F.dropout, F.dropout1d, F.dropout2d, F.dropout3d, F.alpha_dropout, F.feature_alpha_dropout}
 INTERPOLATE = {F.interpolate, F.upsample}
+
+
+def _those_there(owner: object, names: str) -> set[Callable]:
+    """Functions by name; torch's versions differ in a few."""
+    return {getattr(owner, name) for name in names.split() if hasattr(owner, name)}
+
+
+# Methods that tell of a tensor what is known without its data, and change nothing.
+_QUESTIONS = """size dim ndimension stride numel nelement element_size storage_offset is_contiguous is_floating_point
+    is_complex is_signed is_inference is_pinned is_same_size has_names get_device dim_order type __len__ __repr__
+    __hash__"""
+_TORCH_QUESTIONS = "numel is_floating_point is_complex is_signed is_inference is_same_size get_device result_type"
+QUESTIONS = _those_there(Tensor, _QUESTIONS) | _those_there(torch, _TORCH_QUESTIONS)
+
+_NUMBERS = "it asks for numbers while the network runs, and a plan is made without any"
+_PARTS = "it writes into a part of a tensor, or all of it; compute a new one instead, e.g. by torch.cat"
+_WHY = {
+    _NUMBERS: "__bool__ __int__ __float__ __index__ __contains__ __format__ item tolist numpy __array__ equal allclose",
+    _PARTS: "__setitem__ copy_ fill_ zero_ index_copy_ index_fill_ index_add_ index_put_ masked_fill_ scatter_",
+}
+WHY_NOT = {function: why for why, names in _WHY.items() for function in _those_there(Tensor, names)}
+
+
+_IN_PLACE_OPERATORS = "add sub mul truediv floordiv mod pow and or xor lshift rshift"
+_WRITING_OPERATORS = {f"__i{name}__" for name in _IN_PLACE_OPERATORS.split()} | {"__setitem__", "__set__"}
+
+
+def writes(function: Callable) -> bool:
+    """Whether a function, by its name, writes into an argument."""
+    name = getattr(function, "__name__", "")
+    in_place = name.endswith("_") and not name.endswith("__")
+    return in_place or name in _WRITING_OPERATORS

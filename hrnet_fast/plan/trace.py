@@ -7,16 +7,17 @@ flow, lists of maps and helper functions of any origin resolve by themselves, an
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.nn import functional
 from torch.overrides import TorchFunctionMode, resolve_name
 from torch.utils import _pytree as pytree
 
+from . import functions as known
 from .errors import PlanError
-from .functions import ADD, CONCAT, COPY, DROPOUT, IN_PLACE, INTERPOLATE, NAMES, RELU
 from .graph import Call, Convolution, Graph, Node, Norm, Param, Ref, Resize
 from .modules import inference_view, named_tensors, unwrap
 from .shapes import result_without_call
@@ -35,10 +36,12 @@ def trace(module: nn.Module, *inputs: Any) -> Graph:
             raise PlanError(f"inputs must be tensors or lists of them, not {type(leaf).__name__}")
     dtype = next((p.dtype for p in module.parameters() if p.is_floating_point()), torch.float32)
     recorder = _Recorder(module)
-    data_free = [recorder.add_input(tuple(leaf.shape), dtype) for leaf in leaves]
-    with torch.no_grad(), recorder:
+    with torch.inference_mode(False), torch.no_grad():  # tensors of inference mode do not count what writes to them
+        data_free = [recorder.add_input(tuple(leaf.shape), dtype) for leaf in leaves]
         try:
-            result = module(*pytree.tree_unflatten(data_free, input_tree))
+            with recorder:
+                result = module(*pytree.tree_unflatten(data_free, input_tree))
+            recorder.check_writes()
         except (PlanError, ValueError):
             raise
         except Exception as error:
@@ -53,30 +56,97 @@ def trace(module: nn.Module, *inputs: Any) -> Graph:
     )
 
 
+@dataclass(eq=False)
+class _Traced:
+    """A tensor without data, the value that it stands for, and whatever may share memory with it, itself among them.
+
+    unreadable: why it stands for no value any more.
+    """
+
+    tensor: Tensor  # kept, as its id is a name only while it lives
+    value: int
+    memory: list[_Traced] = field(default_factory=list)
+    unreadable: str = ""
+
+
 class _Recorder(TorchFunctionMode):
-    """Answers every torch function with a tensor of the right shape and no data, and writes the node down."""
+    """Answers every torch function with a tensor of the right shape and no data, and writes the node down.
+
+    A value never changes: writing in place makes a new one, for which the written tensor stands from then on. Others
+    that may share its memory then stand for nothing. No tensor is really written to.
+    """
 
     def __init__(self, module: nn.Module):
         super().__init__()
         self.nodes: list[Node] = []
-        self._names = {id(t): name for name, t in named_tensors(module).items()}
-        self._values: dict[int, int] = {}
-        self._alive: list[Tensor] = []  # an id is a name only while its tensor lives
+        self._named = named_tensors(module)
+        self._names = {id(t): name for name, t in self._named.items()}
+        self._versions = {name: _version(t) for name, t in self._named.items()}
+        self._traced: dict[int, _Traced] = {}
 
     def add_input(self, shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
         return self._record("input", (), torch.empty(shape, dtype=dtype, device="meta"))
 
     def value_of(self, tensor: Any, what: str) -> int:
-        if isinstance(tensor, Tensor) and id(tensor) in self._values:
-            return self._values[id(tensor)]
-        kind = "a tensor made outside the network" if isinstance(tensor, Tensor) else f"a {type(tensor).__name__}"
-        raise PlanError(f"{what} is {kind}, which a plan cannot express")
+        if not isinstance(tensor, Tensor):
+            raise PlanError(f"{what} is a {type(tensor).__name__}, which a plan cannot express")
+        if id(tensor) in self._names:
+            raise PlanError(
+                f"{what} is the parameter or buffer {self._names[id(tensor)]!r}, which a plan cannot express"
+            )
+        if id(tensor) not in self._traced:
+            raise PlanError(
+                f"{what} is a tensor made outside the network, or by operations that the planner does not see, which a "
+                "plan cannot express: make it a parameter or buffer"
+            )
+        traced = self._traced[id(tensor)]
+        if traced.unreadable:
+            raise PlanError(f"{what} {traced.unreadable}")
+        return traced.value
+
+    def check_writes(self) -> None:
+        """Raise PlanError if anything was written to that the tracer did not see."""
+        if any(_version(traced.tensor) for traced in self._traced.values()):
+            raise PlanError(
+                "something writes into a tensor in place that the planner does not see, such as TorchScript or an "
+                "extension: replace it by plain torch functions"
+            )
+        for name, tensor in self._named.items():
+            if _version(tensor) != self._versions[name]:
+                raise PlanError(_writes_into(name))
 
     def _record(self, op: str, inputs: tuple[int, ...], result: Tensor, detail=None) -> Tensor:
-        self._values[id(result)] = len(self.nodes)
-        self._alive.append(result)
+        self._stand(result, len(self.nodes))
         self.nodes.append(Node(op, inputs, tuple(result.shape), detail))
         return result
+
+    def _stand(self, tensor: Tensor, value: int) -> Tensor:
+        """Let a new tensor stand for a value, in memory of its own."""
+        self._traced[id(tensor)] = traced = _Traced(tensor, value)
+        traced.memory.append(traced)
+        return tensor
+
+    def _share(self, result: Tensor, *sources: Any) -> Tensor:
+        """A new tensor may share memory with some of these."""
+        for source in sources:
+            memory = self._traced[id(result)].memory
+            if id(source) in self._traced and memory is not self._traced[id(source)].memory:
+                memory += self._traced[id(source)].memory
+                for traced in memory:
+                    traced.memory = memory
+        return result
+
+    def _overwrite(self, target: Tensor, result: Tensor) -> Tensor:
+        """After an in-place operation the tensor itself stands for the new value."""
+        value = self._traced[id(result)].value
+        self.value_of(target, "what is written in place")
+        if target.shape != result.shape:
+            raise PlanError(f"a tensor of shape {tuple(target.shape)} cannot hold a result of {tuple(result.shape)}")
+        written = self._traced[id(target)]
+        for other in written.memory:
+            other.unreadable = "" if other is written else _STALE
+        written.value, written.memory = value, [written]
+        return target
 
     def _key(self, tensor: Tensor | None, what: str) -> str | None:
         if tensor is None:
@@ -86,41 +156,48 @@ class _Recorder(TorchFunctionMode):
         return self._names[id(tensor)]
 
     def __torch_function__(self, function: Callable, types, args=(), kwargs=None):
-        kwargs = kwargs or {}
-        if not any(id(leaf) in self._values for leaf in pytree.tree_leaves((args, kwargs))):
-            return function(*args, **kwargs)
+        kwargs = dict(kwargs or {})
+        leaves = pytree.tree_leaves((args, kwargs))
+        if not any(id(leaf) in self._traced for leaf in leaves):
+            return self._untraced(function, args, kwargs, leaves)
+        if kwargs.pop("out", None) is not None:
+            raise PlanError(f"{_name(function)} gets out=, which a plan cannot express: use what it returns instead")
         if function is torch.conv2d:
             return self._conv(*args, **kwargs)
-        if function in (functional.batch_norm, torch.batch_norm):
+        if function in (F.batch_norm, torch.batch_norm):
             return self._norm(*args, **kwargs)
-        if function in RELU:
+        if function in known.RELU:
             result = self._unary("relu", args[0])
-            in_place = function in IN_PLACE or kwargs.get("inplace", args[1:2] == (True,))
-            return self._overwrite(args[0], result, in_place)
-        if function in ADD and kwargs.get("alpha", 1) == 1 and len(args) == 2:
-            return self._overwrite(args[0], self._add(*args), function in IN_PLACE)
-        if function in COPY:
+            in_place = function in known.IN_PLACE or kwargs.get("inplace", args[1:2] == (True,))
+            return self._overwrite(args[0], result) if in_place else result
+        if function in known.ADD and kwargs.get("alpha", 1) == 1 and len(args) == 2:
+            result = self._add(*args)
+            return self._overwrite(args[0], result) if function in known.IN_PLACE else result
+        if function in known.CLONE:
             return self._alias(args[0])
-        if function in INTERPOLATE:
+        if function in known.DETACH:
+            return self._share(self._alias(args[0]), args[0])
+        if function in known.INTERPOLATE:
             return self._interpolate(*args, **kwargs)
-        if function in CONCAT:
+        if function in known.CONCAT:
             return self._concat(*args, **kwargs)
-        if function in DROPOUT:
-            return args[0]
-        if function in NAMES:
-            return self._call(function, args, kwargs)
-        return self._metadata(function, args, kwargs)
+        if function in known.DROPOUT:
+            return self._share(self._alias(args[0]), args[0])
+        if function in known.NAMES:
+            return self._call(known.NAMES[function], args, kwargs)
+        return self._answer(function, args, kwargs)
+
+    def _untraced(self, function: Callable, args, kwargs, leaves: list):
+        """What concerns no value of the plan runs as it is, but for writes into the user's module."""
+        if known.writes(function) or kwargs.get("out") is not None:
+            for leaf in leaves:
+                if id(leaf) in self._names:
+                    raise PlanError(_writes_into(self._names[id(leaf)]))
+        return function(*args, **kwargs)
 
     def _unary(self, op: str, x: Tensor, detail=None, shape=None) -> Tensor:
         result = x.new_empty(tuple(x.shape) if shape is None else shape)
         return self._record(op, (self.value_of(x, f"the input of {op}"),), result, detail)
-
-    def _overwrite(self, target: Tensor, result: Tensor, in_place: bool) -> Tensor:
-        """After an in-place operation the tensor itself stands for the new value."""
-        if not in_place:
-            return result
-        self._values[id(target)] = self._values[id(result)]
-        return target
 
     def _conv(self, input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1) -> Tensor:
         name = self._key(weight, "a convolution's weight")
@@ -164,10 +241,7 @@ class _Recorder(TorchFunctionMode):
 
     def _alias(self, x: Tensor) -> Tensor:
         """Another tensor of the same value, which may go its own way later."""
-        copied = x.new_empty(x.shape)
-        self._values[id(copied)] = self.value_of(x, "a copy")
-        self._alive.append(copied)
-        return copied
+        return self._stand(x.new_empty(x.shape), self.value_of(x, "a copy"))
 
     def _interpolate(
         self, input, size=None, scale_factor=None, mode="nearest", align_corners=None, recompute_scale_factor=None,
@@ -185,15 +259,14 @@ class _Recorder(TorchFunctionMode):
 
     def _concat(self, tensors, dim=0) -> Tensor:
         if any(t.dim() != 4 for t in tensors) or dim not in (1, -3):
-            return self._call(torch.cat, (tuple(tensors), dim), {})
+            return self._call("torch.cat", (tuple(tensors), dim), {})
         values = tuple(self.value_of(t, "a part of a concatenation") for t in tensors)
         n, _, h, w = tensors[0].shape
         if any((t.shape[0], *t.shape[2:]) != (n, h, w) for t in tensors):
             raise PlanError(f"maps of shapes {[tuple(t.shape) for t in tensors]} cannot be concatenated")
         return self._record("concat", values, tensors[0].new_empty((n, sum(t.shape[1] for t in tensors), h, w)))
 
-    def _call(self, function: Callable, args, kwargs) -> Tensor:
-        name = NAMES[function]
+    def _call(self, name: str, args, kwargs) -> Tensor:
         inputs: list[int] = []
 
         def encode(leaf):
@@ -214,18 +287,38 @@ class _Recorder(TorchFunctionMode):
         )
         result = result_without_call(name, args, kwargs)
         if result is None:
-            result = function(*pytree.tree_map(data_free, args), **pytree.tree_map(data_free, kwargs))
+            result = known.PURE_FUNCTIONS[name](*pytree.tree_map(data_free, args), **pytree.tree_map(data_free, kwargs))
         if not isinstance(result, Tensor):
             raise PlanError(f"{name} returns several tensors, which a plan cannot express")
-        return self._record("call", tuple(inputs), result, detail)
+        self._record("call", tuple(inputs), result, detail)
+        return result if name in known.COMPUTING else self._share(result, *pytree.tree_leaves((args, kwargs)))
 
-    def _metadata(self, function: Callable, args, kwargs):
-        """Questions about shape, dtype and device are answered; any other operation on a map is refused."""
-        result = function(*args, **kwargs)
-        if any(isinstance(leaf, Tensor) for leaf in pytree.tree_leaves(result)):
-            name = resolve_name(function) or getattr(function, "__name__", repr(function))
-            raise PlanError(f"the operation {name} is not understood by the planner")
-        return result
+    def _answer(self, function: Callable, args, kwargs):
+        """Questions about shape, dtype and device are answered; any other function of a value is refused."""
+        if function in known.QUESTIONS or getattr(function, "__name__", "") == "__get__":
+            result = function(*args, **kwargs)
+            if not any(isinstance(leaf, Tensor) for leaf in pytree.tree_leaves(result)):
+                return result
+        why = f": {known.WHY_NOT[function]}" if function in known.WHY_NOT else ""
+        raise PlanError(f"the operation {_name(function)} is not understood by the planner{why}")
+
+
+_STALE = (
+    "shares memory with a tensor that was written in place, which a plan cannot express: write into a clone() of it"
+)
+
+
+def _writes_into(name: str) -> str:
+    return f"the network writes into its own {name!r} when it is called, which a plan cannot express"
+
+
+def _version(tensor: Tensor) -> int:
+    """How often a tensor was written in place; tensors of inference mode do not count it."""
+    return 0 if tensor.is_inference() else tensor._version
+
+
+def _name(function: Callable) -> str:
+    return resolve_name(function) or getattr(function, "__name__", repr(function))
 
 
 def _pair(value) -> tuple:

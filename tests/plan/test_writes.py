@@ -1,0 +1,187 @@
+"""What a network writes in place: planned with the numbers of torch, or refused; never overlooked."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from hrnet_fast.plan import PlanError, make_plan
+from tests.plan.small import Net, assert_planned
+
+
+def residual(net, x):
+    y = net.c(x)
+    z = net.d(y)
+    z += y
+    return F.relu(z, inplace=True)
+
+
+def chain(net, x):
+    y = net.c(x).relu_().view(x.shape[0], -1)
+    y.relu_()
+    return y
+
+
+def copied(net, x):
+    y = net.c(x)
+    z = y.clone()
+    z.relu_()
+    return net.d(y) + z
+
+
+def same_object(net, x):
+    y = z = net.c(x)
+    z += net.d(y)
+    return y
+
+
+def into_the_input(net, x):
+    x.add_(x)
+    return net.c(x)
+
+
+def around_a_view(net, x):
+    y = net.c(x)
+    pooled = y.flatten(2).mean(2)
+    y.relu_()
+    return y, pooled
+
+
+@pytest.mark.parametrize("run", [residual, chain, copied, same_object, into_the_input, around_a_view])
+@pytest.mark.parametrize("batch", [1, 3])
+def test_in_place_operations_have_torchs_numbers(run, batch):
+    assert_planned(run, torch.randn(batch, 3, 9, 7))
+
+
+def setitem_of_a_slice(net, x):
+    y = net.c(x)
+    z = net.d(y)
+    z[:, :4] += y[:, :4]
+    return z
+
+
+def setitem(net, x):
+    y = net.c(x)
+    y[:, :4] = 0
+    return net.d(y)
+
+
+def out_argument(net, x):
+    y = net.c(x)
+    z = net.d(y)
+    torch.add(z, y, out=z)
+    return z
+
+
+def out_outside(net, x):
+    z = torch.empty(0)
+    torch.sigmoid(net.c(x), out=z)
+    return net.c(x)
+
+
+def through(alias):
+    def run(net, x):
+        y = net.c(x)
+        alias(y).relu_()
+        return net.d(y)
+
+    return run
+
+
+def read_through(alias):
+    def run(net, x):
+        y = net.c(x)
+        z = alias(y)
+        y.relu_()
+        return net.d(y), z
+
+    return run
+
+
+def view_of_a_view(net, x):
+    y = net.c(x)
+    a, b = y.flatten(1), y.transpose(2, 3)
+    a.relu_()
+    return b
+
+
+SHARED = "shares memory with a tensor that was written in place"
+ALIASES = {
+    "view": lambda y: y.view(y.shape),
+    "detach": lambda y: y.detach(),
+    "data": lambda y: y.data,
+    "slice": lambda y: y[:, :4],
+    "reshape": lambda y: y.reshape(y.shape[0], -1),
+    "contiguous": lambda y: y.contiguous(),
+    "permute": lambda y: torch.permute(y, (0, 2, 3, 1)),
+    "dropout": lambda y: F.dropout(y, 0.5, training=False),
+}
+
+
+@pytest.mark.parametrize(
+    ("run", "sentence"),
+    [
+        (setitem_of_a_slice, "torch.Tensor.__setitem__ is not understood by the planner: it writes into"),
+        (setitem, "torch.Tensor.__setitem__ is not understood by the planner: it writes into"),
+        (out_argument, "torch.add gets out=, .* use what it returns instead"),
+        (out_outside, "torch.sigmoid gets out="),
+        (view_of_a_view, SHARED),
+        (lambda net, x: net.c(x).fill_(1), "Tensor.fill_ is not understood by the planner: it writes into"),
+        (lambda net, x: net.mean.copy_(net.c(x)), "Tensor.copy_ is not understood by the planner: it writes into"),
+        (lambda net, x: net.scale.add_(net.c(x).mean()), "is the parameter or buffer 'scale'"),
+        (lambda net, x: bool(net.c(x).sum()), "Tensor.__bool__ is not understood by the planner: it asks for numbers"),
+        (lambda net, x: torch.ops.aten.relu_(net.c(x)), "aten.relu_ is not understood"),
+        *((through(alias), SHARED) for alias in ALIASES.values()),
+        *((read_through(alias), SHARED) for alias in ALIASES.values()),
+    ],
+)
+def test_what_writes_in_any_other_way_is_refused(run, sentence):
+    with pytest.raises(PlanError, match=sentence):
+        make_plan(Net(run).eval(), torch.empty(2, 3, 9, 7))
+
+
+def scripted(net, x):
+    y = net.c(x)
+    net.script(y)
+    return net.d(y)
+
+
+@pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::DeprecationWarning")
+def test_a_write_that_the_tracer_does_not_see_is_noticed():
+    net = Net(scripted)
+    net.__dict__["script"] = torch.jit.script(nn.ReLU(inplace=True))
+    with pytest.raises(PlanError, match="writes into a tensor in place that the planner does not see, such as Torch"):
+        make_plan(net.eval(), torch.empty(2, 3, 9, 7))
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda net: net.mean.add_(1),
+        lambda net: net.mean.__setitem__(0, 1.0),
+        lambda net: torch.add(net.mean, 1, out=net.mean),
+        lambda net: net.mean.view(-1).add_(1),
+    ],
+)
+def test_a_network_that_writes_into_its_own_buffers_is_refused(write):
+    net = Net(lambda net, x: (write(net), net.c(x))[1]).eval()
+    with pytest.raises(PlanError, match="the network writes into its own 'mean' when it is called"):
+        make_plan(net, torch.empty(2, 3, 9, 7))
+
+
+def test_questions_are_answered():
+    def run(net, x):
+        y = net.c(x)
+        assert (y.ndim, y.dim(), y.size(0), y.shape[1], len(y), y.numel()) == (4, 4, 2, 8, 2, 2 * 8 * 63)
+        assert y.is_floating_point() and torch.is_floating_point(y) and y.is_contiguous() and not y.requires_grad
+        assert (y.dtype, y.element_size(), y.stride(), y.grad) == (torch.float64, 8, (504, 63, 7, 1), None)
+        return y
+
+    assert_planned(run, torch.randn(2, 3, 9, 7))
+
+
+@pytest.mark.parametrize("mode", [torch.inference_mode, torch.no_grad, torch.enable_grad])
+def test_planning_does_not_depend_on_the_callers_modes(mode):
+    with mode():
+        net = Net(residual).eval()
+        make_plan(net, torch.empty(2, 3, 9, 7))
