@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from inspect import signature
 from typing import Any
 
 import torch
@@ -164,7 +165,7 @@ class _Recorder(TorchFunctionMode):
             raise PlanError(f"{_name(function)} gets out=, which a plan cannot express: use what it returns instead")
         if function is torch.conv2d:
             return self._conv(*args, **kwargs)
-        if function in (F.batch_norm, torch.batch_norm):
+        if function is F.batch_norm:
             return self._norm(*args, **kwargs)
         if function in known.RELU:
             result = self._unary("relu", args[0])
@@ -182,7 +183,7 @@ class _Recorder(TorchFunctionMode):
         if function in known.CONCAT:
             return self._concat(*args, **kwargs)
         if function in known.DROPOUT:
-            return self._share(self._alias(args[0]), args[0])
+            return self._dropout(function, *args, **kwargs)
         if function in known.NAMES:
             return self._call(known.NAMES[function], args, kwargs)
         return self._answer(function, args, kwargs)
@@ -225,8 +226,19 @@ class _Recorder(TorchFunctionMode):
     ) -> Tensor:
         if running_mean is None:
             raise PlanError("a batch norm without running statistics cannot be planned")
+        if training:
+            raise PlanError(f"batch_norm {_TRAINING}")
         keys = (self._key(t, "a batch norm's tensor") for t in (weight, bias, running_mean, running_var))
         return self._unary("norm", input, Norm(*keys, eps))
+
+    def _dropout(self, function: Callable, *args, **kwargs) -> Tensor:
+        """What dropout does while a network is not trained: nothing."""
+        given = signature(function).bind(*args, **kwargs)
+        given.apply_defaults()
+        if given.arguments["training"]:
+            raise PlanError(f"{function.__name__} {_TRAINING}")
+        x = given.arguments["input"]
+        return self._share(self._alias(x), x)
 
     def _add(self, a: Tensor, b: Tensor) -> Tensor:
         if isinstance(b, (int, float)) and b == 0:  # `sum()` and `y = 0; y += x` begin so
@@ -303,6 +315,7 @@ class _Recorder(TorchFunctionMode):
         raise PlanError(f"the operation {_name(function)} is not understood by the planner{why}")
 
 
+_TRAINING = "asks for training=True, but a plan is of a network in evaluation mode: pass training=self.training"
 _STALE = (
     "shares memory with a tensor that was written in place, which a plan cannot express: write into a clone() of it"
 )

@@ -141,6 +141,14 @@ class Refused(nn.Module):
                 return y + F.interpolate(y, scale_factor=2)
             case "batch statistics":
                 return F.batch_norm(y, None, None, training=True)
+            case "training":
+                return F.batch_norm(y, torch.zeros(8), torch.ones(8), training=True)
+            case "dropout":
+                return F.dropout(y, 0.5, training=True)
+            case "dropout by default":
+                return F.dropout2d(y, 0.5)
+            case "other batch norm":
+                return torch.batch_norm(y, None, None, self.conv.bias, self.conv.bias, False, 0.1, 1e-5, False)
             case "text":
                 return {"map": y, "name": "y"}
 
@@ -155,6 +163,10 @@ class Refused(nn.Module):
         ("fraction", r"interpolation of \(8, 8\) by \(1.3, 1.3\) does not give a whole size"),
         ("shapes", "two maps to be added have sizes"),
         ("batch statistics", "a batch norm without running statistics"),
+        ("training", "batch_norm asks for training=True, .* pass training=self.training"),
+        ("dropout", "dropout asks for training=True"),
+        ("dropout by default", "dropout2d asks for training=True"),
+        ("other batch norm", "the operation torch.batch_norm is not understood"),
         ("text", "a result is a str"),
     ],
 )
