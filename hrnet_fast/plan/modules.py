@@ -3,31 +3,99 @@
 from __future__ import annotations
 
 import copy
+import warnings
+from collections import OrderedDict, defaultdict
+from types import MethodType
+from typing import Any
 
+import torch
 from torch import Tensor, nn
+
+from .errors import PlanError
+
+CONTAINERS = (dict, OrderedDict, defaultdict, list, tuple, set)
+# What every module has, of which a twin needs no copy of its own.
+_OF_TORCH = frozenset(nn.Module().__dict__) - {"_parameters", "_buffers", "_modules"}
+_HOOKS = [name for name in _OF_TORCH if name.endswith("_hooks")]
 
 
 def unwrap(module: nn.Module) -> nn.Module:
-    """The module inside DataParallel, DistributedDataParallel or torch.compile."""
+    """The module inside DataParallel, DistributedDataParallel, torch.compile or optimize.
+
+    Raises PlanError for TorchScript, which nothing can be traced of.
+    """
+    if isinstance(module, torch.jit.ScriptModule):
+        raise PlanError(
+            f"{module.original_name} is a TorchScript module, whose operations cannot be traced: optimize the module "
+            "that torch.jit was given"
+        )
     if isinstance(module, (nn.DataParallel, nn.parallel.DistributedDataParallel)):
         return unwrap(module.module)
-    return unwrap(module._orig_mod) if hasattr(module, "_orig_mod") else module
+    if "_orig_mod" in module._modules:
+        return unwrap(module._orig_mod)
+    original = module.__dict__.get("original")
+    shares_all = isinstance(original, nn.Module) and original._modules is module._modules  # an optimized module
+    return unwrap(original) if shares_all else module
 
 
 def inference_view(module: nn.Module) -> nn.Module:
     """The module itself if it is in evaluation mode, else a twin in evaluation mode that shares every tensor."""
-    if not any(m.training for m in module.modules()):
-        return module
-    twins: dict[int, nn.Module] = {}
+    return _Twins().of(module) if any(m.training for m in module.modules()) else module
 
-    def twin(m: nn.Module) -> nn.Module:
-        if id(m) not in twins:
-            twins[id(m)] = new = copy.copy(m)
-            children = {name: None if child is None else twin(child) for name, child in m._modules.items()}
-            new.__dict__.update(_modules=children, training=False)
-        return twins[id(m)]
 
-    return twin(module)
+def traceable_twin(module: nn.Module) -> nn.Module:
+    """A twin in evaluation mode, without hooks, that shares every tensor and nothing else that a forward may change.
+
+    So what a forward keeps, e.g. features in a dict, does not reach the user's module while it is traced.
+    """
+    hooked = [name for name, m in module.named_modules() if m._forward_hooks or m._forward_pre_hooks]
+    if hooked:
+        first = f"{hooked[0]!r}" if hooked[0] else "the network itself"
+        warnings.warn(
+            f"the network has forward hooks (on {len(hooked)} of its modules, the first is {first}): an optimized "
+            "module does not call them, so what they record or change is missing",
+            stacklevel=2,
+        )
+    return _Twins(plain=True).of(module)
+
+
+class _Twins:
+    """Copies of modules and of their containers, each made once. plain: without hooks and wrappers."""
+
+    def __init__(self, plain: bool = False):
+        self.plain = plain
+        self._made: dict[int, Any] = {}
+
+    def of(self, module: nn.Module) -> nn.Module:
+        inside = unwrap(module)
+        module = inside if self.plain else module  # a wrapper is part of the tensors' keys
+        if id(module) not in self._made:
+            # not copy.copy, by which parametrized modules refuse to be copied
+            self._made[id(module)] = twin = object.__new__(type(module))
+            twin.__dict__.update(module.__dict__, training=False, _compiled_call_impl=None)
+            for name in module.__dict__.keys() - _OF_TORCH:
+                twin.__dict__[name] = self._own(module.__dict__[name])
+            for name in _HOOKS if self.plain else ():
+                if module.__dict__.get(name):
+                    twin.__dict__[name] = OrderedDict()
+        return self._made[id(module)]
+
+    def _own(self, x: Any) -> Any:
+        if isinstance(x, nn.Module):
+            return self.of(x)
+        if isinstance(x, MethodType) and isinstance(x.__self__, nn.Module):
+            return MethodType(x.__func__, self.of(x.__self__))
+        if type(x) not in CONTAINERS:
+            return x
+        if type(x) is tuple:
+            return tuple(self._own(part) for part in x)
+        if id(x) not in self._made:
+            self._made[id(x)] = own = copy.copy(x)
+            if isinstance(x, dict):
+                own.update((key, self._own(part)) for key, part in x.items())
+            elif isinstance(x, list):
+                own[:] = map(self._own, x)
+        return self._made[id(x)]
 
 
 def named_tensors(module: nn.Module) -> dict[str, Tensor]:

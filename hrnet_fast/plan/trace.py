@@ -20,7 +20,7 @@ from torch.utils import _pytree as pytree
 from . import functions as known
 from .errors import PlanError
 from .graph import Call, Convolution, Graph, Node, Norm, Param, Ref, Resize
-from .modules import inference_view, named_tensors, unwrap
+from .modules import named_tensors, traceable_twin, unwrap
 from .shapes import result_without_call
 
 
@@ -30,7 +30,8 @@ def trace(module: nn.Module, *inputs: Any) -> Graph:
     inputs: tensors, or lists and tuples of them; only shapes are read. The module is neither changed nor run on data.
     Raises PlanError, in one sentence, where the module does something that a plan cannot express.
     """
-    module = inference_view(unwrap(module))
+    module = unwrap(module)
+    twin = traceable_twin(module)
     leaves, input_tree = pytree.tree_flatten(inputs)
     for leaf in leaves:
         if not isinstance(leaf, Tensor):
@@ -41,12 +42,14 @@ def trace(module: nn.Module, *inputs: Any) -> Graph:
         data_free = [recorder.add_input(tuple(leaf.shape), dtype) for leaf in leaves]
         try:
             with recorder:
-                result = module(*pytree.tree_unflatten(data_free, input_tree))
+                result = twin(*pytree.tree_unflatten(data_free, input_tree))
             recorder.check_writes()
-        except (PlanError, ValueError):
+        except PlanError as error:
+            raise PlanError(f"{error} (in {_place(twin, error)})") from error
+        except ValueError:  # the network's own sentence
             raise
         except Exception as error:
-            raise PlanError(f"{type(module).__name__}.forward cannot be planned: {_first_line(error)}") from error
+            raise PlanError(f"{_place(twin, error)} cannot be planned: {_first_line(error)}") from error
     outputs, output_tree = pytree.tree_flatten(result)
     return Graph(
         tuple(recorder.nodes),
@@ -59,7 +62,7 @@ def trace(module: nn.Module, *inputs: Any) -> Graph:
 
 @dataclass(eq=False)
 class _Traced:
-    """A tensor without data, the value that it stands for, and whatever may share memory with it, itself among them.
+    """A tensor without data, the value that it stands for, and all that may share memory with it, if there are others.
 
     unreadable: why it stands for no value any more.
     """
@@ -98,7 +101,7 @@ class _Recorder(TorchFunctionMode):
         if id(tensor) not in self._traced:
             raise PlanError(
                 f"{what} is a tensor made outside the network, or by operations that the planner does not see, which a "
-                "plan cannot express: make it a parameter or buffer"
+                f"plan cannot express: make it a parameter or buffer; where it is a weight, {_REMOVE}"
             )
         traced = self._traced[id(tensor)]
         if traced.unreadable:
@@ -123,18 +126,17 @@ class _Recorder(TorchFunctionMode):
 
     def _stand(self, tensor: Tensor, value: int) -> Tensor:
         """Let a new tensor stand for a value, in memory of its own."""
-        self._traced[id(tensor)] = traced = _Traced(tensor, value)
-        traced.memory.append(traced)
+        self._traced[id(tensor)] = _Traced(tensor, value)
         return tensor
 
     def _share(self, result: Tensor, *sources: Any) -> Tensor:
         """A new tensor may share memory with some of these."""
-        for source in sources:
-            memory = self._traced[id(result)].memory
-            if id(source) in self._traced and memory is not self._traced[id(source)].memory:
-                memory += self._traced[id(source)].memory
-                for traced in memory:
-                    traced.memory = memory
+        one = self._traced[id(result)]
+        for other in (self._traced[id(source)] for source in sources if id(source) in self._traced):
+            if not one.memory or one.memory is not other.memory:
+                together = [*(one.memory or [one]), *(other.memory or [other])]
+                for traced in together:
+                    traced.memory = together
         return result
 
     def _overwrite(self, target: Tensor, result: Tensor) -> Tensor:
@@ -146,14 +148,14 @@ class _Recorder(TorchFunctionMode):
         written = self._traced[id(target)]
         for other in written.memory:
             other.unreadable = "" if other is written else _STALE
-        written.value, written.memory = value, [written]
+        written.value, written.memory = value, []
         return target
 
     def _key(self, tensor: Tensor | None, what: str) -> str | None:
         if tensor is None:
             return None
         if id(tensor) not in self._names:
-            raise PlanError(f"{what} is not a parameter or buffer of the module, so it cannot be planned")
+            raise PlanError(f"{what} is computed from other tensors, which a plan cannot express: {_REMOVE}")
         return self._names[id(tensor)]
 
     def __torch_function__(self, function: Callable, types, args=(), kwargs=None):
@@ -315,6 +317,9 @@ class _Recorder(TorchFunctionMode):
         raise PlanError(f"the operation {_name(function)} is not understood by the planner{why}")
 
 
+_REMOVE = (
+    "remove the parametrization (torch.nn.utils.parametrize.remove_parametrizations), pruning or weight norm first"
+)
 _TRAINING = "asks for training=True, but a plan is of a network in evaluation mode: pass training=self.training"
 _STALE = (
     "shares memory with a tensor that was written in place, which a plan cannot express: write into a clone() of it"
@@ -332,6 +337,18 @@ def _version(tensor: Tensor) -> int:
 
 def _name(function: Callable) -> str:
     return resolve_name(function) or getattr(function, "__name__", repr(function))
+
+
+def _place(root: nn.Module, error: Exception) -> str:
+    """Where an error comes from: the innermost module whose method was at work."""
+    names = {id(module): name for name, module in root.named_modules()}
+    found, trace = root, error.__traceback__
+    while trace is not None:
+        module = trace.tb_frame.f_locals.get("self")
+        found = module if id(module) in names else found
+        trace = trace.tb_next
+    name = names[id(found)]
+    return f"{type(found).__name__}.forward" + (f" of {name!r}" if name else "")
 
 
 def _pair(value) -> tuple:

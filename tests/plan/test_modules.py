@@ -1,0 +1,127 @@
+"""Planning leaves the user's module alone, looks through wrappers, and says what it cannot read."""
+
+import warnings
+
+import pytest
+import torch
+from torch import nn
+from torch.nn.utils import prune
+from torch.nn.utils.parametrizations import weight_norm
+
+from hrnet_fast import optimize, verify
+from hrnet_fast.plan import PlanError, make_plan
+from hrnet_fast.testing import fill_weights
+from tests.plan.small import Net
+
+X = torch.randn(1, 3, 9, 7)
+
+
+def plain(net, x):
+    return net.d(net.c(x).relu())
+
+
+class Keeping(nn.Module):
+    """Keeps what it computes, in every way that a module can."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(3, 8, 3, padding=1)
+        self.register_buffer("last", torch.zeros(1))
+        self.out, self.log, self.nested, self.feature, self.calls = {}, [], {"maps": []}, None, 0
+        self.plain_list, self.table = [self.conv], {"conv": (self.conv,)}
+
+    def forward(self, x):
+        y = self.plain_list[0](x) + self.table["conv"][0](x)
+        self.out["f"] = self.feature = self.last = self.conv.kept = y
+        self.log.append(y)
+        self.nested["maps"].append(y)
+        self.calls += 1
+        return y
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_what_a_forward_keeps_does_not_reach_the_users_module(training):
+    net = Keeping().train(training)
+    last = net.last
+    make_plan(net, X)
+    assert (net.out, net.log, net.nested, net.feature, net.calls) == ({}, [], {"maps": []}, None, 0)
+    assert net.last is last and not hasattr(net.conv, "kept")
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_a_bound_method_is_that_of_the_network_in_evaluation_mode(training):
+    net = Net(lambda net, x: nn.functional.dropout(net.step(x), training=net.training)).train(training)
+    net.step = net.c.forward
+    net.forward = net.forward
+    make_plan(net, X)
+
+
+def fires(*_):
+    raise AssertionError("a hook was called")
+
+
+@pytest.mark.parametrize("where", ["", "c", "norm"])
+def test_hooks_are_not_called_and_that_is_said(where):
+    net = fill_weights(Net(lambda net, x: net.norm(net.c(x)))).eval()
+    hooked = net.get_submodule(where)
+    hooked.register_forward_hook(fires)
+    hooked.register_forward_pre_hook(fires)
+    named = f"the first is {where!r}" if where else "the first is the network itself"
+    with pytest.warns(UserWarning, match=f"forward hooks .on 1 of its modules, {named}.*does not call them"):
+        fast = optimize(net, example=X)
+    assert len(hooked._forward_hooks) == len(hooked._forward_pre_hooks) == 1
+    assert fast(X).shape == (1, 8, 9, 7)
+
+
+def test_without_hooks_nothing_is_said():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        make_plan(Net(plain).eval(), X)
+
+
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("wrap", [optimize, nn.DataParallel, torch.compile, nn.Identity()], ids=repr)
+def test_a_part_that_is_wrapped_already_is_looked_through(wrap, training):
+    inner = fill_weights(Net(plain)).eval()
+    part = wrap(inner, example=X) if wrap is optimize else wrap(inner)
+    net = nn.Sequential(part, nn.ReLU()).train(training)
+    fast = optimize(net, example=X)
+    assert len(list(fast.plan_for(X).items())) == 2
+    report = verify(nn.Sequential(inner, nn.ReLU()), fast, X)
+    assert report.passed, str(report)
+
+
+@pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::DeprecationWarning")
+@pytest.mark.parametrize("compiler", [torch.jit.script, lambda net: torch.jit.trace(net, X)], ids=["script", "trace"])
+def test_torchscript_is_refused(compiler):
+    scripted = compiler(nn.Sequential(nn.Conv2d(3, 4, 1)).eval())
+    for net in (scripted, nn.Sequential(scripted), nn.Sequential(scripted).train()):
+        with pytest.raises(PlanError, match="Sequential is a TorchScript module, .* that torch.jit was given"):
+            optimize(net, example=X)
+
+
+@pytest.mark.filterwarnings("ignore::FutureWarning", "ignore:the network has forward hooks")
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize(
+    "change",
+    [
+        weight_norm,
+        nn.utils.weight_norm,
+        nn.utils.spectral_norm,
+        lambda conv: prune.l1_unstructured(conv, "weight", 0.5),
+    ],
+    ids=["parametrization", "weight_norm", "spectral_norm", "pruning"],
+)
+def test_weights_that_are_computed_are_refused_with_what_to_do(change, training):
+    net = Net(plain)
+    change(net.d)
+    sentence = r"weight is computed from other tensors, .*remove_parametrizations\), pruning .*in .*forward of 'd'"
+    with pytest.raises(PlanError, match=sentence):
+        make_plan(net.train(training), X)
+
+
+def test_errors_name_the_module():
+    with pytest.raises(PlanError, match=r"cumsum is not understood by the planner \(in Net.forward of '1.0'\)"):
+        make_plan(nn.Sequential(nn.Identity(), nn.Sequential(Net(lambda net, x: net.c(x).cumsum(1)))), X)
+    with pytest.raises(PlanError, match="Net.forward of '0' cannot be planned: tensor"):
+        make_plan(nn.Sequential(Net(lambda net, x: {}[x])), X)
