@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import torch
 from torch import Tensor
+from torch.utils import _pytree as pytree
 
 from hrnet_fast import kernels
 
@@ -89,7 +90,7 @@ class OneDnnExecutor(Executor):
             return _concat(item)
         assert isinstance(item, Function)
         for step in item.calls:
-            for arg in step.args:
+            for arg in pytree.tree_leaves((step.args, step.kwargs)):
                 if isinstance(arg, Param):
                     self._params[arg.name] = self.tensors[arg.name].detach().to(self.dtype)
         return lambda values: call(item, values, self._params.__getitem__)
