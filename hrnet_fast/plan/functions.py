@@ -10,14 +10,18 @@ from torch import Tensor
 
 # Pure functions that are kept as they are; any other is refused by name. What computes has memory of its own; a view
 # may share its argument's.
+_METHODS_TOO = """add neg abs exp log sqrt rsqrt square reciprocal tanh pow clamp clamp_min clamp_max amax amin maximum
+    minimum log_softmax"""
+_ACTIVATIONS = "silu leaky_relu hardswish hardsigmoid hardtanh relu6 elu selu celu mish"  # with an argument `inplace`
 _COMPUTE = {
-    "Tensor": "mean sum matmul mul div sub softmax sigmoid __rmul__",
-    "torch": "mean sum matmul bmm mul div sub softmax sigmoid stack cat",
-    "functional": "linear avg_pool2d adaptive_avg_pool2d max_pool2d softmax pad sigmoid batch_norm",
+    "Tensor": "mean sum matmul mul div sub softmax sigmoid __rmul__ __rsub__ __rtruediv__",
+    "torch": f"mean sum matmul bmm mul div sub softmax sigmoid stack cat prelu {_METHODS_TOO}",
+    "functional": f"""linear avg_pool2d adaptive_avg_pool2d max_pool2d adaptive_max_pool2d softmax log_softmax pad
+        sigmoid batch_norm layer_norm group_norm normalize interpolate gelu softplus {_ACTIVATIONS}""",
 }
 _VIEW = {
     "Tensor": "view reshape permute transpose flatten unsqueeze squeeze contiguous expand __getitem__",
-    "torch": "reshape permute transpose flatten unsqueeze squeeze",
+    "torch": "reshape permute transpose flatten unsqueeze squeeze narrow",
 }
 _OWNERS = {"Tensor": Tensor, "torch": torch, "functional": F}
 
@@ -31,22 +35,39 @@ PURE_FUNCTIONS = COMPUTING | _by_name(_VIEW)
 # Python operators reach torch as other objects than the named methods.
 NAMES = {function: name for name, function in PURE_FUNCTIONS.items()} | {
     Tensor.__mul__: "Tensor.mul", Tensor.__truediv__: "Tensor.div", Tensor.__matmul__: "Tensor.matmul",
-    Tensor.__sub__: "Tensor.sub", torch.max_pool2d: "functional.max_pool2d",
+    Tensor.__sub__: "Tensor.sub", Tensor.__add__: "torch.add", Tensor.__radd__: "torch.add",
+    Tensor.__pow__: "torch.pow", Tensor.narrow: "torch.narrow", torch.max_pool2d: "functional.max_pool2d",
 }  # fmt: skip
+NAMES |= {getattr(Tensor, name): f"torch.{name}" for name in _METHODS_TOO.split()}
+# Functions that write what another one computes into their first argument.
+IN_PLACE = {
+    Tensor.__iadd__: "torch.add", Tensor.__isub__: "Tensor.sub", Tensor.__imul__: "Tensor.mul",
+    Tensor.__itruediv__: "Tensor.div", Tensor.__ipow__: "torch.pow", F.leaky_relu_: "functional.leaky_relu",
+    F.hardtanh_: "functional.hardtanh", F.elu_: "functional.elu",
+}  # fmt: skip
+for _name in COMPUTING:
+    for _owner in (Tensor, torch):
+        _function = getattr(_owner, _name.partition(".")[2] + "_", None)
+        if _function is not None and not _name.startswith("functional."):
+            IN_PLACE[_function] = _name
 
-ADD = {torch.add, Tensor.add, Tensor.__add__, Tensor.__radd__, Tensor.add_, Tensor.__iadd__}
-RELU = {F.relu, F.relu_, torch.relu, torch.relu_, Tensor.relu, Tensor.relu_}
-IN_PLACE = {Tensor.add_, Tensor.__iadd__, F.relu_, torch.relu_, Tensor.relu_}
+RELU = {F.relu, torch.relu, Tensor.relu}
+RELU_IN_PLACE = {F.relu_, torch.relu_, Tensor.relu_}
+MAY_BE_IN_PLACE = {getattr(F, name) for name in _ACTIVATIONS.split()}
 CLONE = {Tensor.clone, torch.clone}
 DETACH = {Tensor.detach, torch.detach, Tensor.data.__get__}
 CONCAT = {torch.cat, torch.concat, torch.concatenate}
+CHUNK = {torch.chunk, Tensor.chunk}
+SPLIT = {torch.split, Tensor.split}
+EXTREMES = {torch.max: "max", Tensor.max: "max", torch.min: "min", Tensor.min: "min"}
 DROPOUT = {F.dropout, F.dropout1d, F.dropout2d, F.dropout3d, F.alpha_dropout, F.feature_alpha_dropout}
 INTERPOLATE = {F.interpolate, F.upsample}
 
 
 def _those_there(owner: object, names: str) -> set[Callable]:
-    """Functions by name; torch's versions differ in a few."""
-    return {getattr(owner, name) for name in names.split() if hasattr(owner, name)}
+    """Functions by name; torch's versions differ in a few, and its methods of operators belong to tensors alone."""
+    named = (name for name in names.split() if owner is Tensor or not name.startswith("__"))
+    return {getattr(owner, name) for name in named if hasattr(owner, name)}
 
 
 # Methods that tell of a tensor what is known without its data, and change nothing.
@@ -56,14 +77,18 @@ _QUESTIONS = """size dim ndimension stride numel nelement element_size storage_o
 _TORCH_QUESTIONS = "numel is_floating_point is_complex is_signed is_inference is_same_size get_device result_type"
 QUESTIONS = _those_there(Tensor, _QUESTIONS) | _those_there(torch, _TORCH_QUESTIONS)
 
-_NUMBERS = "it asks for numbers while the network runs, and a plan is made without any"
-_PARTS = "it writes into a part of a tensor, or all of it; compute a new one instead, e.g. by torch.cat"
+NOT_FLOATING = "not of floating point, as all of a plan is: compute that from the optimized module's results"
 _WHY = {
-    _NUMBERS: "__bool__ __int__ __float__ __index__ __contains__ __format__ item tolist numpy __array__ equal allclose",
-    _PARTS: "__setitem__ copy_ fill_ zero_ index_copy_ index_fill_ index_add_ index_put_ masked_fill_ scatter_",
+    "it asks for numbers while the network runs, and a plan is made without any": """__bool__ __int__ __float__
+        __index__ __contains__ __format__ item tolist numpy __array__ equal allclose""",
+    "it writes into a part of a tensor, or all of it; compute a new one instead, e.g. by torch.cat": """__setitem__
+        copy_ fill_ zero_ index_copy_ index_fill_ index_add_ index_put_ masked_fill_ scatter_""",
+    f"its result is {NOT_FLOATING}": """argmax argmin argsort topk sort gt lt ge le eq ne __gt__ __lt__ __ge__
+        __le__ __eq__ __ne__""",
 }
-WHY_NOT = {function: why for why, names in _WHY.items() for function in _those_there(Tensor, names)}
-
+WHY_NOT = {
+    function: why for why, names in _WHY.items() for owner in (Tensor, torch) for function in _those_there(owner, names)
+}
 
 _IN_PLACE_OPERATORS = "add sub mul truediv floordiv mod pow and or xor lshift rshift"
 _WRITING_OPERATORS = {f"__i{name}__" for name in _IN_PLACE_OPERATORS.split()} | {"__setitem__", "__set__"}

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from itertools import zip_longest
+from math import floor
+from operator import mul
 from typing import Any
 
 from torch import Tensor
@@ -45,13 +47,44 @@ def _softmax(x: Tensor, dim: int, _stacklevel: int = 3) -> Shape | None:
 
 def _elementwise(a: Tensor | float, b: Tensor | float) -> Shape | None:
     known = all(isinstance(x, (Tensor, int, float)) for x in (a, b))
-    return _broadcast(*(x.shape for x in (a, b) if isinstance(x, Tensor))) if known else None
+    return broadcast(*(x.shape for x in (a, b) if isinstance(x, Tensor))) if known else None
+
+
+def _same(x: Tensor, *args: Any, **kwargs: Any) -> Shape | None:
+    alone = not any(isinstance(other, Tensor) for other in (*args, *kwargs.values()))
+    return tuple(x.shape) if alone else None
+
+
+def _layer_norm(x: Tensor, normalized_shape: Sequence[int], *args: Any, **kwargs: Any) -> Shape | None:
+    return tuple(x.shape) if tuple(x.shape[-len(normalized_shape) :]) == tuple(normalized_shape) else None
+
+
+def _group_norm(x: Tensor, num_groups: int, *args: Any, **kwargs: Any) -> Shape | None:
+    return tuple(x.shape) if x.shape[1] % num_groups == 0 else None
+
+
+def _prelu(x: Tensor, weight: Tensor) -> Shape | None:
+    return tuple(x.shape) if weight.numel() in (1, x.shape[1]) else None
+
+
+def _narrow(x: Tensor, dim: int, start: int, length: int) -> Shape | None:
+    axis = range(x.dim())[dim]
+    return (*x.shape[:axis], length, *x.shape[axis + 1 :]) if 0 <= start <= x.shape[axis] - length else None
+
+
+def _interpolate(
+    x: Tensor, size: Any = None, scale_factor: Any = None, mode: str = "nearest", **how: Any
+) -> Shape | None:
+    if x.dim() != 4 or (size is None) == (scale_factor is None):
+        return None
+    sides = _pair(size) if scale_factor is None else map(mul, x.shape[2:], _pair(scale_factor))
+    return (*x.shape[:2], *map(floor, sides))
 
 
 def _matmul(a: Tensor, b: Tensor) -> Shape | None:
     if min(a.dim(), b.dim()) < 2 or a.shape[-1] != b.shape[-2]:
         return None
-    batch = _broadcast(a.shape[:-2], b.shape[:-2])
+    batch = broadcast(a.shape[:-2], b.shape[:-2])
     return None if batch is None else (*batch, a.shape[-2], b.shape[-1])
 
 
@@ -82,12 +115,14 @@ def _pool(x: Tensor, kernel: Any, stride: Any, padding: Any) -> Shape | None:
     return (*x.shape[:2], *sides) if possible else None
 
 
-def _adaptive_pool(x: Tensor, output_size: Any) -> Shape | None:
+def _adaptive_pool(x: Tensor, output_size: Any, return_indices: bool = False) -> Shape | None:
+    if return_indices:
+        return None
     sides = _pair(output_size)
     return (*x.shape[:2], *sides) if x.dim() == 4 and all(isinstance(s, int) and s > 0 for s in sides) else None
 
 
-def _broadcast(*shapes: Sequence[int]) -> Shape | None:
+def broadcast(*shapes: Sequence[int]) -> Shape | None:
     sides = [set(across) - {1} for across in zip_longest(*(reversed(shape) for shape in shapes), fillvalue=1)]
     return tuple(max(side, default=1) for side in reversed(sides)) if all(len(side) < 2 for side in sides) else None
 
@@ -100,5 +135,12 @@ def _pair(value: Any) -> tuple[Any, Any]:
 _RULES: dict[str, Callable[..., Shape | None]] = {
     "mean": _mean, "sum": _mean, "softmax": _softmax, "matmul": _matmul, "linear": _linear, "cat": _cat,
     "mul": _elementwise, "sub": _elementwise, "div": _elementwise, "__rmul__": _elementwise,
+    "add": _elementwise, "__rsub__": _elementwise, "maximum": _elementwise, "minimum": _elementwise,
+    "pow": _elementwise, "amax": _mean, "amin": _mean, "narrow": _narrow, "interpolate": _interpolate,
     "avg_pool2d": _avg_pool, "max_pool2d": _max_pool, "adaptive_avg_pool2d": _adaptive_pool,
+    "adaptive_max_pool2d": _adaptive_pool, "layer_norm": _layer_norm, "group_norm": _group_norm, "prelu": _prelu,
+    "log_softmax": _softmax,
 }  # fmt: skip
+_UNARY = """neg abs exp log sqrt rsqrt square reciprocal tanh clamp clamp_min clamp_max sigmoid __rtruediv__ normalize
+    gelu softplus silu leaky_relu hardswish hardsigmoid hardtanh relu6 elu selu celu mish"""
+_RULES |= dict.fromkeys(_UNARY.split(), _same)

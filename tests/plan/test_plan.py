@@ -133,10 +133,6 @@ class Refused(nn.Module):
                 return y if bool((y > 0).any()) else -y
             case "constant":
                 return y + torch.ones_like(y)
-            case "bicubic":
-                return F.interpolate(y, scale_factor=2, mode="bicubic")
-            case "fraction":
-                return F.interpolate(y, scale_factor=1.3)
             case "shapes":
                 return y + F.interpolate(y, scale_factor=2)
             case "batch statistics":
@@ -159,8 +155,6 @@ class Refused(nn.Module):
         ("cumsum", "the operation torch.Tensor.cumsum is not understood"),
         ("data", "the operation torch.Tensor.gt is not understood"),
         ("constant", "a tensor made outside the network|ones_like is not understood"),
-        ("bicubic", "mode='bicubic'"),
-        ("fraction", r"interpolation of \(8, 8\) by \(1.3, 1.3\) does not give a whole size"),
         ("shapes", "two maps to be added have sizes"),
         ("batch statistics", "a batch norm without running statistics"),
         ("training", "batch_norm asks for training=True, .* pass training=self.training"),

@@ -32,6 +32,28 @@ KNOWN = [
     ("functional.max_pool2d", F.max_pool2d, (X, 1, ()), {}),
     ("functional.adaptive_avg_pool2d", F.adaptive_avg_pool2d, (X, (1, 3)), {}),
 ]  # fmt: skip
+KNOWN += [
+    ("torch.sigmoid", torch.sigmoid, (X,), {}),
+    ("torch.neg", torch.neg, (X,), {}),
+    ("torch.clamp", torch.clamp, (X,), {"min": 0, "max": 1.5}),
+    ("torch.add", torch.add, (LEFT, X[:1, :, :5, :1]), {}),
+    ("Tensor.__rsub__", torch.Tensor.__rsub__, (X, 1), {}),
+    ("torch.pow", torch.pow, (X, 2), {}),
+    ("torch.maximum", torch.maximum, (X, X[:, :1]), {}),
+    ("torch.amax", torch.amax, (X, 1, True), {}),
+    ("torch.narrow", torch.narrow, (X, -3, 4, 2), {}),
+    ("functional.gelu", F.gelu, (X,), {"approximate": "tanh"}),
+    ("functional.silu", F.silu, (X,), {}),
+    ("functional.normalize", F.normalize, (X,), {"dim": 1}),
+    ("functional.log_softmax", F.log_softmax, (X,), {"dim": 1}),
+    ("functional.interpolate", F.interpolate, (X,), {"scale_factor": 1.3, "mode": "bicubic"}),
+    ("functional.interpolate", F.interpolate, (X,), {"scale_factor": (0.7, 2), "recompute_scale_factor": True}),
+    ("functional.interpolate", F.interpolate, (X, (4, 11)), {"mode": "bilinear", "antialias": True}),
+    ("functional.adaptive_max_pool2d", F.adaptive_max_pool2d, (X, (3, 1)), {"return_indices": False}),
+    ("functional.layer_norm", F.layer_norm, (X, (9, 7)), {"eps": 1e-6}),
+    ("functional.group_norm", F.group_norm, (X, 3), {}),
+    ("torch.prelu", torch.prelu, (X, PAIR[0]), {}),
+]  # fmt: skip
 ASKED = [  # of torch: what is not known, or wrong
     ("Tensor.mean", torch.Tensor.mean, (X, 4), {}),
     ("Tensor.mean", torch.Tensor.mean, (X, (1, -3)), {}),
@@ -54,7 +76,15 @@ ASKED = [  # of torch: what is not known, or wrong
     ("functional.max_pool2d", F.max_pool2d, (X, 2), {"dilation": 2}),
     ("functional.max_pool2d", F.max_pool2d, (X, 2), {"return_indices": True}),
     ("functional.adaptive_avg_pool2d", F.adaptive_avg_pool2d, (X, (None, 1)), {}),
-    ("torch.sigmoid", torch.sigmoid, (X,), {}),
+    ("torch.flatten", torch.flatten, (X,), {}),
+    ("torch.clamp", torch.clamp, (X, X), {}),
+    ("torch.narrow", torch.narrow, (X, 1, 4, 3), {}),
+    ("functional.interpolate", F.interpolate, (X,), {}),
+    ("functional.interpolate", F.interpolate, (PAIR[None], 2), {}),
+    ("functional.adaptive_max_pool2d", F.adaptive_max_pool2d, (X, 1, True), {}),
+    ("functional.layer_norm", F.layer_norm, (X, (6,)), {}),
+    ("functional.group_norm", F.group_norm, (X, 4), {}),
+    ("torch.prelu", torch.prelu, (X, PAIR[0, :5]), {}),
 ]  # fmt: skip
 
 

@@ -1,0 +1,120 @@
+"""Which values the tensors of a network stand for while it is traced, and what it writes in place."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from .errors import PlanError
+from .graph import Node
+from .modules import named_tensors
+
+REMOVE = "remove the parametrization (torch.nn.utils.parametrize.remove_parametrizations), pruning or weight norm first"
+_STALE = (
+    "shares memory with a tensor that was written in place, which a plan cannot express: write into a clone() of it"
+)
+
+
+@dataclass(eq=False)
+class Traced:
+    """A tensor without data, the value that it stands for, and all that may share memory with it, if there are others.
+
+    unreadable: why it stands for no value any more.
+    """
+
+    tensor: Tensor  # kept, as its id is a name only while it lives
+    value: int
+    memory: list[Traced] = field(default_factory=list)
+    unreadable: str = ""
+
+
+class Values:
+    """The nodes so far, and the tensors without data that stand for their values.
+
+    A value never changes: writing in place makes a new one, for which the written tensor stands from then on. Others
+    that may share its memory then stand for nothing. No tensor is really written to.
+    """
+
+    def __init__(self, module: nn.Module, dtype: torch.dtype):
+        super().__init__()
+        self.dtype = dtype
+        self.nodes: list[Node] = []
+        self._named = named_tensors(module)
+        self.names = {id(t): name for name, t in self._named.items()}
+        self._versions = {name: _version(t) for name, t in self._named.items()}
+        self.traced: dict[int, Traced] = {}
+
+    def add_input(self, shape: tuple[int, ...]) -> Tensor:
+        return self.record("input", (), torch.empty(shape, dtype=self.dtype, device="meta"))
+
+    def value_of(self, tensor: Any, what: str) -> int:
+        if not isinstance(tensor, Tensor):
+            raise PlanError(f"{what} is a {type(tensor).__name__}, which a plan cannot express")
+        if id(tensor) in self.names:
+            raise PlanError(
+                f"{what} is the parameter or buffer {self.names[id(tensor)]!r}, which a plan cannot express"
+            )
+        if id(tensor) not in self.traced:
+            raise PlanError(
+                f"{what} is a tensor made outside the network, or by operations that the planner does not see, which a "
+                f"plan cannot express: make it a parameter or buffer; where it is a weight, {REMOVE}"
+            )
+        traced = self.traced[id(tensor)]
+        if traced.unreadable:
+            raise PlanError(f"{what} {traced.unreadable}")
+        return traced.value
+
+    def check_writes(self) -> None:
+        """Raise PlanError if anything was written to that the tracer did not see."""
+        if any(_version(traced.tensor) for traced in self.traced.values()):
+            raise PlanError(
+                "something writes into a tensor in place that the planner does not see, such as TorchScript or an "
+                "extension: replace it by plain torch functions"
+            )
+        for name, tensor in self._named.items():
+            if _version(tensor) != self._versions[name]:
+                raise PlanError(writes_into(name))
+
+    def record(self, op: str, inputs: tuple[int, ...], result: Tensor, detail=None) -> Tensor:
+        self.stand(result, len(self.nodes))
+        self.nodes.append(Node(op, inputs, tuple(result.shape), detail))
+        return result
+
+    def stand(self, tensor: Tensor, value: int) -> Tensor:
+        """Let a new tensor stand for a value, in memory of its own."""
+        self.traced[id(tensor)] = Traced(tensor, value)
+        return tensor
+
+    def share(self, result: Tensor, *sources: Any) -> Tensor:
+        """A new tensor may share memory with some of these."""
+        one = self.traced[id(result)]
+        for other in (self.traced[id(source)] for source in sources if id(source) in self.traced):
+            if not one.memory or one.memory is not other.memory:
+                together = [*(one.memory or [one]), *(other.memory or [other])]
+                for traced in together:
+                    traced.memory = together
+        return result
+
+    def overwrite(self, target: Tensor, result: Tensor) -> Tensor:
+        """After an in-place operation the tensor itself stands for the new value."""
+        value = self.traced[id(result)].value
+        self.value_of(target, "what is written in place")
+        if target.shape != result.shape:
+            raise PlanError(f"a tensor of shape {tuple(target.shape)} cannot hold a result of {tuple(result.shape)}")
+        written = self.traced[id(target)]
+        for other in written.memory:
+            other.unreadable = "" if other is written else _STALE
+        written.value, written.memory = value, []
+        return target
+
+
+def writes_into(name: str) -> str:
+    return f"the network writes into its own {name!r} when it is called, which a plan cannot express"
+
+
+def _version(tensor: Tensor) -> int:
+    """How often a tensor was written in place; tensors of inference mode do not count it."""
+    return 0 if tensor.is_inference() else tensor._version

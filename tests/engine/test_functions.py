@@ -1,0 +1,149 @@
+"""Functions of heads and wrappers that torch plays inside a plan: every executor has plain torch's numbers."""
+
+import pytest
+import timm
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from hrnet_fast import optimize, verify
+from hrnet_fast.engine.executors import native
+from hrnet_fast.plan import PlanError, make_plan
+from hrnet_fast.testing import fill_weights
+from tests.models.test_models import SMALL
+from tests.plan.small import Net
+
+EXECUTORS = ["onednn", "reference"] + ([] if native.unsupported() else ["native"])
+
+
+def in_place(y):
+    y -= 1
+    y *= 2
+    y /= 3
+    y += 0.5
+    y **= 2
+    return y
+
+
+FUNCTIONS = {
+    "neg": lambda y: -y,
+    "rsub": lambda y: 1 - y,
+    "add a number": lambda y: y + 1.5,
+    "a number added": lambda y: 1.5 + y,
+    "divided": lambda y: 1 / (y.abs() + 1),
+    "operators in place": in_place,
+    "methods in place": lambda y: y.clamp_(-1, 1).mul_(2).sub_(1).neg_().sigmoid_(),
+    "alpha": lambda y: torch.add(y, y.relu(), alpha=0.5),
+    "broadcast": lambda y: y + y.mean((2, 3), keepdim=True),
+    "broadcast in place": lambda y: y.add_(y.mean(1, keepdim=True)).relu(),
+    "squeeze and excite": lambda y: y * F.hardsigmoid(F.adaptive_avg_pool2d(y, 1)),
+    "clamp": lambda y: y.clamp(min=-0.5).clamp(max=0.75),
+    "clamped between": lambda y: torch.clamp(y, -0.5, 0.5),
+    "powers": lambda y: (y**2 + 1).sqrt() + torch.rsqrt(y.square() + 1) + y.exp().log() + torch.tanh(y),
+    "activations": lambda y: F.silu(F.leaky_relu(F.hardswish(y), 0.2)) + F.elu(y) + F.mish(y) + F.softplus(y),
+    "in place": lambda y: F.silu(F.leaky_relu(F.hardtanh(y, -2, 2, True), 0.1, inplace=True), inplace=True),
+    "gelu": lambda y: F.gelu(y) + F.gelu(y, approximate="tanh"),
+    "relu6": lambda y: F.relu6(y),
+    "chunk": lambda y: torch.cat([part.relu() for part in y.chunk(3, 1)][::-1], 1),
+    "chunked gate": lambda y: torch.mul(*torch.chunk(y, chunks=2, dim=-3)),
+    "split": lambda y: [part * 2 for part in y.split(3, dim=1)],
+    "split by sizes": lambda y: torch.split(y, [1, 4, 3], 1)[1],
+    "split rows": lambda y: torch.cat(y.split(4, 2)[::-1], 2),
+    "max": lambda y: y.max(1)[0],
+    "max kept": lambda y: torch.max(y, dim=1, keepdim=True).values * y,
+    "min unpacked": lambda y: (lambda values, indices: values)(*y.min(-1)),
+    "max of two": lambda y: torch.max(y, y.neg()),
+    "amax": lambda y: y.amax((2, 3)),
+    "max of all": lambda y: y / (y.max() + 10),
+    "max pool": lambda y: F.adaptive_max_pool2d(y, 1).flatten(1),
+    "max pool of a size": lambda y: F.adaptive_max_pool2d(y, (2, 3)),
+    "bicubic": lambda y: F.interpolate(y, scale_factor=2, mode="bicubic", align_corners=False),
+    "bicubic to a size": lambda y: F.interpolate(y, size=(13, 8), mode="bicubic", align_corners=True),
+    "antialiased": lambda y: F.interpolate(y, size=(4, 5), mode="bilinear", antialias=True),
+    "a fraction": lambda y: F.interpolate(y, scale_factor=1.3, mode="bilinear"),
+    "area": lambda y: F.interpolate(y, size=(3, 3), mode="area"),
+    "nearest-exact": lambda y: F.interpolate(y, size=(5, 11), mode="nearest-exact"),
+    "lines": lambda y: F.interpolate(y.flatten(2), scale_factor=2),
+    "normalized": lambda y: F.normalize(y, dim=1),
+    "log_softmax": lambda y: F.log_softmax(y, dim=1) + y.log_softmax(1),
+}
+
+
+@pytest.mark.parametrize("executor", EXECUTORS)
+@pytest.mark.parametrize("batch", [1, 3])
+@pytest.mark.parametrize("function", FUNCTIONS.values(), ids=FUNCTIONS)
+def test_functions(function, batch, executor):
+    net = fill_weights(Net(lambda net, x: function(net.c(x)))).eval()
+    x = torch.randn(batch, 3, 9, 7)
+    report = verify(net, optimize(net, executor=executor, example=x), x, levels=True)
+    assert report.passed, str(report)
+
+
+PARAMETERS = {
+    "a parameter": lambda net, y: y + net.scale,
+    "a parameter first": lambda net, y: net.scale + y,
+    "a parameter in place": lambda net, y: y.add_(net.scale).mul_(net.mean),
+    "subtracted": lambda net, y: (y - net.mean) / net.scale,
+    "layer norm": lambda net, y: F.layer_norm(y.permute(0, 2, 3, 1), (8,), net.norm.weight, bias=net.norm.bias),
+    "group norm": lambda net, y: F.group_norm(y, 2, weight=net.norm.weight, bias=net.norm.bias),
+    "prelu": lambda net, y: F.prelu(y, net.norm.weight),
+}
+
+
+@pytest.mark.parametrize("executor", EXECUTORS)
+@pytest.mark.parametrize("batch", [1, 3])
+@pytest.mark.parametrize("function", PARAMETERS.values(), ids=PARAMETERS)
+def test_functions_of_parameters(function, batch, executor):
+    net = fill_weights(Net(lambda net, x: function(net, net.c(x)))).eval()
+    x = torch.randn(batch, 3, 9, 7)
+    report = verify(net, optimize(net, executor=executor, example=x), x, levels=True)
+    assert report.passed, str(report)
+
+
+@pytest.mark.parametrize("kernel", [1, 2, 3, (4, 3), (5, 2)])
+@pytest.mark.parametrize("dilation", [1, 2, 3])
+@pytest.mark.parametrize("padding", ["same", "valid"])
+def test_padding_by_name(kernel, dilation, padding):
+    conv = nn.Conv2d(3, 8, kernel, padding=padding, dilation=dilation)
+    net, x = fill_weights(nn.Sequential(conv, nn.BatchNorm2d(8), nn.ReLU())).eval(), torch.randn(2, 3, 15, 17)
+    report = verify(net, optimize(net, example=x), x)
+    assert report.passed, str(report)
+
+
+@pytest.mark.parametrize("pool", ["max", "avgmax", "catavgmax", "fast", "fastmax"])
+def test_global_pools_of_timm(pool):
+    model, x = fill_weights(timm.create_model(SMALL, global_pool=pool)).eval(), torch.randn(3, 3, 64, 96)
+    report = verify(model, optimize(model, example=x), x)
+    assert report.passed, str(report)
+
+
+@pytest.mark.parametrize(
+    ("function", "sentence"),
+    [
+        (
+            lambda net, y: y.argmax(1),
+            "argmax is not understood by the planner: its result is not of floating point, .* results",
+        ),
+        (lambda net, y: y.max(1), "a result is the second result of max, not of floating point, .* results"),
+        (lambda net, y: y[:, y.max(1).indices], "the second result of max, not of floating"),
+        (lambda net, y: y > 0, "gt is not understood by the planner: its result is not of floating"),
+        (
+            lambda net, y: y.view(torch.int32),
+            "Tensor.view gives torch.int32, but all of a plan is in torch.float32",
+        ),
+        (
+            lambda net, y: y[:, net.order],
+            "an argument of Tensor.__getitem__ is 'order', which is not of floating point",
+        ),
+        (lambda net, y: y.split([1, 2], 1), r"split gets sizes \[1, 2\], which do not make up 8"),
+        (lambda net, y: y.mul_(y.mean(1)[:, None].expand(-1, 2, -1, -1)), "cannot be planned|cannot hold"),
+        (lambda net, y: y.mean(1, keepdim=True).add_(y), "of shape .* cannot hold a result of"),
+        (lambda net, y: F.max_pool2d(y, 2, return_indices=True), "max_pool2d_with_indices is not understood"),
+        (lambda net, y: y + net.mean.flatten(), "a tensor made outside the network, .* make it a parameter or buffer"),
+    ],
+)
+def test_what_stays_refused_is_said(function, sentence):
+    net = Net(lambda net, x: function(net, net.c(x)))
+    net.register_buffer("order", torch.arange(8).flip(0))
+    with pytest.raises(PlanError, match=sentence):
+        make_plan(net.eval(), torch.empty(1, 3, 9, 7))
