@@ -52,7 +52,8 @@ def call(module: OptimizedModule, inputs: tuple[Any, ...]) -> Any:
     if wants_original(leaves):
         return module._prepared.plain(inputs)
     results = torch.ops.hrnet_fast.run(leaves, module._token, structure)
-    return pytree.tree_map(lambda position: results[position], result_nesting(module._token, structure))
+    nesting = result_nesting(module._token, structure)
+    return pytree.tree_map(lambda position: None if position is None else results[position], nesting)
 
 
 def wants_original(leaves: Sequence[Tensor]) -> bool:
@@ -150,7 +151,8 @@ def _run_backward(gradients: list[Tensor | None], inputs: list[Tensor], network:
     module = _find(network)
 
     def plain(*leaves: Tensor) -> list[Tensor]:
-        return pytree.tree_leaves(module._prepared.plain(_nest(structure, leaves)))
+        results = pytree.tree_leaves(module._prepared.plain(_nest(structure, leaves)))
+        return [result for result in results if result is not None]
 
     results, pull = torch.func.vjp(plain, *inputs)
     given = [torch.zeros_like(y) if g is None else g.to(y.dtype) for y, g in zip(results, gradients)]

@@ -82,7 +82,7 @@ def verify(model: nn.Module, fast: OptimizedModule, *inputs: Any, levels: bool =
     plain = _run_plain(model, fast.dtype, inputs)
     channels_last = _run_plain(model, fast.dtype, inputs, torch.channels_last)
     with torch.no_grad():
-        given = pytree.tree_leaves(fast(*_cast(inputs, fast.dtype)))
+        given = _tensors(fast(*_cast(inputs, fast.dtype)))
     outputs = tuple(
         compare(f"output {index}", *results)
         for index, results in enumerate(zip(given, exact, plain, channels_last, strict=True))
@@ -100,7 +100,12 @@ def _run_plain(
     if layout == torch.channels_last:
         copied = copied.to(memory_format=layout)
     with torch.no_grad():
-        return pytree.tree_leaves(copied(*_cast(inputs, dtype, layout)))
+        return _tensors(copied(*_cast(inputs, dtype, layout)))
+
+
+def _tensors(results: Any) -> list[Tensor]:
+    """Of results, without those that are None."""
+    return [result for result in pytree.tree_leaves(results) if result is not None]
 
 
 def _cast(

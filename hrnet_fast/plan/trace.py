@@ -51,7 +51,7 @@ def trace(module: nn.Module, *inputs: Any) -> Graph:
             raise
         except Exception as error:
             raise PlanError(f"{_place(twin, error)} cannot be planned: {_first_line(error)}") from error
-    outputs, output_tree = pytree.tree_flatten(result)
+    outputs, output_tree = pytree.tree_flatten(pytree.tree_map(lambda x: _Nothing() if x is None else x, result))
     return Graph(
         tuple(recorder.nodes),
         tuple(range(len(leaves))),
@@ -59,6 +59,13 @@ def trace(module: nn.Module, *inputs: Any) -> Graph:
         input_tree,
         output_tree,
     )
+
+
+class _Nothing:
+    """Stands for None among the results: nothing to the plan, and None again where the caller's results are nested."""
+
+
+pytree.register_pytree_node(_Nothing, lambda _: ([], None), lambda results, context: None)
 
 
 class _Recorder(Values, TorchFunctionMode):

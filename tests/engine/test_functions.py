@@ -66,6 +66,7 @@ FUNCTIONS = {
     "lines": lambda y: F.interpolate(y.flatten(2), scale_factor=2),
     "normalized": lambda y: F.normalize(y, dim=1),
     "log_softmax": lambda y: F.log_softmax(y, dim=1) + y.log_softmax(1),
+    "none": lambda y: (y, None, [None, y.relu()]),
 }
 
 
@@ -115,6 +116,30 @@ def test_global_pools_of_timm(pool):
     model, x = fill_weights(timm.create_model(SMALL, global_pool=pool)).eval(), torch.randn(3, 3, 64, 96)
     report = verify(model, optimize(model, example=x), x)
     assert report.passed, str(report)
+
+
+def test_results_that_are_none_keep_their_places():
+    net, x = (
+        Net(lambda net, x: {"map": net.c(x), "aux": None, "pair": (None, net.d(net.c(x)))}).eval(),
+        torch.zeros(1, 3, 8, 8),
+    )
+    fast = optimize(net, example=x)
+    result = fast(x)
+    assert result["aux"] is None and result["pair"][0] is None and result["pair"][1].shape == (1, 8, 8, 8)
+
+
+def test_results_that_are_none_may_be_compiled_and_have_gradients():
+    net = fill_weights(Net(lambda net, x: (net.c(x), None, [None, net.d(net.c(x))]))).eval()
+    x = torch.randn(1, 3, 8, 8, requires_grad=True)
+    fast = optimize(net, example=x)
+    run = torch.compile(fast, backend="eager", fullgraph=True)
+    with torch.no_grad():
+        first, none, (other_none, second) = run(x)
+        assert none is other_none is None and first.shape == second.shape == (1, 8, 8, 8)
+    torch.ops.hrnet_fast.run([x], fast._token, "(0,)")[1].sum().backward()
+    got, x.grad = x.grad, None
+    net(x)[2][1].sum().backward()
+    assert torch.allclose(got, x.grad, atol=1e-4)
 
 
 @pytest.mark.parametrize(
