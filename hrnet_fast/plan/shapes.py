@@ -41,13 +41,17 @@ def _mean(x: Tensor, dim: int | Sequence[int] | None = None, keepdim: bool = Fal
     return shape if len(axes) == len(given) > 0 else None
 
 
-def _softmax(x: Tensor, dim: int, _stacklevel: int = 3) -> Shape | None:
-    return tuple(x.shape) if -x.dim() <= dim < x.dim() else None
+def _softmax(x: Tensor, dim: int, _stacklevel: int = 3, dtype: Any = None) -> Shape | None:
+    return tuple(x.shape) if -x.dim() <= dim < x.dim() and dtype is None else None
 
 
 def _elementwise(a: Tensor | float, b: Tensor | float) -> Shape | None:
     known = all(isinstance(x, (Tensor, int, float)) for x in (a, b))
     return broadcast(*(x.shape for x in (a, b) if isinstance(x, Tensor))) if known else None
+
+
+def _sum(a: Tensor | float, b: Tensor | float, alpha: float = 1) -> Shape | None:
+    return _elementwise(a, b)
 
 
 def _same(x: Tensor, *args: Any, **kwargs: Any) -> Shape | None:
@@ -134,8 +138,8 @@ def _pair(value: Any) -> tuple[Any, Any]:
 
 _RULES: dict[str, Callable[..., Shape | None]] = {
     "mean": _mean, "sum": _mean, "softmax": _softmax, "matmul": _matmul, "linear": _linear, "cat": _cat,
-    "mul": _elementwise, "sub": _elementwise, "div": _elementwise, "__rmul__": _elementwise,
-    "add": _elementwise, "__rsub__": _elementwise, "maximum": _elementwise, "minimum": _elementwise,
+    "mul": _elementwise, "sub": _sum, "div": _elementwise, "__rmul__": _elementwise,
+    "add": _sum, "__rsub__": _elementwise, "maximum": _elementwise, "minimum": _elementwise,
     "pow": _elementwise, "amax": _mean, "amin": _mean, "narrow": _narrow, "interpolate": _interpolate,
     "avg_pool2d": _avg_pool, "max_pool2d": _max_pool, "adaptive_avg_pool2d": _adaptive_pool,
     "adaptive_max_pool2d": _adaptive_pool, "layer_norm": _layer_norm, "group_norm": _group_norm, "prelu": _prelu,

@@ -112,3 +112,17 @@ def test_planning_imports_nothing_slow(model):
         "sys.exit('sympy' in sys.modules)",
     ]
     subprocess.run([sys.executable, "-c", "\n".join(lines)], check=True)
+
+
+def test_planning_the_functions_of_heads_imports_nothing_slow():
+    lines = [
+        "import sys, torch",
+        "from hrnet_fast.plan import make_plan",
+        "from tests.plan.function_cases import FUNCTIONS",
+        "from tests.plan.small import Net",
+        "for name, function in FUNCTIONS.items():",
+        "    if name != 'lines':  # whose shape torch is asked for",
+        "        make_plan(Net(lambda net, x: function(net.c(x))).eval(), torch.empty(1, 3, 9, 7, device='meta'))",
+        "        assert 'sympy' not in sys.modules, name",
+    ]
+    subprocess.run([sys.executable, "-c", "\n".join(lines)], check=True)
