@@ -8,12 +8,13 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.utils import _pytree as pytree
 
 from .engine.machine import machine
 from .engine.module import OptimizedModule
 from .engine.verify import VerifyReport
 from .engine.verify import verify as _verify
-from .plan import Plan, unwrap
+from .plan import Plan, PlanError, make_plan, unwrap
 from .plan.cost import annotate
 
 
@@ -47,7 +48,10 @@ def optimize(
     if isinstance(model, OptimizedModule):
         model = model.original
     fast = OptimizedModule(model, dtype, executor, exact)
-    fast.plan_for(*_example(model, example))
+    if example is None:
+        _plan_assumed(fast)
+    else:
+        fast.plan_for(*(example if isinstance(example, tuple) else (example,)))
     return fast
 
 
@@ -60,8 +64,8 @@ def explain(model: nn.Module, *inputs: Any, dtype: torch.dtype | None = None, ex
     Raises PlanError, ValueError and RuntimeError as `optimize` does.
     """
     fast = model if isinstance(model, OptimizedModule) else OptimizedModule(model, dtype, executor)
-    given = tuple(torch.empty(x, device="meta") if _is_shape(x) else x for x in inputs) or _example(fast.original, None)
-    plan = fast.plan_for(*given)
+    given = tuple(torch.empty(x, device="meta") if _is_shape(x) else x for x in inputs)
+    plan = fast.plan_for(*given) if given else _plan_assumed(fast)
     dtype = fast.executor.dtype
     executor = fast.executor
     annotated = annotate(plan, dtype, machine(fast.device, dtype), partial(executor.explain, plan), executor.cost)
@@ -89,13 +93,25 @@ def _is_shape(x: Any) -> bool:
     return isinstance(x, (tuple, list, torch.Size)) and all(isinstance(side, int) for side in x)
 
 
-def _example(model: nn.Module, example: Any) -> tuple[Any, ...]:
-    """Inputs to plan for: those given; the config's size; for one module, maps of its branches; else an image."""
-    if example is not None:
-        return example if isinstance(example, tuple) else (example,)
-    model = unwrap(model)
+def _plan_assumed(fast: OptimizedModule) -> Plan:
+    """The plan for inputs that nobody gave; where they do not suit the network, the error says what was assumed."""
+    given = _example(unwrap(fast.original))
+    try:
+        return fast.plan_for(*given)
+    except ValueError:
+        try:
+            make_plan(fast.original, *given)
+        except ValueError as error:
+            shapes = pytree.tree_map(lambda x: tuple(x.shape), given[0])
+            raise PlanError(f"{error}; the input was taken to be {shapes}: give example= if it is another") from error
+        raise  # not of the plan: weights that hold NaN, for one
+
+
+def _example(model: nn.Module) -> tuple[Any, ...]:
+    """Inputs to plan for: of the config's size; for one module, maps of its branches; else an image."""
     if hasattr(model, "branches") and hasattr(model, "fuse_layers"):
         widths = [next(p.shape[1] for p in branch.parameters() if p.dim() == 4) for branch in model.branches]
         return ([torch.empty(1, c, 64 >> b, 64 >> b, device="meta") for b, c in enumerate(widths)],)
     size = getattr(getattr(model, "config", None), "input_size", (256, 256))
-    return (torch.empty(1, 3, *size, device="meta"),)
+    channels = next((m.in_channels for m in model.modules() if isinstance(m, nn.Conv2d)), 3)
+    return (torch.empty(1, channels, *size, device="meta"),)

@@ -508,6 +508,24 @@ def test_what_optimize_refuses(pose):
         optimize(nn.Sequential(nn.Conv2d(3, 4, 1), Bilinear()))
 
 
+@pytest.mark.parametrize("channels", [1, 4])
+def test_the_channels_of_the_first_input_are_those_of_the_first_convolution(channels):
+    fast = optimize(timm.create_model(SMALL, in_chans=channels))
+    fast.plan_for(torch.empty(1, channels, 256, 256))
+    assert len(fast._programs) == 1  # known since it was optimized
+    assert hrnet_fast.explain(fast).values[0].shape == (1, channels, 256, 256)
+
+
+def test_where_no_input_was_given_the_error_says_which_was_taken(pose):
+    sentence = r"; the input was taken to be \(1, {}, 256, \d+\): give example= if it is another"
+    with pytest.raises(PlanError, match="has 3 branches, but 1 maps were given" + sentence.format(16)):
+        optimize(pose.stage3)
+    with pytest.raises(PlanError, match=sentence.format(4)):
+        hrnet_fast.explain(nn.Sequential(nn.Conv2d(4, 4, 1), Bilinear()))
+    with pytest.raises(PlanError, match=r"in Bilinear.forward of '1'\)$"):
+        optimize(nn.Sequential(nn.Conv2d(4, 4, 1), Bilinear()), example=torch.empty(1, 4, 8, 8))
+
+
 def test_float64_is_played_by_the_reference_and_says_why(pose):
     fast = optimize(pose, dtype=torch.float64)
     level = hrnet_fast.explain(fast).levels[0]
