@@ -80,6 +80,8 @@ class _Recorder(Values, TorchFunctionMode):
 
     def __torch_function__(self, function: Callable, types, args=(), kwargs=None):
         kwargs = dict(kwargs or {})
+        if not args and "input" in kwargs:
+            args = (kwargs.pop("input"),)
         leaves = pytree.tree_leaves((args, kwargs))
         if not any(id(leaf) in self.traced for leaf in leaves):
             return self._untraced(function, args, kwargs, leaves)
@@ -212,7 +214,7 @@ class _Recorder(Values, TorchFunctionMode):
         return self._call("functional.interpolate", (input,), {k: v for k, v in given.items() if v is not None})
 
     def _concat(self, tensors, dim=0) -> Tensor:
-        if any(t.dim() != 4 for t in tensors) or dim not in (1, -3):
+        if any(t.dim() != 4 or id(t) in self.names for t in tensors) or dim not in (1, -3):
             return self._call("torch.cat", (tuple(tensors), dim), {})
         values = tuple(self.value_of(t, "a part of a concatenation") for t in tensors)
         n, _, h, w = tensors[0].shape

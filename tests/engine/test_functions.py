@@ -34,6 +34,7 @@ PARAMETERS = {
     "subtracted": lambda net, y: (y - net.mean) / net.scale,
     "layer norm": lambda net, y: F.layer_norm(y.permute(0, 2, 3, 1), (8,), net.norm.weight, bias=net.norm.bias),
     "group norm": lambda net, y: F.group_norm(y, 2, weight=net.norm.weight, bias=net.norm.bias),
+    "joined": lambda net, y: torch.cat((y.mean((0, 2, 3), keepdim=True), net.scale), 1),
     "prelu": lambda net, y: F.prelu(y, net.norm.weight),
 }
 

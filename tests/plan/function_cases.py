@@ -31,6 +31,7 @@ FUNCTIONS = {
     "activations": lambda y: F.silu(F.leaky_relu(F.hardswish(y), 0.2)) + F.elu(y) + F.mish(y) + F.softplus(y),
     "in place": lambda y: F.silu(F.leaky_relu(F.hardtanh(y, -2, 2, True), 0.1, inplace=True), inplace=True),
     "gelu": lambda y: F.gelu(y) + F.gelu(y, approximate="tanh"),
+    "by name": lambda y: torch.relu(input=torch.neg(input=y)),
     "relu6": lambda y: F.relu6(y),
     "chunk": lambda y: torch.cat([part.relu() for part in y.chunk(3, 1)][::-1], 1),
     "chunked gate": lambda y: torch.mul(*torch.chunk(y, chunks=2, dim=-3)),
