@@ -51,4 +51,3 @@ class ReferenceExecutor(Executor):
             for value in dead:
                 del values[value]
         return [values[v] for v in plan.outputs]
-
