@@ -27,6 +27,8 @@ NAME = "hrnet_fast.kernels._C"
 VERSION = re.search(r'^__version__ = "(.+)"', (ROOT / "hrnet_fast/__init__.py").read_text(), re.MULTILINE)[1]
 ATTEMPTS = {"auto": ("cuda", "cpu", "none"), "cuda": ("cuda",), "cpu": ("cpu",), "none": ("none",)}
 DEFAULT_ARCHES = "8.0;8.6;8.9;9.0+PTX"
+# sm_90a runs on the same GPUs as sm_90, and it alone has warpgroups; which of the two a driver takes is not documented
+SM_90, SM_90A = (f"-gencode=arch=compute_{arch},code=sm_{arch}" for arch in ("90", "90a"))
 # GCC 12 warns about its own AVX-512 headers (GCC bug 105593)
 FLAGS = {"cxx": ["-O3", "-g0", "-fopenmp", "-fvisibility=hidden", "-Wno-maybe-uninitialized"], "nvcc": ["-O3"]}
 
@@ -81,6 +83,14 @@ def refusal(kind: str) -> str | None:
     return None
 
 
+def arch_flags() -> list[str]:
+    """nvcc's flags for TORCH_CUDA_ARCH_LIST, with sm_90a in place of sm_90. Torch adds none of its own to them."""
+    from torch.utils import cpp_extension
+
+    os.environ.setdefault("TORCH_CUDA_ARCH_LIST", DEFAULT_ARCHES)
+    return sorted({SM_90A if flag == SM_90 else flag for flag in cpp_extension._get_cuda_arch_flags()})
+
+
 def make_extension(kind: str, with_tests: bool) -> Extension:
     from torch.utils import cpp_extension
 
@@ -96,7 +106,7 @@ def make_extension(kind: str, with_tests: bool) -> Extension:
     }
     if kind == "cpu":
         return cpp_extension.CppExtension(NAME, **options)
-    os.environ.setdefault("TORCH_CUDA_ARCH_LIST", DEFAULT_ARCHES)
+    options["extra_compile_args"]["nvcc"] += arch_flags()
     cpp_extension.CUDA_HOME = os.environ["CUDA_HOME"] = find_cuda_home()
     options["define_macros"].append(("HRNET_FAST_WITH_CUDA", None))
     return cpp_extension.CUDAExtension(NAME, **options)
@@ -127,12 +137,12 @@ class BuildKernels(build_ext):
             return None
         from torch.utils.cpp_extension import BuildExtension
 
-        self.distribution.ext_modules = [make_extension(kind, with_tests=bool(self.inplace))]
         command = BuildExtension(self.distribution)
         for option in ("build_lib", "build_temp", "inplace", "editable_mode", "force", "debug"):
             setattr(command, option, getattr(self, option))
-        command.ensure_finalized()
         try:
+            self.distribution.ext_modules = [make_extension(kind, with_tests=bool(self.inplace))]
+            command.ensure_finalized()
             command.run()
         except Exception as error:
             return f"the compiler failed ({str(error).splitlines()[0]}); its messages are printed by pip install -v"
@@ -150,7 +160,7 @@ class BuildKernels(build_ext):
                 "cuda": torch.version.cuda if kind == "cuda" else None,
                 "compiler": output_of(*os.environ.get("CXX", "c++").split(), "--version").partition("\n")[0],
                 "flags": FLAGS,
-                "arches": os.environ["TORCH_CUDA_ARCH_LIST"] if kind == "cuda" else None,
+                "arches": " ".join(flag.rpartition("code=")[2] for flag in arch_flags()) if kind == "cuda" else None,
             }
         for folder in self.folders():
             folder.mkdir(parents=True, exist_ok=True)

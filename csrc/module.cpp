@@ -5,6 +5,8 @@
 
 #ifdef HRNET_FAST_WITH_CUDA
 #include <cuda.h>
+
+#include "cuda/level_launch.h"
 #endif
 
 #include "cpu/features.h"
@@ -54,6 +56,10 @@ PYBIND11_MODULE(TORCH_EXTENSION_NAME, m) {
       "What this CPU and its operating system can run.");
   m.def("cpu_isa", &hrnet_fast::cpu_isa,
         "The instruction set of the CPU kernels on this machine: avx512, avx2 or portable.");
+#ifdef HRNET_FAST_WITH_CUDA
+  m.def("level_has_warpgroups", &hrnet_fast::level_has_warpgroups,
+        "Whether the code that a CUDA device, named by its index, takes of this file multiplies by warpgroups.");
+#endif
   hrnet_fast::bind_program(m);
   hrnet_fast::bind_versions(m);
 }

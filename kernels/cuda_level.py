@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from .bordered import BorderedMap, padded_channels
+from .extension import extension
 from .level import MODES, RELUS, ConvWork, MapTerm, SumWork, term_size
 from .library import define
 
@@ -58,6 +59,12 @@ class Level(ctypes.Structure):
         ("items", ctypes.c_int32), ("terms", ctypes.c_int32),
         ("item", LevelItem * MOST_ITEMS), ("term", LevelTerm * MOST_TERMS),
     ]  # fmt: skip
+
+
+def has_warpgroups(device: torch.device) -> bool:
+    """Whether the code that the extension has for a GPU multiplies by warpgroups: that of sm_90a alone does."""
+    ask = getattr(extension().module, "level_has_warpgroups", None)
+    return ask is not None and ask(torch.cuda.current_device() if device.index is None else device.index)
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import runpy
 import shutil
 import subprocess
 import sys
@@ -139,6 +140,33 @@ def test_what_was_asked_for_is_what_runs():
         assert info["torch"].split(".")[:2] == TORCH.split(".")
         assert (info["cuda"] is not None) == (extension().kind == "cuda")
         assert info["openmp"], "without OpenMP at::parallel_for is a plain loop"
+
+
+@pytest.fixture
+def setup_py(monkeypatch) -> dict:
+    """The names of setup.py, which builds nothing."""
+    monkeypatch.setattr(pytest.importorskip("setuptools"), "setup", lambda **options: None)
+    monkeypatch.setenv("TORCH_CUDA_ARCH_LIST", "")
+    monkeypatch.delenv("TORCH_CUDA_ARCH_LIST")
+    return runpy.run_path(str(ROOT / "setup.py"))
+
+
+@pytest.mark.parametrize(
+    ("asked", "built"),
+    [
+        (None, ["compute_90", "sm_80", "sm_86", "sm_89", "sm_90a"]),
+        ("8.6", ["sm_86"]),
+        ("9.0", ["sm_90a"]),
+        ("8.0 9.0a 9.0+PTX 10.0", ["compute_90", "sm_100", "sm_80", "sm_90a"]),
+    ],
+    ids=str,
+)
+def test_sm_90_is_always_built_with_warpgroups(setup_py, monkeypatch, asked, built):
+    if asked:
+        monkeypatch.setenv("TORCH_CUDA_ARCH_LIST", asked)
+    flags = setup_py["arch_flags"]()
+    assert sorted(flag.rpartition("code=")[2] for flag in flags) == built
+    assert torch.utils.cpp_extension._get_cuda_arch_flags(flags) == []  # torch's own are left out
 
 
 @pytest.fixture(scope="module")

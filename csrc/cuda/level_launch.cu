@@ -1,5 +1,6 @@
 // The level kernel, one a dtype, and its launch on the current stream of the current device.
 #include <c10/cuda/CUDAException.h>
+#include <c10/cuda/CUDAGuard.h>
 #include <c10/cuda/CUDAStream.h>
 
 #include "cuda/device/level_block.cuh"
@@ -17,6 +18,12 @@ __global__ __launch_bounds__(kThreads, kResident) void level_kernel(const __grid
   level_block<T>(level);
 #endif
 }
+
+#ifdef HRNET_FAST_WARPGROUPS
+__device__ int warpgroups = 1;
+#else
+__device__ int warpgroups = 0;
+#endif
 
 int of_this_device(cudaDeviceAttr what) {
   int device = 0, value = 0;
@@ -49,6 +56,14 @@ void launch(const Level& description, bool overlap) {
 }
 
 }  // namespace
+
+bool level_has_warpgroups(int device) {
+  const c10::cuda::CUDAGuard guard(static_cast<c10::DeviceIndex>(device));
+  int found = 0;
+  if (cudaMemcpyFromSymbol(&found, warpgroups, sizeof(found)) == cudaSuccess) return found != 0;
+  cudaGetLastError();  // there is no code for this device: a launch will say so
+  return false;
+}
 
 void level_cuda(const Level& level, Dtype dtype, bool overlap) {
   switch (dtype) {

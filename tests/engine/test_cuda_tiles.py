@@ -1,11 +1,13 @@
 """The tiles that the model of a GPU chooses for the CUDA level kernel: whole networks, whose maps nobody fills."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 import torch
 
 from hrnet_fast import create_model
+from hrnet_fast.engine.executors import levels
 from hrnet_fast.engine.gpu.cuda_lower import CudaLowering, cuda_choice, cuda_problems
 from hrnet_fast.engine.gpu.cuda_tiles import (
     CudaProblem,
@@ -13,11 +15,13 @@ from hrnet_fast.engine.gpu.cuda_tiles import (
     choose,
     level_time,
     most_shared,
+    possible,
     resident_of,
     shared_bytes,
 )
 from hrnet_fast.engine.gpu.layout import allocate
 from hrnet_fast.engine.gpu.tiles import Gpu
+from hrnet_fast.kernels import cuda_level
 from hrnet_fast.kernels.cuda_level import CudaConv, CudaTile, Level, LevelItem, LevelTerm, describe
 from hrnet_fast.plan import inference_view, make_plan, named_tensors
 from tests.kernels import cuda_emulator
@@ -25,8 +29,8 @@ from tests.kernels import cuda_emulator
 KB = 1024
 # architecture: (GPU, bytes of shared memory that it gives a CTA at most)
 GPUS = {
-    80: (Gpu(80, 108, 164 * KB), 163 * KB),
-    86: (Gpu(86, 84, 100 * KB), 99 * KB),
+    80: (Gpu(80, 108, 164 * KB, warpgroups=False), 163 * KB),
+    86: (Gpu(86, 84, 100 * KB, warpgroups=False), 99 * KB),
     90: (Gpu(90, 132, 228 * KB), 227 * KB),
 }
 NETWORKS = {
@@ -124,6 +128,24 @@ def test_a_source_that_does_not_fit_at_once_is_formed_before():
 
 def test_a_level_of_sums_alone_needs_no_tile():
     assert choose((), Gpu()) == ()
+
+
+@pytest.mark.parametrize("has", [True, False])
+def test_tiles_are_by_warpgroups_where_the_compiled_code_has_them(has, monkeypatch):
+    """A Hopper GPU alone does not do: code of sm_90, or made from PTX, multiplies as on older ones."""
+    hopper = SimpleNamespace(major=9, minor=0, multi_processor_count=132, shared_memory_per_multiprocessor=228 * KB)
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda device: hopper)
+    module = SimpleNamespace(level_has_warpgroups=lambda device: has and device == 3)
+    monkeypatch.setattr(cuda_level, "extension", lambda: SimpleNamespace(module=module))
+    gpu = levels.describe_gpu(torch.device("cuda", 3))
+    tiles = possible(CudaProblem(64, 64, 48, 64, 64, 3, 1), gpu, most_shared(gpu, 1))
+    assert gpu.capability == 90 and any(tile.grouped for tile in tiles) == has
+
+
+@pytest.mark.parametrize("module", [None, SimpleNamespace()], ids=["no extension", "an older one"])
+def test_what_cannot_be_asked_has_no_warpgroups(module, monkeypatch):
+    monkeypatch.setattr(cuda_level, "extension", lambda: SimpleNamespace(module=module))
+    assert not cuda_level.has_warpgroups(torch.device("cuda", 0))
 
 
 def test_large_batches_keep_weights_where_pixels_are_many_and_single_images_do_not():

@@ -54,10 +54,15 @@ def find_cuobjdump() -> str | None:
     return next(filter(None, map(shutil.which, places)), None)
 
 
-def instructions(cubin: Path) -> dict[str, Counter]:
-    """How often each instruction stands in the machine code of each kernel."""
-    command = [find_cuobjdump(), "-sass", cubin]
-    text = subprocess.run(command, capture_output=True, text=True, check=True, errors="replace").stdout
+def cuobjdump(*arguments: str | Path) -> str:
+    """What it says."""
+    command = [find_cuobjdump(), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=True, errors="replace").stdout
+
+
+def instructions(file: Path, *options: str) -> dict[str, Counter]:
+    """How often each instruction stands in the machine code of each kernel. options: cuobjdump's."""
+    text = cuobjdump("-sass", *options, file)
     kernels = re.split(r"^\s+Function : (\w+)$", text, flags=re.MULTILINE)[1:]
     name = re.compile(r"^\s+/\*[0-9a-f]{4,}\*/\s+(?:@!?\w+\s+)?([A-Z][\w.]*)", re.MULTILINE)
     return {kernel: Counter(name.findall(code)) for kernel, code in zip(kernels[::2], kernels[1::2])}

@@ -1,10 +1,14 @@
 """What the CUDA kernels cost, by ptxas: no spills, and registers that leave room for many threads; and by the machine
 code, that the level kernel works on tensor cores and moves 16 bytes at a time."""
 
+import re
+from pathlib import Path
+
 import pytest
 
+from hrnet_fast.kernels import extension
 from hrnet_fast.kernels.cuda_level import WARP_COLUMNS
-from tests.kernels.nvcc import CSRC, find_cuobjdump, instructions, usage, why_not
+from tests.kernels.nvcc import CSRC, cuobjdump, find_cuobjdump, instructions, usage, why_not
 
 # kernels in a file, and registers of a thread: of the 65,536 of a multiprocessor, 40 serve 1,536 threads at once, 56
 # 1,152, 72 896 and 144 448 (labels of eight maps, whose corners all stay in registers)
@@ -59,3 +63,27 @@ def test_the_level_kernel(arch, tmp_path):
         assert {name for name in code if name.startswith("LDSM")} == {"LDSM.16.M88.4", "LDSM.16.M88.2"}
         assert not {name for name in code if name.startswith(("LDL", "STL"))}
         assert ("ACQBULK" in code and "PREEXIT" in code) == (arch == "90a")
+
+
+@pytest.mark.skipif(extension().kind != "cuda", reason=str(extension().reason))
+@pytest.mark.skipif(find_cuobjdump() is None, reason="there is no cuobjdump")
+def test_the_built_extension_holds_what_its_record_says():
+    file = Path(extension().module.__file__)
+    found = set(re.findall(r"\.(sm_\w+)\.cubin$", cuobjdump("--list-elf", file), re.MULTILINE))
+    found |= {
+        f"compute_{arch}" for arch in re.findall(r"\.sm_(\w+)\.ptx$", cuobjdump("--list-ptx", file), re.MULTILINE)
+    }
+    assert found == set(extension().build["arches"].split())
+
+
+@pytest.mark.skipif(extension().kind != "cuda", reason=str(extension().reason))
+@pytest.mark.skipif(find_cuobjdump() is None, reason="there is no cuobjdump")
+def test_the_built_extension_multiplies_by_warpgroups():
+    """Only code of sm_90a can, and a GPU that finds code of sm_90 beside it may take that."""
+    if not re.search(r"\bsm_90", extension().build["arches"]):
+        pytest.skip("the extension was built for others than sm_90 alone")
+    found = instructions(Path(extension().module.__file__), "-arch", "sm_90a")
+    for mark, (_, grouped) in PRODUCTS.items():
+        (code,) = (counts for name, counts in found.items() if "level_kernel" in name and mark in name)
+        assert {name for name in code if "HGMMA" in name} == {grouped.format(columns) for columns in WARP_COLUMNS}
+    assert "sm_90" not in extension().build["arches"].split()

@@ -12,6 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from hrnet_fast.kernels.cuda_level import has_warpgroups
+
 from ...plan import Level, Plan
 from ..executor import Executor, Progress, Run
 from ..gpu.device_key import device_key
@@ -189,4 +191,5 @@ def describe_gpu(device: torch.device) -> Gpu:
         capability, found.multi_processor_count, found.shared_memory_per_multiprocessor,
         shared_rate=Gpu().shared_rate * scale, matrix_rate=Gpu().matrix_rate * (1.0 if capability >= 90 else 0.5),
         l2=getattr(found, "L2_cache_size", Gpu().l2), memory_rate=Gpu().memory_rate * min(1.0, scale),
+        warpgroups=has_warpgroups(device),
     )  # fmt: skip

@@ -28,7 +28,7 @@ FILL, STEP, CHUNK, EPILOGUE, SHARED_RATE = 600.0, 30.0, 20.0, 350.0, 225.0
 LATENCY = 600.0  # from asking for a chunk to having it
 CONFLICTS = 1.25  # of a tile whose width is no multiple of 8
 FEWEST_CTAS = 32  # of a slice of channels of a convolution whose CTAs compute several tiles
-GROUPED, GROUP_STEP = 90, 60.0  # the capability that has warpgroups; a step of one alone
+GROUP_STEP = 60.0  # what a warpgroup takes alone
 ROUNDS = (2, 3, 4, 6, 8, 12, 16, 24, 32)  # tiles of a CTA whose weights stay
 
 
@@ -247,14 +247,14 @@ def frontier(problem: CudaProblem, gpu: Gpu, resident: int, running: int) -> tup
 
 
 def possible(problem: CudaProblem, gpu: Gpu, most: int) -> tuple[CudaTile, ...]:
-    """The candidates, by warpgroups too where the GPU has them.
+    """The candidates, by warpgroups too where the kernel has them.
 
     A source that no tile can form at once in all of the shared memory is formed by a sum of its own.
     """
     tiles = candidates(problem, most)
     if not tiles and problem.formed and most == most_shared(gpu, 1):
         tiles = candidates(replace(problem, formed=False), most)
-    if gpu.capability == GROUPED:
+    if gpu.warpgroups:
         tiles += tuple(filter(None, map(in_groups, tiles)))
     return tiles
 

@@ -50,7 +50,8 @@ class Problem:
 class Gpu:
     """What the model knows of a GPU. Rates: bytes a nanosecond from L2 to one multiprocessor and to all of them, and
     tensor-core operations a nanosecond of one, by warps and by warpgroups; bytes a nanosecond from memory, where a
-    level's maps are more than L2 holds. The defaults are a Hopper GPU's, as estimated."""
+    level's maps are more than L2 holds. warpgroups: whether the CUDA level kernel has them there. The defaults are a
+    Hopper GPU's, as estimated."""
 
     capability: int = 90
     multiprocessors: int = 132
@@ -62,6 +63,7 @@ class Gpu:
     l2: int = 50 * 2**20
     memory_rate: float = 4000.0
     programs: int = 2  # that share a multiprocessor
+    warpgroups: bool = True
 
     def rate(self, problem: Problem) -> float:
         """Operations a nanosecond of one multiprocessor: TF32 at half of the 16-bit rate, exact float32 without tensor
