@@ -1,4 +1,4 @@
-"""Random convolutions and sums for the CUDA level kernel, each with its result in float64 and torch's own error."""
+"""Random convolutions and sums for the CUDA level kernel, each with what torch computes of the same maps."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -41,19 +41,27 @@ class How:
 
 @dataclass
 class Case:
-    """A convolution, a chain's last one, or a sum. fields: of its LevelItem. inputs: the tensors that it reads. want:
-    float64; own: the error of torch in the same dtype; both are NaN of what reads maps that are yet to be written.
-    parts: tensors that it points to, by name. before: a chain's steps before, each with its parts and fields."""
+    """A convolution, a chain's last one, or a sum. fields: of its LevelItem. inputs: the tensors that it reads. result:
+    torch's in a dtype, of what the maps that it reads then hold. parts: tensors that it points to, by name. before: a
+    chain's steps before, each with its parts and fields."""
 
     out: BorderedMap
     sources: Sequence[MapTerm]
     terms: Sequence[MapTerm]
     inputs: list[Tensor]
     fields: dict[str, int]
-    want: Tensor
-    own: float
+    result: Callable[[torch.dtype], Tensor]
     parts: dict[str, Tensor] = field(default_factory=dict)
     before: Sequence[tuple[dict[str, Tensor], dict[str, int]]] = ()
+
+    @property
+    def want(self) -> Tensor:
+        return self.result(torch.float64)
+
+    @property
+    def own(self) -> float:
+        """Torch's error in the maps' dtype."""
+        return relative_l2(self.result(self.out.data.dtype), self.want)
 
 
 def tf32(x: Tensor) -> Tensor:
@@ -128,12 +136,10 @@ def make_conv(
         y = (y.relu() if relu == "first" else y) + total(added, out_size, kind)
         return y.relu() if relu == "last" else y
 
-    want = result(torch.float64)
-    own = relative_l2(result(dtype), want) if want.isfinite().all() else torch.nan
-    out = empty_map(want.shape, dtype)
-    channels = padded_channels(inputs)
+    batch, channels = len(read.nchw()), padded_channels(inputs)
+    out = empty_map((batch, outputs, *out_size), dtype)
     fields = dict(
-        batch=want.shape[0], in_height=size[0], in_width=size[1], in_channels=channels, height=out_size[0],
+        batch=batch, in_height=size[0], in_width=size[1], in_channels=channels, height=out_size[0],
         width=out_size[1], channels=out.channels, kernel=kernel, stride=stride, padding=kernel // 2,
         tile_height=how.tile[0], tile_width=how.tile[1], warps_m=how.warps[0], warps_n=how.warps[1],
         warps_k=how.warps[2], warp_columns=how.columns, chunk=how.chunk or channels, stages=how.stages,
@@ -142,7 +148,7 @@ def make_conv(
     )  # fmt: skip
     maps = [term.map.data for term in (*formed, *added)] + ([] if sources else [read.data])
     parts = {"weight": packed, "bias": packed_bias} | ({} if sources else {"source": read.data})
-    return Case(out, formed, added, [packed, packed_bias, *maps], fields, want, own, parts)
+    return Case(out, formed, added, [packed, packed_bias, *maps], fields, result, parts)
 
 
 def make_sum(
@@ -160,9 +166,7 @@ def make_sum(
         batch=out.shape[0], in_channels=terms[0].map.channels, height=out.shape[2], width=out.shape[3],
         channels=out.channels, first_channel=first, written=written, border=out.border, relu=RELUS["last"] * relu,
     )  # fmt: skip
-    want = result(torch.float64)
-    own = relative_l2(result(dtype), want) if want.isfinite().all() else torch.nan
-    return Case(out, (), terms, [term.map.data for term in terms], fields, want, own)
+    return Case(out, (), terms, [term.map.data for term in terms], fields, result)
 
 
 def describe(cases: Sequence[Case], address: Callable[[Tensor], int] = Tensor.data_ptr) -> Level:
@@ -196,10 +200,10 @@ def check(cases: Sequence[Case], dtype: torch.dtype, seed: int = 0) -> None:
 
 
 def verify(cases: Sequence[Case]) -> None:
-    """Errors at most twice torch's, border and padding as they were."""
+    """Errors at most twice torch's, of what the maps hold that the cases read; border and padding as they were."""
     for case in cases:
-        error = relative_l2(case.out.nchw().double(), case.want)
-        assert error <= 2 * case.own, f"error {error:.2e}, torch's {case.own:.2e}"
+        error, own = relative_l2(case.out.nchw().double(), case.want), case.own
+        assert error <= 2 * own, f"error {error:.2e}, torch's {own:.2e}"
         assert outside(case.out) == 0
 
 

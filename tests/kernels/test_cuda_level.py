@@ -26,6 +26,7 @@ from tests.kernels.cuda_cases import (
     play,
     random_map,
     term_maps,
+    verify,
 )  # fmt: skip
 from tests.kernels.cuda_emulator import CSRC, emulate, shared_bytes
 
@@ -242,6 +243,17 @@ def test_launches_that_overlap_wait_for_each_other(how, dtype):
         clear(levels)
         play(levels, dtype, seed=seed)
         assert torch.equal(bits(levels), want)
+
+
+@by_dtype
+@pytest.mark.parametrize("how", [How(warps=(2, 1, 4)), How((8, 8), (8, 1, 1), chunk=8, stages=2)], ids=str)
+def test_launches_are_right_in_any_order_of_sums(how, dtype):
+    """Each beside what the ones before it left: results of several launches differ by more than rounding between two
+    orders, since a map is rounded after each."""
+    levels = chain(dtype, how)
+    play(levels, dtype)
+    for level in levels:
+        verify(level)
 
 
 @by_dtype
