@@ -1,7 +1,11 @@
 // The level kernel, one a dtype, and its launch on the current stream of the current device.
 #include <c10/cuda/CUDAException.h>
+#include <c10/cuda/CUDAFunctions.h>
 #include <c10/cuda/CUDAGuard.h>
 #include <c10/cuda/CUDAStream.h>
+
+#include <deque>
+#include <mutex>
 
 #include "cuda/device/level_block.cuh"
 #include "cuda/level_host.h"
@@ -25,23 +29,40 @@ __device__ int warpgroups = 1;
 __device__ int warpgroups = 0;
 #endif
 
-int of_this_device(cudaDeviceAttr what) {
-  int device = 0, value = 0;
-  C10_CUDA_CHECK(cudaGetDevice(&device));
-  C10_CUDA_CHECK(cudaDeviceGetAttribute(&value, what, device));
-  return value;
+struct Device {
+  std::once_flag asked;
+  int capability = 0, shared = 0;  // bytes that a CTA may have at most
+};
+
+// The current device, where the kernel may have all shared memory. Its attributes are set once and not for each launch:
+// threads that launch at once would overwrite each other's, and a multiprocessor divides its memory anew between
+// launches only when it is idle.
+template <class T>
+const Device& prepared_device() {
+  static std::deque<Device> devices(c10::cuda::device_count());
+  const int index = c10::cuda::current_device();
+  Device& device = devices.at(index);
+  std::call_once(device.asked, [&] {
+    C10_CUDA_CHECK(cudaDeviceGetAttribute(&device.capability, cudaDevAttrComputeCapabilityMajor, index));
+    C10_CUDA_CHECK(cudaDeviceGetAttribute(&device.shared, cudaDevAttrMaxSharedMemoryPerBlockOptin, index));
+    TORCH_CHECK_VALUE(device.capability >= 8, "level: the kernel needs compute capability 8.0 or newer");
+    const auto set = [](cudaFuncAttribute what, int value) {
+      C10_CUDA_CHECK(cudaFuncSetAttribute(level_kernel<T>, what, value));
+    };
+    set(cudaFuncAttributeMaxDynamicSharedMemorySize, device.shared);
+    set(cudaFuncAttributePreferredSharedMemoryCarveout, cudaSharedmemCarveoutMaxShared);
+  });
+  return device;
 }
 
 template <class T>
 void launch(const Level& description, bool overlap) {
+  const Device& device = prepared_device<T>();
   const LevelLaunch level = make_launch(description, sizeof(T));
-  const int shared = int(level_shared_bytes(level)), at_most = of_this_device(cudaDevAttrMaxSharedMemoryPerBlockOptin);
-  const int capability = of_this_device(cudaDevAttrComputeCapabilityMajor);
-  TORCH_CHECK_VALUE(capability >= 8, "level: the kernel needs compute capability 8.0 or newer");
+  const int shared = int(level_shared_bytes(level)), at_most = device.shared;
   TORCH_CHECK_VALUE(shared <= at_most, "level: its tiles need ", shared,
                     " bytes of shared memory a CTA, and this GPU gives ", at_most,
                     "; use smaller tiles, chunks or fewer stages");
-  C10_CUDA_CHECK(cudaFuncSetAttribute(level_kernel<T>, cudaFuncAttributeMaxDynamicSharedMemorySize, shared));
   cudaLaunchAttribute early = {};
   early.id = cudaLaunchAttributeProgrammaticStreamSerialization;
   early.val.programmaticStreamSerializationAllowed = 1;
@@ -51,7 +72,7 @@ void launch(const Level& description, bool overlap) {
   config.dynamicSmemBytes = size_t(shared);
   config.stream = c10::cuda::getCurrentCUDAStream();
   config.attrs = &early;
-  config.numAttrs = overlap && capability >= 9 ? 1 : 0;
+  config.numAttrs = overlap && device.capability >= 9 ? 1 : 0;
   C10_CUDA_CHECK(cudaLaunchKernelEx(&config, level_kernel<T>, level));
 }
 

@@ -1,5 +1,7 @@
 """The CUDA level kernel on a GPU: cases that the emulator plays on a CPU. Skipped elsewhere."""
 
+import threading
+
 import pytest
 import torch
 from torch import Tensor
@@ -95,6 +97,27 @@ def test_launches_that_overlap_are_right_and_give_the_same_bits_every_time(make,
     assert all(torch.equal(result, results[0]) for result in results)
     for level in levels:  # each beside what the ones before it left
         verify(level)
+
+
+def test_threads_launch_with_much_and_little_shared_memory_at_once():
+    makes = (How((4, 8), (1, 1, 8), 16), How((16, 16), (8, 1, 1), 24))
+    cases = [make_conv(torch.float16, 72, 72, size=(64, 64), how=how) for how in makes]
+    failed = []
+
+    def work(case: Case) -> None:
+        try:
+            for _ in range(50):
+                on_gpu([[case]])
+        except Exception as error:
+            failed.append(error)
+
+    threads = [threading.Thread(target=work, args=(case,)) for case in cases]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not failed
+    verify(cases)
 
 
 def test_a_description_that_points_elsewhere_is_refused():

@@ -17,19 +17,21 @@ FLAGS = ["-O3", "-std=c++20", "--expt-relaxed-constexpr"]  # as torch's BuildExt
 REPORT = re.compile(
     r"Compiling entry function '(?P<name>\w+)' for '\w+'.*?"
     r"(?P<stack>\d+) bytes stack frame, (?P<stores>\d+) bytes spill stores, (?P<loads>\d+) bytes spill loads.*?"
-    r"Used (?P<registers>\d+) registers",
+    r"Used (?P<registers>\d+) registers(?P<rest>[^\n]*)",
     re.DOTALL,
 )
 
 
 @dataclass(frozen=True)
 class Usage:
-    """What one kernel costs a thread: registers, and bytes of local memory, spilled to or not."""
+    """What one kernel costs a thread: registers, and bytes of local memory, spilled to or not; and whether a block has
+    shared memory of a size known when it was compiled."""
 
     name: str
     registers: int
     stack: int
     spilled: int
+    shared: bool
 
 
 def find_nvcc() -> str | None:
@@ -77,6 +79,12 @@ def usage(source: Path, arch: int | str, folder: Path) -> list[Usage]:
     )
     assert done.returncode == 0 and "warning" not in done.stderr, done.stderr
     return [
-        Usage(found["name"], int(found["registers"]), int(found["stack"]), int(found["stores"]) + int(found["loads"]))
+        Usage(
+            found["name"],
+            int(found["registers"]),
+            int(found["stack"]),
+            int(found["stores"]) + int(found["loads"]),
+            "smem" in found["rest"],
+        )
         for found in REPORT.finditer(done.stderr)
     ]
