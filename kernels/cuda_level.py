@@ -14,7 +14,7 @@ from torch import Tensor
 
 from .bordered import BorderedMap, padded_channels
 from .extension import extension
-from .level import MODES, RELUS, ConvWork, MapTerm, SumWork, term_size
+from .level import MODES, RELUS, ConvWork, MapTerm, SumWork, rounded_to_tf32, term_size
 from .library import define
 
 WARPS, WARP_ROWS = 8, 32  # of a CTA; output pixels of a warp
@@ -179,8 +179,8 @@ def pack_granules(weight: Tensor, bias: Tensor | None, dtype: torch.dtype) -> tu
     values = 16 // dtype.itemsize
     whole = weight.new_zeros(padded_channels(outputs), padded_channels(inputs), kernel * kernel, dtype=dtype)
     whole[:outputs, :inputs] = weight.flatten(2)
-    if dtype == torch.float32:  # to nearest, as the kernel rounds the maps
-        whole = ((whole.view(torch.int32) + 0x1000) & ~0x1FFF).view(torch.float32)
+    if dtype == torch.float32:
+        whole = rounded_to_tf32(whole)
     packed_bias = weight.new_zeros(len(whole), dtype=torch.float32)
     if bias is not None:
         packed_bias[:outputs] = bias

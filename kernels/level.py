@@ -106,14 +106,26 @@ def packed_shape(outputs: int, inputs: int, kernel: Sequence[int], tile: Tile) -
     return -(-padded_channels(outputs) // tile.columns) * tile.columns, -(-k // unit) * unit
 
 
-def pack_weight(weight: Tensor, bias: Tensor | None, tile: Tile, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
-    """Weight [Cout, Cin, kh, kw] -> [Cout', K'] with K over kh, kw, Cin'; bias -> [Cout'] float32; pads are zero."""
+def rounded_to_tf32(x: Tensor) -> Tensor:
+    """float32 to the nearest TF32, ties away from zero; the tensor cores would cut."""
+    return ((x.view(torch.int32) + 0x1000) & ~0x1FFF).view(torch.float32)
+
+
+def pack_weight(
+    weight: Tensor, bias: Tensor | None, tile: Tile, dtype: torch.dtype, precision: str = "ieee"
+) -> tuple[Tensor, Tensor]:
+    """Weight [Cout, Cin, kh, kw] -> [Cout', K'] with K over kh, kw, Cin'; bias -> [Cout'] float32; pads are zero.
+
+    precision: of float32 products, "ieee" or "tf32".
+    """
     outputs, inputs, *kernel = weight.shape
     rows, columns = packed_shape(outputs, inputs, kernel, tile)
     taps = weight.new_zeros(outputs, *kernel, padded_channels(inputs))
     taps[..., :inputs] = weight.permute(0, 2, 3, 1)
     packed = torch.zeros(rows, columns, dtype=dtype, device=weight.device)
     packed[:outputs, : taps[0].numel()] = taps.reshape(outputs, -1)
+    if dtype == torch.float32 and precision == "tf32":
+        packed = rounded_to_tf32(packed)
     packed_bias = torch.zeros(rows, dtype=torch.float32, device=weight.device)
     if bias is not None:
         packed_bias[:outputs] = bias

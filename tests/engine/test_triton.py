@@ -129,6 +129,27 @@ def test_one_launch_a_level(name, launches):
     assert len({launch.specialisation for launch in made}) < launches / 2
 
 
+def test_tf32_weights_are_rounded_to_nearest_where_the_tensor_cores_would_cut():
+    plan, device = plan_of(f"{SMALL}.pose_coco_256x192", (32, 32)), torch.device("cpu")
+    tensors = named_tensors(fill(create_model(f"{SMALL}.pose_coco_256x192")))
+    level = next(level for level in plan.levels if convolutions(level, plan))
+    (exact,), (rounded,) = (
+        Lowering(tensors, torch.float32, device, precision, False)
+        .step(
+            level,
+            plan,
+            allocate(plan, torch.float32, device),
+            model_choice(level, plan, torch.float32, "ieee", Gpu()),
+            False,
+        )
+        .launches
+        for precision in ("ieee", "tf32")
+    )
+    want, given = exact.works[0].weight, rounded.works[0].weight
+    assert not torch.equal(want, given) and not (given.view(torch.int32) & 0x1FFF).any()
+    assert ((want - given).abs() <= 2.0**-11 * want.abs()).all() and (given.abs() > want.abs()).any()
+
+
 def test_what_is_too_large_for_an_index_is_refused():
     plan = plan_of("hrnet_w18.features", (4096, 4096), 16)
     assert "32-bit index" in unplaceable(plan)

@@ -183,7 +183,7 @@ class Lowering:
     def _weights(self, item: Conv, tile: Tile) -> tuple[Tensor, Tensor]:
         key = (item.conv, item.norm, tile.columns, tile.step * tile.split)
         if key not in self._packed:
-            weight, bias = pack_weight(*fold(item, self.tensors), tile, self.dtype)
+            weight, bias = pack_weight(*fold(item, self.tensors), tile, self.dtype, self.precision)
             self._packed[key] = weight.to(self.device), bias.to(self.device)
         return self._packed[key]
 
