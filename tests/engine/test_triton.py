@@ -150,6 +150,18 @@ def test_tf32_weights_are_rounded_to_nearest_where_the_tensor_cores_would_cut():
     assert ((want - given).abs() <= 2.0**-11 * want.abs()).all() and (given.abs() > want.abs()).any()
 
 
+def test_launches_do_not_overlap_with_what_torch_plays():
+    """A graph has no programmatic edge from what may be a copy."""
+    plan, device = plan_of(f"{SMALL}.seg_ocr_lip", (32, 64)), torch.device("cpu")
+    tensors = named_tensors(fill(create_model(f"{SMALL}.seg_ocr_lip")))
+    lowering = Lowering(tensors, torch.float16, device, "ieee", True)
+    choice = lambda level: model_choice(level, plan, torch.float16, "ieee", Gpu())  # noqa: E731
+    steps = lowering.steps(plan, allocate(plan, torch.float16, device), choice)
+    after = [(bool(before.others), launch) for before, step in zip(steps, steps[1:-1]) for launch in step.launches]
+    assert {alone for alone, _ in after} == {False, True}
+    assert all(launch.constants["PDL"] == (not alone) for alone, launch in after)
+
+
 def test_what_is_too_large_for_an_index_is_refused():
     plan = plan_of("hrnet_w18.features", (4096, 4096), 16)
     assert "32-bit index" in unplaceable(plan)

@@ -128,12 +128,17 @@ class Lowering:
         return beyond(item, plan)
 
     def steps(self, plan: Plan, memory: Memory, choice: Callable[[Level], Any]) -> list[Step]:
-        """One step a level. choice: the tiles of a level."""
-        last = len(plan.levels) - 1
-        return [
-            self.step(level, plan, memory, choice(level), self.pdl and 0 < index < last)
-            for index, level in enumerate(plan.levels)
-        ]
+        """One step a level. choice: the tiles of a level.
+
+        A launch overlaps with a launch of the same kernel alone: what torch plays may end in a copy, and a graph has no
+        such edge from one.
+        """
+        made: list[Step] = []
+        for index, level in enumerate(plan.levels):
+            between = 0 < index < len(plan.levels) - 1
+            overlap = self.pdl and between and not made[-1].others
+            made.append(self.step(level, plan, memory, choice(level), overlap))
+        return made
 
     def step(self, level: Level, plan: Plan, memory: Memory, choice: Any, pdl: bool) -> Step:
         """The longest programs first, so that the short ones fill up the end."""
