@@ -140,7 +140,7 @@ class Fake(Executor):
 
 
 def clock(work):
-    return work.__defaults__[0].time
+    return getattr(work.__defaults__[0], "time", 1.0)
 
 
 @pytest.fixture(scope="module")
@@ -196,6 +196,24 @@ def test_a_winner_is_measured_again_among_others_or_with_other_kernels(pose, tmp
     again = contest(pose, TuningCache(tmp_path), *fakes)
     again.prepare(plan)
     assert again.verdict(plan).winner == "a"
+
+
+@pytest.mark.parametrize("asked", [True, False])
+def test_what_is_right_is_computed_without_trying_out_algorithms(pose, tmp_path, monkeypatch, asked):
+    """In float64 and by plain torch; a candidate has what the user asked for."""
+    plan, tensors, _ = pose
+    seen, run = [], ReferenceExecutor.run
+
+    def watched(self, *arguments):
+        seen.append((self.dtype, torch.backends.cudnn.benchmark))
+        return run(self, *arguments)
+
+    monkeypatch.setattr(torch.backends.cudnn, "benchmark", asked)
+    monkeypatch.setattr(ReferenceExecutor, "run", watched)
+    contest(pose, TuningCache(tmp_path), TorchExecutor(tensors, torch.float32, CPU)).verdict(plan)
+    assert seen[:2] == [(torch.float64, False), (torch.float32, False)]
+    assert len(seen) > 2 and all(each == (torch.float32, asked) for each in seen[2:])
+    assert torch.backends.cudnn.benchmark == asked
 
 
 def test_where_none_is_left_all_reasons_are_told(pose, tmp_path):

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 import torch
@@ -202,8 +202,9 @@ class Contest:
         device: torch.device,
     ):  # fmt: skip
         self.plan, self.inputs = plan, inputs
-        self.exact = ReferenceExecutor(tensors, torch.float64, device).run(plan, inputs)
-        plain = ReferenceExecutor(tensors, dtype, device).run(plan, inputs)
+        with _no_trials():
+            self.exact = ReferenceExecutor(tensors, torch.float64, device).run(plan, inputs)
+            plain = ReferenceExecutor(tensors, dtype, device).run(plan, inputs)
         self.allowed = [TOLERANCE_FACTOR * relative_l2(own, want) for own, want in zip(plain, self.exact)]
 
     def enter(self, candidate: Executor) -> tuple[Run | None, str]:
@@ -219,6 +220,16 @@ class Contest:
             if not error <= limit:
                 return None, f"its error {error:.1e} is above {limit:.1e}, {TOLERANCE_FACTOR:g}x torch's own"
         return run, ""
+
+
+@contextmanager
+def _no_trials() -> Iterator[None]:
+    """cuDNN tries out no algorithms, which takes long in float64 and takes memory; its other settings stay."""
+    asked, torch.backends.cudnn.benchmark = torch.backends.cudnn.benchmark, False
+    try:
+        yield
+    finally:
+        torch.backends.cudnn.benchmark = asked
 
 
 def _room(like: Tensor, dtype: torch.dtype) -> Tensor:
