@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Protocol
 
 import torch
 from torch import Tensor
 
+from ..locks import Lock
 from ..results import own_copies
+
+_capturing: dict[int, Lock] = {}  # by device
 
 
 class Tape(Protocol):
@@ -45,6 +49,12 @@ class GpuProgram:
         self._of_graph: list[Tensor] = []  # where its replays leave the results
         self._lock = threading.Lock()
         self._done: torch.cuda.Event | None = None
+
+    def __del__(self) -> None:
+        """Torch's allocator gives the maps' memory to whoever asks next, and does not know the streams that use it."""
+        with suppress(RuntimeError):  # where the process ends, and its GPU's context with it
+            if self._done is not None and not torch.cuda.is_current_stream_capturing():  # a wait would end the capture
+                self._done.synchronize()
 
     def run(self, inputs: Sequence[Tensor]) -> list[Tensor]:
         """Results in the plan's order, each a tensor of the caller's own (`empty_result`)."""
@@ -83,17 +93,19 @@ def play_once(tape: Tape, inputs: Sequence[Tensor]) -> list[Tensor]:
 def capture(work: Callable[[], None]) -> torch.cuda.CUDAGraph:
     """A graph of `work`, which runs once before: it may compile kernels and make handles, which a capture must not.
 
+    One thread at a time on each device: a capture begins by waiting for the whole device, which breaks another's.
     Raises CaptureError where the GPU's memory does not suffice.
     """
-    side = torch.cuda.Stream()
-    side.wait_stream(torch.cuda.current_stream())
-    graph = torch.cuda.CUDAGraph()
-    try:
-        with torch.cuda.stream(side):
-            work()
-        torch.cuda.current_stream().wait_stream(side)
-        with torch.cuda.graph(graph, stream=side, capture_error_mode="thread_local"):
-            work()
-    except torch.cuda.OutOfMemoryError as error:
-        raise CaptureError(f"the GPU's memory does not suffice for this input shape ({error})") from error
-    return graph
+    with _capturing.setdefault(torch.cuda.current_device(), Lock()):
+        side = torch.cuda.Stream()
+        side.wait_stream(torch.cuda.current_stream())
+        graph = torch.cuda.CUDAGraph()
+        try:
+            with torch.cuda.stream(side):
+                work()
+            torch.cuda.current_stream().wait_stream(side)
+            with torch.cuda.graph(graph, stream=side, capture_error_mode="thread_local"):
+                work()
+        except torch.cuda.OutOfMemoryError as error:
+            raise CaptureError(f"the GPU's memory does not suffice for this input shape ({error})") from error
+        return graph

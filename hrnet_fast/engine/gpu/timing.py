@@ -16,7 +16,7 @@ def isolated(work: Callable[[], object], repeats: int = 50, warm: int = 5) -> fl
     """Median time of `work` on the current GPU, by events around each run."""
     for _ in range(warm):
         work()
-    torch.cuda.synchronize()
+    torch.cuda.current_stream().synchronize()  # of the whole device, it would break another thread's capture
     times = []
     for _ in range(repeats):
         start, end = torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)

@@ -1,0 +1,103 @@
+"""Captures, programs and clocks on a GPU that the tests pretend: torch.cuda's functions write down who called them."""
+
+import threading
+import time
+import weakref
+from contextlib import contextmanager, nullcontext
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from hrnet_fast.engine.gpu.program import GpuProgram, capture
+
+
+@pytest.fixture
+def calls(monkeypatch):
+    """What is asked of the GPU, in order."""
+    made = []
+
+    class Event:
+        def __init__(self, enable_timing=False):
+            pass
+
+        def record(self):
+            made.append("record")
+
+        def synchronize(self):
+            made.append("synchronize")
+
+        def elapsed_time(self, other):
+            return 0.04
+
+    stream = SimpleNamespace(wait_stream=lambda other: None, synchronize=lambda: made.append("wait"))
+    for name, stand_in in {
+        "Event": Event, "CUDAGraph": lambda: SimpleNamespace(replay=lambda: made.append("replay")),
+        "Stream": lambda: stream, "current_stream": lambda: stream, "stream": lambda each: nullcontext(),
+        "graph": lambda *arguments, **options: nullcontext(), "_sleep": lambda ticks: made.append("sleep"),
+        "current_device": lambda: 0, "is_current_stream_capturing": lambda: False,
+    }.items():  # fmt: skip
+        monkeypatch.setattr(torch.cuda, name, stand_in)
+    return made
+
+
+def test_a_capture_waits_for_another_thread_s_on_the_same_device(calls, monkeypatch):
+    device, inside, most = threading.local(), {0: 0, 1: 0}, {0: 0, 1: 0}
+    monkeypatch.setattr(torch.cuda, "current_device", lambda: device.index)
+    together = threading.Barrier(2, timeout=30)
+
+    @contextmanager
+    def entered():
+        inside[device.index] += 1
+        most[device.index] = max(most[device.index], inside[device.index])
+        yield
+        inside[device.index] -= 1
+
+    def work():
+        with entered():
+            time.sleep(0.02)
+
+    def run(index):
+        device.index = index
+        together.wait()
+        for _ in range(3):
+            capture(work)
+
+    for pair in [(0, 0), (1, 1)]:
+        threads = [threading.Thread(target=run, args=(index,)) for index in pair]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert most == {0: 1, 1: 1}
+
+    def meet():
+        together.wait()  # fails unless both devices capture at once
+        together.wait()
+
+    def run_beside(index):
+        device.index = index
+        capture(meet)
+
+    threads = [threading.Thread(target=run_beside, args=(index,)) for index in (0, 1)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not together.broken
+
+
+@pytest.mark.parametrize("capturing", [False, True])
+def test_a_program_that_is_dropped_waits_for_its_last_work(calls, monkeypatch, capturing):
+    """Its maps' memory is free for anyone only then. Inside a capture nothing may wait."""
+    monkeypatch.setattr(torch.cuda, "is_current_stream_capturing", lambda: capturing)
+
+    class Tape:
+        device = torch.device("cpu")
+
+    program = GpuProgram(Tape())
+    there = weakref.ref(program.tape)
+    program._done = SimpleNamespace(synchronize=lambda: calls.append(there() is not None))
+    del program
+    assert calls == ([] if capturing else [True])
+    assert there() is None
