@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from hrnet_fast.engine.gpu.program import GpuProgram, capture
+from hrnet_fast.engine.gpu.timing import COPIES, within_a_graph
 
 
 @pytest.fixture
@@ -39,6 +40,13 @@ def calls(monkeypatch):
     }.items():  # fmt: skip
         monkeypatch.setattr(torch.cuda, name, stand_in)
     return made
+
+
+def test_a_step_is_timed_once_the_host_has_launched_all_of_its_graph(calls):
+    """Else the time holds what the host takes to launch, which is as long as a step."""
+    assert within_a_graph(lambda: None, repeats=3) == pytest.approx(40 / COPIES)
+    timed = calls[calls.index("wait") + 1 :]
+    assert timed == ["sleep", "record", "replay", "record", "synchronize"] * 3
 
 
 def test_a_capture_waits_for_another_thread_s_on_the_same_device(calls, monkeypatch):
