@@ -10,6 +10,7 @@ instruction sets.
 What was built, and why no more than that, is kept in _build.json beside the extension.
 """
 
+import hashlib
 import json
 import os
 import re
@@ -91,6 +92,22 @@ def arch_flags() -> list[str]:
     return sorted({SM_90A if flag == SM_90 else flag for flag in cpp_extension._get_cuda_arch_flags()})
 
 
+def level_digest() -> str:
+    """SHA-256 of what the CUDA level kernel is compiled from: sources without blank lines and lines of comments, flags.
+
+    The architectures do not count: what is measured belongs to one GPU, and a build for it alone is the same there.
+    """
+    sources = [Path("csrc/cuda/level_launch.cu")]
+    digest = hashlib.sha256(" ".join(FLAGS["nvcc"]).encode())
+    for source in sources:  # which grows
+        lines = [line.strip() for line in (ROOT / source).read_text(encoding="utf-8").splitlines()]
+        code = [line for line in lines if line and not line.startswith("//")]
+        included = re.findall(r'^#include "(?!emulator/)(.+)"$', "\n".join(code), re.MULTILINE)
+        sources += [path for path in (Path("csrc", name) for name in included) if path not in sources]
+        digest.update("\n".join([source.as_posix(), *code, ""]).encode())
+    return digest.hexdigest()
+
+
 def make_extension(kind: str, with_tests: bool) -> Extension:
     from torch.utils import cpp_extension
 
@@ -161,6 +178,7 @@ class BuildKernels(build_ext):
                 "compiler": output_of(*os.environ.get("CXX", "c++").split(), "--version").partition("\n")[0],
                 "flags": FLAGS,
                 "arches": " ".join(flag.rpartition("code=")[2] for flag in arch_flags()) if kind == "cuda" else None,
+                "cuda_level": level_digest() if kind == "cuda" else None,
             }
         for folder in self.folders():
             folder.mkdir(parents=True, exist_ok=True)

@@ -67,6 +67,11 @@ def has_warpgroups(device: torch.device) -> bool:
     return ask is not None and ask(torch.cuda.current_device() if device.index is None else device.index)
 
 
+def level_digest() -> str:
+    """What the kernel was compiled from, as its build wrote down: equal for equal sources."""
+    return extension().build.get("cuda_level") or "none"
+
+
 @dataclass(frozen=True)
 class CudaTile:
     """How a CTA of a convolution works.

@@ -169,6 +169,31 @@ def test_sm_90_is_always_built_with_warpgroups(setup_py, monkeypatch, asked, bui
     assert torch.utils.cpp_extension._get_cuda_arch_flags(flags) == []  # torch's own are left out
 
 
+def test_the_level_kernel_s_digest_counts_its_code_alone(setup_py, tmp_path, monkeypatch):
+    digest = setup_py["level_digest"]
+    first = digest()
+    shutil.copytree(ROOT / "csrc", tmp_path / "csrc")
+    digest.__globals__["ROOT"] = tmp_path
+
+    def changed_by(name: str, line: str) -> bool:
+        file = tmp_path / "csrc" / name
+        text = file.read_text()
+        file.write_text(text + line)
+        try:
+            return digest() != first
+        finally:
+            file.write_text(text)
+
+    code = ("cuda/level_launch.cu", "cuda/level.h", "cuda/device/multiply_group.cuh", "dtype.h")
+    assert all(changed_by(name, "int more;\n") for name in code)
+    assert not any(changed_by(name, "\n  // a comment\n") for name in code)
+    assert not any(changed_by(name, "int more;\n") for name in ("cuda/resize_sum.cu", "emulator/thread.h", "host.h"))
+    monkeypatch.setenv("TORCH_CUDA_ARCH_LIST", "9.0")
+    assert digest() == first
+    digest.__globals__["FLAGS"]["nvcc"].append("-G")
+    assert digest() != first
+
+
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory) -> Path:
     """A wheel without the extension, built from a copy of the sources alone."""

@@ -267,11 +267,12 @@ def test_shipped_tiles_answer_where_the_users_have_nothing(tmp_path):
     defaults = tmp_path / "defaults"
     older = replace(KEY, torch="2.11.0", triton="3.6.0")
     shipped(defaults, older, "b.json", tiles={"a": {"n": 1}, "b": {"n": 1}}, executors={"p": {"executor": "cudnn"}})
-    shipped(defaults, KEY, "a.json", tiles={"b": {"n": 2}})
+    shipped(defaults, KEY, "a.json", tiles={"b": {"n": 2}}, cuda_tiles={"a": {"n": 5}})
     shipped(defaults, replace(KEY, kernels="others"), "c.json", tiles={"c": {"n": 3}})
     shipped(defaults, replace(KEY, multiprocessors=66), "d.json", tiles={"d": {"n": 4}})
     cache = TuningCache(tmp_path / "user", defaults)
     assert [cache.get(KEY, "tiles", name) for name in "abcd"] == [{"n": 1}, {"n": 2}, None, None]
+    assert cache.get(KEY, "cuda_tiles", "a") == {"n": 5} and cache.get(KEY, "cuda_tiles", "b") is None
     assert cache.get(KEY, "executors", "p") is None
     cache.put(KEY, "tiles", "a", {"n": 9})
     assert cache.get(KEY, "tiles", "a") == {"n": 9}
@@ -289,7 +290,7 @@ def test_a_damaged_default_is_ignored_with_one_warning(tmp_path):
 @pytest.mark.parametrize("path", sorted(cache_module.DEFAULTS.glob("*.json")), ids=lambda path: path.name)
 def test_what_is_shipped_is_sound(path):
     key, entries = parse(path.read_bytes(), DeviceKey)
-    assert path.name == key.file_name and entries["tiles"]
+    assert path.name == key.file_name and (entries["tiles"] or entries["cuda_tiles"])
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """Tuning the tiles of the CUDA executors, by a clock that the tests make up."""
 
 from functools import partial
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -14,6 +15,7 @@ from hrnet_fast.engine.gpu.cuda_tile_choices import from_entry, likely
 from hrnet_fast.engine.gpu.cuda_tiles import CudaProblem, choose, most_shared, possible
 from hrnet_fast.engine.gpu.tiles import Gpu
 from hrnet_fast.engine.tuning.cache import TuningCache
+from hrnet_fast.kernels import cuda_level
 from hrnet_fast.kernels.cuda_level import CudaConv, steps_of
 from tests.engine.test_cuda import CPU, HALF, KEY, assert_as_exact_as_torch, launch, planned
 from tests.engine.test_cuda_tiles import plan_of
@@ -65,6 +67,18 @@ def test_entries_that_do_not_fit_are_not_used():
     for entry in (None, {}, {"tiles": []}, {"tiles": [[tile]]}, *({"tiles": [tile | change]} for change in bad)):
         assert from_entry(entry, (own,), gpu) is None
     assert from_entry(good, (own, own), gpu) is None
+
+
+def test_tiles_of_another_kernel_are_measured_again(small, tmp_path, monkeypatch):
+    plan, tensors = small
+    built = SimpleNamespace(build={"cuda_level": "0" * 64})
+    monkeypatch.setattr(cuda_level, "extension", lambda: built)
+    found = make(CudaExecutor, tensors, TuningCache(tmp_path)).tune(plan)
+    assert make(CudaExecutor, tensors, TuningCache(tmp_path)).tune(plan) == {}
+    built.build["cuda_level"] = "1" * 64
+    later = make(CudaExecutor, tensors, TuningCache(tmp_path))
+    assert {later.origin(plan, level) for level in plan.levels} == {"modelled"}
+    assert later.tune(plan).keys() == found.keys()
 
 
 def test_what_is_tried_is_possible_and_differs():

@@ -75,6 +75,7 @@ def test_the_built_extension_holds_what_its_record_says():
         f"compute_{arch}" for arch in re.findall(r"\.sm_(\w+)\.ptx$", cuobjdump("--list-ptx", file), re.MULTILINE)
     }
     assert found == set(extension().build["arches"].split())
+    assert len(extension().build["cuda_level"]) == 64
 
 
 @pytest.mark.skipif(extension().kind != "cuda", reason=str(extension().reason))

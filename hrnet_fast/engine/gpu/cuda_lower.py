@@ -18,6 +18,7 @@ from hrnet_fast.kernels.cuda_level import (
     CudaTile,
     CudaWork,
     in_launches,
+    level_digest,
     pack_granules,
 )
 from hrnet_fast.kernels.level import SumWork
@@ -52,11 +53,12 @@ class CudaChoice:
     tiles: tuple[CudaTile | ChainTile, ...]
 
     def as_entry(self) -> dict[str, Any]:
-        """For the cache: readable, a list of steps for a chain."""
+        """For the cache: readable, a list of steps for a chain; and the kernel that it holds for."""
         return {
+            "kernel": level_digest()[:12],
             "tiles": [
                 [*map(_entry, tile.steps)] if isinstance(tile, ChainTile) else _entry(tile) for tile in self.tiles
-            ]
+            ],
         }
 
 

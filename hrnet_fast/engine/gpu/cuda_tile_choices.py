@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import Any
 
-from hrnet_fast.kernels.cuda_level import CudaTile
+from hrnet_fast.kernels.cuda_level import CudaTile, level_digest
 
 from .cuda_chain_tiles import ChainProblem, ChainTile
 from .cuda_lower import CudaChoice
@@ -20,8 +20,10 @@ TRIED = 4  # tiles an item of each list by the model that are timed
 def from_entry(
     entry: dict[str, Any] | None, problems: Sequence[CudaProblem | ChainProblem], gpu: Gpu
 ) -> CudaChoice | None:
-    """The choice that an entry holds; None where it does not fit the problems."""
+    """The choice that an entry holds; None where it was measured with another kernel, or does not fit the problems."""
     try:
+        if entry["kernel"] != level_digest()[:12]:
+            return None
         tiles = tuple(_tile(each) for each in entry["tiles"])
     except (TypeError, KeyError, ValueError):
         return None

@@ -19,10 +19,11 @@ from ..tuning.key import MachineKey
 
 @dataclass(frozen=True)
 class DeviceKey(MachineKey):
-    """gpu: its name, e.g. "NVIDIA H200". capability: e.g. "9.0". kernels: digest of the kernels' sources."""
+    """gpu: its name, e.g. "NVIDIA H200". capability: e.g. "9.0". kernels: digest of the Triton kernels' sources;
+    entries of kind cuda_tiles name their kernel themselves."""
 
     kinds: ClassVar[tuple[str, ...]] = ("tiles", "cuda_tiles", "executors")
-    shipped: ClassVar[str | None] = "tiles"  # which executor is the fastest hangs on the versions too
+    shipped: ClassVar[tuple[str, ...]] = ("tiles", "cuda_tiles")  # the fastest executor hangs on the versions too
 
     gpu: str
     capability: str

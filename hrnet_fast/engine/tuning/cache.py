@@ -6,7 +6,7 @@
      "executors": {"<program key>": {...}}}
 
 Files lie in $HRNET_FAST_CACHE, else $XDG_CACHE_HOME/hrnet_fast, else ~/.cache/hrnet_fast. Those in gpu/defaults came
-with the package. They answer where the user's have nothing, for the same GPU and kernels, and for the one kind that its
+with the package. They answer where the user's have nothing, for the same GPU and kernels, and for the kinds that its
 key says.
 """
 
@@ -60,7 +60,7 @@ class TuningCache:
         self.folder = cache_folder() if path is None else Path(path)
         self.defaults = defaults
         self._entries: dict[MachineKey, Entries] = {}
-        self._shipped: dict[MachineKey, dict[str, dict[str, Any]]] = {}
+        self._shipped: dict[MachineKey, Entries] = {}
         self._warned: set[str] = set()
         self._lock = Lock()
 
@@ -69,8 +69,8 @@ class TuningCache:
         _check_kind(key, kind)
         with self._lock:
             entry = self._known(key)[kind].get(signature)
-            if entry is None and kind == key.shipped:
-                entry = self._default(key).get(signature)
+            if entry is None and kind in key.shipped:
+                entry = self._default(key)[kind].get(signature)
             return copy.deepcopy(entry)
 
     def put(self, key: MachineKey, kind: str, signature: str, entry: dict[str, Any]) -> None:
@@ -126,7 +126,7 @@ class TuningCache:
                 path.replace(path.with_name(f"{path.name}.ignored"))
         return _nothing(key)
 
-    def _default(self, key: MachineKey) -> dict[str, dict[str, Any]]:
+    def _default(self, key: MachineKey) -> Entries:
         """What came with the package for this machine and kernels; that of the same versions goes first."""
         if key not in self._shipped:
             fitting = []
@@ -137,10 +137,11 @@ class TuningCache:
                     self._warn_foreign(path, error)
                     continue
                 if found.same_machine(key):
-                    fitting.append((found == key, entries[key.shipped]))
-            shipped: dict[str, dict[str, Any]] = {}
-            for _, each in sorted(fitting, key=lambda pair: pair[0]):
-                shipped |= each
+                    fitting.append((found == key, entries))
+            shipped = _nothing(key)
+            for _, entries in sorted(fitting, key=lambda pair: pair[0]):
+                for kind in key.shipped:
+                    shipped[kind] |= entries[kind]
             self._shipped[key] = shipped
         return self._shipped[key]
 

@@ -10,11 +10,11 @@ from typing import ClassVar
 class MachineKey:
     """The parts, strings and whole numbers, are fields of a subclass.
 
-    kinds: of entries that are kept under such a key. shipped: the kind that may come with the package, if any.
+    kinds: of entries that are kept under such a key. shipped: those that may come with the package.
     """
 
     kinds: ClassVar[tuple[str, ...]]
-    shipped: ClassVar[str | None] = None
+    shipped: ClassVar[tuple[str, ...]] = ()
 
     @property
     def file_name(self) -> str:
