@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterable, Iterator
+from math import isfinite
 from typing import Any
 
 from ..arguments import add_device, add_input, add_model
@@ -61,17 +62,27 @@ def _advancing(steps: Iterable[Any], advance: Any) -> Iterator[Any]:
 
 def _levels(data: dict[str, Any], found: dict[str, Any]) -> Result:
     rows = [
-        {"level": name, "model_us": round(each.model_time, 2), "us": round(each.time, 2)}
+        {"level": name, "model_us": _microseconds(each.model_time), "us": _microseconds(each.time)}
         for name, each in found.items()
     ]
     if not rows:
         text = f"every level was measured before; the results lie in {data['cache']}"
         return Result({**data, "levels": rows}, text)
     lines = [f"{'level':<78} {'before':>9} {'now':>9}"]
-    lines += [f"{row['level'][:78]:<78} {row['model_us']:>7.2f}us {row['us']:>7.2f}us" for row in rows]
-    before, now = (sum(row[key] for row in rows) for key in ("model_us", "us"))
-    lines.append(f"{len(rows)} levels: {before:.1f} us -> {now:.1f} us, each once; kept in {data['cache']}")
+    lines += [f"{row['level'][:78]:<78} {_time(row['model_us'])} {_time(row['us'])}" for row in rows]
+    timed = [row for row in rows if None not in row.values()]
+    before, now = (sum(row[key] for row in timed) for key in ("model_us", "us"))
+    lines.append(f"{len(timed)} levels: {before:.1f} us -> {now:.1f} us, each once; kept in {data['cache']}")
     return Result({**data, "levels": rows}, "\n".join(lines))
+
+
+def _microseconds(time: float) -> float | None:
+    return round(time, 2) if isfinite(time) else None
+
+
+def _time(us: float | None) -> str:
+    """None: of a choice that the GPU refused."""
+    return f"{'refused':>9}" if us is None else f"{us:>7.2f}us"
 
 
 def _convolutions(data: dict[str, Any], found: Any) -> Result:

@@ -7,6 +7,7 @@ from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from functools import partial
+from math import isfinite
 from typing import Any
 
 import torch
@@ -171,7 +172,8 @@ class LevelExecutor(Executor):
 
                 start = self.modelled(plan, level)
                 found[name] = tune_level(start, self.variations(self.problems(plan, level)), time)
-                self.cache.put(self.key, self.kind, name, found[name].as_entry())
+                if isfinite(found[name].time):  # else the GPU refused every choice
+                    self.cache.put(self.key, self.kind, name, found[name].as_entry())
         return found
 
 

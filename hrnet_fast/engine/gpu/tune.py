@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from math import inf, isfinite
 from typing import Any, Protocol
 
 import torch
@@ -23,14 +25,17 @@ Variation = Callable[[Any], Iterable[Any]]  # from a choice to others that diffe
 
 @dataclass(frozen=True)
 class Tuned:
-    """What tuning one level found: the choice, its time, and that of the model's choice, in microseconds."""
+    """What tuning one level found: the choice, its time, and that of the model's choice, in microseconds; infinity for
+    one that the GPU refuses."""
 
     choice: Choice
     time: float
     model_time: float
 
     def as_entry(self) -> dict[str, Any]:
-        return {**self.choice.as_entry(), "us": round(self.time, 3), "model_us": round(self.model_time, 3)}
+        """A refused choice has no time there, as JSON has no infinity."""
+        us, model_us = (round(time, 3) if isfinite(time) else None for time in (self.time, self.model_time))
+        return {**self.choice.as_entry(), "us": us, "model_us": model_us}
 
 
 def tune_level(start: Choice, variations: Sequence[Variation], clock: Callable[[Choice], float]) -> Tuned:
@@ -44,8 +49,8 @@ def tune_level(start: Choice, variations: Sequence[Variation], clock: Callable[[
         if choice not in known:
             try:
                 known[choice] = clock(choice)
-            except (RuntimeError, ValueError, torch.cuda.OutOfMemoryError):  # a tile that this GPU cannot hold
-                known[choice] = float("inf")
+            except refusals():
+                known[choice] = inf
         return known[choice]
 
     best = start
@@ -57,3 +62,9 @@ def tune_level(start: Choice, variations: Sequence[Variation], clock: Callable[[
         if best == before:
             break
     return Tuned(best, time(best), time(start))
+
+
+def refusals() -> tuple[type[Exception], ...]:
+    """What is raised for a tile that this GPU cannot hold. Triton's own errors are no RuntimeErrors."""
+    triton = sys.modules.get("triton")
+    return (RuntimeError, ValueError, torch.cuda.OutOfMemoryError, *([triton.TritonError] if triton else []))
