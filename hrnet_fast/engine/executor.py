@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
+from math import inf
 from typing import Any
 
 import torch
@@ -60,10 +61,11 @@ class Executor(ABC):
     def release(self) -> None:  # noqa: B027
         """Let go of what is kept for plans to come; those that were prepared keep what they need."""
 
-    def tune(self, plan: Plan, progress: Progress = iter, again: bool = False) -> dict[str, Any]:
+    def tune(self, plan: Plan, progress: Progress = iter, again: bool = False, seconds: float = inf) -> dict[str, Any]:
         """Measures the kernels for a plan and keeps the best in the cache, where plans to come find them.
 
-        again: measure what the cache has, too. Returns what was found, by signature; empty if everything was known.
+        again: measure what the cache has, too. seconds: after which nothing more is begun, on a GPU. Returns what was
+        found, by signature; empty if everything was known.
         Raises NoChoice, or RuntimeError if it is this plan that leaves no choice.
         """
         raise self._no_choice("tune")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections import OrderedDict
 from collections.abc import Sequence
+from math import inf
 from typing import Any
 
 import torch
@@ -93,16 +94,22 @@ class OptimizedModule(nn.Module):
         structure = op.describe(inputs, leaves)
         return self._prepared.program(inputs, leaves, structure)
 
-    def tune(self, *inputs: Any, progress: Progress = iter, again: bool = False) -> dict[str, Any]:
+    def tune(
+        self, *inputs: Any, progress: Progress = iter, again: bool = False, seconds: float | None = None
+    ) -> dict[str, Any]:
         """Measure the kernels for the plan for inputs like these, keep the best in the user's cache, and use them.
 
         On a GPU these are the tiles of every level, on a CPU the algorithms of every distinct 3x3 convolution, for as
         many threads as torch uses now, and only if they make the whole network faster.
         progress: wraps what is measured, e.g. in a progress bar. again: also measure what the cache already has.
+        seconds: on a GPU, after about so many nothing more is begun; `left` of the result is how many levels another
+        call would go on with.
         Returns the findings by signature, each with its time and the previous one; empty if everything was known.
-        Raises RuntimeError if the executor has nothing to tune.
+        Raises RuntimeError if the executor has nothing to tune, ValueError for `seconds` on a CPU.
         """
-        found = self.executor.tune(self.plan_for(*inputs), progress, again)
+        if seconds is not None and self.device.type == "cpu":
+            raise ValueError("seconds= limits the tuning on a GPU; on a CPU all is tuned or nothing: leave it out")
+        found = self.executor.tune(self.plan_for(*inputs), progress, again, inf if seconds is None else seconds)
         self._prepare()
         return found
 

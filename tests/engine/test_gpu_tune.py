@@ -2,16 +2,20 @@
 
 import json
 import sys
+from collections import Counter
 from math import inf
 from types import SimpleNamespace
 
 import pytest
 import torch
 
-from hrnet_fast import create_model
+from hrnet_fast import create_model, optimize
+from hrnet_fast.cli.commands import tune as command
+from hrnet_fast.engine.executors import tuned as tuned_module
 from hrnet_fast.engine.executors.cuda import CudaExecutor
+from hrnet_fast.engine.gpu import tune
 from hrnet_fast.engine.gpu.tiles import Gpu
-from hrnet_fast.engine.gpu.tune import Tuned, tune_level
+from hrnet_fast.engine.gpu.tune import Tuned, Tuning, tune_level
 from hrnet_fast.engine.tuning.cache import TuningCache
 from tests.engine.test_cuda import CPU, HALF, KEY, planned
 from tests.golden import fill
@@ -91,11 +95,83 @@ def test_tiles_that_the_gpu_refuses_do_not_lose_the_others(executor, small):
 
 
 def test_the_command_tells_of_refused_tiles():
-    from hrnet_fast.cli.commands import tune
-
-    found = {"a level": Tuned(Number(2), 2.0, inf), "another": Tuned(Number(1), 3.0, 4.0)}
-    result = tune._levels({"cache": "here"}, found)
+    found = Tuning({"a level": Tuned(Number(2), 2.0, inf), "another": Tuned(Number(1), 3.0, 4.0)})
+    result = command._levels({"cache": "here"}, found)
     assert [row["model_us"] for row in result.data["levels"]] == [None, 4.0]
     first, second, total = result.text.splitlines()[1:]
     assert first.split()[-2:] == ["refused", "2.00us"] and second.split()[-2:] == ["4.00us", "3.00us"]
     assert total == "1 levels: 4.0 us -> 3.0 us, each once; kept in here"
+    found.left = 3
+    result = command._levels({"cache": "here"}, found)
+    assert result.data["left"] == 3 and result.text.endswith("\n3 levels are left for another run")
+
+
+class Time:
+    """A wall clock that goes on by `step` seconds each time it is read."""
+
+    def __init__(self, step):
+        self.now, self.step = 0.0, step
+
+    def __call__(self):
+        self.now += self.step
+        return self.now
+
+
+def test_what_was_found_when_the_time_is_over_is_kept(monkeypatch):
+    monkeypatch.setattr(tune, "monotonic", Time(1.0))
+    tuned = tune_level(Number(3), [upwards], time_of, seconds=4.5)
+    assert (tuned.choice, tuned.model_time, tuned.complete) == (6, 7.0, False)
+    assert tuned.as_entry() == {"number": 6, "us": 4.0, "model_us": 7.0, "complete": False}
+    assert tune_level(Number(3), [upwards], time_of, seconds=60.0).complete
+    late = tune_level(Number(3), [upwards], time_of, seconds=0.0)
+    assert (late.choice, late.time, late.complete) == (3, 7.0, False)
+
+
+def test_choices_are_made_ready_before_they_are_timed():
+    told = []
+
+    def clock(choice):
+        told.append(int(choice))
+        return time_of(choice)
+
+    tune_level(Number(7), [upwards, lambda choice: [Number(0)]], clock, ready=told.append)
+    assert told == [7, [8, 9], 8, 9, [0], 0, [], []]
+
+
+def test_levels_that_take_most_come_first_and_the_rest_is_left(executor, small, monkeypatch):
+    plan, order = small[0], []
+    times = {id(level): 1.0 + len(level.items) for level in plan.levels}
+    tuned = executor._tune_level
+    monkeypatch.setattr(executor, "_tune_level", lambda p, level, *rest: order.append(level) or tuned(p, level, *rest))
+    step = executor.lowering.step
+    monkeypatch.setattr(
+        executor.lowering, "step", lambda level, *rest: SimpleNamespace(us=times[id(level)], made=step(level, *rest))
+    )
+    executor.clock = lambda step: step.us
+    wall = Time(0.01)
+    for module in (tune, tuned_module):
+        monkeypatch.setattr(module, "monotonic", wall)
+    found = executor.tune(plan, seconds=2.0)
+    assert [each.complete for each in found.values()] == [True] * (len(found) - 1) + [False]
+    count = Counter(executor.signature(plan, level) for level in plan.levels)
+    spent = [count[executor.signature(plan, level)] * times[id(level)] for level in order]
+    assert spent == sorted(spent, reverse=True) and len(order) == len(found) > 2
+    everything = {executor.signature(plan, level) for level in plan.levels if executor.problems(plan, level)}
+    assert found.left == len(everything) - len(found) + 1 > 2
+
+    cut = list(found)[-1]
+    again = executor.tune(plan)
+    assert again.left == 0 and set(again) == everything - set(found) | {cut}
+    assert executor.tune(plan) == {} and executor.tune(plan, seconds=9.0).left == 0
+
+
+def test_a_time_that_is_over_leaves_all(executor, small):
+    executor.clock = lambda step: 1.0
+    found = executor.tune(small[0], seconds=1e-9)
+    assert found == {} and found.left > 10
+
+
+def test_a_cpu_knows_no_time_limit(small):
+    fast = optimize(fill(create_model(f"{SMALL}.pose_coco_256x192")))
+    with pytest.raises(ValueError, match="seconds= limits the tuning on a GPU"):
+        fast.tune(torch.zeros(1, 3, 64, 64), seconds=1.0)

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from math import isfinite
 from typing import Any
 
-from ..arguments import add_device, add_input, add_model
+from ..arguments import add_device, add_input, add_model, positive
 from ..output import Result
 from ..progress import progress_bar
 
@@ -27,6 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_input(parser)
     add_device(parser, default=None)
     parser.add_argument("--again", action="store_true", help="measure what is known already, too")
+    parser.add_argument("--seconds", type=positive, metavar="S", help="on a GPU, for all of it: another run goes on")
 
 
 def run(args: argparse.Namespace) -> Result:
@@ -42,7 +43,7 @@ def run(args: argparse.Namespace) -> Result:
     model = random_model(args)
     x = images(args, model)
     fast = optimize(model, dtype=torch_dtype(args))
-    found = fast.tune(x, progress=_with_bar, again=args.again)
+    found = fast.tune(x, progress=_with_bar, again=args.again, seconds=args.seconds)
     data = {"model": model.config.name, "cache": str(cache_folder())}
     if on_gpu:
         return _levels(data, found)
@@ -65,15 +66,16 @@ def _levels(data: dict[str, Any], found: dict[str, Any]) -> Result:
         {"level": name, "model_us": _microseconds(each.model_time), "us": _microseconds(each.time)}
         for name, each in found.items()
     ]
+    data = {**data, "levels": rows, "left": found.left}
+    left = f"{found.left} levels are left for another run" if found.left else ""
     if not rows:
-        text = f"every level was measured before; the results lie in {data['cache']}"
-        return Result({**data, "levels": rows}, text)
+        return Result(data, left or f"every level was measured before; the results lie in {data['cache']}")
     lines = [f"{'level':<78} {'before':>9} {'now':>9}"]
     lines += [f"{row['level'][:78]:<78} {_time(row['model_us'])} {_time(row['us'])}" for row in rows]
     timed = [row for row in rows if None not in row.values()]
     before, now = (sum(row[key] for row in timed) for key in ("model_us", "us"))
     lines.append(f"{len(timed)} levels: {before:.1f} us -> {now:.1f} us, each once; kept in {data['cache']}")
-    return Result({**data, "levels": rows}, "\n".join(lines))
+    return Result(data, "\n".join([*lines, left] if left else lines))
 
 
 def _microseconds(time: float) -> float | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from math import inf
 
 import torch
 from torch import Tensor
@@ -15,7 +16,7 @@ from ..gpu.chains import Chain, Schedule, choose_chains, find_chains, schedule
 from ..gpu.cuda_lower import beyond_cuda, cuda_choice, cuda_problem, cuda_problems
 from ..gpu.cuda_tiles import candidates, level_time, most_shared
 from ..gpu.tiles import Gpu
-from ..gpu.tune import Tuned
+from ..gpu.tune import Tuning
 from ..interpret import Watch
 from ..tuning.cache import TuningCache
 from .cuda import CudaExecutor
@@ -58,9 +59,9 @@ class CudaChainExecutor(CudaExecutor):
     def tape(self, plan: Plan, watch: Watch | None = None) -> LevelTape:
         return super().tape(replace(plan, levels=self.schedule(plan).levels), watch)
 
-    def tune(self, plan: Plan, progress: Progress = iter, again: bool = False) -> dict[str, Tuned]:
+    def tune(self, plan: Plan, progress: Progress = iter, again: bool = False, seconds: float = inf) -> Tuning:
         """As the other executors, of the levels as they are played. Which chains those have is the model's choice."""
-        return super().tune(replace(plan, levels=self.schedule(plan).levels), progress, again)
+        return super().tune(replace(plan, levels=self.schedule(plan).levels), progress, again, seconds)
 
     def profile(self, plan: Plan) -> list[tuple[int, float]]:
         """As the other executors, without the levels that need no launch."""

@@ -4,10 +4,12 @@ were measured on this GPU or come from a model of it."""
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections import Counter
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from functools import partial
-from math import isfinite
+from math import inf, isfinite
+from time import monotonic
 from typing import Any
 
 import torch
@@ -23,7 +25,7 @@ from ..gpu.lower import Lowering, Step
 from ..gpu.program import CaptureError, GpuProgram, play_once
 from ..gpu.tiles import Gpu
 from ..gpu.timing import within_a_graph
-from ..gpu.tune import Choice, Tuned, Variation, tune_level
+from ..gpu.tune import Choice, Tuned, Tuning, Variation, refusals, tune_level
 from ..interpret import Watch
 from ..tuning.cache import TuningCache
 
@@ -103,9 +105,7 @@ class LevelExecutor(Executor):
 
     def measured(self, plan: Plan, level: Level) -> Choice | None:
         """The tiles of a level that the cache holds, or None."""
-        if self.key is None:
-            return None
-        entry = self.cache.get(self.key, self.kind, self.signature(plan, level))
+        entry = self._entry(plan, level)
         return entry and self.from_entry(entry, self.problems(plan, level))
 
     def origin(self, plan: Plan, level: Level) -> str:
@@ -156,25 +156,67 @@ class LevelExecutor(Executor):
         with torch.inference_mode(), torch.cuda.device(self.device):
             return [(index, within_a_graph(step)) for index, step in enumerate(self.tape(plan).steps)]
 
-    def tune(self, plan: Plan, progress: Progress = iter, again: bool = False) -> dict[str, Tuned]:
-        """Measures tiles for every distinct level of a plan that the cache lacks."""
+    def tune(self, plan: Plan, progress: Progress = iter, again: bool = False, seconds: float = inf) -> Tuning:
+        """Measures tiles for every distinct level of a plan that the cache lacks.
+
+        seconds: where they may be too few, the levels that take most of the plan's time come first, and a level that
+        they do not suffice for keeps what was found, and is tuned by the next call.
+        """
         if self.key is None:  # there is no GPU that they could be of
             raise self._no_choice("tune")
+        deadline = monotonic() + seconds
         distinct = {self.signature(plan, level): level for level in plan.levels if self.problems(plan, level)}
-        missing = {name: level for name, level in distinct.items() if again or not self.measured(plan, level)}
-        memory, found = allocate(plan, self.dtype, self.device), {}
+        missing = {name: level for name, level in distinct.items() if again or not self._is_tuned(plan, level)}
+        memory, found = allocate(plan, self.dtype, self.device), Tuning()
         on_device = torch.cuda.device(self.device) if self.device.type == "cuda" else nullcontext()
         with torch.inference_mode(), on_device:
+            if seconds < inf:
+                missing = self._slowest_first(plan, missing, memory)
             for name, level in zip(missing, progress(list(missing.values()))):
-
-                def time(choice: Choice, level: Level = level) -> float:
-                    return self.clock(self.lowering.step(level, plan, memory, choice, False))
-
-                start = self.modelled(plan, level)
-                found[name] = tune_level(start, self.variations(self.problems(plan, level)), time)
+                if monotonic() >= deadline:
+                    break
+                found[name] = self._tune_level(plan, level, memory, deadline - monotonic())
                 if isfinite(found[name].time):  # else the GPU refused every choice
                     self.cache.put(self.key, self.kind, name, found[name].as_entry())
+        found.left = len(missing) - sum(each.complete for each in found.values())
         return found
+
+    def _tune_level(self, plan: Plan, level: Level, memory: Memory, seconds: float) -> Tuned:
+        steps: dict[Choice, Step] = {}
+
+        def step(choice: Choice) -> Step:
+            if choice not in steps:
+                steps[choice] = self.lowering.step(level, plan, memory, choice, False)
+            return steps[choice]
+
+        def ready(choices: Sequence[Choice]) -> None:
+            with suppress(*refusals()):  # timing it alone meets the refusal again, and knows whose it is
+                self.warm([step(choice) for choice in choices])
+
+        start, variations = self.modelled(plan, level), self.variations(self.problems(plan, level))
+        return tune_level(start, variations, lambda choice: self.clock(step(choice)), seconds, ready)
+
+    def _slowest_first(self, plan: Plan, levels: dict[str, Level], memory: Memory) -> dict[str, Level]:
+        """The levels by the time that the plan spends in all that are like them, with the model's tiles."""
+        count = Counter(self.signature(plan, level) for level in plan.levels)
+        steps = {
+            name: self.lowering.step(level, plan, memory, self.modelled(plan, level), False)
+            for name, level in levels.items()
+        }
+        with suppress(*refusals()):
+            self.warm(list(steps.values()))
+        times = dict.fromkeys(levels, inf)
+        for name, step in steps.items():
+            with suppress(*refusals()):
+                times[name] = count[name] * self.clock(step)
+        return {name: levels[name] for name in sorted(levels, key=times.__getitem__, reverse=True)}
+
+    def _entry(self, plan: Plan, level: Level) -> dict[str, Any] | None:
+        """What the cache has of a level."""
+        return None if self.key is None else self.cache.get(self.key, self.kind, self.signature(plan, level))
+
+    def _is_tuned(self, plan: Plan, level: Level) -> bool:
+        return bool(self.measured(plan, level)) and self._entry(plan, level).get("complete", True)
 
 
 def overlaps(device: torch.device, gpu: Gpu) -> bool:

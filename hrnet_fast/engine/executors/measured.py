@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from math import inf
+from time import monotonic
 
 import torch
 from torch import Tensor
@@ -17,7 +19,7 @@ from ..executor import Executor, NoChoice, Progress, Run
 from ..gpu.device_key import DeviceKey, device_key
 from ..gpu.program import GpuProgram
 from ..gpu.timing import isolated
-from ..gpu.tune import Tuned
+from ..gpu.tune import Tuning
 from ..interpret import Watch
 from ..tuning.cache import TuningCache
 from .reference import ReferenceExecutor
@@ -120,18 +122,22 @@ class MeasuredExecutor(Executor):
                 candidate.release()  # weights are packed anew in the next contest, and do not lie about until then
         return run
 
-    def tune(self, plan: Plan, progress: Progress = iter, again: bool = False) -> dict[str, Tuned]:
-        """Tunes every candidate that has tiles; what they found by "name: signature"."""
-        found: dict[str, dict[str, Tuned]] = {}
-        for name, candidate in self.candidates.items():
+    def tune(self, plan: Plan, progress: Progress = iter, again: bool = False, seconds: float = inf) -> Tuning:
+        """Tunes every candidate that has tiles; what they found by "name: signature". seconds: shared among them."""
+        found, tuned, deadline = Tuning(), 0, monotonic() + seconds
+        for done, (name, candidate) in enumerate(self.candidates.items()):
+            share = (deadline - monotonic()) / (len(self.candidates) - done)
             with suppress(NoChoice):
-                found[name] = candidate.tune(plan, progress, again)
+                own = candidate.tune(plan, progress, again, share)
+                found |= {f"{name}: {key}": each for key, each in own.items()}
+                found.left += own.left
+                tuned += 1
                 candidate.release()
-        if not found:
+        if not tuned:
             raise self._no_choice("tune")
-        if any(found.values()):
+        if found:
             self.forget(plan)
-        return {f"{name}: {key}": each for name, tuned in found.items() for key, each in tuned.items()}
+        return found
 
     def profile(self, plan: Plan) -> list[tuple[int, float]]:
         """Of the first candidate that plays level by level."""

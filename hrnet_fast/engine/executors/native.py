@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping
 from functools import partial
+from math import inf
 from weakref import WeakValueDictionary
 
 import torch
@@ -159,7 +160,7 @@ class NativeExecutor(Executor):
             return programs[sizes[0]].run
         return MicroBatches(plan, [programs[n] for n in sizes]).run
 
-    def tune(self, plan: Plan, progress: Progress = iter, again: bool = False) -> Tuning:
+    def tune(self, plan: Plan, progress: Progress = iter, again: bool = False, seconds: float = inf) -> Tuning:
         """Measures kernels for every distinct 3x3 convolution of a plan that the cache lacks, for as many threads as
         torch uses now, and keeps them there if the whole network gains."""
         if why := unsuited(plan):

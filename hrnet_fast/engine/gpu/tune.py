@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from math import inf, isfinite
+from time import monotonic
 from typing import Any, Protocol
 
 import torch
@@ -26,23 +27,36 @@ Variation = Callable[[Any], Iterable[Any]]  # from a choice to others that diffe
 @dataclass(frozen=True)
 class Tuned:
     """What tuning one level found: the choice, its time, and that of the model's choice, in microseconds; infinity for
-    one that the GPU refuses."""
+    one that the GPU refuses. complete: all was tried that should be."""
 
     choice: Choice
     time: float
     model_time: float
+    complete: bool = True
 
     def as_entry(self) -> dict[str, Any]:
         """A refused choice has no time there, as JSON has no infinity."""
         us, model_us = (round(time, 3) if isfinite(time) else None for time in (self.time, self.model_time))
-        return {**self.choice.as_entry(), "us": us, "model_us": model_us}
+        entry = {**self.choice.as_entry(), "us": us, "model_us": model_us}
+        return entry if self.complete else {**entry, "complete": False}
 
 
-def tune_level(start: Choice, variations: Sequence[Variation], clock: Callable[[Choice], float]) -> Tuned:
+class Tuning(dict[str, Tuned]):
+    """What tuning a plan found, by signature. left: how many levels, of those here too, are not complete."""
+
+    left: int = 0
+
+
+def tune_level(
+    start: Choice, variations: Sequence[Variation], clock: Callable[[Choice], float], seconds: float = inf,
+    ready: Callable[[Sequence[Choice]], None] = lambda choices: None,
+) -> Tuned:  # fmt: skip
     """Improves a level's choice in one thing after another, from the model's on. clock: microseconds of a choice.
 
-    A choice that the GPU refuses is no choice.
+    seconds: after them nothing more is tried. ready: called with choices before they are timed one by one. A choice
+    that the GPU refuses is no choice.
     """
+    deadline = monotonic() + seconds
     known: dict[Choice, float] = {}
 
     def time(choice: Choice) -> float:
@@ -54,10 +68,16 @@ def tune_level(start: Choice, variations: Sequence[Variation], clock: Callable[[
         return known[choice]
 
     best = start
+    time(start)
     for _ in range(ROUNDS):
         before = best
         for vary in variations:
-            for choice in vary(best):
+            choices = list(vary(best))
+            if monotonic() < deadline:
+                ready([choice for choice in choices if choice not in known])
+            for choice in choices:
+                if choice not in known and monotonic() >= deadline:
+                    return Tuned(best, time(best), time(start), complete=False)
                 best = min(best, choice, key=time)
         if best == before:
             break
