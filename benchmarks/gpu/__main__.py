@@ -18,12 +18,12 @@ import torch
 
 from benchmarks import machine
 from benchmarks.arguments import command_of
-from benchmarks.gpu.build import build_in_place
+from benchmarks.gpu.build import build_in_place, extension_row
 from benchmarks.gpu.children import begin, end_all
 from benchmarks.gpu.jobs import Job
 from benchmarks.gpu.paths import TUNING, WORK, our_code
 from benchmarks.gpu.schedule import Budget, play
-from benchmarks.gpu.store import PARTS, Row, Store
+from benchmarks.gpu.store import Row, Store
 from benchmarks.gpu.tables import line_of, terminal_tables
 from benchmarks.results import RESULTS
 
@@ -62,8 +62,11 @@ def main(arguments: Sequence[str] | None = None, child: Callable | None = None) 
 def _main(options: argparse.Namespace, parts: list[str], store: Store, budget: Budget, child: Callable | None) -> int:
     if options.dry_run:
         print("DRY RUN: tiny stand-ins on the CPU; nothing is measured, and no number below means anything")
-    if options.build:
-        print(build_in_place(), flush=True)
+    built = build_in_place() if options.build else None
+    if built:
+        print(built, flush=True)
+    if not options.dry_run:
+        _say(store.add("build", extension_row(built)))
     for part, name in list(store.rows):
         if options.again and part in parts and fnmatch(name, options.again):
             store.forget(part, name)
@@ -97,7 +100,8 @@ def _finish(store: Store, parts: Sequence[str], left: Sequence[str]) -> int:
     if left:
         shown = "; ".join(left[:6]) + ("; …" if len(left) > 6 else "")
         print(f"{len(left)} rows are left for another run (the same command goes on): {shown}")
-    bad = [row for row in store.rows.values() if row["part"] in parts and row["status"] in ("failed", "wrong")]
+    asked = {*parts, "build"}
+    bad = [row for row in store.rows.values() if row["part"] in asked and row["status"] in ("failed", "wrong")]
     return 1 if left or any(row["part"] != "baselines" for row in bad) else 0
 
 
@@ -139,9 +143,9 @@ def _folder(options: argparse.Namespace) -> Path:
 
 def _parts(text: str) -> list[str]:
     parts = [word.strip() for word in text.split(",") if word.strip()]
-    unknown = [part for part in parts if part not in PARTS]
+    unknown = [part for part in parts if part not in _JOBS]
     if unknown or not parts:
-        raise ValueError(f"--parts takes some of {','.join(PARTS)}, not {text!r}")
+        raise ValueError(f"--parts takes some of {','.join(_JOBS)}, not {text!r}")
     return parts
 
 

@@ -12,14 +12,8 @@ from benchmarks.gpu.paths import our_code
 from benchmarks.results import write_json
 
 KIND = "gpu-report"
-PARTS = ("micro", "baselines", "ours", "tuned", "profile", "tests", "sanitizer")
-OF_OUR_CODE = (
-    "ours",
-    "tuned",
-    "profile",
-    "tests",
-    "sanitizer",
-)  # their rows count only for the sources they were made from
+PARTS = ("build", "micro", "baselines", "ours", "tuned", "profile", "tests", "sanitizer")
+OF_OUR_CODE = ("build", "ours", "tuned", "profile", "tests", "sanitizer")  # rows count for the sources they came from
 STATUSES = ("ok", "outside tolerance", "wrong", "failed", "not run", "timed out")
 _IDENTITY = ("gpu", "torch", "dry_run")
 _FIELDS = ("kind", "gpu", "torch", "dry_run", "device", "machine", "versions", "commit", "code", "command", "rows")

@@ -166,8 +166,9 @@ def _checks(report: Mapping) -> str:
 
 def _troubles(report: Mapping) -> str:
     rows = [row for row in report["rows"] if row["status"] != "ok"]
-    # a profile or test that breaks says more than one of many baselines
-    rows.sort(key=lambda row: (row["part"] in ("baselines", "micro"), row["status"] == "not run"))
+    # what was not built explains the most, and a profile or test that breaks says more than one of many baselines
+    late = ("baselines", "micro")
+    rows.sort(key=lambda row: (row["part"] != "build", row["part"] in late, row["status"] == "not run"))
     lines = [f"  {row['part']}, {row['name']}: {row['status']}: {row.get('reason')}"[:180] for row in rows]
     refusals = [
         row for part in ("ours", "tuned") for row in of_part(report, part) if "refused" in str(row.get("chosen"))

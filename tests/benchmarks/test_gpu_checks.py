@@ -5,12 +5,15 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+import time
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 import torch
 
 from benchmarks.gpu import build, checks, small_net
+from hrnet_fast import kernels
 
 CASES = (
     ("test_a[f16]", ""), ("test_b", '<failure message="AssertionError: 1e-2&#10;more">x</failure>'),
@@ -164,24 +167,83 @@ def test_the_build_says_what_came_of_it(monkeypatch, tmp_path, status, record, l
     assert build.outcome(status).startswith(line)
 
 
-def test_the_build_is_in_place_with_this_python(monkeypatch, tmp_path):
-    seen = []
+# stands for setup.py: tells what it was asked, and plays it
+SETUP = """
+import json, os, pathlib, subprocess, sys, time
+kind, folder = os.environ["HRNET_FAST_BUILD"], pathlib.Path(sys.argv[1])
+with open(folder / "asked", "a") as asked:
+    print(kind, os.environ.get("TORCH_CUDA_ARCH_LIST"), file=asked)
+if kind == sys.argv[2]:
+    print("level.cu(3): error: identifier 'x' is undefined"), print("FAILED: level.o"), sys.exit(1)
+if kind == sys.argv[3]:
+    nvcc = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+    (folder / "nvcc").write_text(str(nvcc.pid))
+    time.sleep(60)
+(folder / "_build.json").write_text(json.dumps({"kind": kind, "reasons": {}}))
+"""
 
-    def run(command, **options):
-        seen.append((command, options["env"]))
-        return build.subprocess.CompletedProcess(command, 0)
+
+@pytest.fixture
+def setup(monkeypatch, tmp_path):
+    """Lets the build of one kind fail and of another hang; gives what was asked of setup.py."""
+
+    def play(fails="-", hangs="-"):
+        monkeypatch.setattr(build, "COMMAND", (sys.executable, "-c", SETUP, str(tmp_path), fails, hangs))
+        line = build.build_in_place()
+        return line, [line.split() for line in (tmp_path / "asked").read_text().splitlines()]
 
     monkeypatch.setattr(build, "WORK", tmp_path)
     monkeypatch.setattr(build, "RECORD", tmp_path / "_build.json")
-    (tmp_path / "_build.json").write_text('{"kind": "cpu", "reasons": {}}')
-    monkeypatch.setattr(build.subprocess, "run", run)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda: (9, 0))
     monkeypatch.delenv("TORCH_CUDA_ARCH_LIST", raising=False)
-    assert build.build_in_place().startswith("extension: cpu ops (")
-    ((command, environment),) = seen
-    assert command == [sys.executable, "setup.py", "build_ext", "--inplace"]
-    assert environment["TORCH_CUDA_ARCH_LIST"] == "9.0"
+    monkeypatch.setenv("HRNET_FAST_BUILD", "auto")  # as make exports it
+    return play
+
+
+def test_where_there_is_a_gpu_the_cuda_ops_are_asked_for(setup):
+    line, asked = setup()
+    assert line.startswith("extension: cuda ops (") and asked == [["cuda", "9.0a"]]
+
+
+def test_a_build_that_lacks_cuda_says_why_and_leaves_the_c_ops(setup):
+    line, asked = setup(fails="cuda")
+    assert asked == [["cuda", "9.0a"], ["cpu", "9.0a"]] and line.startswith("extension: cpu ops (")
+    assert "FAILED: cuda ops: level.cu(3): error: identifier 'x' is undefined" in line
+
+
+def test_a_build_that_hangs_ends_with_all_that_it_started(setup, monkeypatch, tmp_path):
+    monkeypatch.setitem(build.SECONDS, "cuda", 2.0)
+    line, _ = setup(hangs="cuda")
+    assert "FAILED: cuda ops: not compiled within 2 s" in line
+    nvcc = int((tmp_path / "nvcc").read_text())
+    for _ in range(50):
+        state = Path(f"/proc/{nvcc}/stat")
+        if not state.exists() or state.read_text().split()[2] == "Z":
+            break
+        time.sleep(0.1)
+    else:
+        raise AssertionError("nvcc lives on")
+
+
+def test_what_the_user_asks_for_is_built_alone(setup, monkeypatch):
+    monkeypatch.setenv("HRNET_FAST_BUILD", "cpu")
+    monkeypatch.setenv("TORCH_CUDA_ARCH_LIST", "8.0")
+    assert setup()[1] == [["cpu", "8.0"]]
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setenv("HRNET_FAST_BUILD", "auto")
+    assert setup()[1][1:] == [["auto", "8.0"]]
+
+
+@pytest.mark.parametrize("kind", ["cuda", "cpu"])
+def test_an_extension_without_cuda_is_told_loudly(monkeypatch, kind):
+    loaded = SimpleNamespace(kind=kind, reason="no toolkit", build={"arches": "9.0a"})
+    monkeypatch.setattr(kernels, "extension", lambda: loaded)
+    row = build.extension_row()
+    assert row["status"] == ("ok" if kind == "cuda" else "failed") and row["arches"] == "9.0a"
+    if kind == "cpu":
+        assert row["reason"].startswith("THE CUDA OPS ARE MISSING") and row["reason"].endswith(": no toolkit")
+        assert build.extension_row("FAILED: x")["reason"].endswith(": FAILED: x")
 
 
 def test_a_python_without_setuptools_builds_nothing(monkeypatch):

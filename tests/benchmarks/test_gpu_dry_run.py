@@ -128,8 +128,8 @@ def test_bad_budgets_are_refused(budget, capsys):
 
 
 def test_every_part_has_jobs_whose_children_know_them():
-    assert set(command._JOBS) == set(worker.MODULES) == set(PARTS) == set(command._ORDER)
-    for part in PARTS:
+    assert set(command._JOBS) == set(worker.MODULES) == set(PARTS) - {"build"} == set(command._ORDER)
+    for part in command._ORDER:
         for dry_run in (True, False):
             assert {job.part for job in command._jobs(part, dry_run)} == {part}
 

@@ -113,6 +113,8 @@ def gpu(monkeypatch, tmp_path):
     monkeypatch.setattr(torch, "cudnn_convolution_relu", _conv_relu, raising=False)
     monkeypatch.setattr(torch, "cudnn_convolution_add_relu", _conv_add_relu, raising=False)
     monkeypatch.setattr(empty_kernel, "empty_kernel", _EmptyKernel(state))
+    built = {"name": "CUDA ops", "status": "ok", "reason": None}
+    monkeypatch.setattr(command, "extension_row", lambda told: built)
     for module, name, value in [
         (micro, "CHAIN", (2, 4)), (micro, "COPIES", (1,)), (micro, "SIZE", 64), (micro, "BRIEF", micro.DRY),
         (baselines, "FULL", baselines.DRY), (ours, "FULL", ours.DRY), (question_module, "WORK", tmp_path),
@@ -163,9 +165,13 @@ def inline(job, deadline, keep, environment):
 
 
 def report_of(tmp_path, *words):
+    """The exit status, and the report without what it says of the build."""
     status = command.main([*words, "--out", str(tmp_path)], child=inline)
     (path,) = tmp_path.glob("gpu-*.json")
-    return status, read_report(path)
+    report = read_report(path)
+    build, *report["rows"] = report["rows"]
+    assert build["part"] == "build"
+    return status, report
 
 
 def test_micro_measures_launches_copies_products_and_cudnn(gpu, tmp_path):
@@ -301,6 +307,16 @@ def test_a_gpu_that_is_lost_ends_the_child(gpu):
 
     assert worker.work(Job("micro", ("matrix product TF32", "copy 1 MiB"), ("product:TF32", "copy:1")), lose) is False
     assert [row["name"] for row in rows] == ["matrix product TF32"]
+
+
+def test_missing_cuda_ops_are_the_first_thing_that_is_not_as_it_should_be(gpu, monkeypatch, tmp_path, capsys):
+    missing = {"name": "CUDA ops", "status": "failed", "reason": "THE CUDA OPS ARE MISSING: no toolkit"}
+    monkeypatch.setattr(command, "extension_row", lambda told: missing)
+    monkeypatch.setattr(ours, "EXECUTORS", ("no such executor",))
+    assert report_of(tmp_path, "--parts", "micro", "--only", "launch")[0] == 1
+    report_of(tmp_path, "--parts", "ours")
+    after = capsys.readouterr().out.rpartition("not as it should be\n")[2]
+    assert after.startswith("  build, CUDA ops: failed: THE CUDA OPS ARE MISSING: no toolkit\n  ours, ")
 
 
 def test_our_failure_is_reported_and_ends_with_a_status(gpu, monkeypatch, tmp_path, capsys):
