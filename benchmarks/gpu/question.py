@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 
 import torch
@@ -15,6 +17,16 @@ from benchmarks.photo import photo
 from hrnet_fast.weights.random import fill_weights
 
 
+@contextmanager
+def untried() -> Iterator[None]:
+    """cuDNN takes the algorithm that it expects to be the fastest; trying all that it has for float64 takes long."""
+    tried, torch.backends.cudnn.benchmark = torch.backends.cudnn.benchmark, False
+    try:
+        yield
+    finally:
+        torch.backends.cudnn.benchmark = tried
+
+
 @lru_cache(maxsize=1)
 def question(case: Case, device: torch.device) -> Question:
     """The model on the CPU in float32, the photograph on `device`, and the float64 answer of the plain module.
@@ -23,11 +35,8 @@ def question(case: Case, device: torch.device) -> Question:
     """
     path = WORK / "answers" / f"{case}-{device.type}-{question_code()}.pt"
     if not path.exists():
-        tuned, torch.backends.cudnn.benchmark = torch.backends.cudnn.benchmark, False  # trying out float64 takes long
-        try:
+        with untried():
             asked = ask(case, device)
-        finally:
-            torch.backends.cudnn.benchmark = tuned
         path.parent.mkdir(parents=True, exist_ok=True)
         part = path.with_suffix(f".part{os.getpid()}")
         torch.save({"want": [y.cpu() for y in asked.want], "error_torch": asked.error_torch}, part)

@@ -319,6 +319,15 @@ def test_missing_cuda_ops_are_the_first_thing_that_is_not_as_it_should_be(gpu, m
     assert after.startswith("  build, CUDA ops: failed: THE CUDA OPS ARE MISSING: no toolkit\n  ours, ")
 
 
+def test_float64_answers_do_not_try_every_algorithm(gpu, monkeypatch):
+    tried = []
+    exact = cudnn._exact
+    monkeypatch.setattr(cudnn, "_exact", lambda *given: tried.append(torch.backends.cudnn.benchmark) or exact(*given))
+    monkeypatch.setattr(torch.backends.cudnn, "benchmark", True)
+    cudnn.measure(cudnn.ConvShape(1, 8, 8, 6, 4, dtype="float32"), CUDA, micro.DRY)
+    assert tried == [False] * 3 and torch.backends.cudnn.benchmark
+
+
 def test_our_failure_is_reported_and_ends_with_a_status(gpu, monkeypatch, tmp_path, capsys):
     monkeypatch.setattr(ours, "EXECUTORS", ("no such executor",))
     status, report = report_of(tmp_path, "--parts", "ours")
