@@ -14,8 +14,9 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from benchmarks.gpu.jobs import Job
+from benchmarks.gpu.jobs import DEADLINE, Job
 from benchmarks.gpu.paths import ROOT, WORK
+from benchmarks.gpu.turns import RUNS, WAITS
 from benchmarks.gpu.worker import DEAD, MARK
 
 Rows = Callable[[dict], None]
@@ -31,7 +32,7 @@ def run_child(job: Job, deadline: float, keep: Rows, environment: Mapping[str, s
     """
     missing = dict.fromkeys(job.names)
     while missing and time.monotonic() < deadline and not _ENDED.is_set():
-        child = _Child(job.only(set(missing)), environment or {})
+        child = _Child(job.only(set(missing)), {**(environment or {}), DEADLINE: str(deadline)})
         try:
             for row in child.rows(deadline, job.limit_s):
                 missing.pop(row["name"], None)
@@ -86,7 +87,10 @@ class _Child:
         _LIVE.add(self)
 
     def rows(self, deadline: float, limit_s: float) -> Iterator[dict]:
-        """Each row as it comes, until the process ends, the deadline is there, or a row takes longer than its limit."""
+        """Each row as it comes, until the process ends, the deadline is there, or a row takes longer than its limit.
+
+        What the process waits for its turn at the GPU does not count for the limit.
+        """
         for line in self._lines(deadline, limit_s):
             if line.startswith(MARK):
                 yield json.loads(line[len(MARK) :])
@@ -94,7 +98,7 @@ class _Child:
     def _lines(self, deadline: float, limit_s: float) -> Iterator[str]:
         """Helpers that outlive the process may keep its output open: then what was written before its end counts."""
         output, pending = self._process.stdout.fileno(), b""
-        until = min(deadline, time.monotonic() + limit_s)
+        until, unspent = min(deadline, time.monotonic() + limit_s), limit_s
         while not self.stopped:
             ended = self._process.poll() is not None
             if select.select([output], [], [], _POLL)[0]:
@@ -103,8 +107,13 @@ class _Child:
                     return
                 *lines, pending = (pending + data).split(b"\n")
                 for line in lines:
+                    now = time.monotonic()
                     if line.startswith(MARK.encode()):
-                        until = min(deadline, time.monotonic() + limit_s)
+                        until = min(deadline, now + limit_s)
+                    elif line == WAITS.encode():
+                        until, unspent = deadline, until - now
+                    elif line == RUNS.encode():
+                        until = min(deadline, now + unspent)
                     yield line.decode(errors="replace")
             elif ended:
                 return

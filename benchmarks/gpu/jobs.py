@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
+import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 
 from benchmarks.cases import Case
 
 Emit = Callable[[dict], None]  # takes a row: name, status, and what was measured
+DEADLINE = "HRNET_FAST_BENCH_DEADLINE"  # environment of a child: when it is ended, by time.monotonic() of the machine
 
 
 @dataclass(frozen=True)
@@ -17,8 +20,9 @@ class Job:
 
     names: of the rows; runners: for each name, what it is to run; case: the network and its input, if any.
     expected_s: seconds that the first row normally takes at the most, the child's start included: without that
-    much time left the job is not begun. limit_s: a row that takes longer is given up. beside: may be built while other
-    such jobs are built (none is timed meanwhile).
+    much time left the job is not begun. limit_s: a row that takes longer is given up; it does not count what is waited
+    for others. beside: may be built while other such jobs are built (none is timed meanwhile). unless: (part, name) of
+    another row; where that one was given up, this job would be, too, and is not begun.
     """
 
     part: str
@@ -29,6 +33,7 @@ class Job:
     expected_s: float = 30.0
     limit_s: float = 120.0
     beside: bool = False
+    unless: tuple[str, str] | None = None
 
     def __post_init__(self) -> None:
         if len(self.names) != len(self.runners) or not self.names:
@@ -50,8 +55,14 @@ class Job:
     def from_json(cls, text: str) -> Job:
         data = json.loads(text)
         data["names"], data["runners"] = tuple(data["names"]), tuple(data["runners"])
+        data["unless"] = data["unless"] and tuple(data["unless"])
         data["case"] = None if data["case"] is None else Case(**data["case"])
         return cls(**data)
+
+
+def seconds_left(job: Job) -> float:
+    """In a child: how long the row that begins now may take."""
+    return min(job.limit_s, float(os.environ.get(DEADLINE, "inf")) - time.monotonic())
 
 
 def sentence(error: BaseException) -> str:

@@ -59,6 +59,11 @@ def play(
     left: list[str] = []
     missing = (job.only({n for n in job.names if fnmatch(n, only) and not store.done(job.part, n)}) for job in jobs)
     for batch in _batches((job for job in missing if job), beside or max(1, min(6, available_cores() // 2))):
+        hopeless = [job for job in batch if job.unless and store.gave_up(*job.unless)]
+        batch = [job for job in batch if job not in hopeless]
+        left += [name for job in hopeless for name in job.names]
+        if not batch:
+            continue
         if not budget.suffices(max(job.expected_s for job in batch)):
             left += [name for job in batch for name in job.names]
             continue

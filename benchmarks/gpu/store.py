@@ -47,6 +47,10 @@ class Store:
         row = self.rows.get((part, name))
         return row is not None and (part not in OF_OUR_CODE or row.get("code") == our_code())
 
+    def gave_up(self, part: str, name: str) -> bool:
+        """Whether the row was made from these sources, and took too long."""
+        return self.done(part, name) and self.rows[part, name]["status"] == "timed out"
+
     def add(self, part: str, row: Mapping[str, object]) -> Row:
         """Keeps `row` (name, status and what was measured) and writes the file."""
         if row["status"] not in STATUSES:

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 FILE = "HRNET_FAST_BENCH_TURNS"  # environment: the file whose lock all children of a batch share
+WAITS, RUNS = "@waits", "@runs"  # lines of a child's output: what it waits for others does not count as its own time
 
 
 class Turns:
@@ -34,8 +35,14 @@ class Turns:
             self._file.close()
 
     def _lock(self, kind: int) -> None:
-        if self._file is not None:
+        if self._file is None:
+            return
+        try:
+            fcntl.flock(self._file, kind | fcntl.LOCK_NB)
+        except BlockingIOError:
+            print(WAITS, flush=True)
             fcntl.flock(self._file, kind)
+            print(RUNS, flush=True)
 
 
 @contextmanager

@@ -15,7 +15,8 @@ from benchmarks.gpu.jobs import Job
 from benchmarks.gpu.schedule import Budget, play
 from benchmarks.gpu.store import Store
 
-# a child that plays its runners: "ok", "die", "hang", "lost" (the GPU answers no more), "noise", "orphan"
+# a child that plays its runners: "ok", "die", "hang", "lost" (the GPU answers no more), "noise", "orphan", "wait" (for
+# its turn, longer than a row may take), "wait and hang", "left" (tells what time it has)
 CHILD = """
 import json, os, subprocess, sys, time
 job = json.loads(sys.argv[1])
@@ -28,6 +29,16 @@ for name, runner in zip(job["names"], job["runners"]):
         time.sleep(60)
     if runner == "orphan":
         subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+    if runner.startswith("wait"):
+        print("@waits", flush=True)
+        time.sleep(3)
+        print("@runs", flush=True)
+        if runner == "wait and hang":
+            time.sleep(60)
+    if runner == "left":
+        left = float(os.environ["HRNET_FAST_BENCH_DEADLINE"]) - time.monotonic()
+        print("@row " + json.dumps({"name": name, "status": "ok", "left": left}), flush=True)
+        continue
     if runner == "pid":
         print("@row " + json.dumps({"name": name, "status": "ok", "pid": os.getpid()}), flush=True)
         time.sleep(60)
@@ -77,6 +88,17 @@ def test_a_row_that_hangs_is_given_up_and_the_next_is_made():
     rows, left = run("ok", "hang", "ok", limit_s=1.0)
     assert rows["1"] == {"name": "1", "status": "timed out", "reason": "no result after 1 s"}
     assert rows["2"]["status"] == "ok" and left == set() and time.monotonic() - begun < 15
+
+
+def test_what_a_row_waits_for_its_turn_is_not_its_own_time():
+    begun = time.monotonic()
+    rows, left = run("wait", "wait and hang", "ok", limit_s=2.0)
+    assert [rows[name]["status"] for name in "012"] == ["ok", "timed out", "ok"] and left == set()
+    assert 8 <= time.monotonic() - begun < 20
+
+
+def test_a_child_knows_when_it_will_be_ended():
+    assert 10 < run("left")[0]["0"]["left"] < 20
 
 
 def test_at_the_deadline_rows_are_left_not_given_up():
