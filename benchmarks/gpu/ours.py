@@ -8,13 +8,14 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
+from math import isfinite
 
 import torch
 from torch import Tensor, nn
 
 import hrnet_fast
 from benchmarks.compare import Question
-from benchmarks.gpu.jobs import Emit, Job
+from benchmarks.gpu.jobs import Emit, Job, seconds_left
 from benchmarks.gpu.networks import Ready, measure
 from benchmarks.gpu.paths import TUNING
 from benchmarks.gpu.question import question
@@ -22,31 +23,51 @@ from benchmarks.gpu.timing import DRY, FULL
 from benchmarks.gpu.turns import gpu_turns
 from benchmarks.gpu.workloads import asked, label
 
-EXECUTORS = ("triton", "cuda", "cuda-chains", "cudnn", "auto")
-TUNED = ("triton tuned", "cuda tuned", "cuda-chains tuned", "auto tuned")
+# Executors that share a child, how long one row of theirs may take, and whether the CUDA level kernel takes part.
+GROUPS = ((("cuda", "cuda-chains"), 90, True), (("triton", "cudnn"), 180, False), (("auto",), 180, True))
+TUNED_GROUPS = ((("cuda tuned", "cuda-chains tuned", "auto tuned"), 150, True), (("triton tuned",), 200, False))
+TO_TUNE = 75.0  # seconds for the levels of one network, of its row's time
 CACHE = "HRNET_FAST_CACHE"  # environment: where the library keeps what it measures
 
 
 def jobs(dry_run: bool) -> Iterator[Job]:
-    """All executors of a case in one child. Triton's kernels of several cases are compiled at once."""
-    for workload, dtype in asked(dry_run):
-        case = workload.case(dtype)
-        names = tuple(f"{label(case)}: {executor}" for executor in EXECUTORS)
-        yield Job("ours", names, EXECUTORS, case, dry_run, expected_s=90, limit_s=400, beside=True)
+    """One row of the CUDA level kernel alone, so that a broken kernel is known after a minute; then, of one dtype after
+    another, several networks are built at once."""
+    cases = [workload.case(dtype) for workload, dtype in asked(dry_run)]
+    _, name = canary = _canary(dry_run)
+    first = next(case for case in cases if name.startswith(f"{label(case)}: "))
+    yield Job("ours", (name,), GROUPS[0][0][:1], first, dry_run, expected_s=40, limit_s=GROUPS[0][1])
+    for dtype in dict.fromkeys(case.dtype for case in cases):
+        for executors, limit_s, by_cuda in GROUPS:
+            for case in (case for case in cases if case.dtype == dtype):
+                names = tuple(f"{label(case)}: {executor}" for executor in executors)
+                unless = canary if by_cuda else None
+                job = Job("ours", names, executors, case, dry_run, 60, limit_s, beside=True, unless=unless)
+                if rest := job.only(set(names) - {name}):
+                    yield rest
 
 
 def tuned_jobs(dry_run: bool) -> Iterator[Job]:
-    """The same with measured tiles, one case after another: what runs beside it would mislead a measurement."""
-    for workload, dtype in asked(dry_run):
-        case = workload.case(dtype)
-        names = tuple(f"{label(case)}: {executor}" for executor in TUNED)
-        yield Job("tuned", names, TUNED, case, dry_run, expected_s=240, limit_s=480)
+    """The same with measured tiles, one network after another: what runs beside it would mislead a measurement. Triton,
+    which compiles all that it tries, comes last."""
+    for executors, limit_s, by_cuda in TUNED_GROUPS:
+        for workload, dtype in asked(dry_run):
+            case = workload.case(dtype)
+            names = tuple(f"{label(case)}: {executor}" for executor in executors)
+            unless = _canary(dry_run) if by_cuda else None
+            yield Job("tuned", names, executors, case, dry_run, 100, limit_s, unless=unless)
+
+
+def _canary(dry_run: bool) -> tuple[str, str]:
+    """(part, name) of the row that goes first: of the smallest network."""
+    workload, dtype = min(asked(dry_run), key=lambda pair: pair[0].floor_us or 0.0)
+    return "ours", f"{label(workload.case(dtype))}: {GROUPS[0][0][0]}"
 
 
 def run(job: Job, emit: Emit, device: torch.device) -> None:
     """Optimizes, checks and times the network by each executor of the job."""
     for name, executor in job.rows():
-        with gpu_turns() as turns, cache(executor in TUNED):
+        with gpu_turns() as turns, cache(executor.endswith(" tuned")):
             asked_of = question(job.case, device)
             if executor not in ("triton", "cuda", "cuda-chains"):  # the others choose by timing while they are built
                 turns.alone()
@@ -73,8 +94,8 @@ def _build(executor: str, job: Job, model: nn.Module, asked_of: Question) -> Rea
     """As a user who has the model in the dtype would have it; a dry run plays the plan with plain torch operations."""
     x, name = asked_of.x, executor.removesuffix(" tuned")
     fast = hrnet_fast.optimize(model, dtype=x.dtype, executor="reference" if job.dry_run else name, example=x)
-    is_tuned = executor in TUNED and name != "auto"  # which plays what the others found
-    extra = _tune(fast, x) if is_tuned and not job.dry_run else []
+    is_tuned = executor != name != "auto"  # which plays what the others found
+    extra = _tune(fast, x, min(TO_TUNE, seconds_left(job) / 2)) if is_tuned and not job.dry_run else []
     fast(x)
     plan = fast.plan_for(x)
     extra += [("executor", fast.executor.name), ("levels", len(plan.levels))]
@@ -84,13 +105,16 @@ def _build(executor: str, job: Job, model: nn.Module, asked_of: Question) -> Rea
     return Ready(lambda: fast(x), replay, tuple(extra))
 
 
-def _tune(fast: hrnet_fast.OptimizedModule, x: Tensor) -> list[tuple[str, object]]:
-    """Tunes the levels of one plan; seconds it took, and the sums over the levels it tuned, before and after."""
+def _tune(fast: hrnet_fast.OptimizedModule, x: Tensor, budget: float) -> list[tuple[str, object]]:
+    """Tunes the levels of one plan; seconds it took, and the sums over the levels it tuned, before and after. left:
+    levels that the budget of seconds did not suffice for; refused: those whose tiles the GPU refuses, by the model."""
     begun = time.perf_counter()
-    found = fast.tune(x).values()
+    found = fast.tune(x, seconds=max(1.0, budget))
     seconds = round(time.perf_counter() - begun, 1)
-    sums = {key: round(sum(getattr(one, key) for one in found), 2) for key in ("model_time", "time")}
-    return [("tuned", {"seconds": seconds, "levels": len(found), "before_us": sums["model_time"], "us": sums["time"]})]
+    timed = [one for one in found.values() if isfinite(one.model_time)]
+    sums = {key: round(sum(getattr(one, key) for one in timed), 2) for key in ("model_time", "time")}
+    counts = {"levels": len(timed), "left": found.left, "refused": len(found) - len(timed)}
+    return [("tuned", {"seconds": seconds, **counts, "before_us": sums["model_time"], "us": sums["time"]})]
 
 
 def bare_replay(fast: hrnet_fast.OptimizedModule, x: Tensor) -> Callable[[], object] | None:

@@ -58,7 +58,9 @@ def line_of(row: Row) -> str:
         found.append(f"{row['passed']} passed, {row['failed']} failed, {row['skipped']} skipped, {row['seconds']} s")
     if "tuned" in row:
         told = row["tuned"]
-        found.append(f"{told['levels']} levels {told['before_us']} > {told['us']} us in {told['seconds']} s")
+        rest = f", {told['left']} levels left" if told.get("left") else ""
+        rest += f", {told['refused']} refused as modelled" if told.get("refused") else ""
+        found.append(f"{told['levels']} levels {told['before_us']} > {told['us']} us in {told['seconds']} s{rest}")
     if "chosen" in row:
         found.append(str(row["chosen"]))
     if row.get("numbers"):

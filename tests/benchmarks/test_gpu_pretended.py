@@ -28,6 +28,7 @@ from benchmarks.gpu.jobs import Job
 from benchmarks.gpu.store import read_report
 from benchmarks.gpu.workloads import DRY_RUN
 from hrnet_fast.engine.executors.reference import ReferenceExecutor
+from hrnet_fast.engine.gpu.tune import Tuned, Tuning
 from hrnet_fast.engine.module import OptimizedModule
 from hrnet_fast.plan.cost import Machine
 
@@ -119,7 +120,7 @@ def gpu(monkeypatch, tmp_path):
         (micro, "CHAIN", (2, 4)), (micro, "COPIES", (1,)), (micro, "SIZE", 64), (micro, "BRIEF", micro.DRY),
         (baselines, "FULL", baselines.DRY), (ours, "FULL", ours.DRY), (question_module, "WORK", tmp_path),
         (workloads_module, "WORKLOADS", DRY_RUN), (workloads_module, "DTYPES", ("float32",)),
-        (ours, "EXECUTORS", ("reference",)), (levels, "EXPECTED_S", {"reference": 45}),
+        (ours, "GROUPS", ((("reference",), 90, True),)), (levels, "EXPECTED_S", {"reference": 45}),
     ]:  # fmt: skip
         monkeypatch.setattr(module, name, value)
     small = cudnn.shapes(True)
@@ -236,14 +237,18 @@ def test_ours_is_checked_and_timed_with_its_graph(gpu, monkeypatch, tmp_path):
 def test_tuning_is_told_and_kept_for_the_next(gpu, monkeypatch, tmp_path, capsys):
     folders = []
 
-    def tune(self, x):
+    def tune(self, x, seconds):
+        assert 1.0 <= seconds <= ours.TO_TUNE
         folders.append(os.environ["HRNET_FAST_CACHE"])
         Path(folders[-1]).mkdir()
         Path(folders[-1], "tiles.json").write_text("{}")
-        return {"level": types.SimpleNamespace(model_time=3.0, time=2.0)}
+        times = {"level": (3.0, 2.0), "refused": (float("inf"), 1.0), "hopeless": (float("inf"), float("inf"))}
+        found = Tuning({name: Tuned(None, us, model_us) for name, (model_us, us) in times.items()})
+        found.left = 4
+        return found
 
     monkeypatch.setattr(OptimizedModule, "tune", tune, raising=False)
-    monkeypatch.setattr(ours, "TUNED", ("auto tuned", "triton tuned"))
+    monkeypatch.setattr(ours, "TUNED_GROUPS", ((("auto tuned", "triton tuned"), 150, False),))
     optimize = hrnet_fast.optimize
     monkeypatch.setattr(
         hrnet_fast, "optimize", lambda *given, **how: optimize(*given, **{**how, "executor": "reference"})
@@ -253,7 +258,10 @@ def test_tuning_is_told_and_kept_for_the_next(gpu, monkeypatch, tmp_path, capsys
     status, report = report_of(tmp_path, "--parts", "tuned", "--mirror", str(tmp_path / "mirror"))
     rows = {row["name"].partition(": ")[2]: row for row in report["rows"]}
     assert status == 0 and "tuned" not in rows["auto tuned"] and folders == [str(tmp_path / "tuning")]
-    assert rows["triton tuned"]["tuned"] | {"seconds": 0} == {"seconds": 0, "levels": 1, "before_us": 3.0, "us": 2.0}
+    assert rows["triton tuned"]["tuned"] | {"seconds": 0} == {
+        "seconds": 0, "levels": 1, "left": 4, "refused": 2, "before_us": 3.0, "us": 2.0,
+    }  # fmt: skip
+    assert ", 4 levels left, 2 refused as modelled" in capsys.readouterr().out
     assert (tmp_path / "mirror" / "tiles.json").read_text() == "{}"
     assert "HRNET_FAST_CACHE" not in os.environ or os.environ["HRNET_FAST_CACHE"] not in folders
 
@@ -312,7 +320,7 @@ def test_a_gpu_that_is_lost_ends_the_child(gpu):
 def test_missing_cuda_ops_are_the_first_thing_that_is_not_as_it_should_be(gpu, monkeypatch, tmp_path, capsys):
     missing = {"name": "CUDA ops", "status": "failed", "reason": "THE CUDA OPS ARE MISSING: no toolkit"}
     monkeypatch.setattr(command, "extension_row", lambda told: missing)
-    monkeypatch.setattr(ours, "EXECUTORS", ("no such executor",))
+    monkeypatch.setattr(ours, "GROUPS", ((("no such executor",), 90, True),))
     assert report_of(tmp_path, "--parts", "micro", "--only", "launch")[0] == 1
     report_of(tmp_path, "--parts", "ours")
     after = capsys.readouterr().out.rpartition("not as it should be\n")[2]
@@ -329,7 +337,7 @@ def test_float64_answers_do_not_try_every_algorithm(gpu, monkeypatch):
 
 
 def test_our_failure_is_reported_and_ends_with_a_status(gpu, monkeypatch, tmp_path, capsys):
-    monkeypatch.setattr(ours, "EXECUTORS", ("no such executor",))
+    monkeypatch.setattr(ours, "GROUPS", ((("no such executor",), 90, True),))
     status, report = report_of(tmp_path, "--parts", "ours")
     assert status == 1 and report["rows"][0]["status"] == "failed"
     assert "executor='no such executor' is not known" in capsys.readouterr().out

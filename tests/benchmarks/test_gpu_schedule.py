@@ -8,7 +8,8 @@ import time
 import pytest
 
 from benchmarks.cases import Case
-from benchmarks.gpu.jobs import Job, sentence
+from benchmarks.gpu import jobs, ours
+from benchmarks.gpu.jobs import Job, seconds_left, sentence
 from benchmarks.gpu.schedule import Budget, play
 from benchmarks.gpu.store import Store
 from benchmarks.gpu.turns import Turns
@@ -78,6 +79,45 @@ def test_a_job_longer_than_any_budget_is_begun_at_the_start_of_one(store):
     assert play([a_job("longer", expected_s=900)], store, late, child=Children()) == ["longer"]
 
 
+@pytest.mark.parametrize("status", ["timed out", "failed", "ok"])
+def test_what_a_hanging_row_bodes_is_left(store, status):
+    """A row that failed at once costs little to try again on other networks, and tells more."""
+    asked = [a_job("first"), *(a_job(name, beside=True, unless=("micro", "first")) for name in "ab"), a_job("c")]
+    children = Children()
+
+    def child(job, deadline, keep, environment):
+        if job.names == ("first",):
+            keep({"name": "first", "status": status})
+            return set()
+        return children(job, deadline, keep, environment)
+
+    left = play(asked, store, Budget(100), child=child)
+    assert left == (["a", "b"] if status == "timed out" else [])
+    assert sorted(children.played) == ([("c",)] if left else [("a",), ("b",), ("c",)])
+
+
+def test_time_left_is_the_row_s_or_the_run_s(monkeypatch):
+    monkeypatch.delenv(jobs.DEADLINE, raising=False)
+    assert seconds_left(a_job("a", limit_s=30.0)) == 30.0
+    monkeypatch.setenv(jobs.DEADLINE, str(time.monotonic() + 10))
+    assert 5 < seconds_left(a_job("a", limit_s=30.0)) <= 10
+
+
+def test_one_cuda_row_of_the_smallest_network_comes_first():
+    first, *rest = ours.jobs(False)
+    assert first.names == ("W18 class 224 b1 float16: cuda",) and not first.beside and first.limit_s <= 90
+    assert first.names[0] not in {name for job in rest for name in job.names}
+    assert [job.runners for job in rest][:12:6] == [("cuda", "cuda-chains"), ("triton", "cudnn")]
+    assert all(job.unless == ("ours", first.names[0]) for job in rest if {"cuda", "auto"} & set(job.runners))
+    assert not any(job.unless for job in rest if "triton" in job.runners)
+    assert all(job.limit_s <= 90 for job in rest if "cuda" in job.runners)
+
+
+def test_tuned_rows_of_triton_come_last():
+    made = [job.runners for job in ours.tuned_jobs(False)]
+    assert made == [("cuda tuned", "cuda-chains tuned", "auto tuned")] * 12 + [("triton tuned",)] * 12
+
+
 def test_rows_that_the_deadline_cut_off_are_left(store):
     assert play([a_job("a", "b")], store, Budget(100), child=Children(unmade=["b"])) == ["b"]
     assert store.done("micro", "a") and not store.done("micro", "b")
@@ -100,7 +140,7 @@ def test_said_gets_each_row_as_it_was_kept(store):
 
 
 def test_a_job_survives_its_way_to_the_child():
-    job = Job("ours", ("a", "b"), ("x", "y"), Case("m", 8, 4, 2, "float16"), True, 1.0, 2.0, True)
+    job = Job("ours", ("a", "b"), ("x", "y"), Case("m", 8, 4, 2, "float16"), True, 1.0, 2.0, True, ("ours", "c"))
     assert Job.from_json(job.to_json()) == job
     assert job.only({"b"}).rows() == [("b", "y")] and job.only({"z"}) is None
 
