@@ -28,10 +28,13 @@ from benchmarks.gpu.tables import line_of, terminal_tables
 from benchmarks.results import RESULTS
 
 _JOBS = {"micro": "micro:jobs", "baselines": "baselines:jobs", "ours": "ours:jobs", "tuned": "ours:tuned_jobs",
-         "profile": "levels:jobs", "tests": "checks:test_jobs", "sanitizer": "checks:sanitizer_jobs"}  # fmt: skip
+         "profile": "levels:jobs", "tests": "checks:test_jobs", "suites": "checks:suite_jobs",
+         "sanitizer": "checks:sanitizer_jobs", "cudnn": "micro:cudnn_jobs"}  # fmt: skip
 _PICTURE = ("matplotlib", "PIL")  # of the photograph
-_NEEDS = {**dict.fromkeys(("baselines", "ours", "tuned", "profile"), _PICTURE), "tests": ("pytest",)}
-_ORDER = ("micro", "tests", "ours", "profile", "sanitizer", "tuned", "baselines")  # what takes longest comes last
+_PYTEST = ("pytest",)
+_NEEDS = {**dict.fromkeys(("baselines", "ours", "tuned", "profile"), _PICTURE), "tests": _PYTEST, "suites": _PYTEST}
+# What would change what is done next comes first, what takes longest last. "suites" are the tests that need no GPU.
+_ORDER = ("micro", "tests", "ours", "profile", "sanitizer", "tuned", "cudnn", "baselines")
 DRY_FOLDER = WORK / "dry-run"
 
 
@@ -164,7 +167,8 @@ def _parser() -> argparse.ArgumentParser:
         "example: python -m benchmarks.gpu --parts micro,ours --budget 540",
     )
     everything = ",".join(_ORDER)
-    parser.add_argument("--parts", default=everything, metavar="PART,...", help=f"in this order ({everything})")
+    told = f"in this order ({everything}); also suites: the tests of kernels and engine, which hardly use the GPU"
+    parser.add_argument("--parts", default=everything, metavar="PART,...", help=told)
     parser.add_argument("--budget", type=_positive, default=540, metavar="SECONDS", help="for all of this run (540)")
     parser.add_argument("--only", default="*", metavar="PATTERN", help="rows whose name matches, as '*b1 float16*'")
     parser.add_argument("--again", metavar="PATTERN", help="make these rows again, though they are there")

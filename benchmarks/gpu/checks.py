@@ -6,99 +6,166 @@ import importlib.util
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
-import xml.etree.ElementTree as ElementTree
+import time
+from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import torch
 
-from benchmarks.gpu.jobs import Emit, Job
-from benchmarks.gpu.paths import ROOT, WORK
+from benchmarks.gpu import watch
+from benchmarks.gpu.jobs import Emit, Job, seconds_left
+from benchmarks.gpu.paths import ROOT, WORK, fingerprint, our_code
 from hrnet_fast.processor import available_cores
 
-# what runs on a GPU comes first; each folder is a row, so that a time limit loses one alone
-TEST_FOLDERS = ("tests/gpu", "tests/kernels", "tests/engine", "tests/test_api.py")
+# Files that use a GPU, each a row, and seconds for it: the CUDA level kernel, then whole networks. Whatever else lies
+# in tests/gpu follows, and then what else uses a GPU where there is one.
+FIRST = {"tests/gpu/test_cuda_level.py": 150, "tests/gpu/test_cuda_engine.py": 150, "tests/gpu/test_engine.py": 300}
+ELSEWHERE = ("tests/kernels/test_level.py", "tests/engine/test_op_gpu.py")
+SUITES = ("tests/kernels", "tests/engine", "tests/test_api.py")  # most of it needs no GPU
 DRY_TESTS = ("tests/test_env.py",)
+EACH_S, EACH_OF_SUITES_S = 60.0, 300.0  # for one test, after which it counts as hanging
 # tool, executor, and how the small network is played (benchmarks/gpu/small_net.py)
 SANITIZED = (
-    ("memcheck", "triton", "tape"), ("racecheck", "triton", "graph"), ("memcheck", "cuda", "tape"),
-    ("racecheck", "cuda", "graph"), ("memcheck", "cuda-chains", "tape"), ("memcheck", "cudnn", "graph"),
+    ("memcheck", "cuda", "tape"), ("racecheck", "cuda", "graph"), ("memcheck", "cuda-chains", "tape"),
+    ("memcheck", "triton", "tape"), ("racecheck", "triton", "graph"), ("memcheck", "cudnn", "graph"),
 )  # fmt: skip
 _FAILURES_SHOWN = 12
+FAREWELL = 5.0  # seconds for pytest to end its processes
 
 
 def test_jobs(dry_run: bool) -> Iterator[Job]:
-    for folder in DRY_TESTS if dry_run else TEST_FOLDERS:
-        yield Job("tests", (folder,), ("pytest",), None, dry_run, expected_s=60, limit_s=400)
+    files = dict(FIRST)
+    for path in (*sorted(ROOT.glob("tests/gpu/test_*.py")), *(ROOT / path for path in ELSEWHERE)):
+        files.setdefault(str(path.relative_to(ROOT)), 150)
+    for file, limit_s in dict.fromkeys(DRY_TESTS, 150).items() if dry_run else files.items():
+        yield Job("tests", (file,), ("pytest",), None, dry_run, expected_s=40, limit_s=limit_s)
+
+
+def suite_jobs(dry_run: bool) -> Iterator[Job]:
+    for folder in DRY_TESTS if dry_run else SUITES:
+        yield Job("suites", (folder,), ("pytest",), None, dry_run, expected_s=120, limit_s=500)
 
 
 def sanitizer_jobs(dry_run: bool) -> Iterator[Job]:
     """racecheck sees shared memory alone, which cuDNN's kernels are trusted with."""
     for tool, executor, how in SANITIZED:
         name = f"{tool}, {executor}, {how}"
-        yield Job("sanitizer", (name,), (f"{tool}:{executor}:{how}",), None, dry_run, 60, 300)
+        yield Job("sanitizer", (name,), (f"{tool}:{executor}:{how}",), None, dry_run, 60, 150)
 
 
 def run(job: Job, emit: Emit, device: torch.device) -> None:
     """One row a test folder, or a tool and executor. The GPU is used by the processes that this starts, not by this."""
     for name, runner in job.rows():
-        if job.part == "tests":
-            emit({"name": name, **run_tests(name)})
+        if job.part in ("tests", "suites"):
+            seconds = seconds_left(job)
+            each_s = EACH_S if job.part == "tests" else EACH_OF_SUITES_S
+            row = run_tests(name, seconds - FAREWELL - 5.0, each_s)
+            is_partial = bool(row.get("unfinished")) and seconds < job.limit_s  # another run has more time for it
+            emit({"name": name, **row, **({"partial": True} if is_partial else {})})
         else:
             emit({"name": name, **sanitize(*runner.split(":"), job.dry_run)})
 
 
-def run_tests(target: str) -> dict:
-    """How many tests passed, failed and were skipped, and why; `reasons`: how many tests each reason of a skip took."""
+def run_tests(target: str, seconds: float, each_s: float = EACH_S) -> dict:
+    """How many tests passed, failed and were skipped, and why; `reasons`: how many tests each reason of a skip took.
+
+    What did not end within the seconds is counted under `unfinished`, and the next call goes on with it. A test that
+    hangs or ends its process fails, and the others go on.
+    """
     if importlib.util.find_spec("pytest") is None:
         return {"status": "not run", "reason": "pytest is not installed"}
     if not (ROOT / target).exists():
         return {"status": "not run", "reason": f"there is no {target}"}
-    WORK.mkdir(parents=True, exist_ok=True)
-    report = WORK / f"junit-{re.sub(r'[^a-z]+', '-', target)}.xml"
-    report.unlink(missing_ok=True)
-    command = [sys.executable, "-m", "pytest", target, "-q", "-p", "no:cacheprovider", f"--junitxml={report}"]
+    begun = time.monotonic()
+    path = outcomes_of(target)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    while True:
+        before = watch.read(path)
+        watch.known(path).write_text("\n".join(before.ended))
+        watch.write(path, status=None)
+        status = _pytest(target, path, begun + seconds - time.monotonic(), each_s)
+        told = watch.read(path)
+        if status is None or told.status is not None:
+            break
+        if not told.running and told.ended == before.ended:
+            break
+        for test, at in told.running.items():  # without xdist its process was all of pytest
+            message = f"no end within {each_s:.0f} s" if time.monotonic() - at > each_s else "it ended its process"
+            watch.write(path, test=test, outcome="failed", message=message)
+            watch.write(path, ended=test)
+    row = row_of(watch.read(path), status)
+    if row["reason"] == f"pytest ended with status {status}":
+        lines = [line for line in path.with_suffix(".log").read_text(errors="replace").splitlines() if line.strip()]
+        row["reason"] = f"{row['reason']}: {' '.join(lines[-1:])}"[:300]
+    if not row["unfinished"]:
+        path.unlink()
+    return {**row, "seconds": round(time.monotonic() - begun, 1)}
+
+
+def outcomes_of(target: str) -> Path:
+    """Where the outcomes of a target's tests are told, of these sources and tests alone."""
+    sources = fingerprint(("tests/**/*.py",))
+    return WORK / "tests" / f"{re.sub(r'[^a-z]+', '-', target)}-{our_code()}-{sources}.jsonl"
+
+
+def _pytest(target: str, path: Path, seconds: float, each_s: float) -> int | None:
+    """Its exit status; None if the seconds were too few."""
+    command = [sys.executable, "-m", "pytest", target, "-q", "-p", "no:cacheprovider", "-p", watch.__name__]
     if importlib.util.find_spec("xdist") is not None:
         command += ["-n", str(min(8, max(1, available_cores() // 2)))]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, errors="replace")
-    if not report.exists():
-        last = [line for line in (done.stdout + done.stderr).splitlines() if line.strip()][-1:]
-        return {"status": "failed", "reason": f"pytest ended with {done.returncode}: {' '.join(last)}"[:300]}
-    return read_junit(report, done.returncode)
+    environment = {**os.environ, watch.FILE: str(path), watch.EACH: str(each_s)}
+    with open(path.with_suffix(".log"), "w") as log:
+        process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=subprocess.STDOUT)
+    try:
+        return process.wait(max(0.0, seconds))
+    except subprocess.TimeoutExpired:
+        process.send_signal(signal.SIGINT)  # so that it ends the processes that it started
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(FAREWELL)
+        return None
+    finally:
+        process.kill()
+        process.wait()
 
 
-def read_junit(report: Path, status: int) -> dict:
-    """A row from pytest's XML report; `status`: pytest's exit status (5: there was no test)."""
-    suite = next(ElementTree.parse(report).getroot().iter("testsuite"))
-    broken, skipped = [], {}
-    for case in suite.iter("testcase"):
-        name = f"{case.get('classname', '').rpartition('.')[2]}::{case.get('name')}"
-        fault = next((child for tag in ("failure", "error") for child in case.iter(tag)), None)
-        skip = case.find("skipped")
-        if fault is not None:
-            message = (fault.get("message") or "").splitlines()
-            broken.append(f"{name}: {message[0] if message else ''}"[:200])
-        elif skip is not None:
-            reason = skip.get("message") or "no reason given"
-            skipped[reason] = skipped.get(reason, 0) + 1
-    total = int(suite.get("tests", 0))
+def row_of(told: watch.Told, status: int | None) -> dict:
+    """A row from the outcomes of tests; `status`: pytest's exit status (5: there was no test), None if it was ended."""
+    by_outcome: dict[str, dict[str, str]] = {outcome: {} for outcome in watch.WORST}
+    for test, (outcome, message) in told.outcomes.items():
+        if outcome == "failed" or test in told.ended:
+            by_outcome[outcome][test] = message
+    failed, skipped, passed = by_outcome.values()
+    broken = [f"{test.rpartition('/')[2]}: {message}"[:200] for test, message in failed.items()]
+    unfinished = max(0, told.total - len(told.ended))
     row = {
-        "status": "ok" if status == 0 else "failed",
+        "status": "ok",
         "reason": None,
-        "passed": total - len(broken) - sum(skipped.values()),
-        "failed": len(broken),
-        "skipped": sum(skipped.values()),
-        "reasons": skipped,
+        "passed": len(passed),
+        "failed": len(failed),
+        "skipped": len(skipped),
+        "unfinished": unfinished,
+        "reasons": dict(Counter(skipped.values())),
         "failures": broken[:_FAILURES_SHOWN],
-        "seconds": round(float(suite.get("time", 0)), 1),
     }
+    late = f"{unfinished} of {told.total} tests did not end in time" if unfinished else ""
+    if late and told.running:
+        late += f"; at the end ran {', '.join(test.rpartition('::')[2] for test in list(told.running)[:3])}"
     if broken:
-        return {**row, "reason": f"{len(broken)} tests failed, the first is {broken[0]}"}
-    if status:
-        return {**row, "reason": "no test was found" if status == 5 else f"pytest ended with status {status}"}
-    return row
+        reason = f"{len(broken)} tests failed, the first is {broken[0]}"
+        return {**row, "status": "failed", "reason": f"{reason}; {late}" if late else reason}
+    if status is None:
+        return {**row, "status": "timed out", "reason": late or "no test began in time"}
+    if status in (0, 5) and skipped and not passed:
+        return {**row, "status": "not run", "reason": f"every test was skipped: {max(row['reasons'], key=len)}"}
+    if status == 0 or (status == 5 and passed):  # 5: all of them ended in an earlier run
+        return row
+    reason = "no test was found" if status == 5 else f"pytest ended with status {status}"
+    return {**row, "status": "failed", "reason": reason}
 
 
 def find_sanitizer() -> str | None:

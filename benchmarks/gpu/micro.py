@@ -22,15 +22,19 @@ _LAUNCHES = {"plain": "launch", "dependent": "launch, dependent", "torch": "laun
 
 
 def jobs(dry_run: bool) -> Iterator[Job]:
-    """One child for the GPU's own figures, one for cuDNN."""
+    """One child for the GPU's own figures."""
     names = [*_LAUNCHES.values()]
     names += [f"copy {mib} MiB" for mib in COPIES] + [f"matrix product {kind}" for kind in PRODUCTS]
     runners = [*(f"launch:{kind}" for kind in _LAUNCHES), *(f"copy:{mib}" for mib in COPIES)]
     runners += [f"product:{kind}" for kind in PRODUCTS]
     yield Job("micro", tuple(names), tuple(runners), None, dry_run, expected_s=30, limit_s=90)
+
+
+def cudnn_jobs(dry_run: bool) -> Iterator[Job]:
+    """One child for cuDNN's convolutions."""
     shapes = cudnn.shapes(dry_run)
     names = tuple(f"cuDNN {shape}" for shape in shapes)
-    yield Job("micro", names, tuple(f"cudnn:{k}" for k in range(len(shapes))), None, dry_run, expected_s=20, limit_s=90)
+    yield Job("cudnn", names, tuple(f"cudnn:{k}" for k in range(len(shapes))), None, dry_run, expected_s=20, limit_s=60)
 
 
 def run(job: Job, emit: Emit, device: torch.device) -> None:

@@ -68,7 +68,7 @@ def play(
             left += [name for job in batch for name in job.names]
             continue
         for job, unmade in zip(batch, _run(batch, store, budget.deadline, said, child), strict=True):
-            left += [name for name in job.names if name in unmade]
+            left += [name for name in job.names if name in unmade or not store.done(job.part, name)]
     return left
 
 

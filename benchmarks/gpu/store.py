@@ -12,8 +12,8 @@ from benchmarks.gpu.paths import our_code
 from benchmarks.results import write_json
 
 KIND = "gpu-report"
-PARTS = ("build", "micro", "baselines", "ours", "tuned", "profile", "tests", "sanitizer")
-OF_OUR_CODE = ("build", "ours", "tuned", "profile", "tests", "sanitizer")  # rows count for the sources they came from
+PARTS = ("build", "micro", "cudnn", "baselines", "ours", "tuned", "profile", "tests", "suites", "sanitizer")
+OF_OUR_CODE = ("build", "ours", "tuned", "profile", "tests", "suites", "sanitizer")  # rows of these sources alone
 STATUSES = ("ok", "outside tolerance", "wrong", "failed", "not run", "timed out")
 _IDENTITY = ("gpu", "torch", "dry_run")
 _FIELDS = ("kind", "gpu", "torch", "dry_run", "device", "machine", "versions", "commit", "code", "command", "rows")
@@ -43,9 +43,9 @@ class Store:
             self.rows = {(row["part"], row["name"]): row for row in data["rows"]}
 
     def done(self, part: str, name: str) -> bool:
-        """Whether the row is there, and still true of the sources."""
+        """Whether the row is there, the whole of it, and still true of the sources."""
         row = self.rows.get((part, name))
-        return row is not None and (part not in OF_OUR_CODE or row.get("code") == our_code())
+        return row is not None and not row.get("partial") and (part not in OF_OUR_CODE or row.get("code") == our_code())
 
     def gave_up(self, part: str, name: str) -> bool:
         """Whether the row was made from these sources, and took too long."""

@@ -10,7 +10,7 @@ from benchmarks.gpu.summary import COLUMNS, Networks, Summary, of_part, state
 
 WIDTH = 100
 _LABEL, _CELL = 30, 7
-_TROUBLES, _FAILURES = 8, 3  # shown: rows that are not "ok", failures of one test folder
+_TROUBLES, _FAILURES = 8, 9  # shown: rows that are not "ok", failures of tests
 
 
 def terminal_tables(report: Mapping) -> str:
@@ -55,7 +55,7 @@ def line_of(row: Row) -> str:
     if "forms" in row:
         found += [f"{name} {us:.2f}" for name, us in row["forms"].items()]
     if "passed" in row:
-        found.append(f"{row['passed']} passed, {row['failed']} failed, {row['skipped']} skipped, {row['seconds']} s")
+        found.append(f"{_counts(row)}, {row['seconds']} s")
     if "tuned" in row:
         told = row["tuned"]
         rest = f", {told['left']} levels left" if told.get("left") else ""
@@ -85,7 +85,7 @@ def _micro(report: Mapping) -> str:
 def _cudnn(report: Mapping) -> str:
     """Two shapes a line: conv, add and ReLU apart, then fused, and the TFLOP/s of the fastest form."""
     cells = []
-    for row in (row for row in of_part(report, "micro") if row.get("forms")):
+    for row in (row for row in of_part(report, "cudnn") if row.get("forms")):
         forms = row["forms"]
         apart, fused = (f"{forms[n]:.1f}" if n in forms else "-" for n in ("conv, add, relu", "fused add relu"))
         cells.append(f"{row['name'].removeprefix('cuDNN '):<27}{apart:>7}{fused:>7}{row['tflops']:>6.0f}")
@@ -154,22 +154,31 @@ def _levels(report: Mapping) -> str:
 
 def _checks(report: Mapping) -> str:
     lines = []
-    for row in of_part(report, "tests"):
-        if "passed" in row:
-            counts = f"{row['passed']} passed, {row['failed']} failed, {row['skipped']} skipped"
-            lines.append(f"  {row['name']}: {counts} in {row['seconds']:.0f} s")
-            lines += [f"    {failure}"[:WIDTH] for failure in row["failures"][:_FAILURES]]
-    for row in of_part(report, "sanitizer"):
-        if told := row.get("summary") or row.get("numbers"):
-            lines.append(f"  {row['name']}: {row['status']}, {told}"[:WIDTH])
-            lines += [f"    {message}"[:WIDTH] for message in row["messages"][:_FAILURES]]
+    tests = [row for part in ("tests", "suites") for row in of_part(report, part) if "passed" in row]
+    for row in tests:
+        lines.append(f"  {row['name']}: {_counts(row)} in {row['seconds']:.0f} s")
+        lines += _some(row["failures"], sum(bool(row["failures"]) for row in tests))
+    sanitized = [row for row in of_part(report, "sanitizer") if row.get("summary") or row.get("numbers")]
+    for row in sanitized:
+        lines.append(f"  {row['name']}: {row['status']}, {row.get('summary') or row.get('numbers')}"[:WIDTH])
+        lines += _some(row["messages"], sum(bool(row["messages"]) for row in sanitized))
     return "\n".join(["tests and compute-sanitizer", *lines]) if lines else ""
+
+
+def _some(told: Sequence[str], rows: int) -> list[str]:
+    """The first of a row's failures, the fewer the more rows have any."""
+    return [f"    {one}"[:WIDTH] for one in told[: max(1, _FAILURES // max(1, rows))]]
+
+
+def _counts(row: Row) -> str:
+    unfinished = f", {row['unfinished']} UNFINISHED" if row.get("unfinished") else ""
+    return f"{row['passed']} passed, {row['failed']} failed, {row['skipped']} skipped{unfinished}"
 
 
 def _troubles(report: Mapping) -> str:
     rows = [row for row in report["rows"] if row["status"] != "ok"]
     # what was not built explains the most, and a profile or test that breaks says more than one of many baselines
-    late = ("baselines", "micro")
+    late = ("baselines", "micro", "cudnn")
     rows.sort(key=lambda row: (row["part"] != "build", row["part"] in late, row["status"] == "not run"))
     lines = [f"  {row['part']}, {row['name']}: {row['status']}: {row.get('reason')}"[:180] for row in rows]
     refusals = [

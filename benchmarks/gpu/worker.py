@@ -17,7 +17,7 @@ DEAD = 3  # exit status: the GPU answers no more in this process
 # loaded when needed, so that a package which one part lacks stops that part alone
 MODULES = {
     "micro": "micro", "baselines": "baselines", "ours": "ours", "tuned": "ours", "profile": "levels",
-    "tests": "checks", "sanitizer": "checks",
+    "tests": "checks", "suites": "checks", "sanitizer": "checks", "cudnn": "micro",
 }  # fmt: skip
 
 

@@ -15,17 +15,6 @@ import torch
 from benchmarks.gpu import build, checks, small_net
 from hrnet_fast import kernels
 
-CASES = (
-    ("test_a[f16]", ""), ("test_b", '<failure message="AssertionError: 1e-2&#10;more">x</failure>'),
-    ("test_c", '<error message="no driver">x</error>'), ("test_d", '<skipped message="needs a GPU">x</skipped>'),
-    ("test_e", '<skipped message="needs a GPU">x</skipped>'), ("test_f", ""),
-)  # fmt: skip
-JUNIT = (
-    '<?xml version="1.0" encoding="utf-8"?><testsuites><testsuite name="pytest" tests="6" time="1.25">'
-    + "".join(f'<testcase classname="tests.kernels.test_level" name="{n}">{inner}</testcase>' for n, inner in CASES)
-    + "</testsuite></testsuites>"
-)
-
 CLEAN = """========= COMPUTE-SANITIZER
 triton: relative L2 error 9.00e-04, plain torch's on the CPU 1.00e-03
 ========= ERROR SUMMARY: 0 errors
@@ -41,24 +30,6 @@ RACE = """========= COMPUTE-SANITIZER
 triton: relative L2 error 9.00e-04, plain torch's on the CPU 1.00e-03
 ========= RACECHECK SUMMARY: 3 hazards displayed (2 errors, 1 warning)
 """
-
-
-def test_junit_counts_names_and_reasons(tmp_path):
-    path = tmp_path / "report.xml"
-    path.write_text(JUNIT)
-    row = checks.read_junit(path, 1)
-    assert (row["passed"], row["failed"], row["skipped"], row["seconds"]) == (2, 2, 2, 1.2)
-    assert row["reasons"] == {"needs a GPU": 2}
-    assert row["failures"] == ["test_level::test_b: AssertionError: 1e-2", "test_level::test_c: no driver"]
-    assert row["status"] == "failed" and row["reason"].startswith("2 tests failed, the first is test_level::test_b")
-
-
-@pytest.mark.parametrize(("status", "reason"), [(5, "no test was found"), (2, "pytest ended with status 2")])
-def test_pytest_without_a_failure_may_still_have_failed(tmp_path, status, reason):
-    path = tmp_path / "report.xml"
-    path.write_text('<testsuites><testsuite tests="0" time="0.1"/></testsuites>')
-    row = checks.read_junit(path, status)
-    assert (row["status"], row["reason"]) == ("failed", reason)
 
 
 @pytest.mark.parametrize(
@@ -140,13 +111,6 @@ def test_small_net_plays_a_tape_kernel_by_kernel(capsys):
     fast = SimpleNamespace(program_for=lambda x: SimpleNamespace(run=Program().run))
     assert small_net.tape(fast, torch.zeros(1))[0].item() == 1.0
     assert [str(one) for one in played] == ["tensor([0.])", "played"]
-
-
-def test_tests_that_are_not_there_or_cannot_run(monkeypatch):
-    assert checks.run_tests("tests/no_such_folder")["reason"] == "there is no tests/no_such_folder"
-    find_spec = checks.importlib.util.find_spec
-    monkeypatch.setattr(checks.importlib.util, "find_spec", lambda name: None if name == "pytest" else find_spec(name))
-    assert checks.run_tests("tests/kernels")["reason"] == "pytest is not installed"
 
 
 @pytest.mark.parametrize(

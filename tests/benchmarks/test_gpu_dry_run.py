@@ -52,8 +52,10 @@ def run(tmp_path, *words):
 @pytest.mark.parametrize(
     ("part", "only", "rows"),
     [
-        ("micro", "*", 13),
+        ("micro", "*", 11),
+        ("cudnn", "*", 2),
         ("tests", "*", 1),
+        ("suites", "*", 1),
         ("ours", "*", 5),
         ("tuned", "*", 4),
         ("profile", "*", 2),
@@ -61,7 +63,7 @@ def run(tmp_path, *words):
         ("baselines", "*: [pC]*", 3),
         ("baselines", "*: torch.compile max-autotune", 1),
     ],
-    ids=["micro", "tests", "ours", "tuned", "profile", "sanitizer", "eager", "compile"],
+    ids=["micro", "cudnn", "tests", "suites", "ours", "tuned", "profile", "sanitizer", "eager", "compile"],
 )
 def test_each_part_runs(tmp_path, capsys, part, only, rows):
     status, made, report = run(tmp_path, "--parts", part, "--only", only)
@@ -128,8 +130,8 @@ def test_bad_budgets_are_refused(budget, capsys):
 
 
 def test_every_part_has_jobs_whose_children_know_them():
-    assert set(command._JOBS) == set(worker.MODULES) == set(PARTS) - {"build"} == set(command._ORDER)
-    for part in command._ORDER:
+    assert set(command._JOBS) == set(worker.MODULES) == set(PARTS) - {"build"} == {*command._ORDER, "suites"}
+    for part in command._JOBS:
         for dry_run in (True, False):
             assert {job.part for job in command._jobs(part, dry_run)} == {part}
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from benchmarks.gpu import baselines, cudnn, micro, ours
+from benchmarks.gpu import baselines, checks, cudnn, micro, ours
 from benchmarks.gpu.jobs import Job
 from benchmarks.gpu.picture import draw
 from benchmarks.gpu.store import STATUSES, Store
@@ -59,10 +59,10 @@ def report():
 def full_report(status="ok"):
     """Every row that a report can hold, with long numbers and, but for "ok", a long reason for each."""
     jobs = [
-        *micro.jobs(False), *baselines.jobs(False), *ours.jobs(False), *ours.tuned_jobs(False),
+        Job("build", ("CUDA ops",), ("x",)), *micro.jobs(False), *micro.cudnn_jobs(False), *baselines.jobs(False),
+        *ours.jobs(False), *ours.tuned_jobs(False), *checks.test_jobs(False), *checks.suite_jobs(False),
         *(Job("profile", (f"{w.label} float16: levels by triton",), ("triton",)) for w in WORKLOADS),
-        *(Job("tests", (f"tests/{name}",), ("pytest",)) for name in ("kernels", "engine", "api", "tasks")),
-        *(Job("sanitizer", (f"{tool}, triton",), ("x",)) for tool in ("memcheck", "racecheck")),
+        *checks.sanitizer_jobs(False),
     ]  # fmt: skip
     rows = []
     for job in jobs:
@@ -78,8 +78,15 @@ def full_report(status="ok"):
             if job.part == "profile":
                 level = {"us": 12.345, "roofline_us": 1.2, "items": "4 Conv + 2 Sum: " + "32x64x48 " * 20}
                 row["levels"] = [{"level": index, **level} for index in range(98)]
-            if job.part == "tests":
-                row |= {"passed": 1234, "failed": 12, "skipped": 123, "seconds": 123.4, "failures": ["why " * 50] * 12}
+            if job.part in ("tests", "suites"):
+                row |= {
+                    "unfinished": 1234,
+                    "passed": 1234,
+                    "failed": 12,
+                    "skipped": 123,
+                    "seconds": 123.4,
+                    "failures": ["why " * 50] * 12,
+                }
             if job.part == "sanitizer":
                 row["summary"] = "RACECHECK SUMMARY: 0 hazards displayed (0 errors, 0 warnings)"
                 row["messages"] = ["Error: Race reported between " * 5] * 5
