@@ -35,6 +35,8 @@ test: $(VENV)/.with-test
 
 # PARTS=micro,ours and BUDGET=540 (seconds) choose; run it again to go on. make gpu-report PY=python3 is for a Python that
 # has torch but cannot install anything: the extension is compiled in place, and what is lacking is skipped, and said so.
+# On a machine that keeps nothing, ARGS="--mirror FOLDER" names a folder that outlives it; to go on on another machine,
+# first copy that folder's gpu-* files into benchmarks/results.
 PARTS ?=
 BUDGET ?= 540
 GPU_REPORT = $(PY) -m benchmarks.gpu $(if $(PARTS),--parts $(PARTS)) --budget $(BUDGET) $(ARGS)

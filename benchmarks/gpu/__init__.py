@@ -2,6 +2,10 @@
 
 It runs in parts that resume: each row goes to benchmarks/results/gpu-<gpu>-torch<version>.json the moment it is there,
 and a later run does only what is missing, or what our own code changed since.
+
+On a machine that keeps nothing, --mirror FOLDER names a place that outlives it. Before the next run, on any machine
+with such a GPU, copy its gpu-* files into benchmarks/results: the report, and gpu-report-kept.tar.gz, which holds
+measured tiles, outcomes of tests that were cut off, and Triton's kernels unless they are large. Commit the former.
 """
 
 from __future__ import annotations

@@ -21,6 +21,7 @@ from benchmarks.arguments import command_of
 from benchmarks.gpu.build import build_in_place, extension_row
 from benchmarks.gpu.children import begin, end_all
 from benchmarks.gpu.jobs import Job
+from benchmarks.gpu.kept import keep, restore
 from benchmarks.gpu.paths import TUNING, WORK, our_code
 from benchmarks.gpu.schedule import Budget, play
 from benchmarks.gpu.store import Row, Store
@@ -65,6 +66,8 @@ def main(arguments: Sequence[str] | None = None, child: Callable | None = None) 
 def _main(options: argparse.Namespace, parts: list[str], store: Store, budget: Budget, child: Callable | None) -> int:
     if options.dry_run:
         print("DRY RUN: tiny stand-ins on the CPU; nothing is measured, and no number below means anything")
+    if not options.dry_run and (restored := restore(filter(None, (options.out, options.mirror)))):
+        print(restored)
     built = build_in_place() if options.build else None
     if built:
         print(built, flush=True)
@@ -100,6 +103,8 @@ def _finish(store: Store, parts: Sequence[str], left: Sequence[str]) -> int:
     for file in sorted(TUNING.glob("*.json")):
         copied = f"; copied to {store.mirror}" if store.mirror and shutil.copy(file, store.mirror) else ""
         print(f"measured tiles: {os.path.relpath(file)}{copied}")
+    if store.mirror and not store.about["dry_run"] and (kept := keep(store.mirror)):
+        print(kept)
     if left:
         shown = "; ".join(left[:6]) + ("; …" if len(left) > 6 else "")
         print(f"{len(left)} rows are left for another run (the same command goes on): {shown}")
@@ -173,7 +178,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--only", default="*", metavar="PATTERN", help="rows whose name matches, as '*b1 float16*'")
     parser.add_argument("--again", metavar="PATTERN", help="make these rows again, though they are there")
     parser.add_argument("--out", type=Path, default=RESULTS, metavar="FOLDER", help="default: benchmarks/results")
-    parser.add_argument("--mirror", type=Path, metavar="FOLDER", help="a second folder that gets a copy of the report")
+    told = "a second folder that gets what another machine can go on with: the report, measured tiles, compiled kernels"
+    parser.add_argument("--mirror", type=Path, metavar="FOLDER", help=told)
     parser.add_argument("--build", action="store_true", help="first compile the extension in place, for this GPU alone")
     parser.add_argument("--dry-run", action="store_true", help="try the script itself on a CPU; measures nothing")
     return parser

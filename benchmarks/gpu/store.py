@@ -25,8 +25,8 @@ class Store:
     """Rows by part and name, in a JSON file that is replaced as a whole after each row.
 
     about: gpu, torch, dry_run, device (name -> value), machine, versions, commit, code, command. mirror: a second
-    folder that gets the file each time. Errors: ValueError that names the file, if it is not a report or one of
-    something else.
+    folder that gets the file each time; what a file there has, and the folder's own lacks, is gone on with. Errors:
+    ValueError that names the file, if it is not a report or one of something else.
     """
 
     def __init__(self, folder: Path, about: Mapping[str, object], mirror: Path | None = None):
@@ -35,17 +35,22 @@ class Store:
         self.mirror = mirror
         self._lock = threading.Lock()
         self.rows: dict[tuple[str, str], Row] = {}
-        if self.path.exists():
-            data = read_report(self.path)
-            for key in _IDENTITY:
-                if data[key] != self.about[key]:
-                    raise ValueError(f"{self.path} is of {key} {data[key]!r}, not {self.about[key]!r}: move it away")
-            self.rows = {(row["part"], row["name"]): row for row in data["rows"]}
+        for place in filter(None, (folder, mirror)):
+            self._go_on_with(place / self.path.name)
+
+    def _go_on_with(self, path: Path) -> None:
+        data = read_report(path) if path.exists() else {"rows": [], **self.about}
+        for key in _IDENTITY:
+            if data[key] != self.about[key]:
+                raise ValueError(f"{path} is of {key} {data[key]!r}, not {self.about[key]!r}: move it away")
+        for row in data["rows"]:
+            key = row["part"], row["name"]
+            if key not in self.rows or (not self.done(*key) and _is_done(row)):
+                self.rows[key] = row
 
     def done(self, part: str, name: str) -> bool:
         """Whether the row is there, the whole of it, and still true of the sources."""
-        row = self.rows.get((part, name))
-        return row is not None and not row.get("partial") and (part not in OF_OUR_CODE or row.get("code") == our_code())
+        return (part, name) in self.rows and _is_done(self.rows[part, name])
 
     def gave_up(self, part: str, name: str) -> bool:
         """Whether the row was made from these sources, and took too long."""
@@ -75,6 +80,10 @@ class Store:
     def write(self) -> None:
         for folder in filter(None, (self.path.parent, self.mirror)):
             write_json(folder / self.path.name, self.data())
+
+
+def _is_done(row: Row) -> bool:
+    return not row.get("partial") and (row["part"] not in OF_OUR_CODE or row.get("code") == our_code())
 
 
 def file_name(about: Mapping[str, object]) -> str:

@@ -46,6 +46,8 @@ def _sources(report: Mapping) -> str:
 def line_of(row: Row) -> str:
     """One row in one line, for the log of a run."""
     found = [f"{row['value']:g} {row['unit']}"] if "value" in row else []
+    if row.get("arches"):
+        found.append(f"compiled for {row['arches']}")
     if "p50_us" in row:
         found.append(f"{row['p50_us']:.1f} us")
     if "replay_p50_us" in row:

@@ -21,7 +21,7 @@ from torch.overrides import TorchFunctionMode
 
 import hrnet_fast
 from benchmarks.gpu import __main__ as command
-from benchmarks.gpu import baselines, cudnn, empty_kernel, levels, micro, ours, worker
+from benchmarks.gpu import baselines, cudnn, empty_kernel, kept, levels, micro, ours, worker
 from benchmarks.gpu import question as question_module
 from benchmarks.gpu import workloads as workloads_module
 from benchmarks.gpu.jobs import Job
@@ -255,6 +255,7 @@ def test_tuning_is_told_and_kept_for_the_next(gpu, monkeypatch, tmp_path, capsys
     )
     for module in (ours, command):
         monkeypatch.setattr(module, "TUNING", tmp_path / "tuning")
+    monkeypatch.setattr(kept, "WORK", tmp_path)
     status, report = report_of(tmp_path, "--parts", "tuned", "--mirror", str(tmp_path / "mirror"))
     rows = {row["name"].partition(": ")[2]: row for row in report["rows"]}
     assert status == 0 and "tuned" not in rows["auto tuned"] and folders == [str(tmp_path / "tuning")]
@@ -262,7 +263,7 @@ def test_tuning_is_told_and_kept_for_the_next(gpu, monkeypatch, tmp_path, capsys
         "seconds": 0, "levels": 1, "left": 4, "refused": 2, "before_us": 3.0, "us": 2.0,
     }  # fmt: skip
     assert ", 4 levels left, 2 refused as modelled" in capsys.readouterr().out
-    assert (tmp_path / "mirror" / "tiles.json").read_text() == "{}"
+    assert (tmp_path / "mirror" / "tiles.json").read_text() == "{}" and (tmp_path / "mirror" / kept.NAME).exists()
     assert "HRNET_FAST_CACHE" not in os.environ or os.environ["HRNET_FAST_CACHE"] not in folders
 
 

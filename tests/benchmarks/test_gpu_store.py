@@ -63,6 +63,30 @@ def test_mirror_gets_every_row(tmp_path):
     assert (mirror / store.path.name).read_text() == store.path.read_text()
 
 
+def test_a_report_in_the_mirror_is_gone_on_with(tmp_path, monkeypatch):
+    """Of each row the one that counts for the sources of now, and the whole rather than a part."""
+    mirror = tmp_path / "mirror"
+    Store(mirror, ABOUT).add("micro", a_row("there"))
+    Store(mirror, ABOUT).add("tests", a_row("whole", value=2))
+    Store(mirror, ABOUT).add("ours", a_row("both", value=2))
+    old = Store(tmp_path / "out", ABOUT)
+    old.add("tests", a_row("whole", partial=True))
+    old.add("ours", a_row("both", value=1))
+    old.rows["ours", "old"] = {"part": "ours", **a_row("old"), "code": "older"}
+    old.write()
+    store = Store(tmp_path / "out", ABOUT, mirror)
+    assert store.done("micro", "there") and store.done("tests", "whole") and not store.done("ours", "old")
+    assert store.rows["ours", "both"]["value"] == 1
+    monkeypatch.setattr(store_module, "our_code", lambda: "changed")
+    assert not store.done("tests", "whole")
+
+
+def test_a_mirror_of_another_gpu_is_not_overwritten(tmp_path):
+    Store(tmp_path / "mirror", {**ABOUT, "torch": "2.11.1"}).add("micro", a_row())
+    with pytest.raises(ValueError, match="mirror.* is of torch '2.11.1'"):
+        Store(tmp_path / "out", ABOUT, tmp_path / "mirror")
+
+
 @pytest.mark.parametrize("change", [{"gpu": "NVIDIA-H200"}, {"dry_run": True}, {"torch": "2.11.1"}], ids=str)
 def test_report_of_something_else_is_not_added_to(tmp_path, change):
     Store(tmp_path, ABOUT).add("micro", a_row())
