@@ -13,6 +13,8 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import replace
+from math import inf
 from pathlib import Path
 
 import torch
@@ -62,10 +64,10 @@ def run(job: Job, emit: Emit, device: torch.device) -> None:
     """One row a test folder, or a tool and executor. The GPU is used by the processes that this starts, not by this."""
     for name, runner in job.rows():
         if job.part in ("tests", "suites"):
-            seconds = seconds_left(job)
+            seconds, of_run = seconds_left(job), seconds_left(replace(job, limit_s=inf))
             each_s = EACH_S if job.part == "tests" else EACH_OF_SUITES_S
             row = run_tests(name, seconds - FAREWELL - 5.0, each_s)
-            is_partial = bool(row.get("unfinished")) and seconds < job.limit_s  # another run has more time for it
+            is_partial = bool(row.get("unfinished")) and of_run < seconds + 1.0  # another run has more time for it
             emit({"name": name, **row, **({"partial": True} if is_partial else {})})
         else:
             emit({"name": name, **sanitize(*runner.split(":"), job.dry_run)})

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from benchmarks.gpu.jobs import DEADLINE, Job
+from benchmarks.gpu.jobs import BEGUN, DEADLINE, Job
 from benchmarks.gpu.paths import ROOT, WORK
 from benchmarks.gpu.turns import RUNS, WAITS
 from benchmarks.gpu.worker import DEAD, MARK
@@ -32,7 +32,8 @@ def run_child(job: Job, deadline: float, keep: Rows, environment: Mapping[str, s
     """
     missing = dict.fromkeys(job.names)
     while missing and time.monotonic() < deadline and not _ENDED.is_set():
-        child = _Child(job.only(set(missing)), {**(environment or {}), DEADLINE: str(deadline)})
+        times = {DEADLINE: str(deadline), BEGUN: str(time.monotonic())}
+        child = _Child(job.only(set(missing)), {**(environment or {}), **times})
         try:
             for row in child.rows(deadline, job.limit_s):
                 missing.pop(row["name"], None)

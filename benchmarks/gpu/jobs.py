@@ -11,7 +11,8 @@ from dataclasses import asdict, dataclass, replace
 from benchmarks.cases import Case
 
 Emit = Callable[[dict], None]  # takes a row: name, status, and what was measured
-DEADLINE = "HRNET_FAST_BENCH_DEADLINE"  # environment of a child: when it is ended, by time.monotonic() of the machine
+# environment of a child, by time.monotonic() of the machine: when it is ended, and since when its row is waited for
+DEADLINE, BEGUN = "HRNET_FAST_BENCH_DEADLINE", "HRNET_FAST_BENCH_BEGUN"
 
 
 @dataclass(frozen=True)
@@ -61,8 +62,9 @@ class Job:
 
 
 def seconds_left(job: Job) -> float:
-    """In a child: how long the row that begins now may take."""
-    return min(job.limit_s, float(os.environ.get(DEADLINE, "inf")) - time.monotonic())
+    """In a child: how much longer the row may take that it is at; a child's start is its first row's time."""
+    now = time.monotonic()
+    return min(float(os.environ.get(BEGUN, now)) + job.limit_s, float(os.environ.get(DEADLINE, "inf"))) - now
 
 
 def sentence(error: BaseException) -> str:

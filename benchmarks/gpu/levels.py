@@ -10,7 +10,7 @@ import torch
 
 import hrnet_fast
 from benchmarks.gpu.jobs import Emit, Job
-from benchmarks.gpu.ours import cache
+from benchmarks.gpu.ours import cache, canary
 from benchmarks.gpu.question import question
 from benchmarks.gpu.store import Row
 from benchmarks.gpu.workloads import asked, label
@@ -28,7 +28,8 @@ def jobs(dry_run: bool) -> Iterator[Job]:
             case = workload.case(dtype)
             for executor, expected_s in EXPECTED_S.items():
                 names = (f"{label(case)}: levels by {executor}",)
-                yield Job("profile", names, (executor,), case, dry_run, expected_s, limit_s=100)
+                unless = canary(dry_run) if executor == "cuda" else None
+                yield Job("profile", names, (executor,), case, dry_run, expected_s, limit_s=100, unless=unless)
 
 
 def run(job: Job, emit: Emit, device: torch.device) -> None:

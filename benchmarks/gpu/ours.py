@@ -34,14 +34,14 @@ def jobs(dry_run: bool) -> Iterator[Job]:
     """One row of the CUDA level kernel alone, so that a broken kernel is known after a minute; then, of one dtype after
     another, several networks are built at once."""
     cases = [workload.case(dtype) for workload, dtype in asked(dry_run)]
-    _, name = canary = _canary(dry_run)
+    _, name = goes_first = canary(dry_run)
     first = next(case for case in cases if name.startswith(f"{label(case)}: "))
     yield Job("ours", (name,), GROUPS[0][0][:1], first, dry_run, expected_s=40, limit_s=GROUPS[0][1])
     for dtype in dict.fromkeys(case.dtype for case in cases):
         for executors, limit_s, by_cuda in GROUPS:
             for case in (case for case in cases if case.dtype == dtype):
                 names = tuple(f"{label(case)}: {executor}" for executor in executors)
-                unless = canary if by_cuda else None
+                unless = goes_first if by_cuda else None
                 job = Job("ours", names, executors, case, dry_run, 60, limit_s, beside=True, unless=unless)
                 if rest := job.only(set(names) - {name}):
                     yield rest
@@ -54,11 +54,11 @@ def tuned_jobs(dry_run: bool) -> Iterator[Job]:
         for workload, dtype in asked(dry_run):
             case = workload.case(dtype)
             names = tuple(f"{label(case)}: {executor}" for executor in executors)
-            unless = _canary(dry_run) if by_cuda else None
+            unless = canary(dry_run) if by_cuda else None
             yield Job("tuned", names, executors, case, dry_run, 100, limit_s, unless=unless)
 
 
-def _canary(dry_run: bool) -> tuple[str, str]:
+def canary(dry_run: bool) -> tuple[str, str]:
     """(part, name) of the row that goes first: of the smallest network."""
     workload, dtype = min(asked(dry_run), key=lambda pair: pair[0].floor_us or 0.0)
     return "ours", f"{label(workload.case(dtype))}: {GROUPS[0][0][0]}"

@@ -97,8 +97,11 @@ def test_what_a_hanging_row_bodes_is_left(store, status):
 
 
 def test_time_left_is_the_row_s_or_the_run_s(monkeypatch):
-    monkeypatch.delenv(jobs.DEADLINE, raising=False)
-    assert seconds_left(a_job("a", limit_s=30.0)) == 30.0
+    for name in (jobs.DEADLINE, jobs.BEGUN):
+        monkeypatch.delenv(name, raising=False)
+    assert seconds_left(a_job("a", limit_s=30.0)) == pytest.approx(30.0)
+    monkeypatch.setenv(jobs.BEGUN, str(time.monotonic() - 10))
+    assert 15 < seconds_left(a_job("a", limit_s=30.0)) <= 20
     monkeypatch.setenv(jobs.DEADLINE, str(time.monotonic() + 10))
     assert 5 < seconds_left(a_job("a", limit_s=30.0)) <= 10
 
