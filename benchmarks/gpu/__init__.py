@@ -5,7 +5,8 @@ and a later run does only what is missing, or what our own code changed since.
 
 On a machine that keeps nothing, --mirror FOLDER names a place that outlives it. Before the next run, on any machine
 with such a GPU, copy its gpu-* files into benchmarks/results: the report, and gpu-report-kept.tar.gz, which holds
-measured tiles, outcomes of tests that were cut off, and Triton's kernels unless they are large. Commit the former.
+measured tiles, outcomes of tests that were cut off, Triton's kernels unless they are large, and the logs. Commit the
+former.
 """
 
 from __future__ import annotations

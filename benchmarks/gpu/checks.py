@@ -117,7 +117,8 @@ def outcomes_of(target: str) -> Path:
 
 def _pytest(target: str, path: Path, seconds: float, each_s: float) -> int | None:
     """Its exit status; None if the seconds were too few."""
-    command = [sys.executable, "-m", "pytest", target, "-q", "-p", "no:cacheprovider", "-p", watch.__name__]
+    options = ["-q", "--tb=short", "-p", "no:cacheprovider", "-p", watch.__name__]
+    command = [sys.executable, "-m", "pytest", target, *options]
     if importlib.util.find_spec("xdist") is not None:
         command += ["-n", str(min(8, max(1, available_cores() // 2)))]
     environment = {**os.environ, watch.FILE: str(path), watch.EACH: str(each_s)}

@@ -1,4 +1,4 @@
-"""What the next machine can go on with, beside the report: measured tiles, outcomes of tests, Triton's kernels."""
+"""What a machine leaves beside the report: logs, and for the next one tiles, outcomes of tests and kernels."""
 
 from __future__ import annotations
 
@@ -12,13 +12,14 @@ from benchmarks.gpu.paths import WORK
 NAME = "gpu-report-kept.tar.gz"
 MOST = 15 << 20  # bytes, since such places take files up to 16 MiB
 _SMALL = ("tuning/*.json", "tests/*.jsonl")
+_LOGS = ("tests/*.log", "tests/*.stacks", "build-*.log", "logs/*.log")  # to be read, not to be put back
 _KERNELS = ("triton/*/*.json", "triton/*/*.cubin", "triton/*/*.so")  # what Triton loads; it also keeps what it read
 
 
 def keep(folder: Path) -> str | None:
     """Writes the file, and says so; None if there is nothing to keep. Without Triton's kernels if they are large."""
-    small = _pack(_SMALL)
-    whole = _pack((*_SMALL, *_KERNELS))
+    small = _pack((*_SMALL, *_LOGS))
+    whole = _pack((*_SMALL, *_LOGS, *_KERNELS))
     if not whole:
         return None
     is_large = len(whole) > MOST

@@ -13,7 +13,7 @@ FILES = {
     "tuning/tiles.json": "{}", "tests/tests-gpu-0.jsonl": '{"total": 1}', "triton/ABC/level_kernel.cubin": "code",
     "triton/ABC/__grp__level_kernel.json": "{}", "triton/DEF/launcher.so": "a launcher",
 }  # fmt: skip
-LEFT_OUT = {"triton/ABC/level_kernel.ptx": "text", "answers/a.pt": "numbers", "logs/micro.log": "words"}
+LEFT_OUT = {"triton/ABC/level_kernel.ptx": "text", "answers/a.pt": "numbers", "logs/micro-1-2.log": "words"}
 
 
 @pytest.fixture
@@ -38,6 +38,8 @@ def found(work):
 def test_the_next_machine_goes_on(machine, tmp_path):
     machine("first", {**FILES, **LEFT_OUT})
     assert kept.keep(tmp_path / "mirror") == f"kept for another machine: {tmp_path / 'mirror' / kept.NAME}"
+    with tarfile.open(tmp_path / "mirror" / kept.NAME) as archive:
+        assert set(archive.getnames()) == {*FILES, "logs/micro-1-2.log"}  # a log is to be read, not to be put back
     work = machine("second", {"tuning/tiles.json": "newer"})
     told = kept.restore([tmp_path, tmp_path / "mirror"])
     assert told == f"4 files of another machine from {tmp_path / 'mirror' / kept.NAME}"
@@ -55,7 +57,7 @@ def test_kernels_that_are_too_large_are_left_out_and_that_is_said(machine, tmp_p
 
 
 def test_nothing_is_kept_of_nothing(machine, tmp_path):
-    machine("first", LEFT_OUT)
+    machine("first", {"answers/a.pt": "numbers"})
     assert kept.keep(tmp_path) is None and kept.restore([tmp_path]) is None
 
 
