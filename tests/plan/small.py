@@ -9,8 +9,9 @@ from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
 from hrnet_fast.engine.executors.reference import ReferenceExecutor
+from hrnet_fast.numerics import relative_l2
 from hrnet_fast.plan import make_plan, named_tensors
-from hrnet_fast.testing import fill_weights, relative_l2
+from hrnet_fast.weights.random import fill_weights
 
 
 class Net(nn.Module):

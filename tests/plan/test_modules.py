@@ -10,7 +10,7 @@ from torch.nn.utils.parametrizations import weight_norm
 
 from hrnet_fast import optimize, verify
 from hrnet_fast.plan import PlanError, make_plan
-from hrnet_fast.testing import fill_weights
+from hrnet_fast.weights.random import fill_weights
 from tests.plan.small import Net
 
 X = torch.randn(1, 3, 9, 7)
