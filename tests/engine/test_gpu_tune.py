@@ -11,7 +11,7 @@ import torch
 
 from hrnet_fast import create_model, optimize
 from hrnet_fast.cli.commands import tune as command
-from hrnet_fast.engine.executors import tuned as tuned_module
+from hrnet_fast.engine.executors import levels as levels_module
 from hrnet_fast.engine.executors.cuda import CudaExecutor
 from hrnet_fast.engine.gpu import tune
 from hrnet_fast.engine.gpu.tiles import Gpu
@@ -149,7 +149,7 @@ def test_levels_that_take_most_come_first_and_the_rest_is_left(executor, small, 
     )
     executor.clock = lambda step: step.us
     wall = Time(0.01)
-    for module in (tune, tuned_module):
+    for module in (tune, levels_module):
         monkeypatch.setattr(module, "monotonic", wall)
     found = executor.tune(plan, seconds=2.0)
     assert [each.complete for each in found.values()] == [True] * (len(found) - 1) + [False]

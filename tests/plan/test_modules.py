@@ -80,7 +80,9 @@ def test_without_hooks_nothing_is_said():
 
 
 @pytest.mark.parametrize("training", [True, False])
-@pytest.mark.parametrize("wrap", [optimize, nn.DataParallel, torch.compile, nn.Identity()], ids=repr)
+@pytest.mark.parametrize(
+    "wrap", [optimize, nn.DataParallel, torch.compile, nn.Identity()], ids=["optimize", "parallel", "compile", "plain"]
+)
 def test_a_part_that_is_wrapped_already_is_looked_through(wrap, training):
     inner = fill_weights(Net(plain)).eval()
     part = wrap(inner, example=X) if wrap is optimize else wrap(inner)
