@@ -70,6 +70,18 @@ HRNET_FAST_ISA void plan_across(Across& plan, int64_t width, int64_t origin, con
 }
 
 // target (+)= the columns of each of `channels` rows; two vectors past a source row's columns may be read.
+// Lane i is that of index[i] in left and right side by side.
+HRNET_FAST_ISA Floats picked_of(const Floats& left, const Floats& right, const Ints& index) {
+#ifdef __clang__  // lacks GCC's shuffle
+  Floats picked;
+  for (int lane = 0; lane < kLanes; ++lane)
+    picked[lane] = index[lane] < kLanes ? left[index[lane]] : right[index[lane] - kLanes];
+  return picked;
+#else
+  return __builtin_shuffle(left, right, index);
+#endif
+}
+
 template <int kTaps, bool kAdd>
 HRNET_FAST_ISA void across_taps(float* target, int64_t target_stride, const float* source, int64_t source_stride,
                                 int64_t channels, const Across& plan) {
@@ -88,7 +100,7 @@ HRNET_FAST_ISA void across_taps(float* target, int64_t target_stride, const floa
       if (plan.near[v]) {
         const Floats left = lanes_at(from), right = lanes_at(from + kLanes);
         for (int t = 0; t < kTaps; ++t)
-          sum = multiply_add(sum, __builtin_shuffle(left, right, index[t]), weight[t]);
+          sum = multiply_add(sum, picked_of(left, right, index[t]), weight[t]);
       } else {
         for (int t = 0; t < kTaps; ++t) {
           Floats picked;

@@ -78,7 +78,13 @@ HRNET_FAST_ISA void average_row(A* room, const A* row, const A* mirror, int64_t 
       Lanes a, b;
       memcpy(&a, row + x, sizeof a);
       memcpy(&b, mirror + mirrored(x, width, shift) - (kWidth - 1), sizeof b);
-      const Lanes mean = (a + __builtin_shuffle(b, backwards)) * A(0.5);
+#ifdef __clang__  // lacks GCC's shuffle
+      Lanes reversed;
+      for (int64_t lane = 0; lane < kWidth; ++lane) reversed[lane] = b[backwards[lane]];
+#else
+      const Lanes reversed = __builtin_shuffle(b, backwards);
+#endif
+      const Lanes mean = (a + reversed) * A(0.5);
       memcpy(room + x, &mean, sizeof mean);
     }
   } else {
