@@ -102,11 +102,10 @@ def _pixels(image: Image.Image, name: str) -> Tensor:
     """The loaded picture, as stored: uint8 (H, W, 3)."""
     if image.mode == "F":
         raise ImageError(f"{name} holds floating-point pixels, whose range is not known: convert it to 8 bits first")
-    if image.mode.startswith("I"):
-        values = np.array(image)
-        if values.min() < 0 or values.max() > 0xFFFF:
-            raise ImageError(f"{name} holds 32-bit pixels, whose range is not known: convert it to 8 bits first")
-        return _grey((values >> 8).astype(np.uint8))
+    if image.mode.startswith("I;16") or (image.mode == "I" and image.format == "PNG"):  # older Pillows' 16-bit PNG
+        return _grey((np.array(image) >> 8).astype(np.uint8))
+    if image.mode == "I":
+        raise ImageError(f"{name} holds 32-bit pixels, whose range is not known: convert it to 8 bits first")
     return torch.from_numpy(np.array(image if image.mode == "RGB" else image.convert("RGB")))
 
 

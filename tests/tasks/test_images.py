@@ -149,6 +149,7 @@ BAD_FILES = {
     "cut BMP": (cut("BMP"), "is cut off or damaged"),
     "cut WEBP": (cut("WEBP"), "is cut off or damaged|cannot be opened|is not a picture"),
     "float TIFF": (encoded(Image.fromarray(np.ones((4, 4), np.float32)), "TIFF"), "floating-point pixels"),
+    "few of 32 bits": (encoded(Image.fromarray(np.full((4, 4), 93, np.int32)), "TIFF"), "32-bit pixels"),
     "32-bit TIFF": (encoded(Image.fromarray(np.full((4, 4), 1 << 20, np.int32)), "TIFF"), "32-bit pixels"),
 }
 
