@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable
 from dataclasses import dataclass
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -107,6 +108,13 @@ def open_estimator(args: argparse.Namespace, task: str) -> Any:
 def estimator_options(args: argparse.Namespace, task: str) -> dict[str, Any]:
     """Keywords for the estimator. UsageError for an option of another task."""
     return _given(args, task, _ESTIMATOR)
+
+
+def all_options(args: argparse.Namespace, task: str) -> dict[str, Any]:
+    """The same, with the estimator's own values for those that were not given."""
+    parameters = signature(package_of(task).Estimator).parameters
+    names = [keywords[task] for keywords in _ESTIMATOR.values() if task in keywords]
+    return {**{name: parameters[name].default for name in names}, **estimator_options(args, task)}
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..arguments import add_model_option, positive
 from ..output import CHECK_FAILED, Result, note
-from ..tasks import RANDOM, CallOptions, add_estimator, call_options, estimator_options, open_estimator, task_name
+from ..tasks import RANDOM, CallOptions, add_estimator, all_options, call_options, open_estimator, task_name
 
 if TYPE_CHECKING:
     from ..inputs import Item
@@ -52,7 +52,7 @@ def run(args: argparse.Namespace) -> Result:
         "outputs": args.outputs,
         "dtype": args.dtype,
         "boxes": str(args.boxes) if args.boxes else None,
-        **estimator_options(args, task),
+        **all_options(args, task),
         **options.keywords,
     }
     ledger = Ledger(args.out, about)
