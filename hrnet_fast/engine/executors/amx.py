@@ -32,8 +32,10 @@ def unsupported() -> str | None:
 
 @cache
 def agrees(isa: str) -> bool:
-    """Whether two small convolutions come out right, played once a process: these kernels are new to real hardware."""
-    net = nn.Sequential(*(nn.utils.skip_init(nn.Conv2d, *shape, 3, padding=1) for shape in ((24, 40), (40, 17)))).eval()
+    """Whether small convolutions come out right, played once per process: these kernels are new to real hardware."""
+    shapes = ((24, 40, 3, 1), (40, 33, 3, 2), (33, 48, 1, 1), (48, 17, 3, 1))
+    convs = [nn.utils.skip_init(nn.Conv2d, i, o, k, stride=s, padding=k // 2) for i, o, k, s in shapes]
+    net = nn.Sequential(*convs).eval()
     with torch.no_grad():
         for tensor in (*net.parameters(), x := torch.empty(1, 24, 13, 11)):
             tensor.copy_(torch.linspace(-99, 99, tensor.numel()).sin().view_as(tensor) / tensor[0].numel() ** 0.5)
