@@ -63,6 +63,8 @@ def explain(model: nn.Module, *inputs: Any, dtype: torch.dtype | None = None, ex
     dtype, executor: as for `optimize`; an optimized module keeps its own.
     Raises PlanError, ValueError and RuntimeError as `optimize` does.
     """
+    if not isinstance(model, nn.Module):
+        raise TypeError(f"explain takes an nn.Module, not {type(model).__name__}")
     fast = model if isinstance(model, OptimizedModule) else OptimizedModule(model, dtype, executor)
     given = tuple(torch.empty(x, device="meta") if _is_shape(x) else x for x in inputs)
     plan = fast.plan_for(*given) if given else _plan_assumed(fast)

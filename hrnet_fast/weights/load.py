@@ -38,9 +38,7 @@ def load_weights(model: nn.Module, source: str | os.PathLike | Mapping[str, Any]
     given = "the given state dict" if isinstance(source, Mapping) else f"'{source}'"
     match = match_weights(own, read_checkpoint(source), name, given, strict)
     ready = {key: _fitting(match, key, value, own[key], given) for key, value in match.pairs.items()}
-    with torch.no_grad():
-        for key, value in ready.items():
-            own[key].copy_(value)
+    model.load_state_dict(ready, strict=False)  # copies; an optimized module packs the weights anew
     file = "a state dict" if isinstance(source, Mapping) else Path(source).name
     notes = (*match.notes, *_casts(match, own), *_zero_biases(match))
     return LoadReport(name, file, match.layout.name, tuple(ready), match.dropped, match.missing, notes)

@@ -13,7 +13,7 @@ from torch import nn
 from torch.autograd import forward_ad
 
 import hrnet_fast
-from hrnet_fast import create_model, optimize, verify
+from hrnet_fast import create_model, explain, load_weights, optimize, save_weights, verify
 from hrnet_fast.engine import op, prepared, versions
 from hrnet_fast.engine.executors.onednn import OneDnnExecutor
 from hrnet_fast.models import BasicBlock, HighResolutionModule
@@ -408,6 +408,23 @@ def test_new_weights_while_a_shape_is_planned(monkeypatch):
     assert relative_l2(fast(x), pose(x)) < 1e-5
 
 
+def test_weights_are_loaded_into_what_was_packed_and_saved_from_it(tmp_path):
+    fast, other = optimize(small().eval()), small().eval()
+    with torch.no_grad():
+        other.conv1.weight.mul_(2)
+    save_weights(optimize(other), tmp_path / "weights.pth")
+    load_weights(fast, tmp_path / "weights.pth")
+    x = torch.randn(1, 3, 64, 64)
+    assert relative_l2(fast(x), other(x)) < 1e-5
+
+
+def test_tensors_that_are_negated_lazily(pose):
+    x = torch.view_as_complex(torch.randn(1, 3, 64, 64, 2)).conj().imag
+    assert x.is_neg()
+    fast = optimize(pose.eval())
+    assert torch.equal(fast(x), fast(x.resolve_neg()))
+
+
 def test_attributes_and_methods_are_the_originals():
     pose = small()
     fast = optimize(pose)
@@ -426,6 +443,12 @@ def test_no_images_and_named_inputs():
     assert torch.equal(fast(x=x), fast(x))
     with pytest.raises(TypeError, match="missing a required argument: 'x'"):
         fast(y=x)
+
+
+def test_what_is_no_module_is_refused():
+    for verb in (optimize, explain):
+        with pytest.raises(TypeError, match="takes an nn.Module, not int"):
+            verb(3)
 
 
 @pytest.mark.parametrize("dtype", ["bfloat16", torch.int8, torch.complex64])
