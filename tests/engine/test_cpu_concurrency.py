@@ -229,6 +229,20 @@ def test_buffers_are_one_set_for_each_caller_and_go_when_unused(nets, monkeypatc
     assert pool.free == held[-1:]
 
 
+def test_what_many_shapes_keep_is_bounded(monkeypatch):
+    monkeypatch.setattr(memory, "KEPT_BYTES", 1 << 20)
+    fast = optimize(fill(create_model("hrnet_w18_small.pose_coco_256x192")), executor="native")
+    sizes = [96, 128, 160, 192]
+    inputs = [torch.randn(1, 3, size, size) for size in sizes]
+    want = [fast(x) for x in inputs]
+    pools = [fast.program_for(x).run.__self__.pool for x in inputs]
+    assert sum(pool.kept_bytes for pool in pools) <= 2 * pools[-1].bytes
+    assert len(pools[0].free) == 0 and len(pools[-1].free) == 1
+    for x, y in zip(inputs, want):
+        assert torch.equal(fast(x), y)
+    assert sum(pool.kept_bytes for pool in pools) <= 2 * pools[-1].bytes
+
+
 def test_a_call_that_fails_leaves_the_module_as_it_was(nets, monkeypatch):
     x = torch.randn(1, 3, 64, 64)
     want = nets[0](x)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import prod
@@ -11,6 +12,7 @@ from torch import Tensor
 
 GRANULE = 64  # elements; every value starts at a multiple, so that vectors are aligned in any dtype
 KEPT_CALLS = 100  # buffers that so many calls in a row do not need are let go
+KEPT_BYTES = 256 << 20  # of all input shapes together, that are kept in any case
 
 
 def as_map(shape: Sequence[int]) -> tuple[int, ...]:
@@ -63,11 +65,33 @@ class Buffers:
     views: dict[int, Tensor]
 
 
-class BufferPool:
-    """Buffers of calls that have ended. make: new ones."""
+class Kept:
+    """The pools of an executor, of which it has one for each input shape. What they keep between calls is together at
+    most twice the largest one's buffers, or KEPT_BYTES: those go first that were not used for longest."""
 
-    def __init__(self, make: Callable[[], Buffers]):
-        self.make = make
+    def __init__(self):
+        self.pools: list[weakref.ref[BufferPool]] = []  # the last one used at the end
+
+    def used(self, pool: BufferPool) -> None:
+        if self.pools and self.pools[-1]() is pool:
+            return
+        pools = [each for ref in self.pools if (each := ref()) is not None and each is not pool]
+        self.pools = [*map(weakref.ref, pools), weakref.ref(pool)]
+        over = sum(each.kept_bytes for each in (*pools, pool)) - max(
+            KEPT_BYTES, 2 * max(each.bytes for each in (*pools, pool))
+        )
+        for each in pools:
+            if over > 0:
+                over -= each.kept_bytes
+                each.free = []
+
+
+class BufferPool:
+    """Buffers of calls that have ended. make: new ones. kept: the pools that this one shares its memory with."""
+
+    def __init__(self, make: Callable[[], Buffers], kept: Kept | None = None):
+        self.make, self.kept = make, kept or Kept()
+        self.bytes = 0  # of one call's buffers
         self.free: list[Buffers] = []  # the last one used at the end
         self.idle = self.calls = 0  # buffers that no call took since the last let go
 
@@ -80,8 +104,14 @@ class BufferPool:
         self.idle = min(self.idle, len(self.free))
         return buffers or self.make()
 
+    @property
+    def kept_bytes(self) -> int:
+        return self.bytes * len(self.free)
+
     def give(self, buffers: Buffers) -> None:
+        self.bytes = self.bytes or sum(tensor.nbytes for tensor in buffers.tensors)
         self.free.append(buffers)
+        self.kept.used(self)
         self.calls += 1
         if self.calls % KEPT_CALLS == 0:
             del self.free[: self.idle]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -16,7 +16,7 @@ from ..results import empty_result
 from .arena import fit
 from .functions import function_kernel, linear_as_conv, mean_source
 from .kernels import DIRECT, Kernel
-from .memory import BufferPool, Buffers, as_map, bordered, outside, span, view_of, without_border
+from .memory import BufferPool, Buffers, Kept, as_map, bordered, outside, span, view_of, without_border
 from .pack import Packed
 from .pages import flat
 
@@ -36,13 +36,14 @@ class _Part:
 class CpuProgram:
     """Built once from a plan, run many times, by several callers at once.
 
-    kernel_of: the kernel of a convolution. weights_of: its packed weights for that kernel. isa: the instruction
-    set that they are packed for; "" for the widest allowed.
+    kernel_of: the kernel of a convolution. weights_of: its packed weights for that kernel. param: a tensor of the
+    module's that a function reads, in the maps' dtype. isa: the instruction set that weights are packed for; "" for the
+    widest allowed. kept: what its executor's other programs keep of memory.
     """
 
     def __init__(
         self, plan: Plan, kernel_of: Callable[[Conv], Kernel], weights_of: Callable[[Conv, Kernel], Packed],
-        tensors: Mapping[str, Tensor], watch: Watch | None, isa: str = "",
+        param: Callable[[str], Tensor], watch: Watch | None, isa: str = "", kept: Kept | None = None,
     ):  # fmt: skip
         self.plan, self.watch = plan, watch
         module = kernels.extension().module
@@ -53,7 +54,7 @@ class CpuProgram:
         called = [item for item in plan.items() if isinstance(item, Function) and not self._plays(item)]
         self.parts = self._parts(called)
         self.called_last = {item.out for item in self.parts[-1].functions}
-        self.params = {key: tensor.detach().to(self.dtype) for key, tensor in tensors.items()} if called else {}
+        self.param = param
         self.keep: list[Packed] = []  # the program reads packed weights by address
         self.maps: dict[int, int] = {}
         for index, value in enumerate(plan.inputs):
@@ -74,7 +75,7 @@ class CpuProgram:
                     self._add_conv(linear, DIRECT, weights_of(linear, DIRECT))
                 else:
                     self._add_sums(item)
-        self.pool = BufferPool(self.new_buffers)
+        self.pool = BufferPool(self.new_buffers, kept)
 
     def _plays(self, item: Function) -> bool:
         """Whether the kernels play a function; some know convolutions and sums alone."""
@@ -160,7 +161,7 @@ class CpuProgram:
 
     def _crosses(self, value: int, tensor: Tensor) -> bool:
         """Whether the kernels read or write a tensor of the caller's themselves; else torch converts it."""
-        return value in self.maps and tensor.dtype in (self.dtype, torch.float32)
+        return value in self.maps and tensor.dtype in (self.dtype, torch.float32) and not tensor.is_neg()
 
     def _parts(self, called: Sequence[Function]) -> list[_Part]:
         """Runs of levels that end where torch has to play something, or somebody to watch."""
@@ -174,7 +175,7 @@ class CpuProgram:
 
     def _call(self, item: Function, buffers: Buffers) -> None:
         reads = {v: without_border(buffers.views[v]) for v in item.reads}
-        result = call(item, reads, self.params.__getitem__)
+        result = call(item, reads, self.param)
         place = self.arena.places[item.out]
         buffers.tensors[0][place.start : place.stop].zero_()  # the border too
         buffers.views[item.out].copy_(result)

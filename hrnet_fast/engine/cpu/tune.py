@@ -70,7 +70,9 @@ class Walk:
         self.copies = pool.weights.numel() // self.size
         bias, as_is = torch.zeros(ceil(shape.out[1] / lanes) * lanes), plain(kernel, shape.words, shape.out[1])
         packed = (Packed(weights, bias, as_is) for weights in pool.weights.split(self.size))
-        self.program = CpuProgram(plan_of(shape, self.copies), lambda _: kernel, lambda *_: next(packed), {}, None, isa)
+        self.program = CpuProgram(
+            plan_of(shape, self.copies), lambda _: kernel, lambda *_: next(packed), {}.get, None, isa
+        )
         self.buffers = self.program.new_buffers()
         for x in self.buffers.tensors:
             x.uniform_(-1.0, 1.0)

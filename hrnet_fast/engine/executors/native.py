@@ -21,6 +21,7 @@ from ..cpu.choices import Choice, Choices
 from ..cpu.cpu_key import cpu_key
 from ..cpu.functions import function_kernel
 from ..cpu.kernels import Kernel
+from ..cpu.memory import Kept
 from ..cpu.microbatch import THREADS, MicroBatches, images_at_once, split, with_batch
 from ..cpu.pack import Packed, pack
 from ..cpu.pages import Room
@@ -106,6 +107,8 @@ class NativeExecutor(Executor):
         self.choices = self._choices()
         self._last: _Split | None = None
         self._packed: WeakValueDictionary[tuple, Packed] = WeakValueDictionary()
+        self._params: dict[str, Tensor] = {}
+        self._kept = Kept()
         self._lock = Lock()
 
     def explain(self, plan: Plan, level: Level) -> tuple[str, str]:
@@ -173,7 +176,15 @@ class NativeExecutor(Executor):
 
     def _program(self, plan: Plan, choice_of: Callable[[Conv], Choice], watch: Watch | None = None) -> CpuProgram:
         weights_of = partial(self._weights, Room())
-        return CpuProgram(plan, lambda item: choice_of(item).kernel, weights_of, self.tensors, watch, self.isa)
+        return CpuProgram(
+            plan, lambda item: choice_of(item).kernel, weights_of, self._param, watch, self.isa, self._kept
+        )
+
+    def _param(self, name: str) -> Tensor:
+        """A tensor that a function of torch's reads, in the dtype of the maps; converted once."""
+        if name not in self._params:
+            self._params[name] = self.tensors[name].detach().to(self.dtype)
+        return self._params[name]
 
     def _onednn(self, why: str) -> OneDnnExecutor:
         return OneDnnExecutor(self.tensors, self.dtype, f"the native kernels were refused, as {why}")
