@@ -36,7 +36,7 @@ def optimize(
         "cuda", with consecutive convolutions in one launch. "cudnn": torch's convolutions by cuDNN, on a GPU.
         "reference": plain torch operations one after another, on any device, in any dtype.
     exact: use no algorithm that errs more than a direct convolution: on a CPU, no Winograd. Otherwise errors are still
-        at most twice torch's own (see `verify`).
+        at most twice torch's own, unless channels differ in scale by orders of magnitude: `verify` tells for a network.
     example: an input (or a tuple of them) of the shape to plan first; None for a size that suits the model.
     Raises PlanError (a ValueError), naming what was not understood, for a module that cannot be planned, or not for
     inputs like `example`; ValueError for weights that hold NaN or Inf, naming the first key, and for an unknown
