@@ -33,7 +33,7 @@ ENGINE = {
     "executor": {"interpret"},
     "tuning": {"locks"},
     "cpu": {"interpret", "results", "tuning"},
-    "gpu": {"interpret", "results", "tuning"},
+    "gpu": {"interpret", "locks", "results", "tuning"},
     "executors": {"executor", "cpu", "gpu", "interpret", "locks", "results", "tuning"},
 }
 for part, others in ENGINE.items():

@@ -175,12 +175,3 @@ def test_a_cpu_knows_no_time_limit(small):
     fast = optimize(fill(create_model(f"{SMALL}.pose_coco_256x192")))
     with pytest.raises(ValueError, match="seconds= limits the tuning on a GPU"):
         fast.tune(torch.zeros(1, 3, 64, 64), seconds=1.0)
-
-
-def test_auto_tunes_all_its_candidates_not_the_first_alone():
-    first = SimpleNamespace(name="cuda", tune=None)
-    fast = optimize(fill(create_model(f"{SMALL}.pose_coco_256x192")))
-    fast.executor = SimpleNamespace(name="auto", candidates={"cuda": first}, tune=None)
-    assert fast._able_to("tune") is fast.executor
-    fast.executor = SimpleNamespace(name="auto", candidates={"cuda": first})
-    assert fast._able_to("tune") is first
