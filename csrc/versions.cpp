@@ -1,8 +1,9 @@
-// The Python class _C.Versions. A network has a thousand tensors in as many modules, which Python looks through in a
-// millisecond once the network has emptied the caches.
+// The Python class _C.Versions. A network has two thousand tensors in a thousand dictionaries of its modules, and is looked
+// through after every call, which has emptied the caches: so little as possible of each is read.
 #include <torch/csrc/autograd/python_variable.h>
 #include <torch/csrc/utils/pybind.h>
 
+#include <utility>
 #include <vector>
 
 namespace hrnet_fast {
@@ -10,49 +11,70 @@ namespace {
 
 namespace py = pybind11;
 
-struct Seen {
-  py::object value;  // held, so that nothing new has its address
-  at::TensorImpl* tensor = nullptr;
-  const void* data = nullptr;
-  uint32_t version = 0;
-};
-
-const void* data_of(const at::TensorImpl& tensor) { return tensor.has_storage() ? tensor.storage().data() : nullptr; }
-
-uint32_t version_of(at::TensorImpl& tensor) {
-  return tensor.is_inference() ? 0 : tensor.version_counter().current_version();
+// Of a dictionary: another number after every write, where this Python has one.
+uint64_t tag_of([[maybe_unused]] PyObject* table) {
+#if PY_VERSION_HEX < 0x030C0000  // deprecated from 3.12 on
+  return reinterpret_cast<PyDictObject*>(table)->ma_version_tag;
+#else
+  return 0;
+#endif
 }
+
+constexpr bool kHasTags = PY_VERSION_HEX < 0x030C0000;
+constexpr size_t kAhead = 24;  // entries that are fetched ahead
+
+struct Table {
+  py::dict table;
+  std::vector<py::object> values;  // held, so that nothing new has their addresses
+
+  bool changed() const {
+    PyObject *key, *value;
+    size_t index = 0;
+    for (Py_ssize_t at = 0; PyDict_Next(table.ptr(), &at, &key, &value); ++index)
+      if (index == values.size() || value != values[index].ptr()) return true;
+    return index != values.size();
+  }
+};
 
 class Versions {
  public:
-  explicit Versions(const std::vector<py::dict>& tables) : tables_(tables) {
-    for (const py::dict& table : tables_) {
+  explicit Versions(const std::vector<py::dict>& tables) {
+    for (const py::dict& table : tables) {
+      Table& own = tables_.emplace_back(Table{table, {}});
+      tags_.emplace_back(table.ptr(), tag_of(table.ptr()));
       for (const auto& [key, value] : table) {
-        Seen& seen = seen_.emplace_back();
-        seen.value = py::reinterpret_borrow<py::object>(value);
+        own.values.push_back(py::reinterpret_borrow<py::object>(value));
         if (!THPVariable_Check(value.ptr())) continue;
-        seen.tensor = THPVariable_Unpack(value.ptr()).unsafeGetTensorImpl();
-        seen.data = data_of(*seen.tensor), seen.version = version_of(*seen.tensor);
+        at::TensorImpl* tensor = THPVariable_Unpack(value.ptr()).unsafeGetTensorImpl();
+        if (tensor->has_storage()) storages_.emplace_back(tensor, tensor->unsafe_storage());
+        if (!tensor->is_inference()) counters_.emplace_back(tensor->version_counter(), tensor->version_counter().current_version());
       }
     }
   }
 
-  bool changed() const {
-    auto seen = seen_.begin();
-    for (const py::dict& table : tables_) {
-      PyObject *key, *value;
-      for (Py_ssize_t at = 0; PyDict_Next(table.ptr(), &at, &key, &value); ++seen) {
-        if (seen == seen_.end() || value != seen->value.ptr()) return true;
-        at::TensorImpl* tensor = seen->tensor;
-        if (tensor != nullptr && (version_of(*tensor) != seen->version || data_of(*tensor) != seen->data)) return true;
-      }
+  bool changed() {
+    for (size_t i = 0; i < tags_.size(); ++i) {
+      if (i + kAhead < tags_.size()) __builtin_prefetch(tags_[i + kAhead].first);
+      const uint64_t tag = tag_of(tags_[i].first);
+      if (kHasTags && tag == tags_[i].second) continue;
+      if (tables_[i].changed()) return true;
+      tags_[i].second = tag;  // written, with what was there before
     }
-    return seen != seen_.end();
+    bool any = false;
+    for (size_t i = 0; i < storages_.size(); ++i) {
+      if (i + kAhead < storages_.size()) __builtin_prefetch(storages_[i + kAhead].first);
+      const auto& [tensor, storage] = storages_[i];
+      any |= tensor->unsafe_storage().unsafeGetStorageImpl() != storage.unsafeGetStorageImpl();
+    }
+    for (const auto& [counter, version] : counters_) any |= counter.current_version() != version;
+    return any;
   }
 
  private:
-  std::vector<py::dict> tables_;
-  std::vector<Seen> seen_;  // of all tables, in their order
+  std::vector<Table> tables_;
+  std::vector<std::pair<PyObject*, uint64_t>> tags_;
+  std::vector<std::pair<at::TensorImpl*, c10::Storage>> storages_;
+  std::vector<std::pair<c10::VariableVersion, uint32_t>> counters_;
 };
 
 }  // namespace
