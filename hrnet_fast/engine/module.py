@@ -47,13 +47,11 @@ class OptimizedModule(nn.Module):
         self.requested_dtype, self.requested_executor, self.exact = dtype, executor, exact
         self._prepare()
         self._token = op.register(self)
-        self.register_load_state_dict_post_hook(
-            lambda module, _: module._prepare()
-        )  # a parent's loading has it called too
+        self.register_load_state_dict_post_hook(lambda module, _: module._prepare())  # when a parent loads, too
 
     def _prepare(self) -> None:
         asked = self.requested_dtype, self.requested_executor, self.exact
-        object.__setattr__(self, "_prepared", Prepared(self.original, *asked))
+        self._prepared = Prepared(self.original, *asked)  # at once: a call takes the old one or the new one
 
     @property
     def dtype(self) -> torch.dtype:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.machinery
 import json
+import subprocess
 import time
 
 import pytest
@@ -35,7 +36,7 @@ HANGING = (
     GOOD
     + """
 def test_hangs():
-    time.sleep(60)
+    time.sleep(600)
 
 def test_after():
     pass
@@ -109,7 +110,7 @@ def test_a_test_that_hangs_fails_and_the_others_are_told(run):
     assert row["reasons"] == {"needs a GPU": 1} and row["status"] == "failed"
     bad, hangs = sorted(row["failures"])
     assert bad.startswith("test_it.py::test_bad: AssertionError: one is not two")
-    assert hangs == "test_it.py::test_hangs: no end within 4 s" and time.monotonic() - begun < 40
+    assert hangs == "test_it.py::test_hangs: no end within 4 s" and time.monotonic() - begun < 300
 
 
 def test_a_test_that_ends_its_process_fails_alone(run):
@@ -125,15 +126,36 @@ def test_a_lost_gpu_does_not_fail_the_tests_after_it(run):
     )
 
 
-def test_a_run_that_is_cut_off_has_told_and_the_next_goes_on(run, tmp_path):
-    first = run(SLOW, seconds=7.0)
+def cut_off_after(tests, folder):
+    """A Popen whose process is out of time once so many tests have ended, however slow the machine is."""
+
+    class Process(subprocess.Popen):
+        cut = False
+
+        def wait(self, timeout=None):
+            if self.cut:
+                return super().wait(timeout)
+            self.cut, until = True, time.monotonic() + 120
+            while time.monotonic() < until:
+                if any(len(watch.read(path).ended) >= tests for path in folder.glob("tests/*.jsonl")):
+                    break
+                time.sleep(0.05)
+            raise subprocess.TimeoutExpired("pytest", timeout)
+
+    return Process
+
+
+def test_a_run_that_is_cut_off_has_told_and_the_next_goes_on(run, tmp_path, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(checks.subprocess, "Popen", cut_off_after(8, tmp_path))
+        first = run(SLOW)
     assert first["status"] == "failed" and 0 < first["unfinished"] < 40 and first["failed"] == 1
     assert first["passed"] + first["failed"] + first["unfinished"] == 40
     assert "first is test_it.py::test_slow[3]: ValueError: three" in first["reason"]
     assert f"{first['unfinished']} of 40 tests did not end in time; at the end ran test_slow[" in first["reason"]
     second = run(SLOW)
     assert (second["passed"], second["failed"], second["unfinished"]) == (39, 1, 0)
-    assert second["seconds"] < 15 and not list(tmp_path.glob("tests/*.jsonl"))
+    assert not list(tmp_path.glob("tests/*.jsonl"))
 
 
 @pytest.mark.parametrize(
