@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import lru_cache
 
 import torch
@@ -14,17 +12,8 @@ from benchmarks.cases import Case
 from benchmarks.compare import Question, ask
 from benchmarks.gpu.paths import WORK, question_code
 from benchmarks.photo import photo
+from hrnet_fast.engine.executors.measured import no_trials
 from hrnet_fast.weights.random import fill_weights
-
-
-@contextmanager
-def untried() -> Iterator[None]:
-    """cuDNN takes the algorithm that it expects to be the fastest; trying all that it has for float64 takes long."""
-    tried, torch.backends.cudnn.benchmark = torch.backends.cudnn.benchmark, False
-    try:
-        yield
-    finally:
-        torch.backends.cudnn.benchmark = tried
 
 
 @lru_cache(maxsize=1)
@@ -35,7 +24,7 @@ def question(case: Case, device: torch.device) -> Question:
     """
     path = WORK / "answers" / f"{case}-{device.type}-{question_code()}.pt"
     if not path.exists():
-        with untried():
+        with no_trials():
             asked = ask(case, device)
         path.parent.mkdir(parents=True, exist_ok=True)
         part = path.with_suffix(f".part{os.getpid()}")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-from collections import OrderedDict
 from collections.abc import Sequence
 from math import inf
 from typing import Any
@@ -65,10 +64,6 @@ class OptimizedModule(nn.Module):
     @property
     def executor(self) -> Executor:
         return self._prepared.executor
-
-    @property
-    def _programs(self) -> OrderedDict[tuple, Program]:
-        return self._prepared.programs
 
     def __getattr__(self, name: str) -> Any:
         try:

@@ -237,7 +237,7 @@ def test_weights_are_shared_among_shapes_and_go_with_their_programs(x):
     one = live_weights() - before
     fast(torch.randn(2, 3, 64, 96))
     assert live_weights() - before == one > 0
-    fast._programs.clear()
+    fast._prepared.programs.clear()
     assert live_weights() == before
 
 

@@ -89,7 +89,7 @@ def test_buffers_are_made_once():
     fast = optimize(network("pose_coco_256x192"), executor="native")
     x = torch.randn(1, 3, 64, 64)
     first = fast(x)
-    program = next(p.run.__self__ for p in reversed(fast._programs.values()))
+    program = next(p.run.__self__ for p in reversed(fast._prepared.programs.values()))
     buffers = program.pool.free[0]
     poison_arena(program)  # nothing else is read that the same call has not written
     assert torch.equal(fast(x), first)

@@ -100,7 +100,7 @@ def test_native_half_precision_convolutions(compute):
     model = small()
     fast = optimize(model, dtype=compute)
     fast._prepared.executor = OneDnnExecutor(fast.executor.tensors, compute)
-    fast._programs.clear()
+    fast._prepared.programs.clear()
     report = verify(model, fast, torch.randn(2, 3, 64, 64))
     assert report.passed, str(report)
 
@@ -215,7 +215,7 @@ def test_plans_are_bounded(pose, monkeypatch):
     monkeypatch.setattr(fast.executor, "max_plans", 2)
     for size in (32, 64, 96, 128):
         fast(torch.randn(1, 3, size, size))
-    assert len(fast._programs) == 2
+    assert len(fast._prepared.programs) == 2
 
 
 def test_threads_share_one_module(pose):
@@ -535,7 +535,7 @@ def test_what_optimize_refuses(pose):
 def test_the_channels_of_the_first_input_are_those_of_the_first_convolution(channels):
     fast = optimize(timm.create_model(SMALL, in_chans=channels))
     fast.plan_for(torch.empty(1, channels, 256, 256))
-    assert len(fast._programs) == 1  # known since it was optimized
+    assert len(fast._prepared.programs) == 1  # known since it was optimized
     assert hrnet_fast.explain(fast).values[0].shape == (1, channels, 256, 256)
 
 

@@ -158,7 +158,7 @@ def test_shapes_are_forgotten_in_turn():
     fast = optimize(small(), dtype=torch.float16, executor="cudnn", example=image())
     for batch in range(1, 20):
         assert fast(image(batch, (32, 32))).shape[0] == batch
-    assert len(fast._programs) == fast.executor.max_plans
+    assert len(fast._prepared.programs) == fast.executor.max_plans
 
 
 def test_wrong_devices():

@@ -208,7 +208,7 @@ class Contest:
         device: torch.device,
     ):  # fmt: skip
         self.plan, self.inputs = plan, inputs
-        with _no_trials():
+        with no_trials():
             self.exact = ReferenceExecutor(tensors, torch.float64, device).run(plan, inputs)
             plain = ReferenceExecutor(tensors, dtype, device).run(plan, inputs)
         self.allowed = [TOLERANCE_FACTOR * relative_l2(own, want) for own, want in zip(plain, self.exact)]
@@ -229,7 +229,7 @@ class Contest:
 
 
 @contextmanager
-def _no_trials() -> Iterator[None]:
+def no_trials() -> Iterator[None]:
     """cuDNN tries out no algorithms, which takes long in float64 and takes memory; its other settings stay."""
     asked, torch.backends.cudnn.benchmark = torch.backends.cudnn.benchmark, False
     try:
