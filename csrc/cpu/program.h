@@ -38,13 +38,14 @@ using Sides = std::pair<int64_t, int64_t>;  // along the height, along the width
 enum class Relu { none, last, first };
 
 // Convolution: out = relu(conv(in) + bias + summands); sum: the same without a convolution (in < 0); mean: of all pixels of
-// each image of `in`, into a map of one pixel.
+// each image of `in`, into a map of one pixel; shuffle: each pixel of `in` becomes several, as in torch's pixel_shuffle.
 struct Item {
   int out;
   int64_t channel;    // first channel of `out` that is written
   int64_t channels;   // how many
   int in = -1;
   bool mean = false;
+  int64_t shuffle = 0;  // pixels along each side that one becomes
   const void* weights = nullptr;   // words [blocks][taps][words of a tap][lanes * vectors of the block], see block_vectors;
                                    // of AMX as cpu/amx/convolve.h has them
   const float* bias = nullptr;     // padded with zeros to whole vectors
@@ -72,7 +73,7 @@ inline int64_t block_vectors(int64_t vectors, int64_t first) {
 inline int64_t block_count(int64_t vectors) { return vectors == 1 ? 1 : vectors / 2; }
 
 // The kernels for one instruction set: floats in a vector, and the computation of units [begin, end) of an item. A unit of
-// a sum is kUnit pixels, of a direct convolution also one block of output channels; of Winograd's, a group of tiles by a
+// a sum or shuffle is kUnit pixels, of a direct convolution also one block of output channels; of Winograd's, a group of tiles by a
 // block; of a mean, an image by kMeanVectors vectors of channels.
 constexpr int64_t kUnit = 24, kMeanVectors = 8;
 struct ItemKernels {
@@ -84,7 +85,7 @@ struct ItemKernels {
   int element_bytes = 4;           // of a map: float, or bfloat16
   int64_t values = 1;              // that products are summed of at once: a word of them, of 4 bytes; to AMX, a step
   int64_t strip = 0;               // pixels behind a map that are read, and left out of the results
-  bool direct_alone = false;       // no Winograd and no means
+  bool direct_alone = false;       // no Winograd, no means and no shuffles
   // Elements behind a map that are read as if they were border.
   int64_t tail() const { return values == 1 ? 0 : values; }
   void (*enter)() = nullptr;       // by each thread before its first item of a run, and

@@ -119,6 +119,19 @@ void add_mean(Program& program, int out, int in) {
   program.add_item(std::move(item));
 }
 
+void add_shuffle(Program& program, int out, int in) {
+  require_new(program);
+  const Map &to = map_at(program, out), &from = map_at(program, in);
+  require(!program.kernels().direct_alone, "these kernels have no shuffle");
+  const int64_t side = to.height / from.height;
+  require(side > 0 && to.height == side * from.height && to.width == side * from.width && to.batch == from.batch &&
+              from.channels == side * side * to.channels,
+          "a shuffle's result has s times the sides of its input, and its channels divided by s * s");
+  Item item;
+  item.out = out, item.channel = 0, item.channels = to.channels, item.in = in, item.shuffle = side;
+  program.add_item(std::move(item));
+}
+
 // Flat data of the caller's: address, elements.
 using Span = std::pair<uintptr_t, int64_t>;
 
@@ -239,7 +252,7 @@ void bind_program(py::module_& m) {
       .def_readonly("values", &ItemKernels::values,
                     "Inputs that products are summed of at once: weights are packed in words of as many.")
       .def_readonly("element_bytes", &ItemKernels::element_bytes, "Of an element of a map: 4 for float32, 2 for bfloat16.")
-      .def_readonly("direct_alone", &ItemKernels::direct_alone, "Whether there are neither Winograd nor means.")
+      .def_readonly("direct_alone", &ItemKernels::direct_alone, "Whether there are neither Winograd nor means nor shuffles.")
       .def_readonly("strip", &ItemKernels::strip,
                     "Pixels behind a map that are read, times the stride, and left out of the results.")
       .def_property_readonly("tail", &ItemKernels::tail, "Elements behind a map that belong to it, and are zeros.");
@@ -254,6 +267,7 @@ void bind_program(py::module_& m) {
       .def("add_conv", &add_conv)
       .def("add_sum", &add_sum)
       .def("add_mean", &add_mean)
+      .def("add_shuffle", &add_shuffle)
       .def("shares", &shares, py::arg("threads"),
            "Of each level, the cost of what each of so many threads is dealt, by the schedule's own measure.")
       .def("run", &run, py::arg("buffers"), py::arg("begin"), py::arg("end"),

@@ -10,9 +10,9 @@ namespace hrnet_fast {
 namespace {
 
 // Found by timing: vector multiply-adds that take as long as the epilogue of a vector of one pixel, as the transform of a
-// vector of one position of a patch, of its products, and of plain weights into a row of positions; and floats of weights
-// that arrive during one of them.
-constexpr double kEpilogue = 26, kPatch = 10, kProduct = 7, kWeights = 60, kStream = 2;
+// vector of one position of a patch, of its products, and of plain weights into a row of positions; as a shuffled element;
+// and floats of weights that arrive during one of them.
+constexpr double kEpilogue = 26, kPatch = 10, kProduct = 7, kWeights = 60, kShuffle = 2, kStream = 2;
 constexpr double kPieces = 12;  // of a thread's share of a level, about
 constexpr double kOver = 1.1;   // of an even share: what whole items may make up
 
@@ -78,7 +78,7 @@ struct ItemCost {
 int64_t units(const Item& item, const std::vector<Map>& maps, int64_t lanes) {
   const int64_t vectors = (item.channels + lanes - 1) / lanes;
   if (item.mean) return maps[item.out].batch * ((vectors + kMeanVectors - 1) / kMeanVectors);
-  const int64_t blocks = item.in < 0 ? 1 : block_count(vectors);
+  const int64_t blocks = item.in < 0 || item.shuffle != 0 ? 1 : block_count(vectors);
   return blocks * groups_of(item, maps[item.out]);
 }
 
@@ -87,7 +87,9 @@ double unit_cost(const Item& item, const std::vector<Map>& maps, int64_t lanes, 
   const int64_t vectors = (item.channels + lanes - 1) / lanes, pixels = to.batch * to.height * to.width;
   const double finish = kEpilogue / 2 * double(item.summands.size() + 1);
   if (item.mean) return double(maps[item.in].height * maps[item.in].width * kMeanVectors);
-  if (item.in < 0) return double(std::min(kUnit, pixels - unit * kUnit)) * double(vectors) * finish;
+  const double own_pixels = double(std::min(kUnit, pixels - unit * kUnit));
+  if (item.shuffle != 0) return own_pixels * double(item.channels) * kShuffle;
+  if (item.in < 0) return own_pixels * double(vectors) * finish;
   if (item.winograd == 0) {
     const DirectUnits units(item, maps, lanes);
     const DirectUnits::Unit own = units.at(unit);

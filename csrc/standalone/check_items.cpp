@@ -22,6 +22,7 @@ std::string name_of(const RandomItem& r, const char* isa) {
   const Map& to = r.maps[1];
   const std::string kernel = item.in < 0     ? "sum"
                              : item.mean     ? "mean"
+                             : item.shuffle  ? "shuffle"
                              : item.winograd ? "F(" + std::to_string(item.winograd) + (item.plain_weights ? "), plain weights" : ")")
                                              : "direct";
   return std::string(isa) + " " + kernel + ", " + std::to_string(to.batch) + " x " + std::to_string(to.height) + " x " +

@@ -105,6 +105,20 @@ void RandomItem::average(const Values& in) {
   for (size_t i = 0; i < want.size(); ++i) allowed[i] = 1e-7 * std::abs(want[i]) + 1e-12;  // whole numbers, divided once
 }
 
+// Makes `item` the shuffle of map 0, and `want` what it gives.
+void RandomItem::shuffle(const Values& in, int64_t side) {
+  const Map &from = maps[0], &to = maps[1];
+  item.in = 0, item.shuffle = side;
+  size_t at = 0;
+  for (int64_t n = 0; n < to.batch; ++n)
+    for (int64_t y = 0; y < to.height; ++y)
+      for (int64_t x = 0; x < to.width; ++x)
+        for (int64_t c = 0; c < to.channels; ++c, ++at) {
+          const int64_t pixel = (n * from.height + y / side) * from.width + x / side;
+          want[at] = in[size_t(pixel * from.channels + (c * side + y % side) * side + x % side)];
+        }
+}
+
 // Makes `item` a convolution of map 0, and `want` what it gives without summands. linear: with a 1x1 kernel.
 void RandomItem::convolve(Random& random, const Values& in, bool linear) {
   const Map &from = maps[0], to = maps[1];
@@ -203,25 +217,31 @@ void RandomItem::add_summand(Random& random) {
 }
 
 RandomItem::RandomItem(Random& random, const ItemKernels& kernels) : kernels_(kernels) {
-  enum { direct, winograd, sum, mean, linear } kind = random.once_in(8)   ? mean
-                                                      : random.once_in(8) ? linear
-                                                      : random.once_in(4) ? sum
-                                                      : random.once_in(3) ? direct
-                                                                          : winograd;
+  enum { direct, winograd, sum, mean, linear, shuffle } kind = random.once_in(8)   ? mean
+                                                               : random.once_in(8) ? linear
+                                                               : random.once_in(8) ? shuffle
+                                                               : random.once_in(4) ? sum
+                                                               : random.once_in(3) ? direct
+                                                                                   : winograd;
+  const bool moves = kind == mean || kind == shuffle;  // and computes no epilogue
   const bool pixel = kind == mean || kind == linear;  // an image of the result has only one
-  const int64_t n = random.between(1, 3), h = pixel || random.once_in(5) ? 1 : random.between(1, 13);
-  const int64_t w = pixel || random.once_in(5) ? 1 : random.between(1, 13);
-  const int64_t inputs = pixel && random.once_in(2) ? random.between(1, 300) : random.channels();
-  item.channels = kind == mean ? inputs : random.channels();
+  const int64_t n = random.between(1, 3), side = kind == shuffle ? random.between(1, 3) : 1;
+  const int64_t h = side * (pixel || random.once_in(5) ? 1 : random.between(1, 13));
+  const int64_t w = side * (pixel || random.once_in(5) ? 1 : random.between(1, 13));
+  const int64_t outputs = random.channels();
+  const int64_t inputs = kind == shuffle                  ? outputs * side * side
+                         : pixel && random.once_in(2) ? random.between(1, 300)
+                                                      : random.channels();
+  item.channels = kind == mean ? inputs : outputs;
   item.winograd = kind == winograd ? int(random.between(2, 4)) : 0;
   item.plain_weights = item.winograd != 0 && random.once_in(2);
   item.group = item.winograd == 0 ? 0 : random.once_in(4) ? 1000 : random.between(1, 30);
   item.out = 1, item.channel = kind == sum && random.once_in(2) ? random.upto(40) : 0;
   item.clears_border = item.channel == 0;
-  item.relu = kind == mean ? Relu::none : Relu(random.upto(2));
+  item.relu = moves ? Relu::none : Relu(random.upto(2));
 
   const auto larger = [&](int64_t size) {
-    return kind == direct ? size + random.upto(size) + 2 : kind == mean ? random.between(1, 13) : size;
+    return kind == direct ? size + random.upto(size) + 2 : kind == mean ? random.between(1, 13) : size / side;
   };
   const int64_t larger_h = larger(h), larger_w = larger(w);
   const Values in = add_map(random, n, larger_h, larger_w, inputs);
@@ -232,12 +252,14 @@ RandomItem::RandomItem(Random& random, const ItemKernels& kernels) : kernels_(ke
   allowed = want;
   if (kind == mean) {
     average(in);
+  } else if (kind == shuffle) {
+    this->shuffle(in, side);
   } else if (kind != sum) {
     convolve(random, in, kind == linear);
   }
   if (item.relu == Relu::first)
     for (double& value : want) value = std::max(value, 0.0);
-  const int64_t summands = kind == mean ? 0 : random.once_in(8) ? kMaxTerms : random.upto(3);
+  const int64_t summands = moves ? 0 : random.once_in(8) ? kMaxTerms : random.upto(3);
   for (int64_t i = 0; i < summands; ++i) add_summand(random);
   if (item.relu == Relu::last)
     for (double& value : want) value = std::max(value, 0.0);

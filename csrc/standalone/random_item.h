@@ -101,6 +101,7 @@ struct RandomItem {
  private:
   void convolve(Random& random, const Values& in, bool linear);
   void average(const Values& in);
+  void shuffle(const Values& in, int64_t side);
   void pack(Random& random, const Values& weight, int64_t positions);
   Values add_map(Random& random, int64_t n, int64_t h, int64_t w, int64_t c);
   void add_summand(Random& random);

@@ -9,19 +9,24 @@ import torch
 from torch import Tensor
 
 from .ir import Conv
+from .transposed import ordinary_weight
 
 
 def fold(item: Conv, tensors: Mapping[str, Tensor], dtype: torch.dtype = torch.float64) -> tuple[Tensor, Tensor | None]:
     """A planned convolution's weight [Cout, Cin / groups, kh, kw] and bias [Cout] or None, in float64 and cast once.
 
     tensors: the module's parameters and buffers by key. With gamma, beta, mean, var of the norm:
-    weight * gamma / sqrt(var + eps), and (bias - mean) * gamma / sqrt(var + eps) + beta.
+    weight * gamma / sqrt(var + eps), and (bias - mean) * gamma / sqrt(var + eps) + beta. Of a transposed convolution,
+    those of the ordinary one that computes it.
     Raises ValueError, naming the key, where a tensor holds NaN or Inf.
     """
     weight, bias = _fold(item, tensors)
     suspects = [weight, bias, tensors[item.norm.var].double() if item.norm else None]  # an infinite variance folds to 0
     if not math.isfinite(sum(float(t.sum()) for t in suspects if t is not None)):
         raise ValueError(_what_is_not_finite(item, tensors))
+    if item.conv.transposed is not None:
+        weight = ordinary_weight(weight, item.conv)
+        bias = None if bias is None else bias.repeat_interleave(item.conv.transposed.stride**2)
     if item.conv.channels is not None:
         begin, end = item.conv.channels
         weight = weight[:, begin:end]
@@ -38,7 +43,7 @@ def _fold(item: Conv, tensors: Mapping[str, Tensor]) -> tuple[Tensor, Tensor | N
         scale = torch.rsqrt(var + norm.eps)
         if norm.weight is not None:
             scale = scale * tensors[norm.weight].detach().double()
-        weight = weight * scale[:, None, None, None]
+        weight = weight * (scale[:, None, None, None] if conv.transposed is None else scale[:, None, None])
         bias = (-mean if bias is None else bias - mean) * scale
         if norm.bias is not None:
             bias = bias + tensors[norm.bias].detach().double()

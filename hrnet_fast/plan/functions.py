@@ -17,7 +17,8 @@ _COMPUTE = {
     "Tensor": "mean sum matmul mul div sub softmax sigmoid __rmul__ __rsub__ __rtruediv__",
     "torch": f"mean sum matmul bmm mul div sub softmax sigmoid stack cat prelu {_METHODS_TOO}",
     "functional": f"""linear avg_pool2d adaptive_avg_pool2d max_pool2d adaptive_max_pool2d softmax log_softmax pad
-        sigmoid batch_norm layer_norm group_norm normalize interpolate gelu softplus {_ACTIVATIONS}""",
+        sigmoid batch_norm layer_norm group_norm normalize interpolate gelu softplus pixel_shuffle pixel_unshuffle
+        conv_transpose2d {_ACTIVATIONS}""",
 }
 _VIEW = {
     "Tensor": "view reshape permute transpose flatten unsqueeze squeeze contiguous expand __getitem__",

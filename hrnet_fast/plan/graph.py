@@ -41,11 +41,21 @@ class Resize:
 
 
 @dataclass(frozen=True)
+class Transposed:
+    """What a transposed convolution was before it became an ordinary one: its stride, and its padding."""
+
+    stride: int
+    padding: tuple[int, int]
+
+
+@dataclass(frozen=True)
 class Convolution:
     """A convolution's weights by key, and its geometry.
 
     channels: where one convolution over concatenated maps was split into one a map, the range of input channels that
     this part covers; only the part that begins at 0 adds the bias.
+    transposed: where it computes all pixels of a transposed convolution beside each other (`transposed.py`); weight and
+    bias are that one's.
     """
 
     weight: str
@@ -56,6 +66,7 @@ class Convolution:
     dilation: tuple[int, int]
     groups: int
     channels: tuple[int, int] | None = None
+    transposed: Transposed | None = None
 
     @property
     def pointwise(self) -> bool:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from .graph import Call, Convolution, Graph, Norm, Param, Ref, Resize
 from .ir import PREVIOUS, Concat, Conv, Function, Item, Sum, Term
+from .transposed import shuffled_last
 
 # A pointwise convolution with few outputs reads each input once, so it can form its input while reading it.
 PROLOGUE_OUTPUTS = 64
@@ -38,7 +39,7 @@ def merge(graph: Graph) -> tuple[list[Item], dict[int, int], dict[int, tuple[int
 
     Items of a level read only what earlier levels wrote; inputs are at level 0.
     """
-    merger = _Merger(graph)
+    merger = _Merger(shuffled_last(graph))
     merger.draft()
     merger.split_pointwise_over_concat()
     return merger.finish()

@@ -126,6 +126,13 @@ def _adaptive_pool(x: Tensor, output_size: Any, return_indices: bool = False) ->
     return (*x.shape[:2], *sides) if x.dim() == 4 and all(isinstance(s, int) and s > 0 for s in sides) else None
 
 
+def _pixel_shuffle(x: Tensor, upscale_factor: int) -> Shape | None:
+    s = upscale_factor
+    if x.dim() != 4 or s < 1 or x.shape[1] % s**2:
+        return None
+    return (x.shape[0], x.shape[1] // s**2, x.shape[2] * s, x.shape[3] * s)
+
+
 def broadcast(*shapes: Sequence[int]) -> Shape | None:
     sides = [set(across) - {1} for across in zip_longest(*(reversed(shape) for shape in shapes), fillvalue=1)]
     return tuple(max(side, default=1) for side in reversed(sides)) if all(len(side) < 2 for side in sides) else None
@@ -143,7 +150,7 @@ _RULES: dict[str, Callable[..., Shape | None]] = {
     "pow": _elementwise, "amax": _mean, "amin": _mean, "narrow": _narrow, "interpolate": _interpolate,
     "avg_pool2d": _avg_pool, "max_pool2d": _max_pool, "adaptive_avg_pool2d": _adaptive_pool,
     "adaptive_max_pool2d": _adaptive_pool, "layer_norm": _layer_norm, "group_norm": _group_norm, "prelu": _prelu,
-    "log_softmax": _softmax,
+    "log_softmax": _softmax, "pixel_shuffle": _pixel_shuffle,
 }  # fmt: skip
 _UNARY = """neg abs exp log sqrt rsqrt square reciprocal tanh clamp clamp_min clamp_max sigmoid __rtruediv__ normalize
     gelu softplus silu leaky_relu hardswish hardsigmoid hardtanh relu6 elu selu celu mish"""

@@ -22,6 +22,7 @@ from .errors import PlanError
 from .graph import Call, Convolution, Graph, Norm, Param, Ref, Resize
 from .modules import traceable_twin, unwrap
 from .shapes import broadcast, result_without_call
+from .transposed import SHUFFLE, ordinary
 from .values import REMOVE, Values, writes_into
 
 
@@ -89,6 +90,8 @@ class _Recorder(Values, TorchFunctionMode):
             raise PlanError(f"{_name(function)} gets out=, which a plan cannot express: use what it returns instead")
         if function is torch.conv2d:
             return self._conv(*args, **kwargs)
+        if function is torch.conv_transpose2d:
+            return self._conv_transpose(*args, **kwargs)
         if function is F.batch_norm:
             return self._norm(*args, **kwargs)
         if function in known.RELU or function in known.RELU_IN_PLACE:
@@ -143,10 +146,7 @@ class _Recorder(Values, TorchFunctionMode):
                 input = self._call("functional.pad", (input, (0, total[1] % 2, 0, total[0] % 2)), {})
         stride, padding, dilation = (_pair(v) for v in (stride, padding, dilation))
         kernel = tuple(weight.shape[2:])
-        if input.dim() != 4 or input.shape[1] != weight.shape[1] * groups:
-            raise PlanError(
-                f"{name} expects maps of shape (N, {weight.shape[1] * groups}, H, W), but gets {tuple(input.shape)}"
-            )
+        _check_channels(name, input, weight.shape[1] * groups)
         size = [
             (side + 2 * p - d * (k - 1) - 1) // s + 1
             for side, k, s, p, d in zip(input.shape[2:], kernel, stride, padding, dilation)
@@ -155,6 +155,21 @@ class _Recorder(Values, TorchFunctionMode):
             raise PlanError(f"{name} gets a map of {tuple(input.shape[2:])}: the input is too small for this network")
         detail = Convolution(name, self._key(bias, f"{name}'s bias"), kernel, stride, padding, dilation, groups)
         return self._unary("conv", input, detail, (input.shape[0], weight.shape[0], *size))
+
+    def _conv_transpose(
+        self, input, weight, bias=None, stride=1, padding=0, output_padding=0, groups=1, dilation=1
+    ) -> Tensor:
+        name = self._key(weight, "a transposed convolution's weight")
+        _check_channels(name, input, weight.shape[0])
+        pairs = tuple(_pair(v) for v in (stride, padding, output_padding, dilation))
+        conv = ordinary(name, self._key(bias, f"{name}'s bias"), tuple(weight.shape[2:]), *pairs, groups)
+        if conv is None:
+            given = (input, weight, bias, *pairs[:3], groups, pairs[3])
+            return self._call("functional.conv_transpose2d", given, {})
+        s = conv.transposed.stride
+        n, _, h, w = input.shape
+        together = self._unary("conv", input, conv, (n, weight.shape[1] * s * s, h, w))
+        return self._call(SHUFFLE, (together, s), {}) if s > 1 else together
 
     def _norm(
         self, input, running_mean, running_var, weight=None, bias=None, training=False, momentum=0.1, eps=1e-5, *_
@@ -288,6 +303,11 @@ class _Recorder(Values, TorchFunctionMode):
                 return result
         why = f": {known.WHY_NOT[function]}" if function in known.WHY_NOT else ""
         raise PlanError(f"the operation {_name(function)} is not understood by the planner{why}")
+
+
+def _check_channels(name: str, x: Tensor, channels: int) -> None:
+    if x.dim() != 4 or x.shape[1] != channels:
+        raise PlanError(f"{name} expects maps of shape (N, {channels}, H, W), but gets {tuple(x.shape)}")
 
 
 _TRAINING = "asks for training=True, but a plan is of a network in evaluation mode: pass training=self.training"

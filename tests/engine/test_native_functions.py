@@ -103,6 +103,48 @@ def test_classifiers(isa, batch, channels, classes):
     assert within_tolerance(relative_l2(results, exact), relative_l2(plain, exact))
 
 
+class Enlarged(nn.Module):
+    """A map whose channels become pixels, and what convolves them."""
+
+    def __init__(self, channels: int, side: int):
+        super().__init__()
+        self.conv = nn.Conv2d(3, channels * side**2, 3, 1, 1)
+        self.shuffle, self.last = nn.PixelShuffle(side), nn.Conv2d(channels, 4, 3, 1, 1)
+
+    def forward(self, x):
+        y = self.shuffle(self.conv(x).relu())
+        return y, self.last(y)
+
+
+@by_any_isa
+@pytest.mark.parametrize("side", [2, 3])
+@pytest.mark.parametrize("channels", [1, 5, 16, 33])
+def test_channels_become_pixels(isa, side, channels):
+    dtype = DTYPES[EXTENSION.cpu_kernels(isa).element_bytes]
+    net, x = fill_weights(Enlarged(channels, side)).to(dtype), torch.randn(3, 3, 7, 6).to(dtype)
+    plan = make_plan(net, x)
+    run = NativeExecutor(named_tensors(net), isa=isa).prepare(plan)
+    assert len(run.__self__.parts) == 1  # torch plays nothing
+    results = run([x])
+    with torch.no_grad():
+        plain = net(x)
+        exact = net.double()(x.double())
+    assert within_tolerance(relative_l2(results, exact), relative_l2(plain, exact))
+
+
+def test_a_shuffle_that_does_not_fit_its_maps_is_refused():
+    program = EXTENSION.CpuProgram()
+    small, large = program.add_map(0, 0, 1, 4, 4, 8), program.add_map(0, 1000, 1, 8, 8, 3)
+    with pytest.raises(ValueError, match="a shuffle's result has s times the sides"):
+        program.add_shuffle(large, small)
+
+
+def test_a_transposed_convolution_is_native():
+    net = nn.Sequential(nn.ConvTranspose2d(3, 37, 4, 2, 1), nn.BatchNorm2d(37), nn.ReLU(inplace=True))
+    said = check(net, torch.randn(2, 3, 7, 5))
+    assert "1 shuffle" in said and "torch" not in said
+
+
 class Both(nn.Module):
     """A map, and the classes read from it."""
 

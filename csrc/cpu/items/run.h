@@ -5,6 +5,7 @@
 #include "cpu/items/direct.h"
 #include "cpu/items/linear.h"
 #include "cpu/items/mean.h"
+#include "cpu/items/shuffle.h"
 #include "cpu/items/winograd.h"
 #include "cpu/schedule.h"
 
@@ -34,6 +35,8 @@ HRNET_FAST_ISA void run_item(const Item& item, const std::vector<Map>& maps, voi
   const Work work{item, maps, buffers, maps[item.out], maps[item.in < 0 ? item.out : item.in]};
   if (item.mean) {
     average(work, begin, end);
+  } else if (item.shuffle != 0) {
+    move_apart(work, begin, end);
   } else if (item.in < 0) {
     add_up(work, begin, end);
   } else if (item.winograd == 4) {

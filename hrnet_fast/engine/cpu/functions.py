@@ -1,4 +1,4 @@
-"""The functions of a classifier that the native kernels play too: the mean of a map, and a linear layer."""
+"""Functions that the native kernels play too: a classifier's mean and linear layer, and the shuffle of pixels."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from math import prod
 
 from ...plan import Conv, Function, Item, Param, Plan, Ref, Term
 from ...plan.graph import Convolution
+from ...plan.transposed import SHUFFLE
 
 RESHAPES = {"flatten", "view", "reshape", "squeeze"}  # views that keep the elements in order
 
@@ -53,8 +54,18 @@ def linear_as_conv(item: Item, plan: Plan) -> Conv | None:
     return Conv(item.name, item.out, (Term(item.reads[0]),), conv)
 
 
+def shuffle_source(item: Item, plan: Plan) -> int | None:
+    """The map whose channels an item moves apart as pixels (torch's `pixel_shuffle`); None for any other item."""
+    if not isinstance(item, Function) or item.name != SHUFFLE or len(item.calls) != 1:
+        return None
+    maps = len(plan.values[item.reads[0]].shape) == len(plan.values[item.out].shape) == 4
+    return item.reads[0] if maps else None
+
+
 def function_kernel(item: Item, plan: Plan) -> str | None:
-    """What the native kernels make of a function: "mean", "linear", or None for one that torch plays."""
+    """What the native kernels make of a function: "mean", "linear", "shuffle"; or None for one that torch plays."""
     if mean_source(item, plan) is not None:
         return "mean"
+    if shuffle_source(item, plan) is not None:
+        return "shuffle"
     return None if linear_as_conv(item, plan) is None else "linear"

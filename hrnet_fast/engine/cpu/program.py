@@ -14,7 +14,7 @@ from ...plan import Concat, Conv, Function, Item, Plan, Sum, Term
 from ..interpret import Watch, call
 from ..results import empty_result
 from .arena import fit
-from .functions import function_kernel, linear_as_conv, mean_source
+from .functions import function_kernel, linear_as_conv, mean_source, shuffle_source
 from .kernels import DIRECT, Kernel
 from .memory import BufferPool, Buffers, Kept, as_map, bordered, outside, span, view_of, without_border
 from .pack import Packed
@@ -105,6 +105,8 @@ class CpuProgram:
                 channels = self.plan.values[part.value].shape[1]
                 self.native.add_sum(self.maps[item.out], channel, channels, self._terms((part,)), "none")
                 channel += channels
+        elif (source := shuffle_source(item, self.plan)) is not None:
+            self.native.add_shuffle(self.maps[item.out], self.maps[source])
         else:
             self.native.add_mean(self.maps[item.out], self.maps[mean_source(item, self.plan)])
 
