@@ -27,6 +27,7 @@ MODELS = {
     "pose_w32_coco_256x192": "hrnet_w32.pose_coco_256x192",
     "pose_w32_mpii_256x256": "hrnet_w32.pose_mpii_256x256",
     "pose_w48_coco_384x288": "hrnet_w48.pose_coco_384x288",
+    "pose_higher_w32_coco_512x512": "hrnet_w32.pose_higher_coco_512x512",
     "seg_ocr_w48_cityscapes": "hrnet_w48.seg_ocr_cityscapes",
     "seg_w48_cityscapes": "hrnet_w48.seg_cityscapes",
     "seg_w48_lip": "hrnet_w48.seg_lip",

@@ -92,7 +92,7 @@ class HighResolutionNet(nn.Module):
     def init_weights(self) -> None:
         """He initialisation (fan-out) of convolutions; norms start as the identity."""
         for module in self.modules():
-            if isinstance(module, nn.Conv2d):
+            if isinstance(module, (nn.Conv2d, nn.ConvTranspose2d)):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
                 if module.bias is not None:
                     nn.init.zeros_(module.bias)

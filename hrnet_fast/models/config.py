@@ -12,6 +12,7 @@ UPSAMPLES = ("nearest", "bilinear")
 HEADS = (
     "pose",
     "pose_v1h",
+    "pose_higher",
     "segmentation",
     "ocr",
     "landmark",

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .backbone import HighResolutionNet
-from .blocks import Bottleneck, residual_layer
+from .blocks import BasicBlock, Bottleneck, residual_layer
 from .config import HRNetConfig
 from .resize import resize
 
@@ -52,6 +52,37 @@ class PoseV1hHRNet(HighResolutionNet):
 
     def forward(self, x: Tensor) -> Tensor:
         return self.last_layer(self.forward_features(x)[0])
+
+
+class HigherHRNet(HighResolutionNet):
+    """HigherHRNet for bottom-up pose: [heatmaps and tags (N, 2K, H/4, W/4), heatmaps (N, K, H/2, W/2)].
+
+    The finer map is the finest one beside the first result, enlarged by a transposed convolution and refined by four
+    blocks (`higher:lib/models/pose_higher_hrnet.py`, `DECONV` of its configs). Heatmaps come first, then tags.
+    """
+
+    single_output = True
+
+    def __init__(self, config: HRNetConfig):
+        super().__init__(config)
+        channels, kernel, joints = self.out_channels[0], config.final_kernel, config.num_outputs
+        self.final_layers = nn.ModuleList(
+            nn.Conv2d(channels, outputs, kernel, padding=kernel // 2) for outputs in (2 * joints, joints)
+        )
+        enlarge = nn.Sequential(
+            nn.ConvTranspose2d(channels + 2 * joints, channels, 4, 2, 1, bias=False),
+            nn.BatchNorm2d(channels),
+            nn.ReLU(inplace=True),
+        )
+        blocks = (nn.Sequential(BasicBlock(channels, channels)) for _ in range(4))
+        self.deconv_layers = nn.ModuleList([nn.Sequential(enlarge, *blocks)])
+        self.init_weights()
+
+    def forward(self, x: Tensor) -> list[Tensor]:
+        finest = self.forward_features(x)[0]
+        coarse = self.final_layers[0](finest)
+        finer = self.deconv_layers[0](torch.cat([finest, coarse], dim=1))
+        return [coarse, self.final_layers[1](finer)]
 
 
 def segmentation_head(in_channels: int, mid_channels: int, config: HRNetConfig) -> nn.Sequential:

@@ -15,6 +15,7 @@ from .ocr import OCRHRNet
 MODEL_CLASSES = MappingProxyType({
     "pose": heads.PoseHRNet,
     "pose_v1h": heads.PoseV1hHRNet,
+    "pose_higher": heads.HigherHRNet,
     "segmentation": heads.SegmentationHRNet,
     "ocr": OCRHRNet,
     "landmark": heads.LandmarkHRNet,
@@ -40,6 +41,10 @@ TAGS = MappingProxyType({
     "pose_coco_384x288": dict(head="pose", num_outputs=17, input_size=(384, 288)),
     "pose_mpii_256x256": dict(head="pose", num_outputs=16, input_size=(256, 256)),
     "pose_v1h_coco_256x192": dict(head="pose_v1h", num_outputs=17, input_size=(256, 192)),
+    "pose_higher_coco_512x512": dict(head="pose_higher", num_outputs=17, input_size=(512, 512)),
+    "pose_higher_coco_640x640": dict(head="pose_higher", num_outputs=17, input_size=(640, 640)),
+    "pose_higher_crowdpose_512x512": dict(head="pose_higher", num_outputs=14, input_size=(512, 512)),
+    "pose_higher_crowdpose_640x640": dict(head="pose_higher", num_outputs=14, input_size=(640, 640)),
     "seg_cityscapes": dict(head="segmentation", num_outputs=19, input_size=(1024, 2048), **_BILINEAR),
     "seg_lip": dict(head="segmentation", num_outputs=20, input_size=(473, 473), **_BILINEAR),
     "seg_pascal_context59": dict(head="segmentation", num_outputs=59, input_size=(520, 520), **_BILINEAR),
@@ -64,10 +69,10 @@ _PAPER_CLASSIFIERS = MappingProxyType({
 })  # fmt: skip
 
 _DEFAULT_TAG = MappingProxyType({
-    "pose": "pose_coco_256x192", "pose_v1h": "pose_v1h_coco_256x192", "segmentation": "seg_cityscapes",
-    "ocr": "seg_ocr_cityscapes", "landmark": "landmark_wflw", "classification": "cls_in1k",
-    "classification_ci": "cls_ci_in1k", "classification_cii": "cls_cii_in1k", "detection": "det_coco",
-    "features": "features",
+    "pose": "pose_coco_256x192", "pose_v1h": "pose_v1h_coco_256x192", "pose_higher": "pose_higher_coco_512x512",
+    "segmentation": "seg_cityscapes", "ocr": "seg_ocr_cityscapes", "landmark": "landmark_wflw",
+    "classification": "cls_in1k", "classification_ci": "cls_ci_in1k", "classification_cii": "cls_cii_in1k",
+    "detection": "det_coco", "features": "features",
 })  # fmt: skip
 
 

@@ -15,7 +15,7 @@ HEADS = MappingProxyType({
 
 
 def task_of(head: str) -> str:
-    """The task that a head belongs to. ValueError for a head that no task reads (detection, features)."""
+    """The task that a head belongs to. ValueError for a head that no task reads (pose_higher, detection, features)."""
     for task, heads in HEADS.items():
         if head in heads:
             return task

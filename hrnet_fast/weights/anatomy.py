@@ -30,6 +30,7 @@ HEADS = (
     Head("segmentation", "segmentation", "last_layer.3.weight", "last_layer.3.weight"),
     Head("detection", "detection pyramid", "neck.reduction_conv.0.weight"),
     Head("pose", "pose", "final_layer.weight", "final_layer.weight"),
+    Head("pose_higher", "HigherHRNet pose", "final_layers.0.weight", "final_layers.1.weight"),
     Head("pretraining", "ImageNet pretraining", "head.0.0.0.conv1.weight", "classifier.weight"),
     Head("classification", "classification", "final_layer.0.weight", "classifier.weight"),
     Head("classification_cii", "classification (Cii)", "downsamp_modules.0.0.conv1.weight", "classifier.weight"),

@@ -16,7 +16,7 @@ BACKBONE = re.compile(r"(?:conv[12]|bn[12]|layer1|transition[123]|stage[234])\."
 
 Rules = tuple[tuple[str, str], ...]
 
-ANY_HEAD = ("pose", "pose_v1h", "segmentation", "ocr", "landmark", "classification", "classification_ci",
+ANY_HEAD = ("pose", "pose_v1h", "pose_higher", "segmentation", "ocr", "landmark", "classification", "classification_ci",
             "classification_cii", "detection", "features")  # fmt: skip
 _AS_IS: Rules = (("{rest}", "{rest}"),)
 
@@ -130,6 +130,17 @@ LAYOUTS = (
         (("keypoint_head.final_layer.{rest}", "final_layer.{rest}"),),
     ),
     Layout(
+        "mmpose0",
+        "open-mmlab/mmpose 0.x: mmpose/models/heads/ae_higher_resolution_head.py",
+        ("pose_higher",),
+        ("keypoint_head.final_layers.{rest}",),
+        "backbone.",
+        (
+            ("keypoint_head.final_layers.{rest}", "final_layers.{rest}"),
+            ("keypoint_head.deconv_layers.{rest}", "deconv_layers.{rest}"),
+        ),
+    ),
+    Layout(
         "mmseg",
         "open-mmlab/mmsegmentation: mmseg/models/decode_heads/{fcn_head,ocr_head}.py, configs ocrnet_hr*",
         ("ocr",),
@@ -191,8 +202,9 @@ LAYOUTS = (
     Layout(
         "higherhrnet",
         "HRNet/HigherHRNet-Human-Pose-Estimation: lib/models/pose_higher_hrnet.py",
-        (),
+        ("pose_higher",),
         ("final_layers.{rest}",),
+        rules=_AS_IS,
     ),
     Layout(
         "timm",
@@ -240,8 +252,6 @@ STRANGERS = (
     ("roi_head.{rest}", "detector on top of the pyramid, not part of HRNet"),
     ("bbox_head.{rest}", "detector on top of the pyramid, not part of HRNet"),
     ("mask_head.{rest}", "detector on top of the pyramid, not part of HRNet"),
-    ("deconv_layers.{rest}", "HigherHRNet's higher-resolution head"),
-    ("final_layers.{rest}", "HigherHRNet's heatmap and tag outputs"),
 )
 
 

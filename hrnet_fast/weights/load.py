@@ -23,7 +23,7 @@ def load_weights(model: nn.Module, source: str | os.PathLike | Mapping[str, Any]
     model: a model with the official keys (`create_model`; official, timm and simple-HRNet models have them too).
     source: a file (.pth, .pt, .pth.tar, .safetensors) or a state dict; its layout is found from the keys: official with
         or without `model.` / `module.`, timm, mmpose 0.x and 1.x, mmsegmentation, mmdetection, mmpretrain,
-        simple-HRNet, HigherHRNet's backbone. simple-HRNet and timm's full classifiers have the official keys, and are
+        simple-HRNet, HigherHRNet. simple-HRNet and timm's full classifiers have the official keys, and are
         reported as such.
     strict: every backbone weight has to be there, and of the same task every head weight too. A checkpoint of another
         task gives its backbone; the model's head keeps its values and is reported. With False, weights that are not

@@ -24,8 +24,8 @@ from tests.models.test_models import OPTIONS, SMALL
 from tests.plan.origins import ForeignModule
 
 DTYPES = [torch.float32, torch.bfloat16, torch.float16, torch.float64]
-HEADS = ["pose_coco_256x192", "pose_v1h_coco_256x192", "seg_cityscapes", "seg_ocr_lip", "landmark_wflw", "cls_in1k",
-         "det_coco", "features"]  # fmt: skip
+HEADS = ["pose_coco_256x192", "pose_v1h_coco_256x192", "pose_higher_coco_512x512", "seg_cityscapes", "seg_ocr_lip",
+         "landmark_wflw", "cls_in1k", "det_coco", "features"]  # fmt: skip
 
 
 class Bilinear(nn.Bilinear):

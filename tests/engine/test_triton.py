@@ -39,6 +39,7 @@ def plan_of(name, size=(128, 128), batch=1):
         ("pose_coco_256x192", torch.float16),
         ("seg_cityscapes", torch.bfloat16),
         ("pose_v1h_coco_256x192", torch.float32),
+        ("pose_higher_coco_512x512", torch.float16),
         ("cls_in1k", torch.float16),
     ],
     ids=str,

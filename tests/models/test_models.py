@@ -41,6 +41,8 @@ def expected_shapes(config, batch, height, width):
         return [(batch, classes)]
     if config.head == "ocr":
         return [(batch, classes, *quarter)] * 2
+    if config.head == "pose_higher":
+        return [(batch, 2 * classes, *quarter), (batch, classes, height // 2, width // 2)]
     if config.head == "detection":
         return [(batch, 256, quarter[0] >> level, quarter[1] >> level) for level in range(5)]
     if config.head == "features":
@@ -79,8 +81,9 @@ def test_options_change_the_numbers(options):
 @pytest.mark.parametrize(
     ("name", "options"),
     [(name, {}) for name in (
-        f"{SMALL}.pose_coco_256x192", f"{SMALL}.pose_v1h_coco_256x192", f"{SMALL}.seg_lip", f"{SMALL}.seg_ocr_lip",
-        f"{SMALL}.landmark_cofw", f"{SMALL}.cls_in1k", f"{SMALL}.det_coco", f"{SMALL}.features",
+        f"{SMALL}.pose_coco_256x192", f"{SMALL}.pose_v1h_coco_256x192", f"{SMALL}.pose_higher_coco_512x512",
+        f"{SMALL}.seg_lip", f"{SMALL}.seg_ocr_lip", f"{SMALL}.landmark_cofw", f"{SMALL}.cls_in1k", f"{SMALL}.det_coco",
+        f"{SMALL}.features",
         "hrnet_w12.cls_bottleneck_in1k", "hrnet_w8.cls_ci_in1k", "hrnet_w8.cls_cii_in1k",
     )] + [(f"{SMALL}.pose_coco_256x192", options) for options in OPTIONS if "heatmap_map" not in options],
     ids=str,

@@ -286,16 +286,45 @@ class FullModel(nn.Module):
         return self.model(x)
 
 
-class HigherHRNet(nn.Module):
-    """HigherHRNet lib/models/pose_higher_hrnet.py: PoseHRNet's body with its own outputs."""
+class HigherOutputs(nn.Module):
+    """The outputs of HigherHRNet: lib/models/pose_higher_hrnet.py, mmpose 0.x ae_higher_resolution_head.py."""
 
     def __init__(self):
         super().__init__()
-        for name, child in PoseBackbone().named_children():
+        width = WIDTHS[0]
+        self.final_layers = nn.ModuleList([nn.Conv2d(width, 34, 1), nn.Conv2d(width, 17, 1)])
+        up = [nn.ConvTranspose2d(width + 34, width, 4, 2, 1, bias=False), nn.BatchNorm2d(width), nn.ReLU()]
+        blocks = [nn.Sequential(models.BasicBlock(width, width)) for _ in range(4)]
+        self.deconv_layers = nn.ModuleList([nn.Sequential(nn.Sequential(*up), *blocks)])
+
+    def outputs(self, x: Tensor) -> list[Tensor]:
+        y = self.final_layers[0](x)
+        return [y, self.final_layers[1](self.deconv_layers[0](torch.cat((x, y), 1)))]
+
+
+class OfficialHigher(HigherOutputs):
+    """HigherHRNet lib/models/pose_higher_hrnet.py: PoseHRNet's body, its children beside the outputs."""
+
+    def __init__(self):
+        super().__init__()
+        self.body = [PoseBackbone()]  # a list, so that only its children have keys
+        for name, child in self.body[0].named_children():
             self.add_module(name, child)
-        self.final_layers = nn.ModuleList([nn.Conv2d(WIDTHS[0], 34, 1), nn.Conv2d(32, 17, 1)])
-        up = nn.Sequential(nn.ConvTranspose2d(50, 32, 4, 2, 1, bias=False), nn.BatchNorm2d(32), nn.ReLU())
-        self.deconv_layers = nn.ModuleList([nn.Sequential(up)])
+
+    def forward(self, x: Tensor) -> list[Tensor]:
+        return self.outputs(self.body[0](x)[0])
+
+
+class MMPose0Higher(nn.Module):
+    """mmpose 0.x AssociativeEmbedding with AEHigherResolutionHead."""
+
+    def __init__(self):
+        super().__init__()
+        self.backbone = PoseBackbone()
+        self.keypoint_head = HigherOutputs()
+
+    def forward(self, x: Tensor) -> list[Tensor]:
+        return self.keypoint_head.outputs(self.backbone(x)[0])
 
 
 def _ours(head: str, outputs: int | None, **options) -> HighResolutionNet:
@@ -308,6 +337,8 @@ ORIGINS: dict[tuple[str, str], Callable[[], tuple[nn.Module, HighResolutionNet]]
     ("mmpose", "landmark"): lambda: (MMPose(29, 1), _ours("landmark", 29)),
     ("mmpose0", "pose"): lambda: (MMPose0(17, 0), _ours("pose", 17)),
     ("mmpose0", "landmark"): lambda: (MMPose0(29, 1), _ours("landmark", 29)),
+    ("mmpose0", "pose_higher"): lambda: (MMPose0Higher(), _ours("pose_higher", 17)),
+    ("higherhrnet", "pose_higher"): lambda: (OfficialHigher(), _ours("pose_higher", 17)),
     ("mmseg", "segmentation"): lambda: (MMSegFCN(19), _ours("segmentation", 19)),
     ("mmseg", "ocr"): lambda: (MMSegOCR(19), _ours("ocr", 19, align_corners=False)),
     ("mmdet", "detection"): lambda: (MMDet(), _ours("detection", None)),
@@ -327,7 +358,7 @@ def origin(request) -> tuple[str, str, nn.Module, HighResolutionNet]:
 
 @pytest.fixture
 def higher_hrnet() -> nn.Module:
-    return randomize(HigherHRNet())
+    return randomize(OfficialHigher())
 
 
 @pytest.fixture(name="randomize")

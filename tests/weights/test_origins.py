@@ -27,9 +27,9 @@ HOLDS = {
     "official_det": {"detection"},
     "timm": {"classification", "features"},
     "simple_hrnet": {"pose"},
-    "higherhrnet": set(),
+    "higherhrnet": {"pose_higher"},
     "mmpose": {"pose", "landmark"},
-    "mmpose0": {"pose", "landmark"},
+    "mmpose0": {"pose", "pose_higher", "landmark"},
     "mmseg": {"segmentation", "ocr"},
     "mmdet": {"detection"},
     "mmpretrain": {"classification"},
@@ -149,7 +149,7 @@ def test_wrapper_prefixes_are_stripped(prefix, make, same_bits):
         same_bits(state, bare)
 
 
-def test_higherhrnet_gives_its_backbone(higher_hrnet, make, same_bits):
+def test_higherhrnet_gives_other_heads_its_backbone(higher_hrnet, make, same_bits):
     model = make("hrnet_w18_small.pose_coco_256x192", seed=5)
     head = {key: value.clone() for key, value in model.state_dict().items() if key.startswith("final_layer")}
     report = load_weights(model, higher_hrnet.state_dict())
