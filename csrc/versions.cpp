@@ -3,6 +3,7 @@
 #include <torch/csrc/autograd/python_variable.h>
 #include <torch/csrc/utils/pybind.h>
 
+#include <atomic>
 #include <utility>
 #include <vector>
 
@@ -11,16 +12,6 @@ namespace {
 
 namespace py = pybind11;
 
-// Of a dictionary: another number after every write, where this Python has one.
-uint64_t tag_of([[maybe_unused]] PyObject* table) {
-#if PY_VERSION_HEX < 0x030C0000  // deprecated from 3.12 on
-  return reinterpret_cast<PyDictObject*>(table)->ma_version_tag;
-#else
-  return 0;
-#endif
-}
-
-constexpr bool kHasTags = PY_VERSION_HEX < 0x030C0000;
 constexpr size_t kAhead = 24;  // entries that are fetched ahead
 
 struct Table {
@@ -36,12 +27,74 @@ struct Table {
   }
 };
 
+#if PY_VERSION_HEX < 0x030C0000
+
+// Tells of writes into dictionaries by their tags, which are others after every write.
+class Writes {
+ public:
+  void follow(PyObject* table) { tags_.emplace_back(table, tag_of(table)); }
+
+  // Calls differs(i) for each that was written since; false if any does.
+  template <class Differs>
+  bool none_matters(const Differs& differs) {
+    for (size_t i = 0; i < tags_.size(); ++i) {
+      if (i + kAhead < tags_.size()) __builtin_prefetch(tags_[i + kAhead].first);
+      const uint64_t tag = tag_of(tags_[i].first);
+      if (tag == tags_[i].second) continue;
+      if (differs(i)) return false;
+      tags_[i].second = tag;  // written, with what was there before
+    }
+    return true;
+  }
+
+ private:
+  static uint64_t tag_of(PyObject* table) { return reinterpret_cast<PyDictObject*>(table)->ma_version_tag; }
+
+  std::vector<std::pair<PyObject*, uint64_t>> tags_;
+};
+
+#else
+
+// The same where Python calls back before it writes into any of them; they are then all looked at.
+class Writes {
+ public:
+  void follow(PyObject* table) {
+    ++count_;
+    if (watcher() < 0 || PyDict_Watch(watcher(), table) < 0) PyErr_Clear(), watched_ = false;
+    seen_ = writes;
+  }
+
+  template <class Differs>
+  bool none_matters(const Differs& differs) {
+    const uint64_t now = writes;
+    if (watched_ && now == seen_) return true;
+    for (size_t i = 0; i < count_; ++i)
+      if (differs(i)) return false;
+    seen_ = now;
+    return true;
+  }
+
+ private:
+  // Python has eight, for all extensions together; without one, every call looks at all tables.
+  static int watcher() {
+    static const int id = PyDict_AddWatcher([](PyDict_WatchEvent, PyObject*, PyObject*, PyObject*) { return ++writes, 0; });
+    return id;
+  }
+
+  inline static std::atomic<uint64_t> writes = 0;
+  size_t count_ = 0;
+  uint64_t seen_ = 0;
+  bool watched_ = true;
+};
+
+#endif
+
 class Versions {
  public:
   explicit Versions(const std::vector<py::dict>& tables) {
     for (const py::dict& table : tables) {
       Table& own = tables_.emplace_back(Table{table, {}});
-      tags_.emplace_back(table.ptr(), tag_of(table.ptr()));
+      writes_.follow(table.ptr());
       for (const auto& [key, value] : table) {
         own.values.push_back(py::reinterpret_borrow<py::object>(value));
         if (!THPVariable_Check(value.ptr())) continue;
@@ -53,13 +106,7 @@ class Versions {
   }
 
   bool changed() {
-    for (size_t i = 0; i < tags_.size(); ++i) {
-      if (i + kAhead < tags_.size()) __builtin_prefetch(tags_[i + kAhead].first);
-      const uint64_t tag = tag_of(tags_[i].first);
-      if (kHasTags && tag == tags_[i].second) continue;
-      if (tables_[i].changed()) return true;
-      tags_[i].second = tag;  // written, with what was there before
-    }
+    if (!writes_.none_matters([this](size_t i) { return tables_[i].changed(); })) return true;
     bool any = false;
     for (size_t i = 0; i < storages_.size(); ++i) {
       if (i + kAhead < storages_.size()) __builtin_prefetch(storages_[i + kAhead].first);
@@ -72,7 +119,7 @@ class Versions {
 
  private:
   std::vector<Table> tables_;
-  std::vector<std::pair<PyObject*, uint64_t>> tags_;
+  Writes writes_;
   std::vector<std::pair<at::TensorImpl*, c10::Storage>> storages_;
   std::vector<std::pair<c10::VariableVersion, uint32_t>> counters_;
 };
