@@ -16,8 +16,8 @@ from .nms import OKS_THRE, suppression_of
 from .samples import PoseSample, field, is_numbers, read_json
 
 _WANTED = (
-    "download 2017 Val images and 2017 Train/Val annotations from https://cocodataset.org/#download and unpack them to "
-    "{root}/annotations/person_keypoints_val2017.json and {root}/val2017/*.jpg (or {root}/images/val2017/*.jpg)"
+    "download the images and the annotations of {split} from https://cocodataset.org/#download and unpack them to "
+    "{path} and {root}/{folder}/*.jpg (or {root}/images/{folder}/*.jpg)"
 )
 _FIELDS = ("id", "image_id", "category_id", "bbox", "area")
 
@@ -27,7 +27,8 @@ class CocoKeypoints:
 
     root: the folder with
         annotations/person_keypoints_<split>.json            (image_info_<split>.json for test splits)
-        <split>/*.jpg or images/<split>/*.jpg                 from https://cocodataset.org/#download
+        <split>/*.jpg or images/<split>/*.jpg                 from https://cocodataset.org/#download; test2017 for
+            test-dev2017, a part of it
         person_detection_results/COCO_val2017_detections_AP_H_56_person.json      optional, from the link under
             "Data preparation" in the README of github.com/leoxiaobin/deep-high-resolution-net.pytorch
     boxes: "auto" for that file of detections if it is there, which is the papers' protocol, else the annotated boxes;
@@ -55,12 +56,14 @@ class CocoKeypoints:
         self.has_annotations = not split.startswith("test")
         prefix = "person_keypoints" if self.has_annotations else "image_info"
         path = self.root / "annotations" / f"{prefix}_{split}.json"
-        self.annotations = _checked(read_json(path, _WANTED.format(root=root)), path)
+        folder = split.replace("test-dev", "test")  # COCO has no pictures of its own for it
+        wanted = _WANTED.format(root=root, split=split, path=path, folder=folder)
+        self.annotations = _checked(read_json(path, wanted), path)
         self._person = _person(self.annotations, path)
         self._people = _people(self.annotations, self._person, path)
-        self._folder = next((f for f in (self.root / "images" / split, self.root / split) if f.is_dir()), None)
+        self._folder = next((f for f in (self.root / "images" / folder, self.root / folder) if f.is_dir()), None)
         if self._folder is None:
-            raise FileNotFoundError(f"{self.root / split} is missing: {_WANTED.format(root=root)}")
+            raise FileNotFoundError(f"{self.root / folder} is missing: {wanted}")
         detections = find_detections(self.root, split) if boxes == "auto" else boxes
         self._skipped = 0
         if detections is None and not self.has_annotations:

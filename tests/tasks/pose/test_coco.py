@@ -180,10 +180,15 @@ def test_the_official_detections_are_found_and_used(root):
 def test_a_test_split_has_pictures_and_detections_only(tmp_path):
     data = {name: value for name, value in coco_data().items() if name != "annotations"}
     root = write_coco(tmp_path / "coco", data, "test-dev2017", "image_info")
+    with pytest.raises(FileNotFoundError, match="coco/test2017 is missing: download the images and "):
+        CocoKeypoints(root, "test-dev2017")
+    # lib/dataset/coco.py, image_path_from_index: test-dev's pictures lie in test2017
+    (root / "test-dev2017").rename(root / "test2017")
     with pytest.raises(FileNotFoundError, match="test-dev2017 has no annotated boxes: give boxes=FILE of detections"):
         CocoKeypoints(root, "test-dev2017")
     rows = [{"image_id": 9, "category_id": 1, "bbox": [1, 2, 30, 40], "score": 0.75}]
     dataset = CocoKeypoints(root, "test-dev2017", boxes=detections(root, rows, "mine.json"))
+    assert all(sample.image.exists() for sample in list(dataset)[:2])
     assert dataset.scorer().result() == {}
     assert dataset.notes[-1] == "test-dev2017 has no public annotations: hand the results in to COCO's server"
 
@@ -245,7 +250,7 @@ def test_bad_annotations_get_one_sentence(tmp_path, change, sentence):
 
 def test_missing_files_say_what_to_download(root):
     (root / "val2017").rename(root / "elsewhere")
-    with pytest.raises(FileNotFoundError, match=r"val2017 is missing: download 2017 Val images .*cocodataset.org"):
+    with pytest.raises(FileNotFoundError, match=r"val2017 is missing: download .* of val2017 from .*cocodataset.org"):
         CocoKeypoints(root)
     with pytest.raises(FileNotFoundError, match=r"person_keypoints_train2017.json is missing: download"):
         CocoKeypoints(root, "train2017")
