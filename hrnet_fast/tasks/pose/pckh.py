@@ -38,8 +38,8 @@ def pckh(
     sizes = (heads[:, 1].double() - heads[:, 0].double()).norm(dim=1) * SC_BIAS
     scaled = distances / sizes[:, None]
     seen = ~missing.bool()
-    counts = seen.sum(0)
-    right, right_at_a_tenth = (100.0 * ((scaled <= t) & seen).sum(0) / counts for t in (THRESHOLD, _SWEEP))
+    counts = seen.sum(0, dtype=torch.float64)
+    right, right_at_a_tenth = (((scaled <= t) & seen).sum(0) / counts * 100.0 for t in (THRESHOLD, _SWEEP))
     counted = counts > 0
     groups = {}
     for name, members in _GROUPS.items():
@@ -49,7 +49,7 @@ def pckh(
     counted[list(_NOT_COUNTED)] = False
     if not counted.any():
         raise ValueError("no joint is annotated in these pictures: there is nothing to evaluate")
-    weights = counts[counted] / counts[counted].sum(dtype=torch.float64)
+    weights = counts[counted] / counts[counted].sum()
     return groups | {
         "Mean": float((right[counted] * weights).sum()),
         "Mean@0.1": float((right_at_a_tenth[counted] * weights).sum()),

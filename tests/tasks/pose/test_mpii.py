@@ -58,7 +58,7 @@ def test_pckh_is_the_official_one(seed):
         MPII_NAMES,
     )
     want = official.pckh(points, truth, missing.astype(int), heads, MPII_NAMES)
-    assert got == pytest.approx(want, rel=1e-6)
+    assert got == pytest.approx(want, rel=1e-12)
     assert 5 < got["Mean@0.1"] < got["Mean"] < 95
 
 
