@@ -46,7 +46,8 @@ class Mpii:
         self._people = read_json(path, _WANTED.format(root=root))
         if not isinstance(self._people, list) or not self._people:
             raise ValueError(f"{path} lists no people: there is nothing to evaluate")
-        self._boxes = torch.tensor([_box(person, f"{path}: person {i}") for i, person in enumerate(self._people)])
+        boxes = [_box(person, f"{path}: person {i}") for i, person in enumerate(self._people)]
+        self._boxes = torch.tensor(boxes, dtype=torch.float64)
         self._truth = self.root / "annot" / f"gt_{split}.mat"
         if not self._truth.exists():
             raise FileNotFoundError(f"{self._truth} is missing: {_WANTED.format(root=root)}")

@@ -75,7 +75,7 @@ def mpii_data(people=6, seed=0):
         {
             "image": f"{i // 2:09d}.png",
             "center": [60.0 + i, 55.5],
-            "scale": 0.4 + i / 10,
+            "scale": 0.41 + i / 10,
             "joints": truth[:, :, i].tolist(),
             "joints_vis": (1 - missing[:, i]).tolist(),
         }

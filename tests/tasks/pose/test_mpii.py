@@ -36,8 +36,8 @@ def test_regions_are_the_official_center_and_scale(root):
         center, scale = np.array(entry["center"]), entry["scale"]
         center[1] += 15 * scale
         regions = regions_of(sample.boxes, 1.0)
-        np.testing.assert_allclose(regions.centers[0], center - 1, rtol=1e-6)
-        np.testing.assert_allclose(regions.sizes[0], np.full(2, scale * 1.25 * 200), rtol=1e-6)
+        np.testing.assert_allclose(regions.centers[0], center - 1, rtol=1e-12)
+        np.testing.assert_allclose(regions.sizes[0], np.full(2, scale * 1.25 * 200), rtol=1e-12)
         assert sample.image.exists()
 
 
