@@ -6,6 +6,7 @@ import io
 import os
 import struct
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +19,8 @@ from .optional import pillow
 if TYPE_CHECKING:
     from PIL import Image
 
-Source = Any  # a path, the bytes of a file, a PIL image, a uint8 array (H, W[, C]) or a uint8 tensor (C, H, W)
+# a path, the bytes of a file, a PIL image, a uint8 array (H, W[, C]) or tensor (C, H, W), or one of these in `Stored`
+Source = Any
 
 _ORIENTATION = 0x0112  # the EXIF tag (CIPA DC-008, 4.6.4)
 
@@ -27,29 +29,43 @@ class ImageError(ValueError):
     """A picture cannot be read; the message is one sentence that names it."""
 
 
+@dataclass(frozen=True, eq=False)
+class Stored:
+    """A picture whose pixels are taken as they lie in its file, whatever EXIF says of its orientation.
+
+    The official loaders of COCO, MPII, ImageNet and the faces do so, and their annotations count these pixels.
+    """
+
+    source: Source
+
+
 def read_image(source: Source) -> Tensor:
     """A picture as uint8 (H, W, 3) RGB, contiguous.
 
     source: a path; the bytes of an image file; a PIL image; a uint8 array (H, W), (H, W, 1), (H, W, 3) RGB or
         (H, W, 4) RGBA; or a uint8 tensor (1 or 3 or 4, H, W) as torchvision's, which stays on its device.
     Grey is repeated, CMYK and palettes are converted, 16-bit grey keeps its high byte, alpha is dropped (as OpenCV's
-    and so the official loaders do). An EXIF orientation is applied. Of an animation it is the first frame.
+    and so the official loaders do). An EXIF orientation is applied, unless the source is `Stored`. Of an animation it
+    is the first frame.
     An array or tensor that already fits is not copied.
     Errors: FileNotFoundError; ImageError for files that are cut off, damaged or no pictures, and for shapes that do not
     fit; TypeError for other types and dtypes.
     """
+    upright = not isinstance(source, Stored)
+    source = source if upright else source.source
     if isinstance(source, Tensor):
         return _from_tensor(source)
     if isinstance(source, np.ndarray):
         return _from_array(source)
     if isinstance(source, (bytes, bytearray, memoryview)):
-        return _from_file(io.BytesIO(source), "the given bytes")
+        return _from_file(io.BytesIO(source), "the given bytes", upright)
     if isinstance(source, (str, os.PathLike)):
-        return _from_path(Path(source))
+        path = Path(source)
+        return _from_file(path, str(path), upright)
     from PIL import Image  # read_image's other sources need no Pillow
 
     if isinstance(source, Image.Image):
-        return _from_pil(source, "the given PIL image")
+        return _from_pil(source, "the given PIL image", upright)
     raise TypeError(
         f"a picture must be a path, the bytes of a file, a PIL image, a uint8 array (H, W, 3) or a uint8 tensor "
         f"(3, H, W), not {type(source).__name__}"
@@ -64,14 +80,9 @@ def pictures_of(sources: Iterable[Source]) -> Iterable[Source]:
     return sources
 
 
-def _from_path(path: Path) -> Tensor:
-    with _open(path, str(path)) as image:
-        return _from_pil(image, str(path))
-
-
-def _from_file(file: io.BytesIO, name: str) -> Tensor:
+def _from_file(file: Path | io.BytesIO, name: str, upright: bool) -> Tensor:
     with _open(file, name) as image:
-        return _from_pil(image, name)
+        return _from_pil(image, name, upright)
 
 
 def _open(file: Path | io.BytesIO, name: str) -> Image.Image:
@@ -88,14 +99,15 @@ def _open(file: Path | io.BytesIO, name: str) -> Image.Image:
         raise ImageError(f"{name} cannot be opened: {_reason(error)}") from None
 
 
-def _from_pil(image: Image.Image, name: str) -> Tensor:
+def _from_pil(image: Image.Image, name: str, upright: bool) -> Tensor:
     try:
         image.load()
     except (OSError, SyntaxError, ValueError, EOFError) as error:
         raise ImageError(f"{name} is cut off or damaged: {_reason(error)}") from None
     if min(image.size) < 1:
         raise ImageError(f"{name} has no pixels: its size is {image.width} x {image.height}")
-    return _upright(_pixels(image, name), _orientation(image))
+    pixels = _pixels(image, name)
+    return _upright(pixels, _orientation(image)) if upright else pixels
 
 
 def _pixels(image: Image.Image, name: str) -> Tensor:

@@ -7,7 +7,7 @@ import pytest
 import torch
 from PIL import Image, ImageOps
 
-from hrnet_fast.tasks.images import ImageError, read_image
+from hrnet_fast.tasks.images import ImageError, Stored, read_image
 
 H, W = 37, 53
 
@@ -124,7 +124,11 @@ def test_exif_orientation_is_applied(tmp_path, kind, orientation):
     rgb().save(path, exif=exif)
     with Image.open(path) as stored:
         want = np.asarray(ImageOps.exif_transpose(stored).convert("RGB"))
+        lying = np.asarray(stored.convert("RGB"))
+        assert np.array_equal(read_image(Stored(stored)).numpy(), lying)
     assert np.array_equal(read_image(path).numpy(), want)
+    for source in (path, path.read_bytes(), lying):
+        assert np.array_equal(read_image(Stored(source)).numpy(), lying)
 
 
 @pytest.mark.filterwarnings("ignore:Corrupt EXIF data")

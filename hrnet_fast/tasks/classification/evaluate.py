@@ -8,6 +8,7 @@ from itertools import islice
 import torch
 
 from ..evaluation import Evaluation, Progress, batches, usual_notes
+from ..images import Stored
 from ..stages import Stages
 from .estimator import Classifier
 from .imagenet import ImageNet
@@ -37,7 +38,7 @@ def evaluate(
         raise ValueError(f"{dataset} has {len(names)} classes, but {estimator.network.name} has only {classes}")
     metric = TopK()
     for samples in batches(islice(dataset, limit), estimator.batch_size):
-        scores = estimator.probabilities([sample.image for sample in samples], stages=stages)
+        scores = estimator.probabilities([Stored(sample.image) for sample in samples], stages=stages)
         metric.add(scores, torch.tensor([sample.label for sample in samples]))
         if progress is not None:
             progress(len(samples))

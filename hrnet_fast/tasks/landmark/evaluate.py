@@ -8,6 +8,7 @@ from itertools import islice
 import torch
 
 from ..evaluation import Evaluation, Progress, batches, usual_notes
+from ..images import Stored
 from ..stages import Stages
 from .estimator import LandmarkEstimator
 from .metrics import LandmarkScores, whole_pixels
@@ -42,7 +43,7 @@ def evaluate(
     stages = stages if stages is not None else Stages(network.device)
     scores, cut = LandmarkScores(), LandmarkScores()
     for samples in batches(islice(dataset, limit), estimator.batch_size):
-        found = estimator.batch([s.image for s in samples], [[s.box] for s in samples], stages=stages)
+        found = estimator.batch([Stored(s.image) for s in samples], [[s.box] for s in samples], stages=stages)
         with stages("score"):
             points = torch.stack([faces[0].points for faces in found])
             truth = torch.stack([s.points for s in samples])

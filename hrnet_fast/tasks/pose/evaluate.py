@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from ..evaluation import Evaluation, Progress, usual_notes
-from ..images import read_image
+from ..images import Stored, read_image
 from ..stages import Stages
 from .boxes import Regions
 from .coco import CocoKeypoints
@@ -58,7 +58,7 @@ def evaluate(
                 yield _NO_PICTURE, regions
                 continue
             with stages("read"):
-                picture = read_image(sample.image)
+                picture = read_image(Stored(sample.image))
             yield picture, regions
 
     images = 0

@@ -26,6 +26,7 @@ from hrnet_fast.tasks.classification.transforms import resize_crop
 from hrnet_fast.tasks.images import ImageError
 from hrnet_fast.tasks.pixels import normalise
 from hrnet_fast.weights.random import fill_weights
+from tests.tasks.turned import turn
 
 from .conftest import WNIDS
 
@@ -146,7 +147,7 @@ class Oracle(Classifier):
         self.labels, self.error = labels, error
 
     def probabilities(self, images, *, stages=None):
-        rows = [(self.labels[str(image)] + self.error) % 7 for image in images]
+        rows = [(self.labels[str(image.source)] + self.error) % 7 for image in images]
         return torch.nn.functional.one_hot(torch.tensor(rows), 7).float()
 
 
@@ -160,6 +161,24 @@ def test_evaluate_scores_known_answers(model, folders, error, want):
     assert (evaluation.images, done) == (6, [4, 2])
     assert evaluation.dataset == "ImageNet val"
     assert any("3 classes and the network 7" in note for note in evaluation.notes)
+
+
+class Recorder(Classifier):
+    """Keeps what it answers."""
+
+    def probabilities(self, images, *, stages=None):
+        self.answers = super().probabilities(images, stages=stages)
+        return self.answers
+
+
+def test_evaluate_takes_pictures_as_they_are_stored(model, folders):
+    """As torchvision's ImageFolder, which tools/valid.py of HRNet-Image-Classification reads with."""
+    recorder, answers = Recorder(model), []
+    for _ in range(2):
+        evaluate(recorder, ImageNet(folders))
+        answers.append(recorder.answers)
+        turn(folders / "val" / WNIDS[1] / f"{WNIDS[1]}_1.png")
+    assert torch.equal(*answers)
 
 
 def test_evaluate_runs_the_real_network_and_its_clock(classifier, folders):

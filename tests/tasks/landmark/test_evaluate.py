@@ -22,6 +22,7 @@ from hrnet_fast.tasks.landmark import (
 from hrnet_fast.tasks.landmark.metrics import nme, normalisers, whole_pixels
 from hrnet_fast.tasks.landmark.paper import paper_row
 from hrnet_fast.weights.random import fill_weights
+from tests.tasks.turned import turn
 
 TAGS = {"wflw": "wflw_original", "300w": "w300_original", "cofw": "cofw_file", "aflw": "aflw_lists"}
 
@@ -76,6 +77,16 @@ def test_the_official_cut_to_whole_pixels_is_scored_too(cofw_file):
     truth = torch.stack([sample.points for sample in dataset])
     want = 100 * float(nme(whole_pixels(truth), truth).mean())
     assert 0 < want == pytest.approx(metrics["NME whole pixels"], abs=1e-6)
+
+
+def test_pictures_are_taken_as_they_are_stored(aflw_lists):
+    """As lib/datasets/aflw.py reads them, by Pillow's open: its lists count the stored pixels."""
+    estimator, scores = LandmarkEstimator("hrnet_w18_small.landmark_aflw"), []
+    for _ in range(2):
+        dataset = open_aflw(aflw_lists)
+        scores.append(evaluate(estimator, dataset).metrics)
+        turn(next(iter(dataset)).image)
+    assert scores[0] == scores[1]
 
 
 def test_the_real_network_its_clock_and_notes(aflw_lists):

@@ -9,6 +9,7 @@ from hrnet_fast.tasks.pose import DATASETS, CocoKeypoints, Mpii, PoseEstimator, 
 from hrnet_fast.tasks.pose.paper import paper_row
 from hrnet_fast.tasks.stages import Stages
 from tests.tasks.pose.files import coco_data, write_coco, write_mpii
+from tests.tasks.turned import turn
 
 NAME = "hrnet_w18_small.pose_coco_256x192"
 
@@ -48,6 +49,17 @@ def test_coco_is_evaluated(tmp_path, estimator):
     assert evaluation.notes[0] == "the weights are random, as none were given, so the scores mean nothing"
     assert {row["image_id"] for row in json.loads(path.read_text())} == {7, 9}
     assert "AP50" in str(evaluation) and json.dumps(evaluation.to_json())
+
+
+def test_pictures_are_taken_as_they_are_stored(tmp_path, estimator):
+    """As lib/dataset/JointsDataset.py reads them, with cv2.IMREAD_IGNORE_ORIENTATION."""
+    root, path = write_coco(tmp_path / "coco"), tmp_path / "results.json"
+    people = []
+    for _ in range(2):
+        evaluate(estimator, CocoKeypoints(root), results=path)
+        people.append(json.loads(path.read_text()))
+        turn(root / "val2017" / "000000000007.png")
+    assert people[0] == people[1]
 
 
 def test_mpii_is_evaluated(tmp_path):
