@@ -25,8 +25,8 @@ def refine(maps: Tensor, points: Tensor, kernel: int, udp: bool = False) -> Tens
     udp: UDP's one-pixel differences, at the border too; else DARK's two-pixel ones, at least two pixels from it.
     Returns (N, K, 3) of the points' dtype. Points with a score of 0 or less stay, as do those whose step is not finite.
     """
-    if kernel < 9 or kernel % 2 == 0:
-        raise ValueError(f"the blur kernel is {kernel}; an odd number from 9 is needed (11 for sigma 2, 17 for 3)")
+    if kernel < 11 or kernel % 2 == 0:
+        raise ValueError(f"the blur kernel is {kernel}; an odd number from 11 is needed (11 for sigma 2, 17 for 3)")
     h, w = maps.shape[2:]
     x, y = points[..., 0].long(), points[..., 1].long()
     low, high = UDP_RANGE if udp else (DARK_FLOOR, None)
@@ -63,7 +63,7 @@ def smoothed(maps: Tensor, points: Tensor, kernel: int) -> Tensor:  # (N, K, 5, 
 @torch.inference_mode(False)
 def _gaussian(rows: int, columns: int, kernel: int, dtype: torch.dtype, device: torch.device) -> Tensor:
     """(rows, columns): multiplying by it from the left blurs a column; the middle row belongs to the middle column."""
-    # cv2.getGaussianKernel(kernel, 0) for kernels above 7
+    # cv2.getGaussianKernel(kernel, 0) for kernels above 9, up to which OpenCV has tables
     sigma = 0.3 * ((kernel - 1) * 0.5 - 1) + 0.8
     weights = [math.exp(-((i - kernel // 2) ** 2) / (2 * sigma * sigma)) for i in range(kernel)]
     weights = torch.tensor(weights, dtype=torch.float64) / sum(weights)
