@@ -52,8 +52,7 @@ def call(module: OptimizedModule, inputs: tuple[Any, ...]) -> Any:
     if wants_original(leaves):
         return module._prepared.plain(inputs)
     results = torch.ops.hrnet_fast.run(leaves, module._token, structure)
-    nesting = result_nesting(module._token, structure)
-    return pytree.tree_map(lambda position: None if position is None else results[position], nesting)
+    return _nested(result_nesting(module._token, structure), results)
 
 
 def wants_original(leaves: Sequence[Tensor]) -> bool:
@@ -85,8 +84,33 @@ def describe(given: Any, leaves: list[Tensor]) -> str:
 
 
 def result_nesting(network: str, structure: str) -> Any:
-    """How a call's results nest, positions standing for tensors; known once its shapes are."""
-    return _find(network)._prepared.outlines.nesting(structure)
+    """How a call's results nest, as (name of the class, keys, parts), positions standing for tensors; known once its
+    shapes are. torch.compile takes tuples and names as constants, but no dictionaries and classes.
+    """
+    return _in_tuples(_find(network)._prepared.outlines.nesting(structure))
+
+
+_classes: dict[str, type] = {}  # of results, by name
+
+
+def _in_tuples(nesting: Any) -> Any:
+    if not isinstance(nesting, (dict, list, tuple)):
+        return nesting
+    kind = type(nesting)
+    name = f"{kind.__module__}.{kind.__qualname__} {id(kind)}"
+    _classes[name] = kind
+    keys, parts = (tuple(nesting), nesting.values()) if isinstance(nesting, dict) else ((), nesting)
+    return name, keys, tuple(map(_in_tuples, parts))
+
+
+def _nested(nesting: Any, results: Sequence[Tensor]) -> Any:
+    if not isinstance(nesting, tuple):
+        return None if nesting is None else results[nesting]
+    name, keys, parts = nesting
+    kind, inside = _classes[name], [_nested(part, results) for part in parts]
+    if issubclass(kind, dict):
+        return kind(zip(keys, inside))
+    return kind(*inside) if hasattr(kind, "_fields") else kind(inside)
 
 
 _warned = False

@@ -6,12 +6,15 @@ import io
 import subprocess
 import sys
 import threading
+from collections import OrderedDict
+from typing import Any, NamedTuple
 
 import pytest
 import timm
 import torch
 from torch import nn
 from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.utils import _pytree as pytree
 
 from hrnet_fast import optimize
 from hrnet_fast.engine import op as engine_op
@@ -119,6 +122,43 @@ def test_lists_in_and_out(backend):
     x = torch.randn(1, 8, 8, 8)
     with torch.no_grad():
         assert_same(torch.compile(model, fullgraph=True, backend=backend)(x), model(x))
+
+
+class Both(NamedTuple):
+    sum: Any
+    parts: Any
+
+
+class Nested(nn.Module):
+    """make: how it nests its two maps."""
+
+    def __init__(self, make):
+        super().__init__()
+        self.conv, self.make = nn.Conv2d(3, 4, 3, padding=1), make
+
+    def forward(self, x):
+        y = self.conv(x)
+        return self.make(y, y.relu())
+
+
+NESTINGS = {
+    "dict": lambda a, b: {"out": a, "aux": [b, None]},
+    "ordered": lambda a, b: OrderedDict(out=a, aux={0: b}),
+    "named": lambda a, b: Both(a, (b, {"again": b})),
+}
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("make", NESTINGS.values(), ids=NESTINGS)
+def test_results_nest_as_the_originals(make, backend):
+    net = fill(Nested(make)).eval()
+    fast = optimize(net)
+    larger = torch.compile(lambda x: fast(x + 1), backend=backend, fullgraph=True)
+    with torch.no_grad():
+        got, spec = pytree.tree_flatten(larger(X))
+        want, its_spec = pytree.tree_flatten(fast(X + 1))
+    assert spec == its_spec == pytree.tree_flatten(net(X))[1]
+    assert all(a is b is None or torch.equal(a, b) for a, b in zip(got, want))
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float64], ids=str)
