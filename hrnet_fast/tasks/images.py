@@ -75,7 +75,8 @@ def read_image(source: Source) -> Tensor:
 def pictures_of(sources: Iterable[Source]) -> Iterable[Source]:
     """Several pictures, as they are. TypeError for a single one, whose letters or rows would be taken for pictures."""
     alone = (str, bytes, bytearray, memoryview, os.PathLike)
-    if isinstance(sources, alone) or (hasattr(sources, "shape") and len(sources.shape) < 4) or hasattr(sources, "mode"):
+    flat = hasattr(sources, "shape") and len(sources.shape) < 4
+    if isinstance(sources, alone) or flat or isinstance(getattr(sources, "mode", None), str):  # a tensor's is a method
         raise TypeError("batch takes a list of pictures; this is a single one, which the estimator itself takes")
     return sources
 

@@ -46,6 +46,13 @@ def test_a_batch_is_any_iterable_of_pictures(estimator):
     assert len(answers) == 2 and estimator.batch([]) == []
 
 
+@pytest.mark.parametrize("kind", ["array", "tensor"])
+def test_a_batch_may_be_one_array_or_tensor(estimator, kind):
+    pictures = np.stack([PICTURE, PICTURE])
+    stacked = pictures if kind == "array" else torch.from_numpy(pictures).permute(0, 3, 1, 2)
+    assert len(estimator.batch(stacked)) == 2
+
+
 @pytest.mark.parametrize(
     "single",
     ["photo.jpg", b"bytes", PICTURE, torch.from_numpy(PICTURE), Image.fromarray(PICTURE)],
