@@ -122,7 +122,7 @@ class Prediction:
 
     def _add_drawing(self, writer: VideoWriter, frame: ndarray, result: Any) -> None:
         with self.stages("draw"):
-            drawing = self._package.draw(frame, result)
+            drawing = getattr(self._package, "draw_frame", self._package.draw)(frame, result)
         with self.stages("write"):
             writer.add(drawing)
 

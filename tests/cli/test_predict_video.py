@@ -1,11 +1,14 @@
 """hrnet-fast predict on videos."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
+import torch
 
 from hrnet_fast.tasks.classification import Classifier
+from hrnet_fast.tasks.segmentation import CITYSCAPES, Segmentation
 from tests.cli.folders import MODEL, files, lines, noise
 
 
@@ -27,6 +30,31 @@ def test_a_video_becomes_a_video_and_lines(run, tmp_path, monkeypatch, one_netwo
     assert [frame["frame"] for frame in frames] == list(range(6)) and frames[3]["time"] == 0.3
     drawn = cv2.VideoCapture(str(Path("out", row["picture"])))
     assert drawn.get(cv2.CAP_PROP_FRAME_COUNT) == 6 and drawn.get(cv2.CAP_PROP_FPS) == 10
+
+
+class MoreAndMore:
+    """A segmenter that finds one class in the first picture, four in the second, and so on."""
+
+    network = SimpleNamespace(device=torch.device("cpu"))
+    seen = 0
+
+    def __call__(self, picture, **options):
+        labels = np.arange(picture.shape[0] * picture.shape[1]) % (1 + 3 * self.seen)
+        self.seen += 1
+        return Segmentation(torch.from_numpy(labels.astype(np.uint8).reshape(picture.shape[:2])), CITYSCAPES)
+
+
+def test_labels_of_a_video_may_come_and_go(run, tmp_path, monkeypatch):
+    from hrnet_fast.cli.commands import predict
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(predict, "open_estimator", lambda args, task: MoreAndMore())
+    video("clip.avi")
+    result = run("predict", "clip.avi", "--model", "hrnet_w18_small.seg_cityscapes", "--out", "out")
+    assert result.code == 0, result.out
+    (row,) = lines("out/results.jsonl")
+    assert [len(frame["classes"]) for frame in lines(Path("out", row["results"]))] == [1, 4, 7, 10, 13, 16]
+    assert cv2.VideoCapture(str(Path("out", row["picture"]))).get(cv2.CAP_PROP_FRAME_COUNT) == 6
 
 
 def test_a_video_that_ends_mid_frame_keeps_its_frames(run, tmp_path, monkeypatch, one_network):

@@ -6,7 +6,7 @@ from .cityscapes import Cityscapes
 from .cityscapes_metrics import InstanceCounts
 from .classes import CITYSCAPES, LIP, PASCAL_CONTEXT59, PASCAL_CONTEXT60, ClassSet
 from .dataset import LabelledPictures, Sample
-from .draw import draw
+from .draw import draw, draw_frame
 from .estimator import Segmenter
 from .evaluate import evaluate
 from .lip import LookIntoPerson
@@ -43,6 +43,7 @@ __all__ = [
     "Segmentation",
     "Segmenter",
     "draw",
+    "draw_frame",
     "evaluate",
     "save_labels",
     "to_json",

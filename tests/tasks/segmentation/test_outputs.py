@@ -19,6 +19,7 @@ from hrnet_fast.tasks.segmentation import (
     Segmentation,
     Segmenter,
     draw,
+    draw_frame,
     evaluate,
     save_labels,
     to_json,
@@ -66,6 +67,18 @@ def test_drawing_lays_the_colours_over_the_picture():
 def test_drawing_works_on_any_shape(shape):
     labels = np.random.default_rng(0).integers(0, 19, shape).astype(np.uint8)
     assert draw(np.zeros((*shape, 3), np.uint8), result_of(labels)).width == shape[1]
+
+
+@pytest.mark.parametrize("classes", [CITYSCAPES, LIP, PASCAL_CONTEXT59], ids=lambda c: c.name)
+@pytest.mark.parametrize("width", [1, 64, 200, 640, 1280, 2048])
+def test_frames_have_one_size_whatever_they_show(classes, width):
+    frame, sizes, rows = np.zeros((20, width, 3), np.uint8), set(), set()
+    by_length = sorted(range(len(classes)), key=lambda label: len(classes.names[label]))
+    for labels in (by_length[:1], by_length[-1:], by_length[:9], by_length[-10:], range(len(classes)), by_length[::2]):
+        labels = np.resize(np.asarray(labels, np.uint8), (20, width))
+        sizes.add(draw_frame(frame, result_of(labels, classes)).size)
+        rows.add(draw(frame, result_of(labels, classes)).height)
+    assert len(sizes) == 1 and sizes.pop()[1] >= max(rows)
 
 
 def test_a_picture_of_another_size_is_refused():
