@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -66,8 +67,8 @@ class Segmenter:
             raise ValueError(f'size {size!r} is not known; give "official", "native" or (height, width)')
         if combine not in COMBINATIONS:
             raise ValueError(f"combine {combine!r} is not known; choose one of {', '.join(COMBINATIONS)}")
-        if not scales or not all(scale > 0 for scale in scales):
-            raise ValueError(f"scales {tuple(scales)} must be one or more numbers above 0")
+        if not scales or not all(0 < scale < math.inf for scale in scales):
+            raise ValueError(f"scales {tuple(scales)} must be one or more finite numbers above 0")
         given = None if isinstance(size, str) else tuple(size)
         self.network = open_network(
             model, weights, task="segmentation", dtype=dtype, device=device, executor=executor, input_size=given

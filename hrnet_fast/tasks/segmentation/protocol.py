@@ -40,7 +40,7 @@ class Protocol:
         """Height and width of the view of a picture at `scale` (multi_scale_aug of lib/datasets/base_dataset.py)."""
         if self.base is None:
             return max(1, int(height * scale + 0.5)), max(1, int(width * scale + 0.5))
-        long = int(self.base * scale + 0.5)
+        long = max(1, int(self.base * scale + 0.5))
         if height > width:
             return long, max(1, int(width * long / height + 0.5))
         return max(1, int(height * long / width + 0.5)), long

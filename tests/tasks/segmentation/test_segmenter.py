@@ -1,5 +1,7 @@
 """The Segmenter against the official test on whole tensors, on ugly pictures, and by its memory."""
 
+import math
+
 import numpy as np
 import pytest
 import torch
@@ -157,6 +159,11 @@ def test_pictures_of_any_shape_come_back_at_their_own_size(shape, size, networks
     assert networks(CITY, size=size)(picture(*shape)).size == shape
 
 
+@pytest.mark.parametrize("model", [CITY, LIP_MODEL, CONTEXT], ids=["cityscapes", "lip", "context"])
+def test_a_scale_that_leaves_hardly_a_pixel(model, networks):
+    assert networks(model, size=(64, 64), scales=(0.001, 1.0))(picture(40, 56)).size == (40, 56)
+
+
 def test_a_batch_is_its_pictures_one_by_one(networks):
     segmenter = networks(CITY, size="native")
     images = [picture(40, 56, 1), picture(40, 56, 2), picture(56, 40, 3), picture(40, 56, 4)]
@@ -202,12 +209,13 @@ def test_a_model_of_other_classes_gets_numbered_ones_at_native_size():
     [
         ({"size": "huge"}, 'size \'huge\' is not known; give "official", "native" or (height, width)'),
         ({"combine": "max"}, "combine 'max' is not known; choose one of exp, logits"),
-        ({"scales": ()}, "scales () must be one or more numbers above 0"),
-        ({"scales": (1, 0)}, "scales (1, 0) must be one or more numbers above 0"),
+        ({"scales": ()}, "scales () must be one or more finite numbers above 0"),
+        ({"scales": (1, 0)}, "scales (1, 0) must be one or more finite numbers above 0"),
+        ({"scales": (math.inf,)}, "scales (inf,) must be one or more finite numbers above 0"),
         ({"classes": "ade"}, "there is no class set 'ade'; choose one of cityscapes, lip, pascal_context59, "
                              "pascal_context60"),
     ],
-    ids=["size", "combine", "no-scales", "zero-scale", "classes"],
+    ids=["size", "combine", "no-scales", "zero-scale", "endless-scale", "classes"],
 )  # fmt: skip
 def test_unknown_options_get_one_sentence(options, sentence):
     with pytest.raises(ValueError) as caught:
