@@ -20,7 +20,7 @@ class Cityscapes(LabelledPictures):
     root: holds, from leftImg8bit_trainvaltest.zip and gtFine_trainvaltest.zip of cityscapes-dataset.com,
         leftImg8bit/<split>/<city>/<city>_<sequence>_<frame>_leftImg8bit.png
         gtFine/<split>/<city>/<city>_<sequence>_<frame>_gtFine_labelIds.png, and ..._instanceIds.png for iIoU.
-    split: "train", "val" or "test"; test has no annotations to score with: save the labels for the server.
+    split: "train", "val" or "test"; test has no annotations to score with: `evaluate` writes its labels for the server.
     Label ids become train ids, 255 for those that are not counted (lib/datasets/cityscapes.py).
     Errors: FileNotFoundError that says what to download and where to put it; ValueError for another split.
     """

@@ -39,9 +39,10 @@ def evaluate(
     results: a folder for the labels, <key>.png each; a picture whose file is there already is computed again.
     server: write label ids as the server of Cityscapes takes them (see `save_labels`).
     per_class: also "IoU <name>" of every class that occurs.
+    A split without annotations has no metrics: its labels go to `results`, to be handed in.
     iIoU needs the instanceIds images; where they are missing it is left out, and a note says so.
-    Errors: ValueError for an empty data set, for one without annotations, for classes that are not the network's and
-    for annotations that do not fit; those of `read_image`.
+    Errors: ValueError for an empty data set, for one without annotations if `results` is not given, for classes
+    that are not the network's and for annotations that do not fit; those of `read_image`.
     """
     if estimator.classes.names != dataset.classes.names:
         raise ValueError(
@@ -52,6 +53,8 @@ def evaluate(
     tally, images = _Tally(dataset), 0
     for sample in islice(dataset, limit):
         result = estimator(sample.image, stages=stages)
+        if sample.truth is None and results is None:
+            raise ValueError(f"{dataset} has no annotations to score with: give `results`, a folder for its labels")
         with stages("score"):
             tally.add(sample, result)
         if results is not None:
@@ -82,11 +85,12 @@ class _Tally:
         self.dataset, self.confusion = dataset, Confusion(len(dataset.classes))
         self.is_cityscapes = dataset.classes.name == CITYSCAPES.name
         self.instances = InstanceCounts()
-        self.without_instances = 0
+        self.scored = self.without_instances = 0
 
     def add(self, sample: Sample, result: Segmentation) -> None:
         if sample.truth is None:
-            raise ValueError(f"{self.dataset} has no annotations to score with; predict saves its labels")
+            return
+        self.scored += 1
         truth = sample.truth().to(result.labels.device)
         if truth.shape != result.labels.shape:
             raise ValueError(
@@ -104,6 +108,8 @@ class _Tally:
         self.instances.add(result.labels, instances.to(truth.device))
 
     def metrics(self, per_class: bool) -> dict[str, float]:
+        if not self.scored:
+            return {}
         scores = self.confusion.scores()
         metrics = {
             "mIoU": 100 * scores.mean_iou,
@@ -120,6 +126,9 @@ class _Tally:
         return {name: value for name, value in metrics.items() if not math.isnan(value)}
 
     def notes(self) -> Iterator[str]:
+        if not self.scored:
+            yield f"{self.dataset.split} has no public annotations: hand the labels in, written with `server`"
+            return
         if self.without_instances:
             yield f"{self.without_instances} pictures have no instanceIds image, so iIoU is left out"
         absent = int(self.confusion.scores().iou.isnan().sum())

@@ -24,6 +24,7 @@ from hrnet_fast.tasks.segmentation import (
     save_labels,
     to_json,
 )
+from hrnet_fast.tasks.segmentation.cityscapes_labels import label_ids
 from hrnet_fast.tasks.segmentation.paper import paper_row
 from hrnet_fast.tasks.segmentation.protocol import PROTOCOLS
 from tests.tasks.segmentation.test_readers import make_lip
@@ -190,6 +191,16 @@ def test_without_instances_the_iiou_is_left_out(tmp_path):
     evaluation = evaluate(Answering(dataset), dataset)
     assert "iIoU" not in evaluation.metrics and evaluation.metrics["IoU cat"] == pytest.approx(100)
     assert any("no instanceIds image" in note for note in evaluation.notes)
+
+
+def test_labels_of_the_test_split_are_written_for_the_server(tmp_path):
+    write_cityscapes(tmp_path, images=2, size=(32, 64), split="test")
+    segmenter, dataset = Segmenter("hrnet_w18_small.seg_cityscapes", size="native"), Cityscapes(tmp_path, "test")
+    evaluation = evaluate(segmenter, dataset, results=tmp_path / "labels", server=True)
+    assert evaluation.images == 2 and evaluation.metrics == {} and "no public annotations" in str(evaluation)
+    for sample in dataset:
+        with Image.open(tmp_path / "labels" / f"{sample.key}.png") as image:
+            assert np.array_equal(np.array(image), label_ids()[segmenter(sample.image).labels.int()])
 
 
 def test_lip_is_evaluated_at_the_pictures_own_size(tmp_path):
