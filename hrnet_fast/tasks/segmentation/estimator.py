@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Iterable, Mapping, Sequence
+from numbers import Integral, Real
 from typing import Any
 
 import torch
@@ -63,12 +64,12 @@ class Segmenter:
         combine: str = "exp",
         align_corners: bool | None = None,
     ) -> None:
-        if isinstance(size, str) and size not in ("official", "native"):
+        if size not in ("official", "native") and not _is_size(size):
             raise ValueError(f'size {size!r} is not known; give "official", "native" or (height, width)')
         if combine not in COMBINATIONS:
             raise ValueError(f"combine {combine!r} is not known; choose one of {', '.join(COMBINATIONS)}")
-        if not scales or not all(0 < scale < math.inf for scale in scales):
-            raise ValueError(f"scales {tuple(scales)} must be one or more finite numbers above 0")
+        if not _are_scales(scales):
+            raise ValueError(f"scales {scales!r} must be one or more finite numbers above 0")
         given = None if isinstance(size, str) else tuple(size)
         self.network = open_network(
             model, weights, task="segmentation", dtype=dtype, device=device, executor=executor, input_size=given
@@ -146,6 +147,15 @@ class Segmenter:
         """TEST.OUTPUT_INDEX -1: of OCR's two outputs the second."""
         outputs = self.network(images)
         return outputs if isinstance(outputs, Tensor) else outputs[-1]
+
+
+def _is_size(value: Any) -> bool:
+    return isinstance(value, Sequence) and len(value) == 2 and all(isinstance(n, Integral) and n > 0 for n in value)
+
+
+def _are_scales(value: Any) -> bool:
+    listed = isinstance(value, Sequence) and len(value) > 0
+    return listed and all(isinstance(scale, Real) and 0 < scale < math.inf for scale in value)
 
 
 def _most_together(image: Tensor) -> int:

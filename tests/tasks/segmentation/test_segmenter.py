@@ -208,14 +208,19 @@ def test_a_model_of_other_classes_gets_numbered_ones_at_native_size():
     ("options", "sentence"),
     [
         ({"size": "huge"}, 'size \'huge\' is not known; give "official", "native" or (height, width)'),
+        ({"size": 512}, 'size 512 is not known; give "official", "native" or (height, width)'),
+        ({"size": (-1, 64)}, 'size (-1, 64) is not known; give "official", "native" or (height, width)'),
         ({"combine": "max"}, "combine 'max' is not known; choose one of exp, logits"),
         ({"scales": ()}, "scales () must be one or more finite numbers above 0"),
         ({"scales": (1, 0)}, "scales (1, 0) must be one or more finite numbers above 0"),
         ({"scales": (math.inf,)}, "scales (inf,) must be one or more finite numbers above 0"),
+        ({"scales": 1.0}, "scales 1.0 must be one or more finite numbers above 0"),
         ({"classes": "ade"}, "there is no class set 'ade'; choose one of cityscapes, lip, pascal_context59, "
                              "pascal_context60"),
     ],
-    ids=["size", "combine", "no-scales", "zero-scale", "endless-scale", "classes"],
+    ids=[
+        "size", "one-number", "negative", "combine", "no-scales", "zero-scale", "endless-scale", "one-scale", "classes",
+    ],
 )  # fmt: skip
 def test_unknown_options_get_one_sentence(options, sentence):
     with pytest.raises(ValueError) as caught:
