@@ -57,6 +57,17 @@ def list_items(named: Sequence[Path], out: Path, done: Mapping[str, str | None])
     return items, len(found) - len(items)
 
 
+def check_kept(items: Sequence[Item], out: Path) -> None:
+    """UsageError if a drawing below `out` would take the place of a picture or video that is to be read."""
+    sources = {os.path.realpath(item.source): item.source for item in items}
+    for item in items:
+        if (replaced := sources.get(os.path.realpath(out / item.picture))) is not None:
+            raise UsageError(
+                f"--out {out} is where {replaced} lies, and its drawing would replace it: choose another folder, or "
+                "--no-pictures"
+            )
+
+
 def _below(folder: Path, out: Path) -> Iterator[Path]:
     avoided = os.path.abspath(out)
     for parent, folders, files in os.walk(folder):

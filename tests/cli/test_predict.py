@@ -57,6 +57,17 @@ def test_what_is_done_is_not_done_again(run, photos, one_network):
     assert len(one_network) == 5 and result.code == 0 and result.json()["done_before"] == 5
 
 
+@pytest.mark.parametrize("named", ["photos", "photos/1.jpg", "link/1.jpg"])
+def test_pictures_are_never_replaced_by_their_drawings(run, photos, named, one_network):
+    Path("link").symlink_to("photos")
+    before = {name: Path("photos", name).read_bytes() for name in files(photos)}
+    result = run("predict", named, *MODEL, "--out", "photos")
+    assert result.code == 2 and "1.jpg lies, and its drawing would replace it: choose another folder" in result.err
+    assert before == {name: Path("photos", name).read_bytes() for name in files(photos)} and not one_network
+    assert run("predict", named, *MODEL, "--out", "photos", "--no-pictures").code == 0
+    assert all(Path("photos", name).read_bytes() == content for name, content in before.items())
+
+
 def test_bad_files_among_good_ones_are_named_at_the_end(run, photos, one_network):
     good = io.BytesIO()
     noise().save(good, "PNG")

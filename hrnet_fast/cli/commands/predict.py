@@ -41,7 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> Result:
-    from ..inputs import list_items
+    from ..inputs import check_kept, list_items
     from ..ledger import Ledger
 
     task = task_name(args.model)
@@ -57,6 +57,8 @@ def run(args: argparse.Namespace) -> Result:
     }
     ledger = Ledger(args.out, about)
     items, before = list_items(args.inputs, args.out, ledger.done)
+    if not args.no_pictures:
+        check_kept(items, args.out)
     prediction = _predict(args, task, options, ledger, items) if items else None
     return _result(args, task, prediction, before)
 
