@@ -9,7 +9,7 @@ from types import ModuleType
 # Module -> what needs it, and what it is called.
 _USES = {
     "PIL.Image": ("pictures need", "Pillow"),
-    "cv2": ("videos and drawn scenes need", "OpenCV"),
+    "cv2": ("videos, drawn scenes and the pictures of LIP and PASCAL-Context need", "OpenCV"),
     "scipy.io": ("Matlab's files need", "SciPy"),
     "h5py": ("Matlab's files of version 7.3 need", "h5py"),
     "pycocotools.coco": ("COCO's AP needs", "pycocotools"),

@@ -245,7 +245,7 @@ def test_a_full_disk_leaves_no_half_file(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("package", "write", "sentence"),
     [
-        ("cv2", write_coco, "videos and drawn scenes need OpenCV: pip install"),
+        ("cv2", write_coco, "videos, drawn scenes and the pictures of LIP and PASCAL-Context need OpenCV: pip install"),
         ("PIL.Image", write_lip, "pictures need Pillow: pip install"),
         ("scipy.io", write_mpii, "Matlab's files need SciPy: pip install"),
         ("h5py", write_cofw, "Matlab's files of version 7.3 need h5py: pip install"),

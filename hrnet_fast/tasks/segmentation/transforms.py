@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..optional import opencv
 from .protocol import Protocol
 
 # ImageNet's mean and standard deviation of RGB in 0..1 (lib/datasets/base_dataset.py).
@@ -26,16 +27,26 @@ def fit(image: Tensor, protocol: Protocol) -> tuple[Tensor, tuple[int, int]]:
 
     image: (H, W, 3) uint8. Returns (1, 3, h, w) float32 normalised, and (height, width).
     """
-    x = image[None].permute(0, 3, 1, 2).float()  # in this order torch sees that it is channels_last, and resizes fast
+    valid = (image.shape[0], image.shape[1])
     if protocol.fit == "exact":
-        x = resize(x, protocol.size).round_()  # resized in 8 bits, to one grey level
-    valid = (x.shape[2], x.shape[3])
-    if protocol.fit == "short":
+        valid = protocol.size
+    elif protocol.fit == "short":
         valid = _short_side_to(valid, protocol.base)
-        x = resize(x, valid).round_()
+    x = _resized_in_8_bits(image, valid)[None].permute(0, 3, 1, 2).float()  # channels_last, which torch resizes fast
     if protocol.fit in ("short", "padded"):
         x = _pad_to_stride(x)
     return normalise(x), valid
+
+
+def _resized_in_8_bits(image: Tensor, size: tuple[int, int]) -> Tensor:
+    """(H, W, 3) uint8, by OpenCV as the official readers do; on a GPU to one grey level."""
+    if image.shape[:2] == size:
+        return image
+    if image.device.type == "cpu":
+        cv2 = opencv()
+        return torch.from_numpy(cv2.resize(image.numpy(), size[::-1], interpolation=cv2.INTER_LINEAR))
+    resized = resize(image[None].permute(0, 3, 1, 2).float(), size).round_()
+    return resized[0].permute(1, 2, 0).to(torch.uint8)
 
 
 def normalise(x: Tensor) -> Tensor:
