@@ -207,27 +207,26 @@ class Bottleneck(nn.Module):
 
 
 class MMPretrain(nn.Module):
-    """mmpretrain ImageClassifier: HRFuseScales, global average, LinearClsHead."""
+    """mmpretrain ImageClassifier: its neck is a list, HRFuseScales and the global average; LinearClsHead."""
 
     def __init__(self, classes: int):
         super().__init__()
         self.backbone = backbone()
         wide = (128, 256, 512, 1024)
-        self.neck = nn.Module()
-        self.neck.increase_layers = nn.ModuleList(
-            nn.Sequential(Bottleneck(a, b)) for a, b in zip(WIDTHS, wide, strict=True)
-        )
-        self.neck.downsample_layers = nn.ModuleList(ConvModule(a, b, 3, 2) for a, b in pairwise(wide))
-        self.neck.final_layer = ConvModule(1024, 2048)
+        fuse = nn.Module()
+        fuse.increase_layers = nn.ModuleList(nn.Sequential(Bottleneck(a, b)) for a, b in zip(WIDTHS, wide, strict=True))
+        fuse.downsample_layers = nn.ModuleList(ConvModule(a, b, 3, 2) for a, b in pairwise(wide))
+        fuse.final_layer = ConvModule(1024, 2048)
+        self.neck = nn.Sequential(fuse, nn.AdaptiveAvgPool2d(1))
         self.head = nn.Module()
         self.head.fc = nn.Linear(2048, classes)
 
     def forward(self, x: Tensor) -> Tensor:
-        maps, neck = self.backbone(x), self.neck
+        maps, (neck, mean) = self.backbone(x), self.neck
         y = neck.increase_layers[0](maps[0])
         for i in range(3):
             y = neck.downsample_layers[i](y) + neck.increase_layers[i + 1](maps[i + 1])
-        return self.head.fc(neck.final_layer(y).mean((2, 3)))
+        return self.head.fc(mean(neck.final_layer(y)).flatten(1))
 
 
 class HRFPN(nn.Module):
