@@ -129,13 +129,14 @@ class OptimizedModule(nn.Module):
         channels-last if the first input is channels-last and not contiguous too, else contiguous.
         Several threads may call at once; on a GPU, calls of one shape run one after another. A call that meets
         `refresh`, `tune`, `load_state_dict`, `.to()` or the like ends with the weights it began with, or raises.
-        Raises TypeError for no input, one that is not a tensor or a list of tensors, and a dtype that is not floating;
-        ValueError for another device than the module's and, as PlanError, shapes that do not suit the network;
-        RuntimeError if the weights were changed or replaced, as far as torch tells of it (what is written through
-        `.data` or NumPy it does not tell of: call `refresh`), or if the executor cannot play this shape.
+        Raises TypeError for no input, one that is not a tensor or a list of tensors, a named one that has no place by
+        position and another value than its default, and a dtype that is not floating; ValueError for another device
+        than the module's and, as PlanError, shapes that do not suit the network; RuntimeError if the weights were
+        changed or replaced, as far as torch tells of it (what is written through `.data` or NumPy it does not tell of:
+        call `refresh`), or if the executor cannot play this shape.
         """
         if named:
-            inputs = inspect.signature(self.original.forward).bind(*inputs, **named).args
+            inputs = self._by_position(inputs, named)
         if torch.compiler.is_compiling() or dispatch_modes():
             return op.call(self, inputs)
         leaves: list[Tensor] = []
@@ -147,6 +148,20 @@ class OptimizedModule(nn.Module):
             return self._prepared.plain(inputs)
         results, output_tree = self._play(inputs, leaves, structure)
         return pytree.tree_unflatten(results, output_tree)
+
+    def _by_position(self, inputs: tuple[Any, ...], named: dict[str, Any]) -> tuple[Any, ...]:
+        """All inputs by position, without named ones of the original's default value, which the plan has already."""
+        signature = inspect.signature(self.original.forward)
+        for name, parameter in signature.parameters.items():
+            if name in named and _is_default(named[name], parameter.default):
+                del named[name]
+        bound = signature.bind(*inputs, **named)
+        for name in bound.kwargs:
+            raise TypeError(
+                f"{name}= cannot be given to an optimized network, which is planned for its inputs by position alone: "
+                "call its `original`, or optimize a module whose forward does not need it"
+            )
+        return bound.args
 
     def _play(self, inputs: Sequence[Any], leaves: Sequence[Tensor], structure: str) -> tuple[list[Tensor], Any]:
         """The results in order, and how they nest. leaves, structure: of the inputs, as `op.describe` gives them."""
@@ -195,3 +210,7 @@ class OptimizedModule(nn.Module):
 
     def extra_repr(self) -> str:
         return f"optimized {type(self.original).__name__}, dtype={self.dtype}, executor={self.executor.name}"
+
+
+def _is_default(value: Any, default: Any) -> bool:
+    return value is default or (isinstance(value, (str, int, float)) and value == default)

@@ -445,6 +445,27 @@ def test_no_images_and_named_inputs():
         fast(y=x)
 
 
+class Moody(nn.Module):
+    """Takes what OpenMMLab's models take."""
+
+    def __init__(self):
+        super().__init__()
+        self.network = small()
+
+    def forward(self, inputs, data_samples=None, mode="tensor", *, scale=1.0):
+        return self.network(inputs) if mode == "tensor" else []
+
+
+def test_named_inputs_that_a_plan_does_not_have_are_refused():
+    fast, x = optimize(Moody()), torch.randn(1, 3, 64, 64)
+    assert torch.equal(fast(x, data_samples=None, mode="tensor", scale=1.0), fast(x))
+    for name, given in {"mode": "predict", "scale": 2.0}.items():
+        with pytest.raises(TypeError, match=f"{name}= cannot be given to an optimized network"):
+            fast(x, **{name: given})
+    with pytest.raises(TypeError, match="inputs must be tensors, or lists of them, not str"):
+        fast(x, data_samples="picture.jpg")
+
+
 def test_what_is_no_module_is_refused():
     for verb in (optimize, explain):
         with pytest.raises(TypeError, match="takes an nn.Module, not int"):
