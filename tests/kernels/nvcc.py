@@ -56,6 +56,14 @@ def find_cuobjdump() -> str | None:
     return next(filter(None, map(shutil.which, places)), None)
 
 
+def cuobjdump_is_older() -> str | None:
+    """One sentence if cuobjdump is of a CUDA before torch's, which then reads sm_90a as sm_90; else None."""
+    release = re.search(r"release (\d+)", cuobjdump("--version")) if find_cuobjdump() and torch.version.cuda else None
+    if release is None or int(release[1]) >= int(torch.version.cuda.split(".")[0]):
+        return None
+    return f"cuobjdump is of CUDA {release[1]}, and cannot tell what CUDA {torch.version.cuda} has built"
+
+
 def cuobjdump(*arguments: str | Path) -> str:
     """What it says."""
     command = [find_cuobjdump(), *arguments]

@@ -8,7 +8,7 @@ import pytest
 
 from hrnet_fast.kernels import extension
 from hrnet_fast.kernels.cuda_level import WARP_COLUMNS
-from tests.kernels.nvcc import CSRC, cuobjdump, find_cuobjdump, instructions, usage, why_not
+from tests.kernels.nvcc import CSRC, cuobjdump, cuobjdump_is_older, find_cuobjdump, instructions, usage, why_not
 
 # kernels in a file, and registers of a thread: of the 65,536 of a multiprocessor, 40 serve 1,536 threads at once, 56
 # 1,152, 72 896 and 144 448 (labels of eight maps, whose corners all stay in registers)
@@ -68,6 +68,7 @@ def test_the_level_kernel(arch, tmp_path):
 
 @pytest.mark.skipif(extension().kind != "cuda", reason=str(extension().reason))
 @pytest.mark.skipif(find_cuobjdump() is None, reason="there is no cuobjdump")
+@pytest.mark.skipif(cuobjdump_is_older() is not None, reason=str(cuobjdump_is_older()))
 def test_the_built_extension_holds_what_its_record_says():
     file = Path(extension().module.__file__)
     found = set(re.findall(r"\.(sm_\w+)\.cubin$", cuobjdump("--list-elf", file), re.MULTILINE))

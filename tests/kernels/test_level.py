@@ -11,8 +11,11 @@ from hrnet_fast.engine.gpu.tiles import Gpu, Problem, candidates
 from hrnet_fast.kernels.bordered import BorderedMap, bordered_size, padded_channels
 from hrnet_fast.kernels.level import ConvWork, Launch, MapTerm, SumWork, Tile, level_ref, pack_weight
 from hrnet_fast.numerics import relative_l2
+from tests.kernels.interpreter import why_not
 
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
+NO_INTERPRETER = why_not() if DEVICE == "cpu" else None
+pytestmark = pytest.mark.skipif(NO_INTERPRETER is not None, reason=str(NO_INTERPRETER))
 DTYPES = [torch.float32, torch.float16, torch.bfloat16]
 by_dtype = pytest.mark.parametrize("dtype", DTYPES, ids=lambda dtype: str(dtype).removeprefix("torch."))
 NAMES = {"=": "same", "n": "nearest", "b": "bilinear", "c": "bilinear_corners"}
