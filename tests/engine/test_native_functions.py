@@ -7,7 +7,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from hrnet_fast import explain, optimize, verify
+from hrnet_fast import create_model, explain, optimize, verify
 from hrnet_fast.engine.cpu.program import DTYPES
 from hrnet_fast.engine.executors import native
 from hrnet_fast.engine.executors.native import NativeExecutor
@@ -79,6 +79,18 @@ def test_other_means_are_torchs(pool):
 def test_a_linear_layer_of_more_than_two_dimensions_is_torchs():
     net = Head(lambda x: x.flatten(2).transpose(1, 2), channels=11)
     assert "1 linear" not in check(net, torch.randn(2, 3, 6, 8))
+
+
+def test_a_mean_of_many_pixels_errs_no_more_than_torchs():
+    check(Head(MEANS["mean"]), torch.randn(2, 3, 96, 128))
+
+
+@pytest.mark.parametrize("exact", [False, True])
+def test_long_sums_err_no_more_than_torchs(exact):
+    """The pyramid's 3x3 convolutions of 256 channels, 2304 products each, by direct kernels where maps are small."""
+    net = fill_weights(create_model("hrnet_w18.det_coco"))
+    report = verify(net, optimize(net, executor="native", exact=exact), torch.randn(1, 3, 224, 320))
+    assert report.passed, str(report)
 
 
 @by_any_isa

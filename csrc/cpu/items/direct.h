@@ -52,6 +52,21 @@ HRNET_FAST_ISA void find_places(const Work& work, int64_t first, int64_t count, 
   }
 }
 
+// Long sums err with their length: of more products than these, partial sums are added up.
+constexpr int64_t kLong = 256 / kValues;
+
+// Moves sums to those in memory, and begins them anew. kMore: there are some already.
+template <int P, int W, bool kMore>
+__attribute__((always_inline)) HRNET_FAST_ISA void put_aside(V (&before)[P][W], V (&sums)[P][W]) {
+#pragma GCC unroll 16
+  for (int p = 0; p < P; ++p)
+#pragma GCC unroll 4
+    for (int v = 0; v < W; ++v) {
+      before[p][v] = kMore ? V{before[p][v].v + sums[p][v].v} : sums[p][v];
+      sums[p][v] = V::fill(0.0f);
+    }
+}
+
 // `count` <= P pixels from `first` on, which lie at `at`, by W vectors of output channels.
 template <int P, int W>
 HRNET_FAST_ISA void tile(const Work& work, const Epilogue& epilogue, int64_t first, const Place* at, int count,
@@ -73,12 +88,28 @@ HRNET_FAST_ISA void tile(const Work& work, const Epilogue& epilogue, int64_t fir
   for (int p = 0; p < P; ++p)
 #pragma GCC unroll 4
     for (int v = 0; v < W; ++v) sums[p][v] = V::fill(0.0f);
+  V before[P][W];  // sums of the products so far, in memory, where there are many
+  int64_t since = 0;  // words whose products `sums` holds
+  bool any = false;
   for (const int64_t tap : item.taps) {
-    const Word* x[P];
+    for (int64_t first = 0; first < words; first += kLong) {
+      if (since >= kLong) {
+        any ? put_aside<P, W, true>(before, sums) : put_aside<P, W, false>(before, sums);
+        any = true, since = 0;
+      }
+      const int64_t count = std::min(kLong, words - first);
+      const Word* x[P];
 #pragma GCC unroll 16
-    for (int p = 0; p < P; ++p) x[p] = words_of(start[p] + tap);
-    multiply<P, W>(sums, x, words, weights);
-    weights += words * W * kLanes;
+      for (int p = 0; p < P; ++p) x[p] = words_of(start[p] + tap) + first;
+      multiply<P, W>(sums, x, count, weights);
+      weights += count * W * kLanes, since += count;
+    }
+  }
+  if (any) {
+#pragma GCC unroll 16
+    for (int p = 0; p < P; ++p)
+#pragma GCC unroll 4
+      for (int v = 0; v < W; ++v) sums[p][v].v += before[p][v].v;
   }
   if (epilogue.plain && epilogue.count) {
     full ? finish_tile<P, W, true, true>(epilogue, sums, places, count)
