@@ -123,8 +123,8 @@ class OptimizedModule(nn.Module):
         """What the original returns in evaluation mode.
 
         inputs, named: as the original takes them: images (N, 3, H, W), or a HighResolutionModule's list of maps
-        (N, C, H, W). They may have any floating dtype, memory format and strides, lie on the module's device, and are
-        not written to. Of no images the original makes the results.
+        (N, C, H, W), or None. They may have any floating dtype, memory format and strides, lie on the module's device,
+        and are not written to. Of no images the original makes the results.
         The results are nested as the original's. They are new tensors in the first input's dtype; maps are
         channels-last if the first input is channels-last and not contiguous too, else contiguous.
         Several threads may call at once; on a GPU, calls of one shape run one after another. A call that meets

@@ -73,10 +73,12 @@ def _is_transformed() -> bool:
 
 
 def describe(given: Any, leaves: list[Tensor]) -> str:
-    """The structure of nested inputs; their tensors are added to `leaves`. Raises TypeError for anything else."""
+    """The structure of nested inputs, tensors or None; the tensors are added to `leaves`. Raises TypeError for others."""
     if isinstance(given, Tensor):
         leaves.append(given)
         return str(len(leaves) - 1)
+    if given is None:
+        return "None"
     if not isinstance(given, (list, tuple)):
         raise TypeError(f"inputs must be tensors, or lists of them, not {type(given).__name__}")
     inside = "".join([describe(part, leaves) + "," for part in given])
@@ -149,7 +151,7 @@ def _literal(structure: str) -> Any:
 
 
 def _nest(structure: str, leaves: Sequence[Tensor]) -> tuple[Any, ...]:
-    return pytree.tree_map(lambda position: leaves[position], _literal(structure))
+    return pytree.tree_map(lambda position: None if position is None else leaves[position], _literal(structure))
 
 
 def _run(inputs: list[Tensor], network: str, structure: str) -> list[Tensor]:

@@ -104,7 +104,7 @@ def _run_plain(
 
 
 def _tensors(results: Any) -> list[Tensor]:
-    """Of results, without those that are None."""
+    """Without those that are None."""
     return [result for result in pytree.tree_leaves(results) if result is not None]
 
 
@@ -113,7 +113,9 @@ def _cast(
 ) -> tuple[Any, ...]:
     """Fresh copies in a dtype and memory format, so that no module can write to the caller's."""
 
-    def cast(x: Tensor) -> Tensor:
+    def cast(x: Tensor | None) -> Tensor | None:
+        if x is None:
+            return None
         memory_format = layout if x.dim() == 4 else torch.contiguous_format
         return x.detach().clone().to(dtype).contiguous(memory_format=memory_format)
 
@@ -137,7 +139,7 @@ def _verify_levels(fast: OptimizedModule, inputs: Sequence[Any]) -> tuple[Output
     """Each item of the plan as the fast executor computes it, in float64, and in plain torch operations; without those
     whose results never reach memory."""
     plan = fast.plan_for(*inputs)
-    leaves = pytree.tree_leaves(_cast(inputs, fast.dtype))
+    leaves = _tensors(_cast(inputs, fast.dtype))
     tensors = named_tensors(fast.original)
     players = (
         fast.executor,

@@ -35,7 +35,7 @@ def plan_graph(graph: Graph, name: str) -> Plan:
     inputs = tuple(index[v] for v in graph.inputs)
     outputs = tuple(index[v] for v in graph.outputs)
     values = tuple(Value(shapes[v]) for v in kept)
-    plan = Plan(name, values, inputs, outputs, levels, graph.input_tree, graph.output_tree)
+    plan = Plan(name, values, inputs, outputs, levels, graph.output_tree)
     check(plan)
     return plan
 

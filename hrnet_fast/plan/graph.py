@@ -94,10 +94,9 @@ class Node:
 
 @dataclass(frozen=True)
 class Graph:
-    """Nodes in the order of execution, which of them are the results, and how inputs and results are nested."""
+    """Nodes in the order of execution, which of them are the results, and how the results nest."""
 
     nodes: tuple[Node, ...]
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
-    input_tree: Any
     output_tree: Any

@@ -120,8 +120,8 @@ class Plan:
     """Levels in the order of execution.
 
     values: by index; inputs, outputs: indices into it.
-    input_tree, output_tree: how the caller nests inputs and results. dtype, machine: what the levels' bytes and times
-    were reckoned for. map_bytes: of the arenas in which the executor keeps maps; None without any.
+    output_tree: how the results nest. dtype, machine: what the levels' bytes and times were reckoned for. map_bytes: of
+    the arenas in which the executor keeps maps; None without any.
     """
 
     name: str
@@ -129,7 +129,6 @@ class Plan:
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
     levels: tuple[Level, ...]
-    input_tree: Any
     output_tree: Any
     dtype: str = ""
     machine: str = ""

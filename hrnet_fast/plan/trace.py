@@ -29,12 +29,13 @@ from .values import REMOVE, Values, writes_into
 def trace(module: nn.Module, *inputs: Any) -> Graph:
     """Lower `module`, called on `inputs`, in evaluation mode.
 
-    inputs: tensors, or lists and tuples of them; only shapes are read. The module is neither changed nor run on data.
+    inputs: tensors or None, or lists and tuples of them; only shapes are read. The module is neither changed nor run on
+    data.
     Raises PlanError, in one sentence, where the module does something that a plan cannot express.
     """
     module = unwrap(module)
     twin = traceable_twin(module)
-    leaves, input_tree = pytree.tree_flatten(inputs)
+    leaves, input_tree = pytree.tree_flatten(_without_none(inputs))
     for leaf in leaves:
         if not isinstance(leaf, Tensor):
             raise PlanError(f"inputs must be tensors or lists of them, not {type(leaf).__name__}")
@@ -52,21 +53,24 @@ def trace(module: nn.Module, *inputs: Any) -> Graph:
             raise
         except Exception as error:
             raise PlanError(f"{_place(twin, error)} cannot be planned: {_first_line(error)}") from error
-    outputs, output_tree = pytree.tree_flatten(pytree.tree_map(lambda x: _Nothing() if x is None else x, result))
+    outputs, output_tree = pytree.tree_flatten(_without_none(result))
     return Graph(
         tuple(recorder.nodes),
         tuple(range(len(leaves))),
         tuple(recorder.value_of(out, "a result") for out in outputs),
-        input_tree,
         output_tree,
     )
 
 
 class _Nothing:
-    """Stands for None among the results: nothing to the plan, and None again where the caller's results are nested."""
+    """Stands for None among inputs and results: nothing to the plan, and None again where they are nested."""
 
 
-pytree.register_pytree_node(_Nothing, lambda _: ([], None), lambda results, context: None)
+pytree.register_pytree_node(_Nothing, lambda _: ([], None), lambda leaves, context: None)
+
+
+def _without_none(nested: Any) -> Any:
+    return pytree.tree_map(lambda x: _Nothing() if x is None else x, nested)
 
 
 class _Recorder(Values, TorchFunctionMode):
@@ -102,6 +106,8 @@ class _Recorder(Values, TorchFunctionMode):
             return self._alias(args[0])
         if function in known.DETACH:
             return self.share(self._alias(args[0]), args[0])
+        if function in known.CASTS:
+            return self._cast(function, args, kwargs)
         if function in known.INTERPOLATE:
             return self._interpolate(*args, **kwargs)
         if function in known.CONCAT:
@@ -215,6 +221,13 @@ class _Recorder(Values, TorchFunctionMode):
     def _alias(self, x: Tensor) -> Tensor:
         """Another tensor of the same value, which may go its own way later."""
         return self.stand(x.new_empty(x.shape), self.value_of(x, "a copy"))
+
+    def _cast(self, function: Callable, args, kwargs) -> Tensor:
+        """A cast to the dtype that the tensor has anyway."""
+        result = function(*args, **kwargs)
+        if result.dtype != args[0].dtype:
+            raise PlanError(f"{_name(function)} gives {result.dtype}, but all of a plan is in {self.dtype}")
+        return self.share(self._alias(args[0]), args[0])
 
     def _interpolate(
         self, input, size=None, scale_factor=None, mode="nearest", align_corners=None, recompute_scale_factor=None,

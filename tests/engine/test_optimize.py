@@ -517,6 +517,33 @@ def test_inputs_that_are_refused(pose, given, error, sentence):
         optimize(pose)(given)
 
 
+class Estimator(nn.Module):
+    """Takes annotations too, as mmpose's models do, and None for none."""
+
+    def __init__(self):
+        super().__init__()
+        self.net = small()
+
+    def forward(self, inputs, data_samples, mode="tensor"):
+        if data_samples is not None or mode != "tensor":
+            raise ValueError("no losses here")
+        return self.net(inputs)
+
+
+def test_none_is_an_input_too(monkeypatch):
+    net, x = Estimator().eval(), torch.randn(2, 3, 64, 96)
+    fast = optimize(net, example=(x, None))
+    report = verify(net, fast, x, None, levels=True)
+    assert report.passed, str(report)
+    want = fast(x, None)
+    assert torch.equal(fast(x, data_samples=None, mode="tensor"), want)
+    assert torch.equal(torch.compile(fast, backend="eager", fullgraph=True)(x, None), want)
+    assert fast(x[:0], None).shape == (0, *want.shape[1:])
+    monkeypatch.setattr(op, "_warned", False)
+    with pytest.warns(UserWarning, match="the original"):
+        assert fast(x.requires_grad_(), None).requires_grad
+
+
 def test_no_input_is_refused(pose):
     with pytest.raises(TypeError, match="called without an input"):
         optimize(pose)()

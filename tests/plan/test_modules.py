@@ -122,6 +122,12 @@ def test_weights_that_are_computed_are_refused_with_what_to_do(change, training)
         make_plan(net.train(training), X)
 
 
+def test_a_cast_to_another_dtype_is_refused():
+    sentence = r"Tensor\.double gives torch\.float64, but all of a plan is in torch\.float32"
+    with pytest.raises(PlanError, match=sentence):
+        make_plan(Net(lambda net, x: net.c(x).double()), X)
+
+
 def test_errors_name_the_module():
     with pytest.raises(PlanError, match=r"cumsum is not understood by the planner \(in Net.forward of '1.0'\)"):
         make_plan(nn.Sequential(nn.Identity(), nn.Sequential(Net(lambda net, x: net.c(x).cumsum(1)))), X)
