@@ -73,7 +73,8 @@ def _is_transformed() -> bool:
 
 
 def describe(given: Any, leaves: list[Tensor]) -> str:
-    """The structure of nested inputs, tensors or None; its tensors are added to `leaves`. Raises TypeError for others."""
+    """The structure of nested inputs; its tensors are added to `leaves`. Raises TypeError for what is no tensor or None.
+    """
     if isinstance(given, Tensor):
         leaves.append(given)
         return str(len(leaves) - 1)

@@ -46,6 +46,18 @@ def test_a_rendered_data_set_is_scored(run, tmp_path, monkeypatch, dataset):
     assert data["seconds"]["network"] > 0 and any("random" in note for note in data["notes"])
 
 
+def test_synth_writes_over_nothing_but_its_own(run, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    real = Path("real/annotations/person_keypoints_val2017.json")
+    real.parent.mkdir(parents=True)
+    real.write_text("{}")
+    refused = run("synth", "coco", "--root", "real", "--images", "1", "--size", "96x128")
+    assert refused.code != 0 and "real holds files that synth did not write" in refused.err
+    assert real.read_text() == "{}" and not list(Path("real").glob("val2017"))
+    for _ in range(2):
+        assert run("synth", "coco", "--root", "own", "--images", "1", "--size", "96x128").code == 0
+
+
 def test_results_are_written_for_the_servers(run, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     run("synth", "coco", "--root", "coco", "--images", "1", "--size", "96x128")

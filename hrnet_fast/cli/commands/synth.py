@@ -11,6 +11,7 @@ from ..arguments import UsageError, positive, size
 from ..output import Result
 
 HELP = "a small data set that needs no download"
+MARK = ".hrnet-fast-synth"
 EXAMPLES = (
     "hrnet-fast synth coco --root data/coco --images 16",
     "hrnet-fast synth cityscapes --root data/cityscapes --size 512x1024 --seed 7",
@@ -31,9 +32,19 @@ def run(args: argparse.Namespace) -> Result:
 
     if args.dataset not in WRITERS:
         raise UsageError(f"{args.dataset!r} cannot be written; choose one of {', '.join(WRITERS)}")
+    _claim(args.root)
     options = {"size": args.size} if args.size else {}
     WRITERS[args.dataset](args.root, args.images, args.seed, photographs=args.photographs, **options)
     backgrounds = describe_photographs(args.photographs)
     data = {"dataset": args.dataset, "root": str(args.root), "images": args.images, "backgrounds": backgrounds}
     pictures = f"{args.images} picture{'s' if args.images > 1 else ''}"
     return Result(data, f"{args.dataset}: {pictures} in {args.root}; backgrounds: {backgrounds}")
+
+
+def _claim(root: Path) -> None:
+    """Marks a folder as one that may be written over. UsageError for one that holds anything else: a real data set."""
+    mark = root / MARK
+    if root.is_dir() and any(root.iterdir()) and not mark.exists():
+        raise UsageError(f"{root} holds files that synth did not write, and might write over: choose a new folder")
+    root.mkdir(parents=True, exist_ok=True)
+    mark.write_text("hrnet-fast synth draws data sets here, and may write over what is here\n")

@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..images import ImageError
 from ..optional import opencv
 from .protocol import Protocol
 
@@ -13,6 +14,7 @@ from .protocol import Protocol
 MEAN = (0.485, 0.456, 0.406)
 STD = (0.229, 0.224, 0.225)
 FIT_STRIDE = 8  # lib/datasets/pascal_ctx.py
+MAX_ASPECT = 100  # of a picture's sides: beyond it the resized picture would fill the memory
 
 
 def resize(x: Tensor, size: tuple[int, int]) -> Tensor:
@@ -26,6 +28,7 @@ def fit(image: Tensor, protocol: Protocol) -> tuple[Tensor, tuple[int, int]]:
     """What the reader of the data set makes of a picture, and which upper left part of that the picture fills.
 
     image: (H, W, 3) uint8. Returns (1, 3, h, w) float32 normalised, and (height, width).
+    Errors: ImageError where a short side is fitted and the other one is over 100 times as long.
     """
     valid = (image.shape[0], image.shape[1])
     if protocol.fit == "exact":
@@ -70,6 +73,10 @@ def window(x: Tensor, top: int, left: int, height: int, width: int) -> Tensor:
 def _short_side_to(size: tuple[int, int], short: int) -> tuple[int, int]:
     """resize_short_length of lib/datasets/base_dataset.py."""
     height, width = size
+    if max(size) > MAX_ASPECT * min(size):
+        raise ImageError(
+            f"a picture of {width} x {height} pixels is too narrow for a short side of {short}: crop it first"
+        )
     if height < width:
         return short, int(width * short / height + 0.5)
     return int(height * short / width + 0.5), short

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import torch
 
+from hrnet_fast.tasks.images import ImageError
 from hrnet_fast.tasks.segmentation.protocol import NATIVE, protocol_for
 from hrnet_fast.tasks.segmentation.transforms import MEAN, STD, fit, normalise, resize, window
 
@@ -42,6 +43,11 @@ def test_context_gets_a_short_side_and_a_border_of_the_mean(shape):
     assert np.abs(levels(got)[: valid[0], : valid[1]] - want).max() < 0.01
     border = levels(got)[valid[0] :]
     assert border.size and np.abs(border - [124, 116, 104]).max() < 0.01
+
+
+def test_a_thread_of_a_picture_is_refused():
+    with pytest.raises(ImageError, match="a picture of 900 x 2 pixels is too narrow for a short side of 520: crop it"):
+        fit(torch.zeros(2, 900, 3, dtype=torch.uint8), protocol_for("pascal_context59"))
 
 
 @by_shape
