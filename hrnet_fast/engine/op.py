@@ -73,8 +73,7 @@ def _is_transformed() -> bool:
 
 
 def describe(given: Any, leaves: list[Tensor]) -> str:
-    """The structure of nested inputs; its tensors are added to `leaves`. Raises TypeError for what is no tensor or None.
-    """
+    """The structure of nested inputs; their tensors join `leaves`. Raises TypeError for anything else but None."""
     if isinstance(given, Tensor):
         leaves.append(given)
         return str(len(leaves) - 1)
