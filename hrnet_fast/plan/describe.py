@@ -80,9 +80,11 @@ def _shape(shape: tuple[int, ...]) -> str:
 
 
 def operation(item: Item, plan: Plan) -> str:
-    """What an item does, in a few signs: `3x3/2 32>64 +2 relu`: a strided convolution, two summands and a ReLU."""
+    """What an item does, in a few signs: `3x3/2 32>64 +2 relu`: a strided convolution, two summands and a ReLU;
+    `3x3^2`: one that computes a transposed convolution of stride 2, four pixels beside each other."""
     if isinstance(item, Conv):
         kernel = "x".join(map(str, item.conv.kernel)) + (f"/{item.conv.stride[0]}" if item.conv.stride[0] > 1 else "")
+        kernel += f"^{item.conv.transposed.stride}" if item.conv.transposed else ""
         channels = f"{plan.values[item.sources[0].value].shape[1]}>{plan.values[item.out].shape[1]}"
         inner = f"({_terms(item.sources)}{' relu' if item.source_relu else ''}) " if item.has_prologue else ""
         relu = {"none": "", "last": " relu", "first": ""}[item.relu]

@@ -96,6 +96,7 @@ def test_batch_norm_and_relu_are_merged():
     assert kinds(plan) == ["Conv", "functional.pixel_shuffle", "Conv"]
     conv = next(item for item in plan.items() if isinstance(item, Conv))
     assert conv.norm is not None and conv.relu == "last"
+    assert "3x3^2 5>24 relu" in str(plan)
 
 
 RUNS = {
