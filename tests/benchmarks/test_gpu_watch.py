@@ -64,14 +64,15 @@ def test_after():
     assert not torch.cuda.is_initialized()
 """
 SLOW = """
-import time
+import os, time
 import pytest
 
 @pytest.mark.parametrize("number", range(40))
 def test_slow(number):
     if number == 3:
         raise ValueError("three")
-    time.sleep(0.3)
+    while number > 3 and os.path.exists(HOLD):
+        time.sleep(0.05)
 """
 
 
@@ -137,7 +138,7 @@ def cut_off_after(tests, folder):
                 return super().wait(timeout)
             self.cut, until = True, time.monotonic() + 120
             while time.monotonic() < until:
-                if any(len(watch.read(path).ended) >= tests for path in folder.glob("tests/*.jsonl")):
+                if sum(len(watch.read(path).ended) for path in folder.glob("tests/*.jsonl")) >= tests:
                     break
                 time.sleep(0.05)
             raise subprocess.TimeoutExpired("pytest", timeout)
@@ -146,14 +147,18 @@ def cut_off_after(tests, folder):
 
 
 def test_a_run_that_is_cut_off_has_told_and_the_next_goes_on(run, tmp_path, monkeypatch):
+    hold = tmp_path / "hold"
+    hold.touch()
+    slow = SLOW.replace("HOLD", repr(str(hold)))
     with monkeypatch.context() as patch:
-        patch.setattr(checks.subprocess, "Popen", cut_off_after(8, tmp_path))
-        first = run(SLOW)
+        patch.setattr(checks.subprocess, "Popen", cut_off_after(4, tmp_path))
+        first = run(slow)
+    hold.unlink()
     assert first["status"] == "failed" and 0 < first["unfinished"] < 40 and first["failed"] == 1
     assert first["passed"] + first["failed"] + first["unfinished"] == 40
     assert "first is test_it.py::test_slow[3]: ValueError: three" in first["reason"]
     assert f"{first['unfinished']} of 40 tests did not end in time; at the end ran test_slow[" in first["reason"]
-    second = run(SLOW)
+    second = run(slow)
     assert (second["passed"], second["failed"], second["unfinished"]) == (39, 1, 0)
     assert not list(tmp_path.glob("tests/*.jsonl"))
 
