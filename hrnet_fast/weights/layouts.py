@@ -81,22 +81,28 @@ _FPN: Rules = (
     ("neck.fpn_convs.{i}.conv.{rest}", "neck.fpn_conv.{i}.{rest}"),
 )
 
-# In the order of detection: the first that matches wins.
-LAYOUTS = (
-    Layout(
+
+def _mmpretrain(neck: str) -> Layout:
+    return Layout(
         "mmpretrain",
         "open-mmlab/mmpretrain (and mmclassification): mmpretrain/models/necks/hr_fuse.py",
         ("classification",),
-        ("neck.0.increase_layers.{rest}",),
+        (f"{neck}.increase_layers.{{rest}}",),
         "backbone.",
         (
-            ("neck.0.increase_layers.{i}.{rest}", "incre_modules.{i}.{rest}"),
-            *_conv_bn("neck.0.downsample_layers.{i}", "downsamp_modules.{i}"),
-            *_conv_bn("neck.0.final_layer", "final_layer"),
+            (f"{neck}.increase_layers.{{i}}.{{rest}}", "incre_modules.{i}.{rest}"),
+            *_conv_bn(f"{neck}.downsample_layers.{{i}}", "downsamp_modules.{i}"),
+            *_conv_bn(f"{neck}.final_layer", "final_layer"),
             ("head.fc.{rest}", "classifier.{rest}"),
         ),
         (("downsamp_modules.{i}.0", "downsamp_modules.{i}.1"), ("final_layer.0", "final_layer.1")),
-    ),
+    )
+
+
+# In the order of detection: the first that matches wins.
+LAYOUTS = (
+    _mmpretrain("neck.0"),  # a list of necks, as its configs have it
+    _mmpretrain("neck"),
     Layout(
         "mmpose",
         "open-mmlab/mmpose 1.x: mmpose/models/heads/heatmap_heads/heatmap_head.py, with conv_out_channels",

@@ -149,6 +149,18 @@ def test_wrapper_prefixes_are_stripped(prefix, make, same_bits):
         same_bits(state, bare)
 
 
+def test_mmpretrains_neck_may_stand_alone(make, same_bits):
+    """A config may give one neck rather than a list of necks."""
+    ours = make("hrnet_w18_small.cls_in1k", seed=3)
+    listed = to_layout(ours.state_dict(), "mmpretrain", ours.config)
+    alone = {key.replace("neck.0.", "neck."): value for key, value in listed.items()}
+    assert any(key.startswith("neck.0.") for key in listed) and set(alone) != set(listed)
+    again, same = (make("hrnet_w18_small.cls_in1k", seed=seed) for seed in (4, 5))
+    assert load_weights(again, alone).layout == "mmpretrain"
+    load_weights(same, listed)
+    same_bits(same.state_dict(), again.state_dict())
+
+
 def test_higherhrnet_gives_other_heads_its_backbone(higher_hrnet, make, same_bits):
     model = make("hrnet_w18_small.pose_coco_256x192", seed=5)
     head = {key: value.clone() for key, value in model.state_dict().items() if key.startswith("final_layer")}
