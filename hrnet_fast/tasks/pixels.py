@@ -8,11 +8,19 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from .images import ImageError
 from .optional import pillow
 
 # Of RGB in 0..1; tools/valid.py of HRNet-Image-Classification, and lib/datasets/wflw.py of the landmarks' repository.
 MEAN = (0.485, 0.456, 0.406)
 STD = (0.229, 0.224, 0.225)
+MAX_ASPECT = 100  # of a picture's sides: beyond it one resized by its short side would fill the memory
+
+
+def check_aspect(height: int, width: int, purpose: str) -> None:
+    """ImageError for a picture with one side over 100 times as long as the other."""
+    if max(height, width) > MAX_ASPECT * min(height, width):
+        raise ImageError(f"a picture of {width} x {height} pixels is too narrow {purpose}: crop it first")
 
 
 def resize_bilinear(

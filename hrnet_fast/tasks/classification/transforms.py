@@ -7,11 +7,9 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from ..images import ImageError
-from ..pixels import resize_bilinear
+from ..pixels import check_aspect, resize_bilinear
 
 CROP_FRACTION = 0.875  # tools/valid.py: 224 of 256
-MAX_ASPECT = 100  # of a picture's sides: beyond it the resized picture would fill the memory
 
 
 def resize_crop(
@@ -26,8 +24,7 @@ def resize_crop(
     """
     short = int(max(size) / CROP_FRACTION)
     height, width = image.shape[:2]
-    if max(height, width) > MAX_ASPECT * min(height, width):
-        raise ImageError(f"a picture of {width} x {height} pixels is too narrow to be classified: crop it first")
+    check_aspect(height, width, "to be classified")
     scaled = (short, int(short * width / height)) if height <= width else (int(short * height / width), short)
     resized = resize_bilinear(image, scaled)
     top, left = (round((full - part) / 2.0) for full, part in zip(scaled, size))

@@ -6,15 +6,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..images import ImageError
 from ..optional import opencv
+from ..pixels import check_aspect
 from .protocol import Protocol
 
 # ImageNet's mean and standard deviation of RGB in 0..1 (lib/datasets/base_dataset.py).
 MEAN = (0.485, 0.456, 0.406)
 STD = (0.229, 0.224, 0.225)
 FIT_STRIDE = 8  # lib/datasets/pascal_ctx.py
-MAX_ASPECT = 100  # of a picture's sides: beyond it the resized picture would fill the memory
 
 
 def resize(x: Tensor, size: tuple[int, int]) -> Tensor:
@@ -73,10 +72,7 @@ def window(x: Tensor, top: int, left: int, height: int, width: int) -> Tensor:
 def _short_side_to(size: tuple[int, int], short: int) -> tuple[int, int]:
     """resize_short_length of lib/datasets/base_dataset.py."""
     height, width = size
-    if max(size) > MAX_ASPECT * min(size):
-        raise ImageError(
-            f"a picture of {width} x {height} pixels is too narrow for a short side of {short}: crop it first"
-        )
+    check_aspect(height, width, f"for a short side of {short}")
     if height < width:
         return short, int(width * short / height + 0.5)
     return int(height * short / width + 0.5), short
