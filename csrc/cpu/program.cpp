@@ -80,7 +80,7 @@ const ItemKernels* item_kernels(std::string_view isa) {
   if (isa == "amx-emulated") return items__amx_emulated();
 #endif
 #endif
-  return nullptr;
+  return isa == "portable" ? &kItems__portable : nullptr;
 }
 
 int Program::add_map(const Map& map) {

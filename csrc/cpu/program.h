@@ -91,7 +91,7 @@ struct ItemKernels {
   void (*enter)() = nullptr;       // by each thread before its first item of a run, and
   void (*leave)() = nullptr;       // after its last
 };
-extern const ItemKernels kItems__avx512, kItems__avx2;
+extern const ItemKernels kItems__avx512, kItems__avx2, kItems__portable;
 // Of maps in bfloat16; null where they cannot run.
 const ItemKernels *items__amx(), *items__amx_emulated(), *items__avx512_bf16(), *items__avx512_bf16_emulated();
 const ItemKernels* item_kernels(std::string_view isa = "");  // of the instruction set, or null; "": as cpu_isa()

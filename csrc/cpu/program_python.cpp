@@ -36,7 +36,7 @@ const ItemKernels& kernels_of(const std::string& isa) {
 
 std::vector<std::string> isas() {
   std::vector<std::string> all;
-  for (const char* isa : {"avx512", "avx2"})
+  for (const char* isa : {"avx512", "avx2", "portable"})
     if (item_kernels(isa) != nullptr) all.push_back(isa);
   return all;
 }
@@ -238,8 +238,6 @@ std::vector<std::vector<double>> shares(Program& program, int threads) {
 
 void bind_program(py::module_& m) {
   let_teams_survive_forks();
-  m.def("cpu_program_isa", [] { return item_kernels() == nullptr ? "" : item_kernels()->isa; },
-        "The instruction set that CpuProgram uses unless told otherwise; empty where it has none.");
   m.def("cpu_program_isa_bfloat16", &isa_bfloat16,
         "The instruction set whose CpuProgram keeps its maps in bfloat16, and gains by it; empty where this CPU has none.");
   m.def("cpu_bfloat16_rate", &bf16_products_rate,

@@ -70,6 +70,8 @@ class Progress {
   static void pause() {
 #if defined(__x86_64__)
     __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    __asm__ volatile("isb");  // takes about as long; `yield` does nothing on most cores
 #endif
   }
 

@@ -129,7 +129,7 @@ void check_features() {
 int main(int count, char** arguments) {
   using namespace hrnet_fast;
   check_features();
-  for (const char* isa : {"avx512", "avx2", "avx512-bf16", "avx512-bf16-emulated"})
+  for (const char* isa : {"avx512", "avx2", "portable", "avx512-bf16", "avx512-bf16-emulated"})
     if (item_kernels(isa) != nullptr)
       check_isa(isa, count > 1 ? std::atoi(arguments[1]) : 200, count > 2 ? unsigned(std::atoi(arguments[2])) : 1);
 }

@@ -17,6 +17,7 @@ from .executors.measured import MeasuredExecutor, TorchExecutor
 from .executors.native import NativeExecutor
 from .executors.onednn import OneDnnExecutor
 from .executors.reference import ReferenceExecutor
+from .executors.timed import TimedExecutor
 from .executors.triton import TritonExecutor
 
 EXECUTORS = ("auto", "native", "onednn", "triton", "cuda", "cuda-chains", "cudnn", "reference")
@@ -29,8 +30,9 @@ ON_A_GPU = {
 def make_executor(
     name: str, tensors: Mapping[str, Tensor], dtype: torch.dtype, device: torch.device, exact: bool = False
 ) -> Executor:
-    """The executor asked for. "auto": on a GPU the fastest as measured; on a CPU native kernels, else oneDNN; where
-    none of these can play, plain torch operations. exact: no algorithm that errs more than a direct convolution.
+    """The executor asked for. "auto": on a GPU the fastest as measured; on a CPU native kernels, else oneDNN, or the
+    faster one as timed where the kernels' vectors have 16 bytes; where none of these can play, plain torch operations.
+    exact: no algorithm that errs more than a direct convolution.
 
     Raises ValueError for an unknown name, RuntimeError with the reason where the one asked for cannot play here.
     """
@@ -80,7 +82,20 @@ def _on_cpu(
         _require(name, no_native)
     if name == "onednn" or no_native:
         return OneDnnExecutor(tensors, compute, f"{why}; {no_native or 'as asked'}")
+    if name == "auto" and native.is_portable():
+        return _timed(tensors, dtype, exact)
     return NativeExecutor(tensors, why, exact)
+
+
+def _timed(tensors: Mapping[str, Tensor], dtype: torch.dtype, exact: bool) -> Executor:
+    """Native kernels and oneDNN in float32, and oneDNN in the dtype asked for where the CPU has instructions for it."""
+    candidates: dict[str, Executor] = {
+        "native": NativeExecutor(tensors, "float32", exact),
+        "onednn": OneDnnExecutor(tensors, torch.float32, "as timed"),
+    }
+    if dtype != torch.float32 and onednn.has_instructions(dtype):
+        candidates[f"onednn in {str(dtype).removeprefix('torch.')}"] = OneDnnExecutor(tensors, dtype, "as timed")
+    return TimedExecutor(candidates)
 
 
 def _require(name: str, refusal: str | None) -> None:

@@ -52,9 +52,9 @@ def params(*isas: str) -> list:
     ]
 
 
-by_isa = pytest.mark.parametrize("isa", params("avx512", "avx2"))
+by_isa = pytest.mark.parametrize("isa", params("avx512", "avx2", "portable"))
 BFLOAT16 = "avx512-bf16-emulated" if refusal("avx512-bf16") else "avx512-bf16"
-by_any_isa = pytest.mark.parametrize("isa", params("avx512", "avx2", BFLOAT16))
+by_any_isa = pytest.mark.parametrize("isa", params("avx512", "avx2", "portable", BFLOAT16))
 by_kernel = pytest.mark.parametrize("m", [0, 2, 3, 4], ids=["direct", "F(2x2)", "F(3x3)", "F(4x4)"])
 ENOUGH = 2000  # results for an error that does not hang on the draw
 EPILOGUES = ["none", "relu", "residual", "first", "two", "nearest", "bilinear", "aligned"]

@@ -32,7 +32,7 @@ def test_input_channels(isa, m, c_in):
 @pytest.mark.parametrize("size", [(1, 1), (1, 9), (7, 1), (2, 3), (4, 4), (5, 6), (13, 25)], ids=str)
 @pytest.mark.parametrize("batch", [1, 2, 3, 4, 5])
 def test_sizes_and_batches(isa, m, size, batch):
-    check(Net(6, 33, epilogue="relu"), (torch.randn(batch, 6, *size),), isa, m)
+    check(Net(10, 33, epilogue="relu"), (torch.randn(batch, 10, *size),), isa, m)
 
 
 @by_any_isa

@@ -11,6 +11,8 @@
 namespace hrnet_fast {
 namespace {
 
+constexpr int kRegisters = 16;
+
 template <class A>
 struct Vec;
 

@@ -16,6 +16,8 @@
 namespace hrnet_fast {
 namespace {
 
+constexpr int kRegisters = 32;
+
 template <class A>
 struct Vec;
 

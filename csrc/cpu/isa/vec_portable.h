@@ -8,6 +8,12 @@
 namespace hrnet_fast {
 namespace {
 
+#if defined(__aarch64__)
+constexpr int kRegisters = 32;
+#else
+constexpr int kRegisters = 16;
+#endif
+
 template <class A>
 struct Vec {
   static constexpr int kWidth = 16 / sizeof(A);
@@ -31,6 +37,19 @@ struct Vec {
     for (int i = 0; i < kWidth; ++i) out.v[i] = hrnet_fast::load(source + i);
     return out;
   }
+  // The first `count` lanes alone; others are 0 when read, and left when written. At most kWidth, or more for all.
+  static Vec load(const A* source, int64_t count) {
+    if (count >= kWidth) return load(source);
+    Vec out = fill(0);
+    for (int i = 0; i < kWidth - 1; ++i)
+      if (i < count) out.v[i] = source[i];
+    return out;
+  }
+  void store(A* target, int64_t count) const {
+    if (count >= kWidth) return store(target);
+    for (int i = 0; i < kWidth - 1; ++i)
+      if (i < count) target[i] = v[i];
+  }
   void store(A* target) const { memcpy(target, &v, sizeof v); }
   void store(bf16_t* target) const {
     const Words bits = (Words)v, nan = (Words)(v != v);
@@ -41,9 +60,10 @@ struct Vec {
   void store(f16_t* target) const {
     for (int i = 0; i < kWidth; ++i) hrnet_fast::store(target + i, v[i]);
   }
-  static Vec fill(A value) { return {Lanes{} + value}; }
+  static Vec fill(A value) { return {value - Lanes{}}; }  // less 0: the compiler leaves that out, as it would not plus 0
   Vec plus(Vec a, Vec b) const { return {v + a.v * b.v}; }
-  Vec relu() const { return {v < Lanes{} ? Lanes{} : v}; }
+  Vec at_least(A low) const { return {v < fill(low).v ? fill(low).v : v}; }  // in this order a NaN stays a NaN
+  Vec relu() const { return at_least(0); }
 };
 
 }  // namespace

@@ -16,7 +16,7 @@ inline bool is_linear(const Work& work) {
 // total[v] += sum over i of x[i] * weights[i][v], `count` words long.
 template <int W>
 HRNET_FAST_ISA void add_products(V (&total)[W], const Word* x, int64_t count, const Word* weights) {
-  constexpr int kParts = (kLanes == 16 ? 24 : 12) / W / 2;  // as many as registers hold
+  constexpr int kParts = kSums / W / 2;
   V sums[kParts][W];
 #pragma GCC unroll 16
   for (int p = 0; p < kParts; ++p)

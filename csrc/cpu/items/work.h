@@ -200,9 +200,10 @@ HRNET_FAST_ISA void fetch_ahead(const Epilogue& e, int64_t pixel) {
     for (int v = 0; v < W; ++v) __builtin_prefetch(e.same[k] + at + v * kLanes);
 }
 
-// Accumulators that stay in registers beside a vector of weights for each block's vector and one input: pixels of a tile
+// Accumulators that stay in registers beside a vector of weights for each block's vector and one input; pixels of a tile
 // that is `vectors` wide.
-constexpr int tile_pixels(int vectors) { return vectors == 1 ? 12 : (kLanes == 16 ? 24 : 12) / vectors; }
+constexpr int kSums = kRegisters == 32 ? 24 : 12;
+constexpr int tile_pixels(int vectors) { return vectors == 1 ? 12 : kSums / vectors; }
 
 // How many of `count` pixels or tiles are computed at once, at most kWide: each time about as many, since few sums wait for
 // one another.

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from functools import partial
 from math import inf
+from platform import machine
 from weakref import WeakValueDictionary
 
 import torch
@@ -35,10 +36,10 @@ from ..results import own_copies
 from ..tuning.cache import TuningCache, cache_folder, cache_of
 from .onednn import OneDnnExecutor
 
-ISA_SWITCH = "HRNET_FAST_CPU_ISA"  # environment: the instruction set of the C++ kernels, see csrc/cpu/features.h
 BFLOAT16 = "avx512-bf16"  # the instruction set whose words are pairs of bfloat16
 ISA_NAMES = {"avx512": "AVX-512", "avx2": "AVX2", "amx": "AMX bfloat16", "amx-emulated": "emulated AMX bfloat16",
-             "avx512-bf16": "AVX-512 bfloat16", "avx512-bf16-emulated": "emulated AVX-512 bfloat16"}  # fmt: skip
+             "avx512-bf16": "AVX-512 bfloat16", "avx512-bf16-emulated": "emulated AVX-512 bfloat16",
+             "portable": {"aarch64": "NEON", "x86_64": "SSE2"}.get(machine(), "16-byte vectors")}  # fmt: skip
 
 
 def unsupported() -> str | None:
@@ -46,10 +47,13 @@ def unsupported() -> str | None:
     extension = kernels.extension()
     if extension.kind == "none":
         return extension.reason
-    if extension.module.cpu_program_isa():
-        return None
-    forced = f"{ISA_SWITCH}={extension.module.cpu_isa()} was asked for, and "
-    return f"{forced if extension.module.cpu_program_isas() else ''}the native kernels need AVX2"
+    extension.module.cpu_isa()
+    return None
+
+
+def is_portable() -> bool:
+    """Whether the kernels here are those for vectors of 16 bytes, beside which oneDNN may be faster."""
+    return kernels.extension().module.cpu_isa() == "portable"
 
 
 def unsupported_bfloat16() -> str | None:
@@ -99,7 +103,7 @@ class NativeExecutor(Executor):
     ):  # fmt: skip
         self.tensors, self.why, self.exact = tensors, why, exact
         module = kernels.extension().module
-        self.isa = isa or module.cpu_program_isa()
+        self.isa = isa or module.cpu_isa()
         traits = module.cpu_kernels(self.isa)
         self.lanes, self.values, self.dtype = traits.lanes, traits.values, DTYPES[traits.element_bytes]
         self.functions, self.tail = not traits.direct_alone, traits.tail

@@ -39,6 +39,13 @@ def compute_dtype(dtype: torch.dtype) -> tuple[torch.dtype, str]:
     return torch.float32, f"float32, as this CPU's {_name(dtype)} convolutions are slower and less exact"
 
 
+def has_instructions(dtype: torch.dtype) -> bool:
+    """Whether oneDNN finds instructions of this CPU for bfloat16 or float16."""
+    if dtype == torch.bfloat16:
+        return torch.ops.mkldnn._is_mkldnn_bf16_supported()
+    return dtype == torch.float16 and torch.ops.mkldnn._is_mkldnn_fp16_supported()
+
+
 class OneDnnExecutor(Executor):
     """Plays a plan one item after another, each on all threads.
 

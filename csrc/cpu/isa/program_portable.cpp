@@ -1,0 +1,9 @@
+#include "cpu/isa/vec_portable.h"  // first: it says which instruction set the items are written for
+#include "cpu/items/words_float.h"
+#include "cpu/items/run.h"
+
+namespace hrnet_fast {
+
+const ItemKernels kItems__portable = {"portable", kLanes, run_item, units_of_item, cost_of_unit};
+
+}  // namespace hrnet_fast
