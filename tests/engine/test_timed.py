@@ -1,44 +1,52 @@
 """The faster of two CPU executors, as timed; HRNET_FAST_CPU_ISA=portable makes `auto` use it, in test_cpu_isa.py."""
 
-import time
-
 import pytest
 import torch
 
 from hrnet_fast import create_model
 from hrnet_fast.engine.executor import NoChoice
+from hrnet_fast.engine.executors import timed
 from hrnet_fast.engine.executors.onednn import OneDnnExecutor, has_instructions
 from hrnet_fast.engine.executors.reference import ReferenceExecutor
 from hrnet_fast.engine.executors.timed import TimedExecutor
 from hrnet_fast.numerics import relative_l2, within_tolerance
 from hrnet_fast.plan import inference_view, make_plan, named_tensors
+from hrnet_fast.timing import Timing
 from tests.golden import fill
 
 CPU = torch.device("cpu")
 
 
-class Delayed(ReferenceExecutor):
-    """Takes so many seconds a run, and counts what it prepares."""
+class Counted(ReferenceExecutor):
+    """Counts what it prepares; tunes: what tuning it does."""
 
-    def __init__(self, tensors, seconds: float, tunes: bool = False):
+    def __init__(self, tensors, tunes=None):
         super().__init__(tensors, torch.float32, CPU)
-        self.seconds, self.tunes, self.prepared = seconds, tunes, 0
+        self.tunes, self.prepared = tunes, 0
 
     def prepare(self, plan, watch=None):
         self.prepared += 1
-        run = super().prepare(plan, watch)
-
-        def delayed(inputs):
-            time.sleep(self.seconds)
-            return run(inputs)
-
-        return delayed
+        return super().prepare(plan, watch)
 
     def tune(self, plan, progress=iter, again=False, seconds=0.0):
-        if not self.tunes:
+        if self.tunes is None:
             raise NoChoice("nothing to tune")
-        self.seconds = 0.0
+        self.tunes()
         return {"a convolution": 1}
+
+
+@pytest.fixture(autouse=True)
+def paces(monkeypatch):
+    """Seconds by the name of a candidate, which takes them for the stopwatch alone."""
+    seconds = {}
+
+    def interleave(calls, **options):
+        for call in calls.values():
+            call()
+        return {name: Timing([seconds[name]]) for name in calls}
+
+    monkeypatch.setattr(timed, "interleave", interleave)
+    return seconds
 
 
 @pytest.fixture
@@ -51,10 +59,11 @@ def net():
     return make_plan(inference_view(model), x), named_tensors(model), x, plain, want
 
 
-def test_the_faster_one_plays_and_is_timed_once(net):
+def test_the_faster_one_plays_and_is_timed_once(net, paces):
     plan, tensors, x, plain, want = net
-    slow, fast = Delayed(tensors, 0.3), Delayed(tensors, 0.0)
+    slow, fast = Counted(tensors), Counted(tensors)
     executor = TimedExecutor({"slow": slow, "fast": fast})
+    paces |= {"slow": 0.3, "fast": 0.1}
     with torch.inference_mode():
         (first,) = executor.prepare(plan)([x])
         (second,) = executor.prepare(plan)([x])
@@ -62,12 +71,13 @@ def test_the_faster_one_plays_and_is_timed_once(net):
     assert (slow.prepared, fast.prepared) == (1, 2)
     assert within_tolerance(relative_l2(first, want), relative_l2(plain, want))
     assert torch.equal(first, second)
-    assert executor.explain(plan, plan.levels[0])[1].split("; fastest of ")[1].startswith("fast ")
+    assert executor.explain(plan, plan.levels[0])[1].endswith("; fastest of fast 100000 us, slow 300000 us")
 
 
-def test_results_are_the_callers_own_whoever_plays(net):
+def test_results_are_the_callers_own_whoever_plays(net, paces):
     plan, tensors, x, plain, want = net
-    executor = TimedExecutor({"onednn": OneDnnExecutor(tensors, torch.float32), "slow": Delayed(tensors, 0.5)})
+    executor = TimedExecutor({"onednn": OneDnnExecutor(tensors, torch.float32), "slow": Counted(tensors)})
+    paces |= {"slow": 0.3, "onednn": 0.1}
     assert executor.hands_over
     with torch.inference_mode():
         (result,) = executor.prepare(plan)([x])
@@ -76,24 +86,26 @@ def test_results_are_the_callers_own_whoever_plays(net):
     assert within_tolerance(relative_l2(result, want), relative_l2(plain, want))
 
 
-def test_the_winner_tells_of_its_items(net):
+def test_the_winner_tells_of_its_items(net, paces):
     plan, tensors, x, *_ = net
-    executor = TimedExecutor({"slow": Delayed(tensors, 0.3), "fast": Delayed(tensors, 0.0)})
+    paces |= {"slow": 0.3, "fast": 0.1}
+    executor = TimedExecutor({"slow": Counted(tensors), "fast": Counted(tensors)})
     seen = []
     with torch.inference_mode():
         executor.prepare(plan, lambda item, result: seen.append(item))([x])
     assert len(seen) == len(list(plan.items()))
 
 
-def test_tuning_one_times_them_all_anew(net):
+def test_tuning_one_times_them_all_anew(net, paces):
     plan, tensors, *_ = net
-    tuned = Delayed(tensors, 0.5, tunes=True)
-    executor = TimedExecutor({"fixed": Delayed(tensors, 0.2), "tuned": tuned})
-    assert executor.winner(plan) is not tuned
+    paces |= {"fixed": 0.2, "tuned": 0.3}
+    tuned = Counted(tensors, tunes=lambda: paces.update(tuned=0.1))
+    executor = TimedExecutor({"fixed": Counted(tensors), "tuned": tuned})
+    assert executor.winner(plan) is executor.candidates["fixed"]
     assert executor.tune(plan) == {"a convolution": 1}
     assert executor.winner(plan) is tuned
     with pytest.raises(NoChoice, match="nothing to tune"):
-        TimedExecutor({"fixed": Delayed(tensors, 0.0)}).tune(plan)
+        TimedExecutor({"fixed": Counted(tensors)}).tune(plan)
 
 
 def test_float32_needs_no_instructions_of_its_own():

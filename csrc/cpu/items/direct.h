@@ -52,9 +52,6 @@ HRNET_FAST_ISA void find_places(const Work& work, int64_t first, int64_t count, 
   }
 }
 
-// Long sums err with their length: of more products than these, partial sums are added up.
-constexpr int64_t kLong = 256 / kValues;
-
 // Moves sums to those in memory, and begins them anew. kMore: there are some already.
 template <int P, int W, bool kMore>
 __attribute__((always_inline)) HRNET_FAST_ISA void put_aside(V (&before)[P][W], V (&sums)[P][W]) {

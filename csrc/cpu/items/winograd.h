@@ -184,17 +184,26 @@ HRNET_FAST_ISA void multiply_tiles(const Element* patches, int64_t padded, int c
     x[p] = words_of(patches);
     if (p + 1 < count) patches += padded;
   }
-  V sums[P][W];  // every loop over them is unrolled, or the compiler would keep them in memory
+  for (int64_t first = 0; first < words; first += kLong) {
+    const int64_t now = std::min(kLong, words - first);
+    V sums[P][W];  // every loop over them is unrolled, or the compiler would keep them in memory
 #pragma GCC unroll 16
-  for (int p = 0; p < P; ++p)
+    for (int p = 0; p < P; ++p)
 #pragma GCC unroll 4
-    for (int v = 0; v < W; ++v) sums[p][v] = V::fill(0.0f);
-  multiply<P, W>(sums, x, words, weights);
+      for (int v = 0; v < W; ++v) sums[p][v] = V::fill(0.0f);
+    multiply<P, W>(sums, x, now, weights);
+    weights += now * W * kLanes;
 #pragma GCC unroll 16
-  for (int p = 0; p < P; ++p) {
-    if (p >= count) break;
+    for (int p = 0; p < P; ++p) {
+      x[p] += now;
+      if (p >= count) continue;
 #pragma GCC unroll 4
-    for (int v = 0; v < W; ++v) sums[p][v].store(products + (p * W + v) * kLanes);
+      for (int v = 0; v < W; ++v) {
+        float* const to = products + (p * W + v) * kLanes;
+        if (first > 0) sums[p][v].v += V::load(to).v;
+        sums[p][v].store(to);
+      }
+    }
   }
 }
 

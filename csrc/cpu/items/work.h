@@ -224,6 +224,9 @@ __attribute__((always_inline)) inline void with_width(int count, const Play& pla
   return play(std::integral_constant<int, std::max(1, kWide / 6)>());
 }
 
+// Long sums err with their length: of more words of products than these, partial sums are added up.
+constexpr int64_t kLong = 256 / kValues;
+
 // Weights are fetched into the second-level cache so many words before they are used: those of a network come from memory.
 constexpr int64_t kAhead = 4096;
 
