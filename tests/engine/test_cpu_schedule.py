@@ -6,6 +6,7 @@ import torch
 from hrnet_fast import create_model
 from hrnet_fast.engine.executors.native import NativeExecutor
 from hrnet_fast.plan import make_plan, named_tensors
+from hrnet_fast.weights.random import fill_weights
 
 from .native_nets import by_any_isa
 
@@ -24,3 +25,33 @@ def test_few_threads_have_little_to_wait_for(name, isa):
         assert len(levels) == len(program.plan.levels) and all(len(shares) == threads for shares in levels)
         assert sum(map(sum, levels)) == pytest.approx(total)  # every unit is dealt out once
         assert total / threads / sum(map(max, levels)) >= least, threads
+
+
+@pytest.mark.parametrize(("threads", "least"), [(24, 0.75), (32, 0.7)])
+@pytest.mark.parametrize("name", NETS)
+def test_many_threads_find_enough_to_do(name, threads, least, monkeypatch):
+    net = create_model(name)
+    plan = make_plan(net, torch.zeros(1, 3, *NETS[name]))
+
+    def busy() -> float:
+        program = NativeExecutor(named_tensors(net)).prepare(plan).__self__
+        levels = program.native.shares(threads)
+        return sum(map(sum, levels)) / threads / sum(map(max, levels))
+
+    few = busy()
+    monkeypatch.setattr(torch, "get_num_threads", lambda: threads)
+    many = busy()
+    assert many >= least and many > few
+
+
+@by_any_isa
+@pytest.mark.parametrize("threads", [3, 8, 64])
+def test_results_do_not_depend_on_how_work_is_divided(isa, threads, monkeypatch):
+    net = fill_weights(create_model("hrnet_w18_small.cls_in1k"))
+    x = torch.randn(1, 3, 96, 64)
+    plan = make_plan(net, x)
+    with torch.inference_mode():
+        few = NativeExecutor(named_tensors(net), isa=isa).prepare(plan)([x])
+        monkeypatch.setattr(torch, "get_num_threads", lambda: threads)
+        many = NativeExecutor(named_tensors(net), isa=isa).prepare(plan)([x])
+    assert all(torch.equal(a, b) for a, b in zip(few, many, strict=True))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil
 
 # Found by timing, in vector multiply-adds: words of weights that arrive during one; what transforming a vector takes
@@ -13,6 +13,7 @@ AS_GOOD = 1.08  # how much slower a kernel may be that saves memory, by fewer we
 LARGE = 5 << 18  # words of transformed weights: more are transformed as they are used
 AT_ONCE = 12  # tiles that are multiplied together at most
 CACHED = 3 << 17  # words of weights that stay in a core's second-level cache
+FEWEST = 8  # tiles of a group that many threads divide among them
 DEEP, FEW = 32, 8  # convolutions; input channels
 
 
@@ -81,6 +82,18 @@ def group(m: int, words: int, out: tuple[int, int, int, int], lanes: int) -> int
     most, step = (48, 4) if not cached else (16, 4) if -(-out[1] // lanes) == 3 else (12, 2)
     count = tiles(m, out)
     return ceil(count / ceil(count / most) / step) * step
+
+
+def divided(kernel: Kernel, out: tuple[int, int, int, int], lanes: int, threads: int, items: int) -> Kernel:
+    """The kernel with groups so small that there is one for each of many threads, where so many items of a level share
+    them. A tile's results do not depend on its group.
+    """
+    if not kernel.m:
+        return kernel
+    blocks = max(1, -(-out[1] // lanes) // 2)
+    groups = ceil(threads / (items * blocks))
+    size = max(FEWEST, ceil(tiles(kernel.m, out) / groups))
+    return replace(kernel, group=min(kernel.group, ceil(size / 2) * 2))
 
 
 def work(kernel: Kernel, inputs: int, out: tuple[int, int, int, int], lanes: int, values: int = 1) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial
 from math import inf
 from platform import machine
@@ -21,7 +22,7 @@ from ..cpu.arena import fit
 from ..cpu.choices import Choice, Choices
 from ..cpu.cpu_key import cpu_key
 from ..cpu.functions import function_kernel
-from ..cpu.kernels import Kernel
+from ..cpu.kernels import Kernel, divided
 from ..cpu.memory import Kept
 from ..cpu.microbatch import THREADS, MicroBatches, images_at_once, split, with_batch
 from ..cpu.pack import Packed, pack
@@ -162,7 +163,9 @@ class NativeExecutor(Executor):
         with self._lock:
             parts, watch = self._split(plan), only_own_items(plan, watch)
             sizes = parts.sizes(torch.get_num_threads())
-            programs = {n: self._program(parts.plan(n), parts.choice_of, watch) for n in dict.fromkeys(sizes)}
+            programs = {}
+            for n in dict.fromkeys(sizes):
+                programs[n] = self._program(parts.plan(n), self._divided(parts.plan(n), parts.choice_of), watch)
         if len(sizes) == 1:
             return programs[sizes[0]].run
         return MicroBatches(plan, [programs[n] for n in sizes]).run
@@ -183,6 +186,20 @@ class NativeExecutor(Executor):
         return CpuProgram(
             plan, lambda item: choice_of(item).kernel, weights_of, self._param, watch, self.isa, self._kept
         )
+
+    def _divided(self, plan: Plan, choice_of: Callable[[Conv], Choice]) -> Callable[[Conv], Choice]:
+        """The choices where more threads play than the kernels are chosen for, but not those that were measured so."""
+        threads = torch.get_num_threads()
+        if threads <= THREADS:
+            return choice_of
+        items = {id(item): len(level.items) for level in plan.levels for item in level.items}
+
+        def choice(item: Conv) -> Choice:
+            chosen, out = choice_of(item), plan.values[item.out].shape
+            kernel = divided(chosen.kernel, out, self.lanes, threads, items[id(item)])
+            return chosen if chosen.tuned else replace(chosen, kernel=kernel)
+
+        return choice
 
     def _param(self, name: str) -> Tensor:
         """A tensor that a function of torch's reads, in the dtype of the maps; converted once."""
