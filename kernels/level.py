@@ -8,7 +8,7 @@ The maps are bordered (kernels/bordered.py). Products are summed in float32 and 
 what another item of its launch writes.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import prod
 
@@ -211,20 +211,34 @@ class Launch:
 
     @property
     def specialisation(self) -> tuple:
-        """What the compiled kernel depends on: launches with an equal one share it."""
-        return (self.works[0].out.data.dtype, *self.constants.items(), *self.options.items())
+        """What the compiled kernel depends on: launches with an equal one share it.
+
+        Triton compiles a number 1 in as a constant and marks multiples of 16: in tuples, also where told not to.
+        """
+        numbers = tuple((number == 1, number % 16 == 0) for number in _integers(self.arguments))
+        return (self.works[0].out.data.dtype, numbers, *self.constants.items(), *self.options.items())
 
     def compile(self) -> None:
-        """Compiles the kernel without a launch."""
+        """Compiles and loads the kernel without a launch; in Triton 3.6 a C compiler also makes what launches it."""
         from .triton import kernel
 
         function, grid = kernel("level", self.interpreted), (sum(self.programs),)
-        function.warmup(*self.arguments, grid=grid, **self.constants, **self.options)
+        made = function.warmup(*self.arguments, grid=grid, **self.constants, **self.options)
+        callable(made.run)  # a property that loads and makes what it lacks, which the first launch would wait for
 
     def __call__(self) -> None:
         from .triton import kernel
 
         kernel("level", self.interpreted)[(sum(self.programs),)](*self.arguments, **self.constants, **self.options)
+
+
+def _integers(value: object) -> Iterator[int]:
+    """Those in nested tuples, in order."""
+    if isinstance(value, tuple):
+        for part in value:
+            yield from _integers(part)
+    elif isinstance(value, int):
+        yield value
 
 
 def record(work: Work) -> tuple[int, ...]:

@@ -246,7 +246,7 @@ def _sum(maps, terms, sizes, geometry, pid, ITEMS: tl.constexpr, AT: tl.constexp
     tl.store(maps[0] + at, _cast(total, maps[0], WIDEN), mask=mask)
 
 
-@triton.jit(do_not_specialize=["source_sizes", "sizes", "geometry", "ends"])
+@triton.jit
 def level_kernel(maps, sources, terms, source_sizes, sizes, geometry, ends, ITEMS: tl.constexpr,
                  PRECISION: tl.constexpr, PDL: tl.constexpr, WIDEN: tl.constexpr):  # fmt: skip
     """Programs [ends[i - 1], ends[i]) compute item i. ITEMS: a record an item, as laid out above."""

@@ -44,28 +44,37 @@ class Compiled:
 
 def compile_for(launch: Launch, arch: int) -> Compiled:
     """The launch's kernel for sm_`arch`, by Triton's own compiler and disassembler."""
-    function = kernel("level", False)
+    source = ASTSource(kernel("level", False), *described(launch))
+    made = triton.compile(source, target=GPUTarget("cuda", arch, 32), options=launch.options)
+    cubin = made.asm["cubin"]
+    usage = re.search(r"REG:(\d+) STACK:(\d+) SHARED:\d+ LOCAL:(\d+)", _cuobjdump("-res-usage", cubin))
+    return Compiled(*map(int, usage.groups()), made.metadata.shared, cubin)
+
+
+def described(launch: Launch) -> tuple[dict, dict, dict]:
+    """Signature, constants and attributes of the arguments, as Triton finds them when it launches: a number 1 is a
+    constant, and multiples of 16 are marked."""
     signature, constants, attributes = {}, {}, {}
 
     def describe(value, path):
         if isinstance(value, tuple):
             return tuple(describe(part, (*path, index)) for index, part in enumerate(value))
-        if isinstance(value, torch.Tensor):
+        if isinstance(value, float):
+            return "fp32"
+        if isinstance(value, int) and value == 1:
+            constants[path] = 1
+            return "constexpr"
+        if isinstance(value, torch.Tensor) or value % 16 == 0:
             attributes[path] = [["tt.divisibility", 16]]
-            return TYPES[value.dtype]
-        return "fp32" if isinstance(value, float) else "i32"
+        return TYPES[value.dtype] if isinstance(value, torch.Tensor) else "i32"
 
-    for index, name in enumerate(function.arg_names):
+    for index, name in enumerate(kernel("level", False).arg_names):
         if index < len(launch.arguments):
             signature[name] = describe(launch.arguments[index], (index,))
         else:
             signature[name] = "constexpr"
             constants[(index,)] = launch.constants[name] if name != "WIDEN" else False  # the interpreter's alone
-    source = ASTSource(function, signature, constants, attributes)
-    made = triton.compile(source, target=GPUTarget("cuda", arch, 32), options=launch.options)
-    cubin = made.asm["cubin"]
-    usage = re.search(r"REG:(\d+) STACK:(\d+) SHARED:\d+ LOCAL:(\d+)", _cuobjdump("-res-usage", cubin))
-    return Compiled(*map(int, usage.groups()), made.metadata.shared, cubin)
+    return signature, constants, attributes
 
 
 def _cuobjdump(what: str, cubin: bytes) -> str:
