@@ -1,6 +1,7 @@
 """The CUDA executor with chains of convolutions: which it forms, where they are played, and what they give."""
 
 import re
+from contextlib import nullcontext
 from dataclasses import replace
 
 import pytest
@@ -8,6 +9,8 @@ import torch
 from torch import nn
 
 from hrnet_fast import create_model, optimize, verify
+from hrnet_fast.engine.executors import levels
+from hrnet_fast.engine.executors.cuda import CudaExecutor
 from hrnet_fast.engine.executors.cuda_chains import CudaChainExecutor
 from hrnet_fast.engine.gpu.chains import Chain, choose_chains, find_chains, schedule, written_in
 from hrnet_fast.engine.gpu.cuda_chain_tiles import ChainProblem
@@ -231,6 +234,26 @@ def test_the_model_s_choice_ends_sooner_by_the_model(batch):
     made = executor.schedule(plan)
     sooner = total(made.levels) < total(plan.levels)
     assert sooner == (batch == 1) == (len(made.levels) < len(plan.levels))  # of 64, weights that stay are worth more
+
+
+@pytest.mark.parametrize("executor", [CudaExecutor, CudaChainExecutor])
+def test_a_profile_overlaps_no_launches(executor, monkeypatch):
+    """Each level follows itself there, and where that ends in a copy, a graph has no edge for an early launch."""
+    plan, tensors = planned(fill(create_model(f"{SMALL}.seg_ocr_lip")), torch.empty(1, 3, 32, 64))
+    recorded, mixed = Recorded(), []
+
+    def clock(step):
+        mixed.append(bool(step.launches and step.others))
+        for each in step.launches:
+            each()
+        return 1.0
+
+    monkeypatch.setattr(levels, "within_a_graph", clock)
+    monkeypatch.setattr(torch.cuda, "device", lambda device: nullcontext())
+    player = executor(tensors, HALF, CPU, op=recorded)
+    player.lowering.pdl = True
+    assert len(player.profile(plan)) == len(mixed) and any(mixed)
+    assert recorded.overlaps and not any(recorded.overlaps)
 
 
 @pytest.mark.parametrize(

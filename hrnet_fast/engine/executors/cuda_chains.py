@@ -56,8 +56,8 @@ class CudaChainExecutor(CudaExecutor):
             self._schedules[plan.digest] = schedule(plan, self.choice_of_chains(plan, found))
         return self._schedules[plan.digest]
 
-    def tape(self, plan: Plan, watch: Watch | None = None) -> LevelTape:
-        return super().tape(replace(plan, levels=self.schedule(plan).levels), watch)
+    def tape(self, plan: Plan, watch: Watch | None = None, overlap: bool = True) -> LevelTape:
+        return super().tape(replace(plan, levels=self.schedule(plan).levels), watch, overlap)
 
     def tune(self, plan: Plan, progress: Progress = iter, again: bool = False, seconds: float = inf) -> Tuning:
         """As the other executors, of the levels as they are played. Which chains those have is the model's choice."""

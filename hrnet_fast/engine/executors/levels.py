@@ -129,8 +129,8 @@ class LevelExecutor(Executor):
     def release(self) -> None:
         self.lowering.release()
 
-    def tape(self, plan: Plan, watch: Watch | None = None) -> LevelTape:
-        """The plan's memory and steps.
+    def tape(self, plan: Plan, watch: Watch | None = None, overlap: bool = True) -> LevelTape:
+        """The plan's memory and steps. overlap: whether launches may begin before the one before them ends.
 
         Raises ValueError for maps that the kernels cannot address, CaptureError where the GPU lacks memory.
         """
@@ -138,7 +138,7 @@ class LevelExecutor(Executor):
             raise ValueError(f"{why}: use a smaller batch or image, or executor='cudnn'")
         try:
             memory = allocate(plan, self.dtype, self.device)
-            steps = self.lowering.steps(plan, memory, lambda level: self.choice(plan, level))
+            steps = self.lowering.steps(plan, memory, lambda level: self.choice(plan, level), overlap)
         except torch.cuda.OutOfMemoryError as error:
             raise CaptureError(f"the GPU's memory does not suffice for this input shape ({error})") from error
         self.warm(steps)
@@ -154,7 +154,8 @@ class LevelExecutor(Executor):
         launches save.
         """
         with torch.inference_mode(), torch.cuda.device(self.device):
-            return [(index, within_a_graph(step)) for index, step in enumerate(self.tape(plan).steps)]
+            steps = self.tape(plan, overlap=False).steps  # a level may end in a copy, and then itself follows
+            return [(index, within_a_graph(step)) for index, step in enumerate(steps)]
 
     def tune(self, plan: Plan, progress: Progress = iter, again: bool = False, seconds: float = inf) -> Tuning:
         """Measures tiles for every distinct level of a plan that the cache lacks.

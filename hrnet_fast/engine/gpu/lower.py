@@ -127,8 +127,8 @@ class Lowering:
         """Why the kernel cannot play an item, or None."""
         return beyond(item, plan)
 
-    def steps(self, plan: Plan, memory: Memory, choice: Callable[[Level], Any]) -> list[Step]:
-        """One step a level. choice: the tiles of a level.
+    def steps(self, plan: Plan, memory: Memory, choice: Callable[[Level], Any], overlap: bool = True) -> list[Step]:
+        """One step a level. choice: the tiles of a level. overlap: whether launches may overlap at all.
 
         A launch overlaps with a launch of the same kernel alone: what torch plays may end in a copy, and a graph has no
         such edge from one.
@@ -136,8 +136,8 @@ class Lowering:
         made: list[Step] = []
         for index, level in enumerate(plan.levels):
             between = 0 < index < len(plan.levels) - 1
-            overlap = self.pdl and between and not made[-1].others
-            made.append(self.step(level, plan, memory, choice(level), overlap))
+            early = overlap and self.pdl and between and not made[-1].others
+            made.append(self.step(level, plan, memory, choice(level), early))
         return made
 
     def step(self, level: Level, plan: Plan, memory: Memory, choice: Any, pdl: bool) -> Step:
