@@ -79,7 +79,7 @@ def test_the_tool_is_put_before_the_network(monkeypatch):
     monkeypatch.delenv("PYTORCH_NO_CUDA_MEMORY_CACHING", raising=False)
     assert checks.sanitize("racecheck", "triton", "graph", False)["status"] == "ok"
     assert checks.sanitize("memcheck", "triton", "tape", False)["status"] == "ok"
-    assert seen[0][0][:3] == ["/cuda/bin/compute-sanitizer", "--tool", "racecheck"]
+    assert seen[0][0][:5] == ["/cuda/bin/compute-sanitizer", "--tool", "racecheck", "--report-api-errors", "no"]
     assert seen[0][0][-5:] == [sys.executable, "-m", "benchmarks.gpu.small_net", "triton", "graph"]
     assert [uncached for _, uncached in seen] == [None, "1"]  # a graph needs torch's memory pool
 
