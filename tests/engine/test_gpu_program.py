@@ -22,7 +22,7 @@ def calls(monkeypatch):
         def __init__(self, enable_timing=False):
             pass
 
-        def record(self):
+        def record(self, stream=None):
             made.append("record")
 
         def synchronize(self):
@@ -31,7 +31,9 @@ def calls(monkeypatch):
         def elapsed_time(self, other):
             return 0.04
 
-    stream = SimpleNamespace(wait_stream=lambda other: None, synchronize=lambda: made.append("wait"))
+    stream = SimpleNamespace(
+        wait_stream=lambda other: None, synchronize=lambda: made.append("wait"), wait_event=lambda event: None
+    )
     for name, stand_in in {
         "Event": Event, "CUDAGraph": lambda: SimpleNamespace(replay=lambda: made.append("replay")),
         "Stream": lambda: stream, "current_stream": lambda: stream, "stream": lambda each: nullcontext(),
@@ -93,6 +95,19 @@ def test_a_capture_waits_for_another_thread_s_on_the_same_device(calls, monkeypa
     for thread in threads:
         thread.join()
     assert not together.broken
+
+
+def test_the_first_replay_reads_inputs_that_were_loaded_after_the_capture(calls, monkeypatch):
+    """A capture waits for the whole GPU, also for the stream that the maps were made on: zeros may come as late."""
+    tape = SimpleNamespace(device=SimpleNamespace(type="cuda"), results=list)
+    tape.load, tape.play = lambda inputs: calls.append("load"), lambda: calls.append("play")
+    monkeypatch.setattr(torch.cuda, "device", lambda device: nullcontext())
+    program = GpuProgram(tape)
+    for _ in range(2):
+        program.run([torch.empty(0)])
+    first, second = calls[: calls.index("replay") + 1], calls[calls.index("replay") + 1 :]
+    assert first == ["load", "play", "play", "load", "replay"]  # once by itself, once captured
+    assert second == ["record", "load", "replay", "record"]
 
 
 @pytest.mark.parametrize("capturing", [False, True])

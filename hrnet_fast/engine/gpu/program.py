@@ -76,6 +76,7 @@ class GpuProgram:
             if self.graph is None:
                 self.graph = capture(self.tape.play)
                 self._of_graph = self.tape.results()
+                self.tape.load(inputs)  # again: another stream may have made the maps, and filled them only now
             self.graph.replay()
             results = own_copies(self._of_graph, inputs[0])
             self._done = self._done or torch.cuda.Event()
