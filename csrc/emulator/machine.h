@@ -31,7 +31,18 @@ struct Product {
   uint32_t b, along, across;
   int blocks;
   void (*multiply_with)(struct Thread* first, size_t index);
+  uint32_t rows[4];
+  std::vector<float> before;
 
+  // Keeps what nothing may touch until the product is waited for.
+  void start() {
+    std::copy_n(a, 4, rows);
+    before.assign(sum, sum + blocks * 4);
+  }
+  void check() const {
+    if (memcmp(a, rows, sizeof rows)) fail("wgmma: a product's rows change before it is waited for");
+    if (memcmp(sum, before.data(), before.size() * 4)) fail("wgmma: sums change before their product is waited for");
+  }
   void multiply(struct Thread* first, size_t index) const { multiply_with(first, index); }
 };
 

@@ -29,7 +29,8 @@ HRNET_FAST_DEVICE void start_products(T, float (&sum)[kBlocks][4], const uint32_
   if (!thread.is_open) emulator::fail("products are started that nothing has opened");
   if (b % 16 || along % 16 || across % 16) emulator::fail("wgmma: a matrix at shared byte ", b, " is not aligned");
   thread.cta->agree(thread.index, {b, along, across, uint32_t(kBlocks), uint32_t(sizeof(T))});
-  thread.products.push_back({&sum[0][0], a, b, along, across, kBlocks, emulator::multiply_matrix<T>});
+  thread.products.push_back({&sum[0][0], a, b, along, across, kBlocks, emulator::multiply_matrix<T>, {}, {}});
+  thread.products.back().start();
 }
 
 HRNET_FAST_DEVICE void close_products() { emulator::machine->running->is_open = false; }
@@ -44,10 +45,15 @@ HRNET_FAST_DEVICE void wait_products(HRNET_FAST_PLACE) {
     for (int lane = 1; lane < 32; ++lane) {
       if (first[lane].products.size() != count) emulator::fail("lanes of a warp wait for different products");
     }
+    for (int lane = 0; lane < 32; ++lane) {
+      for (const emulator::Product& product : first[lane].products) product.check();
+    }
     for (size_t i = 0; i < count; ++i) first->products[i].multiply(first, i);
     for (int lane = 0; lane < 32; ++lane) first[lane].products.clear();
   });
 }
+
+HRNET_FAST_DEVICE void settle_rows(uint32_t (&)[2][4]) {}
 #undef HRNET_FAST_PLACE
 
 }  // namespace hrnet_fast

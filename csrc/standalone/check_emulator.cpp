@@ -63,7 +63,7 @@ void multiply_by_identity() {
 }
 
 // A product of zeros by warpgroups, from a matrix at shared byte 0, with one mistake.
-enum class Mistake { none, not_shown, not_opened, not_waited_for, alone, differs };
+enum class Mistake { none, not_shown, not_opened, not_waited_for, alone, differs, other_rows, other_sums };
 
 void multiply_in_groups(Mistake mistake) {
   for (int i = thread_index(); i < 256; i += kThreads) store_shared<int>(uint32_t(i) * 4, 0);
@@ -71,10 +71,13 @@ void multiply_in_groups(Mistake mistake) {
   barrier();
   if (mistake == Mistake::alone && thread_index() >= 224) return;
   float sum[2][4] = {};
-  const uint32_t rows[4] = {}, elsewhere = mistake == Mistake::differs && thread_index() >= 224 ? 512 : 0;
+  uint32_t rows[4] = {};
+  const uint32_t elsewhere = mistake == Mistake::differs && thread_index() >= 224 ? 512 : 0;
   if (mistake != Mistake::not_opened) open_products();
   start_products(f16_t(), sum, rows, elsewhere, 128, 256);
   close_products();
+  if (mistake == Mistake::other_rows) rows[3] = 1;
+  if (mistake == Mistake::other_sums) sum[1][0] = 1;
   if (mistake != Mistake::not_waited_for) wait_products();
 }
 
@@ -146,6 +149,8 @@ int main() {
   expect("products without a fence", "that nothing has opened", [] { multiply_in_groups(Mistake::not_opened); });
   expect("products that nothing waits for", "ends before its products", [] { multiply_in_groups(Mistake::not_waited_for); });
   expect("a warp that leaves its group", "not started all products", [] { multiply_in_groups(Mistake::alone); });
+  expect("rows that change too early", "a product's rows change", [] { multiply_in_groups(Mistake::other_rows); });
+  expect("sums that change too early", "sums change before", [] { multiply_in_groups(Mistake::other_sums); });
   expect("a warp with another matrix", "start different products", [] { multiply_in_groups(Mistake::differs); });
   return wrong;
 }

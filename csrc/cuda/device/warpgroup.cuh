@@ -15,6 +15,16 @@ HRNET_FAST_DEVICE void open_products() { asm volatile("wgmma.fence.sync.aligned;
 HRNET_FAST_DEVICE void close_products() { asm volatile("wgmma.commit_group.sync.aligned;" ::: "memory"); }
 HRNET_FAST_DEVICE void wait_products() { asm volatile("wgmma.wait_group.sync.aligned 0;" ::: "memory"); }
 
+// The rows are in registers of their own before what follows. Else the compiler forms them in those that products under
+// way still read, and then lets no products overlap with anything ("serialized", says ptxas).
+HRNET_FAST_DEVICE void settle_rows(uint32_t (&a)[2][4]) {
+  asm volatile(""
+               : "+r"(a[0][0]), "+r"(a[0][1]), "+r"(a[0][2]), "+r"(a[0][3]), "+r"(a[1][0]), "+r"(a[1][1]),
+                 "+r"(a[1][2]), "+r"(a[1][3])
+               :
+               : "memory");
+}
+
 // A matrix of 8x8 16-bit (8x4 32-bit) blocks, 128 bytes each: `along` bytes from a block to the next along K, `across`
 // to that of the next eight columns. PTX ISA, matrix descriptors: K-major, no swizzle, leading and stride byte offset.
 HRNET_FAST_DEVICE uint64_t matrix_descriptor(uint32_t offset, uint32_t along, uint32_t across) {
