@@ -57,7 +57,7 @@ def test_the_level_kernel(arch, tmp_path):
     found = instructions(tmp_path / "level_launch.cubin")
     for mark, (product, grouped) in PRODUCTS.items():
         (code,) = (counts for name, counts in found.items() if mark in name)
-        of_groups = {grouped.format(columns): 4 for columns in WARP_COLUMNS if arch == "90a"}
+        of_groups = {grouped.format(columns): 6 for columns in WARP_COLUMNS if arch == "90a"}
         assert {name: code[name] for name in code if "MMA" in name and name != product} == of_groups
         assert code[product] == sum(2 * 2 * columns // 8 for columns in WARP_COLUMNS)
         assert {name for name in code if name.startswith("LDGSTS")} == {"LDGSTS.E.BYPASS.128"}

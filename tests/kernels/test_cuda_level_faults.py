@@ -22,7 +22,7 @@ FAULTS_OF = {
     "convolutions": FAULTS,
     "chains": FAULTS,
     "rounds": FAULTS | {"no barrier": 2, "the next stage": 2},
-    "warpgroups": FAULTS | {"copies are not shown": 1, "no wait for products": 1},
+    "warpgroups": FAULTS | {"copies are not shown": 1, "no wait for products": 2},
 }
 LEVELS = {  # of convolutions three chunks go through two stages
     "convolutions": lambda: chain(HALF, How(chunk=8, stages=2)),
