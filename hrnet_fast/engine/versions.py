@@ -9,17 +9,21 @@ from torch import Tensor, nn
 
 from hrnet_fast import kernels
 
+from .steps import watch
+
 
 class Versions:
     """Remembers the tensors and submodules of a module, and what tells of writes to them: torch's version counters, and
     where their data lies.
 
     Batch normalization writes its running statistics without counting; it counts batches in a buffer of integers.
+    Steps of optimizers are counted by `steps`.
     Tensors of inference mode have no counters.
     """
 
     def __init__(self, module: nn.Module):
         self.tables = [table for part in module.modules() for table in _tables(part)]
+        watch(module.parameters())
         self.seen = list(self._now())
         native = kernels.extension().module
         self.native = None if native is None else native.Versions(self.tables)

@@ -1,0 +1,71 @@
+"""Steps of optimizers are told of like other writes, though some write without torch's counting."""
+
+import gc
+
+import pytest
+import torch
+from torch import nn
+
+from hrnet_fast import create_model, optimize
+from hrnet_fast.engine import steps
+from hrnet_fast.numerics import relative_l2
+from tests.golden import fill
+from tests.models.test_models import SMALL
+
+
+class ThroughData(torch.optim.Optimizer):
+    """As older packages write theirs."""
+
+    def __init__(self, parameters):
+        super().__init__(parameters, {})
+
+    def step(self, closure=None):
+        for p in self.param_groups[0]["params"]:
+            p.data.sub_(p.grad, alpha=0.1)
+
+
+OPTIMIZERS = {
+    "fused AdamW": lambda ps: torch.optim.AdamW(ps, lr=0.1, fused=True),
+    "fused SGD": lambda ps: torch.optim.SGD(ps, lr=0.1, fused=True),
+    "foreach": lambda ps: torch.optim.Adam(ps, lr=0.1, foreach=True),
+    "through data": ThroughData,
+}
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_a_step_is_told_of(name):
+    pose = fill(create_model(f"{SMALL}.pose_coco_256x192")).eval()
+    fast, x = optimize(pose, executor="reference"), torch.randn(1, 3, 64, 64)
+    optimizer = OPTIMIZERS[name](fast.parameters())
+    pose(x).square().mean().backward()
+    before = fast(x)
+    optimizer.step()
+    with pytest.raises(RuntimeError, match="call its refresh"):
+        fast(x)
+    fast.refresh()
+    assert relative_l2(fast(x), pose(x).detach()) < 1e-5 < relative_l2(before, pose(x).detach())
+
+
+def test_other_modules_are_left_alone():
+    optimize(fill(create_model(f"{SMALL}.pose_coco_256x192")), executor="reference")
+    other = nn.Parameter(torch.ones(3))
+    other.grad = torch.ones(3)
+    torch.optim.SGD([other], lr=0.1, fused=True).step()
+    assert other._version == 0
+
+
+def test_what_was_not_written_is_not_told_of():
+    pose = fill(create_model(f"{SMALL}.pose_coco_256x192")).eval()
+    fast = optimize(pose, executor="reference")
+    torch.optim.SGD(fast.parameters(), lr=0.1, fused=True).step()  # without gradients
+    fast(torch.randn(1, 3, 64, 64))
+
+
+def test_modules_are_not_kept():
+    gc.collect()
+    before = len(steps._watched)
+    fast = optimize(fill(create_model(f"{SMALL}.pose_coco_256x192")), executor="reference")
+    assert len(steps._watched) == before + len(list(fast.parameters()))
+    del fast
+    gc.collect()
+    assert len(steps._watched) == before
