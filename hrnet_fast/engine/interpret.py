@@ -11,6 +11,9 @@ from torch import Tensor
 from ..plan import PREVIOUS, PURE_FUNCTIONS, Concat, Conv, Function, Item, Param, Ref, Sum, Term
 from ..plan.fold import fold
 
+# Maps may lie channels-last here where the network's own are contiguous, which `view` would refuse.
+_PLAYED = {**PURE_FUNCTIONS, "Tensor.view": Tensor.reshape}
+
 Watch = Callable[[Item, Tensor], None]  # called with each item and its result
 
 
@@ -87,5 +90,5 @@ def call(item: Function, values: Mapping[int, Tensor], tensor: Callable[[str], T
 
     for step in item.calls:
         args = decode(step.args)
-        result = PURE_FUNCTIONS[step.function](*args, **{key: decode(value) for key, value in step.kwargs})
+        result = _PLAYED[step.function](*args, **{key: decode(value) for key, value in step.kwargs})
     return result

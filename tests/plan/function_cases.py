@@ -41,6 +41,8 @@ FUNCTIONS = {
     "max": lambda y: y.max(1)[0],
     "max kept": lambda y: torch.max(y, dim=1, keepdim=True).values * y,
     "min unpacked": lambda y: (lambda values, indices: values)(*y.min(-1)),
+    "view": lambda y: y.view(y.size(0), -1),
+    "viewed and back": lambda y: torch.tanh(y.view(y.size(0), 8, -1).mean(2, keepdim=True)).view(-1, 8, 1, 1) * y,
     "max of two": lambda y: torch.max(y, y.neg()),
     "amax": lambda y: y.amax((2, 3)),
     "max of all": lambda y: y / (y.max() + 10),
