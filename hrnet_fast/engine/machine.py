@@ -40,11 +40,11 @@ def _measured_cpu(dtype: torch.dtype, threads: int) -> Machine:
 
     The same product as a convolution too: the library that multiplies matrices may be slow on some makers' CPUs.
     """
-    a = torch.ones(1024, 1024, dtype=dtype)
-    x = torch.ones(1, 1024, 32, 32, dtype=dtype).contiguous(memory_format=torch.channels_last)
+    a = torch.ones(1024, 1024, dtype=dtype, device="cpu")
+    x = torch.ones(1, 1024, 32, 32, dtype=dtype, device="cpu").contiguous(memory_format=torch.channels_last)
     weight = a.view(1024, 1024, 1, 1)
     flops = 2 * 1024**3 / min(_best(lambda: a @ a), _best(lambda: torch.conv2d(x, weight)))
-    source = torch.ones(16 << 20)
+    source = torch.ones(16 << 20, dtype=torch.float32, device="cpu")
     target = torch.empty_like(source)
     bandwidth = 2 * source.nbytes / _best(lambda: target.copy_(source))
     figures = f"{flops / 1e12:.2f} TFLOP/s {str(dtype).removeprefix('torch.')}, {bandwidth / 1e9:.0f} GB/s"

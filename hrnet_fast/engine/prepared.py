@@ -44,7 +44,7 @@ class Prepared:
         self.outlines = Outlines(self.view)
         tensors = named_tensors(original)
         self.versions = Versions(original)
-        sample = next((t for t in tensors.values() if t.is_floating_point()), torch.empty(0))
+        sample = next((t for t in tensors.values() if t.is_floating_point()), torch.empty(0, device="cpu"))
         self.weights_dtype, self.device = sample.dtype, sample.device
         self.dtype = dtype or sample.dtype
         self.executor = make_executor(executor, tensors, self.dtype, self.device, exact)

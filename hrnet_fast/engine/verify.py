@@ -86,8 +86,7 @@ def verify(model: nn.Module, fast: OptimizedModule, *inputs: Any, levels: bool =
     with torch.no_grad():
         given = _tensors(fast(*_cast(inputs, fast.dtype)))
     outputs = tuple(
-        compare(f"output {index}", *results)
-        for index, results in enumerate(zip(given, exact, *plain, strict=True))
+        compare(f"output {index}", *results) for index, results in enumerate(zip(given, exact, *plain, strict=True))
     )
     found = _verify_levels(fast, inputs) if levels else ()
     return VerifyReport(str(fast.dtype).removeprefix("torch."), fast.executor.name, outputs, found)

@@ -21,7 +21,7 @@ def read_boxes(boxes: Any, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
         that lies outside the picture.
     """
     try:
-        rows = torch.as_tensor(boxes, dtype=torch.float64).detach().cpu()
+        rows = torch.as_tensor(boxes, dtype=torch.float64, device="cpu").detach()
     except (TypeError, ValueError, RuntimeError) as error:
         raise ValueError(f"boxes must be an array of N rows x, y, width, height: {error}") from None
     if rows.numel() == 0:
@@ -34,9 +34,9 @@ def read_boxes(boxes: Any, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
     low, sides = rows[:, :2], rows[:, 2:4]
     _refuse((sides <= 0).any(1), rows, "has no area: width and height must be above 0 (boxes are x, y, width, height)")
     height, width = size
-    outside = (low >= torch.tensor((width, height))) | (low + sides <= 0)
+    outside = (low >= torch.tensor((width, height), device="cpu")) | (low + sides <= 0)
     _refuse(outside.any(1), rows, f"lies outside the picture of {width} x {height} pixels")
-    scores = rows[:, 4] if rows.shape[1] == 5 else torch.ones(len(rows), dtype=torch.float64)
+    scores = rows[:, 4] if rows.shape[1] == 5 else torch.ones(len(rows), dtype=torch.float64, device="cpu")
     return rows[:, :4], scores
 
 

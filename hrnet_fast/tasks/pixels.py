@@ -54,14 +54,16 @@ def normalise(
     batch = torch.stack(list(crops))
     count, height, width, _ = batch.shape
     # Whole rows at once: an innermost dimension of three would be three times as slow.
-    mean, std = (torch.tensor(values, device=batch.device).mul_(255).repeat(width) for values in (MEAN, STD))
+    mean, std = (
+        torch.tensor(values, dtype=torch.float32, device=batch.device).mul_(255).repeat(width) for values in (MEAN, STD)
+    )
     rows = batch.view(count, height, 3 * width).float().sub_(mean).div_(std)
     return rows.view(count, height, width, 3).permute(0, 3, 1, 2)
 
 
 def _by_pillow(image: Tensor, size: tuple[int, int]) -> Tensor:
     pil = pillow()
-    resized = torch.empty(*size, 3, dtype=torch.uint8)
+    resized = torch.empty(*size, 3, dtype=torch.uint8, device="cpu")
     resized.numpy()[:] = pil.fromarray(image.numpy()).resize((size[1], size[0]), pil.Resampling.BILINEAR)
     return resized
 

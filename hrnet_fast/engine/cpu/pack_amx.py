@@ -23,7 +23,7 @@ def pack_amx(weight: Tensor, bias: Tensor | None, joined: bool) -> Packed:
     rows = weight.permute(0, 2, 3, 1).reshape(outputs, taps, length)
     rows = F.pad(rows, (0, -length % STEP, 0, 0, 0, -outputs % OUTPUTS))
     tiles = rows.view(-1, OUTPUTS, taps, rows.shape[2] // STEP, STEP // 2, 2).permute(0, 2, 3, 4, 1, 5)
-    padded_bias = torch.zeros(rows.shape[0])
+    padded_bias = rows.new_zeros(rows.shape[0], dtype=torch.float32)
     if bias is not None:
         padded_bias[:outputs] = bias
     return Packed(tiles.to(torch.bfloat16).reshape(-1), padded_bias)

@@ -18,12 +18,12 @@ def flat(count: int, dtype: torch.dtype = torch.float32) -> Tensor:
     """So many zeros, in large pages where they fill one and the system has them."""
     size = count * dtype.itemsize
     if ADVICE is None or size < PAGE:
-        return torch.zeros(count, dtype=dtype)
+        return torch.zeros(count, dtype=dtype, device="cpu")
     try:
         pages = mmap.mmap(-1, size + PAGE, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
         pages.madvise(ADVICE)
     except OSError:  # a kernel without them, or no memory, of which torch has more to say
-        return torch.zeros(count, dtype=dtype)
+        return torch.zeros(count, dtype=dtype, device="cpu")
     whole = torch.frombuffer(pages, dtype=torch.uint8)  # which keeps them
     begin = -whole.data_ptr() % PAGE
     return whole[begin : begin + size].view(dtype)
@@ -33,7 +33,7 @@ class Room:
     """Hands out tensors that lie one behind the other; a block of them is freed with the last that lies in it."""
 
     def __init__(self) -> None:
-        self.block = torch.empty(0, dtype=torch.uint8)
+        self.block = torch.empty(0, dtype=torch.uint8, device="cpu")
 
     def empty(self, *shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
         """A contiguous tensor of any content."""

@@ -119,7 +119,8 @@ class CpuProgram:
     def new_buffers(self) -> Buffers:
         beyond, shapes = self.read_beyond, [self.plan.values[v].shape for v in self.plan.inputs]
         tensors = [flat(self.arena.size + beyond, self.dtype)]
-        tensors += [torch.zeros(bordered(shape, self.traits.tail) + beyond, dtype=self.dtype) for shape in shapes]
+        sizes = [bordered(shape, self.traits.tail) + beyond for shape in shapes]
+        tensors += [torch.zeros(size, dtype=self.dtype, device="cpu") for size in sizes]
         views = {v: view_of(tensors[i + 1], 0, self.plan.values[v].shape) for i, v in enumerate(self.plan.inputs)}
         for item in self.plan.items():
             place, shape = self.arena.places[item.out], self.plan.values[item.out].shape

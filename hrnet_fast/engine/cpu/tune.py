@@ -68,7 +68,7 @@ class Walk:
     def __init__(self, shape: Shape, kernel: Kernel, lanes: int, isa: str, pool: Pool):
         self.pool, self.size = pool, weight_elements(shape, kernel, lanes)
         self.copies = pool.weights.numel() // self.size
-        bias, as_is = torch.zeros(ceil(shape.out[1] / lanes) * lanes), plain(kernel, shape.words, shape.out[1])
+        bias, as_is = flat(ceil(shape.out[1] / lanes) * lanes), plain(kernel, shape.words, shape.out[1])
         packed = (Packed(weights, bias, as_is) for weights in pool.weights.split(self.size))
         self.program = CpuProgram(
             plan_of(shape, self.copies), lambda _: kernel, lambda *_: next(packed), {}.get, None, isa
@@ -166,7 +166,9 @@ def tune_plan(
 
 def _clock(program: CpuProgram) -> Callable[[], float]:
     """Microseconds of a call, the shortest of several."""
-    inputs = [torch.rand(program.plan.values[value].shape) for value in program.plan.inputs]
+    inputs = [
+        torch.rand(program.plan.values[value].shape, dtype=torch.float32, device="cpu") for value in program.plan.inputs
+    ]
 
     def once() -> float:
         start = time.perf_counter()

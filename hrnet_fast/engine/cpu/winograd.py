@@ -59,4 +59,4 @@ def _polynomial(roots: Sequence[Fraction]) -> list[Fraction]:
 
 
 def _tensor(matrix: Matrix) -> Tensor:
-    return torch.tensor([[float(x) for x in row] for row in matrix], dtype=torch.float64)
+    return torch.tensor([[float(x) for x in row] for row in matrix], dtype=torch.float64, device="cpu")

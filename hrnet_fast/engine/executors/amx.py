@@ -34,11 +34,14 @@ def unsupported() -> str | None:
 def agrees(isa: str) -> bool:
     """Whether small convolutions come out right, played once per process: these kernels are new to real hardware."""
     shapes = ((24, 40, 3, 1), (40, 33, 3, 2), (33, 48, 1, 1), (48, 17, 3, 1))
-    convs = [nn.utils.skip_init(nn.Conv2d, i, o, k, stride=s, padding=k // 2) for i, o, k, s in shapes]
+    made = {"device": "cpu", "dtype": torch.float32}
+    convs = [nn.utils.skip_init(nn.Conv2d, i, o, k, stride=s, padding=k // 2, **made) for i, o, k, s in shapes]
     net = nn.Sequential(*convs).eval()
     with torch.no_grad():
-        for tensor in (*net.parameters(), x := torch.empty(1, 24, 13, 11)):
-            tensor.copy_(torch.linspace(-99, 99, tensor.numel()).sin().view_as(tensor) / tensor[0].numel() ** 0.5)
+        for tensor in (*net.parameters(), x := torch.empty(1, 24, 13, 11, **made)):
+            tensor.copy_(
+                torch.linspace(-99, 99, tensor.numel(), **made).sin().view_as(tensor) / tensor[0].numel() ** 0.5
+            )
         exact, plain = net.double()(x.double()), net.bfloat16()(x.bfloat16())
         (result,) = AmxExecutor(named_tensors(net), isa).prepare(make_plan(net, x))([x])
     return within_tolerance(relative_l2(result, exact), relative_l2(plain, exact))

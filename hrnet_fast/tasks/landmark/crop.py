@@ -33,7 +33,7 @@ def crop_matrices(
     squares: Sequence[Square], size: int, shift: float = 0.0
 ) -> Tensor:  # (N, 2, 3) float64: points of the picture to points of the crop
     """get_affine_transform without rotation; `shift` moves the face right and down in the crop."""
-    matrices = torch.zeros(len(squares), 2, 3, dtype=torch.float64)
+    matrices = torch.zeros(len(squares), 2, 3, dtype=torch.float64, device="cpu")
     for matrix, (x, y, side) in zip(matrices, squares):
         scale = size / side
         matrix[0, 0] = matrix[1, 1] = scale

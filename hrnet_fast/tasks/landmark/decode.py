@@ -41,7 +41,7 @@ def to_picture(
     offset: float,
 ) -> Tensor:  # (N, L, 2) float64, in pixels of the picture
     """transform_preds, without its cut to whole pixels (see `whole_pixels` in metrics)."""
-    region = torch.tensor(squares, dtype=torch.float64).view(-1, 1, 3)
+    region = torch.tensor(squares, dtype=torch.float64, device="cpu").view(-1, 1, 3)
     side = region[..., 2:]
     return (points.double() + offset) * (side / size) + region[..., :2] - side / 2
 

@@ -20,11 +20,13 @@ def crop_matrices(regions: Regions, size: Sequence[int], udp: bool = False) -> T
     """
     height, width = size
     if udp:
-        scales = torch.tensor((width - 1, height - 1), dtype=torch.float64) / regions.sizes
+        scales = torch.tensor((width - 1, height - 1), dtype=torch.float64, device="cpu") / regions.sizes
         offsets = (regions.sizes * 0.5 - regions.centers) * scales
     else:
         scales = (width / regions.sizes[:, :1]).expand(-1, 2)
-        offsets = torch.tensor((width * 0.5, height * 0.5), dtype=torch.float64) - regions.centers * scales
+        offsets = (
+            torch.tensor((width * 0.5, height * 0.5), dtype=torch.float64, device="cpu") - regions.centers * scales
+        )
     return torch.cat((torch.diag_embed(scales), offsets[..., None]), 2)
 
 
@@ -37,10 +39,10 @@ def to_picture(points: Tensor, regions: Regions, size: Sequence[int], udp: bool 
     height, width = size
     centers, sizes = regions.centers, regions.sizes
     if udp:
-        scales = sizes / torch.tensor((width - 1, height - 1), dtype=torch.float64)
+        scales = sizes / torch.tensor((width - 1, height - 1), dtype=torch.float64, device="cpu")
         offsets = centers - sizes * 0.5
     else:
         scales = (sizes[:, :1] / width).expand(-1, 2)
-        offsets = centers - scales * torch.tensor((width * 0.5, height * 0.5), dtype=torch.float64)
+        offsets = centers - scales * torch.tensor((width * 0.5, height * 0.5), dtype=torch.float64, device="cpu")
     scales, offsets = (x[:, None].to(points.device) for x in (scales, offsets))
     return (points.double() * scales + offsets).to(points.dtype)

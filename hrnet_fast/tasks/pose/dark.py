@@ -66,8 +66,13 @@ def _gaussian(rows: int, columns: int, kernel: int, dtype: torch.dtype, device: 
     # cv2.getGaussianKernel(kernel, 0) for kernels above 9, up to which OpenCV has tables
     sigma = 0.3 * ((kernel - 1) * 0.5 - 1) + 0.8
     weights = [math.exp(-((i - kernel // 2) ** 2) / (2 * sigma * sigma)) for i in range(kernel)]
-    weights = torch.tensor(weights, dtype=torch.float64) / sum(weights)
-    tap = torch.arange(columns) - torch.arange(rows)[:, None] - (columns - rows) // 2 + kernel // 2
+    weights = torch.tensor(weights, dtype=torch.float64, device="cpu") / sum(weights)
+    tap = (
+        torch.arange(columns, device="cpu")
+        - torch.arange(rows, device="cpu")[:, None]
+        - (columns - rows) // 2
+        + kernel // 2
+    )
     taps = torch.where((tap >= 0) & (tap < kernel), weights[tap.clamp(0, kernel - 1)], 0.0)
     return taps.to(device, dtype)
 

@@ -57,7 +57,7 @@ def oks_nms(
         best, order = order[0], order[1:]
         keep.append(best)
         order = order[overlaps[best, order] <= threshold]
-    return torch.stack(keep) if keep else torch.empty(0, dtype=torch.int64)
+    return torch.stack(keep) if keep else torch.empty(0, dtype=torch.int64, device="cpu")
 
 
 def soft_oks_nms(
@@ -83,7 +83,7 @@ def soft_oks_nms(
         scores = scores[1:] * torch.exp(-overlaps[best, order].square() / threshold)
         again = _falling(scores)
         order, scores = order[again], scores[again]
-    return torch.stack(keep) if keep else torch.empty(0, dtype=torch.int64)
+    return torch.stack(keep) if keep else torch.empty(0, dtype=torch.int64, device="cpu")
 
 
 def suppression_of(name: str | None) -> Callable[..., Tensor] | None:

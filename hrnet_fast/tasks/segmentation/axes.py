@@ -20,10 +20,10 @@ def axis_taps(
     length: of every window; start: of this one; starts: of all of them, along this axis of a view of `view` pixels.
     Where windows overlap each has its part, so that a grid of windows gives their mean.
     """
-    place = torch.arange(view)
+    place = torch.arange(view, device="cpu")
     count = sum(((place >= one) & (place < one + length)).int() for one in starts)
     inside = (place >= start) & (place < start + length)
-    taps = Taps((place - start)[:, None], (inside / count)[:, None])
+    taps = Taps((place - start)[:, None], (inside.float() / count)[:, None])
     taps = _resized(taps, base, align_corners)
     taps = Taps(*(part[:valid] for part in taps))
     return _resized(taps, target, align_corners)
@@ -44,7 +44,7 @@ def _resized(taps: Taps, size: int, align_corners: bool) -> Taps:
 
 def _positions(have: int, size: int, align_corners: bool) -> Tensor:
     """Where `size` values lie among `have`, in float32."""
-    to = torch.arange(size, dtype=torch.float32)
+    to = torch.arange(size, dtype=torch.float32, device="cpu")
     if align_corners:
         return to * ((have - 1) / max(size - 1, 1))
     return ((to + 0.5) * (have / size) - 0.5).clamp_(0, have - 1)

@@ -41,8 +41,8 @@ class ClassSet:
 
     def colours(self) -> Tensor:  # (256, 3) uint8, black for labels that are no class
         """A table that turns labels into RGB."""
-        table = torch.zeros(256, 3, dtype=torch.uint8)
-        table[: len(self)] = torch.tensor(self.palette, dtype=torch.uint8)
+        table = torch.zeros(256, 3, dtype=torch.uint8, device="cpu")
+        table[: len(self)] = torch.tensor(self.palette, dtype=torch.uint8, device="cpu")
         return table
 
 

@@ -53,8 +53,8 @@ def _resized_in_8_bits(image: Tensor, size: tuple[int, int]) -> Tensor:
 
 def normalise(x: Tensor) -> Tensor:
     """(N, 3, H, W) float32 of 0..255, which it overwrites, to what the network takes."""
-    scale = torch.tensor([255 * s for s in STD], device=x.device)[:, None, None]
-    shift = torch.tensor([m / s for m, s in zip(MEAN, STD)], device=x.device)[:, None, None]
+    scale = torch.tensor([255 * s for s in STD], dtype=torch.float32, device=x.device)[:, None, None]
+    shift = torch.tensor([m / s for m, s in zip(MEAN, STD)], dtype=torch.float32, device=x.device)[:, None, None]
     return x.div_(scale).sub_(shift)
 
 
@@ -63,7 +63,7 @@ def window(x: Tensor, top: int, left: int, height: int, width: int) -> Tensor:
     part = x[:, :, top : top + height, left : left + width]
     if part.shape[2:] == (height, width):
         return part
-    black = torch.tensor([-m / s for m, s in zip(MEAN, STD)], device=x.device)[None, :, None, None]
+    black = torch.tensor([-m / s for m, s in zip(MEAN, STD)], dtype=torch.float32, device=x.device)[None, :, None, None]
     padded = black.expand(x.shape[0], 3, height, width).contiguous(memory_format=torch.channels_last)
     padded[:, :, : part.shape[2], : part.shape[3]] = part
     return padded

@@ -1,0 +1,85 @@
+"""Torch's default device and dtype are the caller's own: results do not depend on them."""
+
+import pytest
+import torch
+
+from hrnet_fast import LandmarkEstimator, PoseEstimator, Segmenter, create_model
+from hrnet_fast.tasks.pixels import normalise
+from hrnet_fast.tasks.segmentation import transforms
+from hrnet_fast.tasks.segmentation.axes import axis_taps
+from tests.golden import fill
+from tests.models.test_models import SMALL
+
+PICTURE = torch.randint(256, (3, 90, 120), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+BOXES = [[10, 5, 80, 70], [0, 0, 120, 90]]
+
+
+@pytest.fixture
+def meta():
+    torch.set_default_device("meta")
+    yield
+    torch.set_default_device(None)
+
+
+@pytest.fixture(params=[torch.float64, torch.bfloat16, torch.float16], ids=str)
+def dtype(request):
+    torch.set_default_dtype(request.param)
+    yield
+    torch.set_default_dtype(torch.float32)
+
+
+def people(**options):
+    with torch.device("cpu"):
+        model = fill(create_model(f"{SMALL}.pose_coco_256x192"))
+    return [(one.keypoints, one.scores) for one in PoseEstimator(model, **options)(PICTURE, BOXES)]
+
+
+def faces():
+    with torch.device("cpu"):
+        model = fill(create_model(f"{SMALL}.landmark_wflw"))
+    return [(one.points, one.scores) for one in LandmarkEstimator(model)(PICTURE, BOXES)]
+
+
+def labels():
+    with torch.device("cpu"):
+        model = fill(create_model(f"{SMALL}.seg_pascal_context59"))
+    return [(Segmenter(model)(PICTURE).labels,)]
+
+
+TASKS = {
+    "pose": lambda: people(flip_test=True),
+    "DARK": lambda: people(decode="dark", nms="soft"),
+    "landmarks": faces,
+    "segmentation": labels,
+}
+
+
+@pytest.fixture(scope="module")
+def expected():
+    return {name: task() for name, task in TASKS.items()}
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_a_default_device(name, expected, meta):
+    found = TASKS[name]()
+    assert all(torch.equal(a, b) for one, other in zip(found, expected[name], strict=True) for a, b in zip(one, other))
+
+
+WINDOW = 9, 3, (0, 3, 5), 14, 14, 14, 31, True
+ARITHMETIC = {  # without what is kept from call to call
+    "crops": lambda: [normalise([PICTURE.permute(1, 2, 0)])],
+    "views": lambda: [transforms.normalise(PICTURE[None].float())],
+    "windows": lambda: [transforms.window(PICTURE[None].float(), 60, 60, 90, 90)],
+    "labels": lambda: axis_taps.__wrapped__(*WINDOW),
+}
+
+
+@pytest.fixture(scope="module")
+def computed():
+    return {name: compute() for name, compute in ARITHMETIC.items()}
+
+
+@pytest.mark.parametrize("name", ARITHMETIC)
+def test_a_default_dtype(name, computed, dtype):
+    found = ARITHMETIC[name]()
+    assert all(a.dtype == b.dtype and torch.equal(a, b) for a, b in zip(found, computed[name], strict=True))
