@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -20,17 +21,37 @@ class Ledger:
     """`folder`/results.jsonl: one finished picture or video a line, with its "source".
 
     `done` maps the sources of the lines to the names of their pictures below `folder`. A last line that an interrupted
-    run left unfinished is cut off when the file is opened. `folder`/run.json says what made the results; a folder of
+    run left unfinished is cut off by `locked`. `folder`/run.json says what made the results; a folder of
     another model or other options is refused, so that no file holds a mixture.
     """
 
     def __init__(self, folder: Path, about: dict[str, Any]) -> None:
         self.folder, self.path = folder, folder / RESULTS
         self._about = to_json(about) + "\n"
+        self._size, self._whole = 0, 0  # bytes of results.jsonl, as it was read, and of its whole lines
         if folder.exists() and not folder.is_dir():
             raise UsageError(f"--out {folder} is a file, but must be a folder")
         self._check_about()
         self.done: dict[str, str | None] = {record["source"]: record.get("picture") for record in self._read()}
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Makes the folder, and keeps other runs out of it until the end, however that comes.
+
+        Raises UsageError if another run is at work there, or was since this one looked; OSError if it cannot be made.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True)
+        handle = os.open(self.folder, os.O_RDONLY)
+        try:
+            if not _lock(handle):
+                raise UsageError(f"another run writes to {self.folder}: wait for its end, or choose another --out")
+            if self.path.exists():
+                if self.path.stat().st_size != self._size:
+                    raise UsageError(f"another run has just written to {self.folder}: run the same command again")
+                os.truncate(self.path, self._whole)
+            yield
+        finally:
+            os.close(handle)
 
     def add(self, record: dict[str, Any]) -> None:
         """Appends one line, whole or not at all. The first one makes the folder's run.json."""
@@ -62,8 +83,7 @@ class Ledger:
                     raise ValueError(f"{self.path}, line {number}, is not a result: remove the line") from None
                 yield record
                 end = file.tell()
-        if end < self.path.stat().st_size:
-            os.truncate(self.path, end)
+            self._size, self._whole = file.seek(0, os.SEEK_END), end
 
     def _check_about(self) -> None:
         path = self.folder / ABOUT
@@ -82,3 +102,17 @@ class Ledger:
                 f"{self.folder} holds results with {name} {before.get(name)!r}, not {now.get(name)!r}: "
                 "choose another --out, or remove the folder"
             )
+
+
+def _lock(handle: int) -> bool:
+    """Whether nobody else holds this; the lock ends with the handle, or with the process."""
+    try:
+        import fcntl
+    except ModuleNotFoundError:  # not on Windows
+        return True
+    with suppress(OSError):  # some file systems have no locks
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+    return True

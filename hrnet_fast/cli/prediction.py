@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -47,6 +48,14 @@ class Prediction:
 
     def run(self, items: Sequence[Item], progress: Callable[[int], object]) -> None:
         """Errors: OSError with what to do where results cannot be written. What was done is then in the ledger."""
+        with ExitStack() as stack:
+            try:
+                stack.enter_context(self._ledger.locked())
+            except OSError as error:
+                raise _with_advice(error, self._ledger.folder, 0, len(items)) from error
+            self._run(items, progress)
+
+    def _run(self, items: Sequence[Item], progress: Callable[[int], object]) -> None:
         for item in items:
             try:
                 record = self._video(item) if item.video else self._picture(item)
