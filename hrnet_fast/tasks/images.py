@@ -60,6 +60,8 @@ def read_image(source: Source) -> Tensor:
     if isinstance(source, (bytes, bytearray, memoryview)):
         return _from_file(io.BytesIO(source), "the given bytes", upright)
     if isinstance(source, (str, os.PathLike)):
+        if isinstance(source, str) and source.startswith(("http://", "https://")):
+            raise ImageError(f"{source} is an address, and nothing is downloaded here: give the bytes or a file")
         path = Path(source)
         return _from_file(path, str(path), upright)
     from PIL import Image  # read_image's other sources need no Pillow

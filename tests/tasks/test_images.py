@@ -170,6 +170,8 @@ def test_a_bad_file_is_named_in_one_sentence(tmp_path, data, part):
 
 
 def test_a_missing_file_and_a_folder_are_told_apart(tmp_path):
+    with pytest.raises(ImageError, match="https://a.b/c.jpg is an address, and nothing is downloaded here"):
+        read_image("https://a.b/c.jpg")
     with pytest.raises(FileNotFoundError, match="there is no picture .*none.jpg"):
         read_image(tmp_path / "none.jpg")
     with pytest.raises(ImageError, match="[Ii]s a directory"):
