@@ -137,7 +137,7 @@ class OptimizedModule(nn.Module):
         """
         if named:
             inputs = self._by_position(inputs, named)
-        if torch.compiler.is_compiling() or dispatch_modes():
+        if torch.compiler.is_compiling() or torch.jit.is_tracing() or dispatch_modes():
             return op.call(self, inputs)
         leaves: list[Tensor] = []
         structure = op.describe(inputs, leaves)
@@ -183,6 +183,8 @@ class OptimizedModule(nn.Module):
         for x in leaves:
             if x.dtype not in FLOATING:
                 raise TypeError(f"the input is {x.dtype}, but must be floating point: convert it, e.g. x.float() / 255")
+            if x.layout is not torch.strided or x.is_nested:
+                raise TypeError("the input is sparse or nested, but must be dense: convert it, e.g. x.to_dense()")
             if x.device != self.device:
                 raise ValueError(f"the input is on {x.device}, but the network is on {self.device}: move one of them")
             if x.dim() == 0:

@@ -136,6 +136,8 @@ _warn._dynamo_marked_constant = True
 
 
 def _find(token: str) -> OptimizedModule:
+    if torch.onnx.is_in_onnx_export():
+        raise RuntimeError("ONNX has no operator for an optimized network: export its `original` instead")
     module = _networks.get(token)
     if module is None:
         raise RuntimeError(

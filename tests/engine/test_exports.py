@@ -1,0 +1,49 @@
+"""torch.jit.trace sees an optimized network as one op; ONNX is refused, and so are tensors that are not dense."""
+
+import io
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from hrnet_fast import create_model, optimize
+from tests.golden import fill
+from tests.models.test_models import SMALL
+
+
+@pytest.fixture(scope="module")
+def fast():
+    return optimize(fill(create_model(f"{SMALL}.pose_coco_256x192")).eval())
+
+
+@pytest.mark.filterwarnings("ignore:.torch.jit")
+@pytest.mark.parametrize("wrap", [lambda net: net, lambda net: nn.Sequential(net, nn.ReLU())], ids=["alone", "inside"])
+def test_a_trace_takes_any_batch(fast, wrap):
+    model = wrap(fast)
+    traced = torch.jit.trace(model, torch.randn(1, 3, 64, 64))
+    x = torch.randn(3, 3, 64, 64)
+    assert torch.equal(traced(x), model(x))
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("dynamo", [True, False])
+def test_onnx_is_refused(fast, dynamo):
+    pytest.importorskip("onnxscript")
+    with pytest.raises(Exception) as caught:
+        torch.onnx.export(fast, (torch.randn(1, 3, 64, 64),), io.BytesIO(), dynamo=dynamo, verbose=False)
+    said, error = [], caught.value
+    while error is not None:
+        said.append(str(error))
+        error = error.__cause__ or error.__context__
+    assert any("ONNX has no operator for an optimized network: export its `original` instead" in one for one in said)
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize(
+    "x",
+    [Tensor.to_sparse, Tensor.to_mkldnn, lambda x: torch.nested.nested_tensor(list(x))],
+    ids=["sparse", "mkldnn", "nested"],
+)
+def test_what_is_not_dense_is_refused(fast, x):
+    with pytest.raises(TypeError, match="sparse or nested, but must be dense"):
+        fast(x(torch.ones(1, 3, 64, 64)))
