@@ -132,8 +132,9 @@ class OptimizedModule(nn.Module):
         Raises TypeError for no input, one that is not a tensor or a list of tensors, a named one that has no place by
         position and another value than its default, and a dtype that is not floating; ValueError for another device
         than the module's and, as PlanError, shapes that do not suit the network; RuntimeError if the weights were
-        changed or replaced, as far as torch tells of it (what is written through `.data` or NumPy it does not tell of:
-        call `refresh`), or if the executor cannot play this shape.
+        changed or replaced, as far as torch tells of it, or if the executor cannot play this shape. Of what is written
+        through `.data` by others than optimizers, through NumPy, by another process or into tensors made in inference
+        mode it does not tell: call `refresh`.
         """
         if named:
             inputs = self._by_position(inputs, named)
