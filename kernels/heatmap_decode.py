@@ -38,7 +38,7 @@ def flip_average(
 @lru_cache(maxsize=64)  # kept on its device, as an upload for each call would wait for the GPU
 @torch.inference_mode(False)
 def _order(swap: tuple[int, ...], device: torch.device) -> Tensor:  # [K] int64
-    return torch.tensor(swap, dtype=torch.int64, device=device)
+    return torch.tensor(swap, dtype=torch.int64, device="cpu").to(device)
 
 
 def heatmap_decode_ref(
