@@ -82,9 +82,8 @@ class TopDown(ABC, Generic[Result]):
         batch: list[tuple[Tensor, Regions]] = []  # crops, and what they were cut out at
         room = self.batch_size
         counts: deque[int] = deque()  # of each picture that is not given back yet: its regions
-        found = torch.empty(
-            0, self.network.num_outputs, 3, dtype=torch.float32, device="cpu"
-        )  # in the first of these regions
+        # What was found in the first of these regions
+        found = torch.empty(0, self.network.num_outputs, 3, dtype=torch.float32, device="cpu")
         for picture, regions in requests:
             counts.append(len(regions))
             if len(regions):

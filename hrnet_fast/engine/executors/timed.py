@@ -48,7 +48,8 @@ class TimedExecutor(Executor):
         if watch is not None or _signature(plan) in self._times:
             return _owned(self.winner(plan), plan, watch)
         runs = {name: _owned(candidate, plan) for name, candidate in self.candidates.items()}
-        inputs = [torch.ones(plan.values[value].shape) for value in plan.inputs]
+        shapes = [plan.values[value].shape for value in plan.inputs]
+        inputs = [torch.ones(shape, dtype=torch.float32, device=self.device) for shape in shapes]
         with torch.inference_mode():
             calls = {name: lambda run=run: run(inputs) for name, run in runs.items()}
             timings = interleave(calls, budget_s=SECONDS, min_rounds=1, calls_per_turn=1)
