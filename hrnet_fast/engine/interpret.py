@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..plan import PREVIOUS, PURE_FUNCTIONS, Concat, Conv, Function, Item, Param, Ref, Sum, Term
+from ..plan import PREVIOUS, PURE_FUNCTIONS, Concat, Constant, Conv, Function, Item, Param, Ref, Sum, Term, tensor_of
 from ..plan.fold import fold
 
 # Maps may lie channels-last here where the network's own are contiguous, which `view` would refuse.
@@ -26,10 +26,12 @@ class Interpreter:
     def __init__(self, tensors: Mapping[str, Tensor], dtype: torch.dtype, device: torch.device):
         self.tensors, self.dtype, self.device = tensors, dtype, device
         self._folded: dict[tuple, tuple[Tensor, Tensor | None]] = {}
+        self._constants: dict[str, Tensor] = {}
 
     def release(self) -> None:
         """Let go of the folded weights; they are made again when they are needed."""
         self._folded.clear()
+        self._constants.clear()
 
     def play(self, item: Item, values: Mapping[int, Tensor]) -> Tensor:
         """One item's result from the values that it reads."""
@@ -56,8 +58,12 @@ class Interpreter:
             y = y + resized(term, values)
         return y.relu_() if item.relu == "last" else y
 
-    def _tensor(self, name: str) -> Tensor:
-        return self.tensors[name].detach().to(self.device, self.dtype)
+    def _tensor(self, source: Param | Constant) -> Tensor:
+        if isinstance(source, Param):
+            return tensor_of(source, self.tensors, self.dtype, self.device)
+        if source.name not in self._constants:  # made once, and not while a CUDA graph is recorded
+            self._constants[source.name] = tensor_of(source, self.tensors, self.dtype, self.device)
+        return self._constants[source.name]
 
 
 def resized(term: Term, values: Mapping[int, Tensor]) -> Tensor:
@@ -77,15 +83,15 @@ def total(terms: Sequence[Term], values: Mapping[int, Tensor], relu: bool) -> Te
     return y.relu() if relu else y
 
 
-def call(item: Function, values: Mapping[int, Tensor], tensor: Callable[[str], Tensor]) -> Tensor:
+def call(item: Function, values: Mapping[int, Tensor], tensor: Callable[[Param | Constant], Tensor]) -> Tensor:
     """Any other planned function, with the views that follow it."""
     result: Tensor | None = None
 
     def decode(value):
         if isinstance(value, Ref):
             return result if value.value == PREVIOUS else values[value.value]
-        if isinstance(value, Param):
-            return tensor(value.name)
+        if isinstance(value, (Param, Constant)):
+            return tensor(value)
         return type(value)(decode(v) for v in value) if isinstance(value, (tuple, list)) else value
 
     for step in item.calls:

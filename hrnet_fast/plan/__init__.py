@@ -2,15 +2,16 @@
 
 from .build import make_plan, plan_graph
 from .check import check
+from .constants import tensor_of
 from .errors import PlanError
 from .functions import PURE_FUNCTIONS
-from .graph import Call, Convolution, Norm, Param, Ref, Resize
+from .graph import Call, Constant, Convolution, Norm, Param, Ref, Resize
 from .ir import PREVIOUS, Concat, Conv, Function, Item, Level, Plan, Sum, Term, Value
 from .modules import inference_view, named_tensors, unwrap
 from .trace import trace
 
 __all__ = [
-    "PREVIOUS", "PURE_FUNCTIONS", "Call", "Concat", "Conv", "Convolution", "Function", "Item", "Level", "Norm", "Param",
-    "Plan", "PlanError", "Ref", "Resize", "Sum", "Term", "Value", "check", "inference_view", "make_plan",
-    "named_tensors", "plan_graph", "trace", "unwrap",
+    "PREVIOUS", "PURE_FUNCTIONS", "Call", "Concat", "Constant", "Conv", "Convolution", "Function", "Item", "Level",
+    "Norm", "Param", "Plan", "PlanError", "Ref", "Resize", "Sum", "Term", "Value", "check", "inference_view",
+    "make_plan", "named_tensors", "plan_graph", "tensor_of", "trace", "unwrap",
 ]  # fmt: skip

@@ -8,6 +8,7 @@ from math import prod
 
 import torch
 
+from .graph import Ref
 from .ir import Conv, Function, Item, Level, Plan
 
 
@@ -26,12 +27,12 @@ def multiply_adds(item: Item, plan: Plan) -> int:
     if isinstance(item, Conv):
         return prod(out) * weights_of(item, plan) // out[1]
     if isinstance(item, Function):
-        # The inner extent of a product: what its operands hold beyond the result's own extents.
-        shapes = [plan.values[v].shape for v in item.reads]
         if item.name in ("Tensor.matmul", "torch.matmul", "torch.bmm"):
-            return prod(shapes[0]) * shapes[1][-1]
+            read = plan.values[item.reads[0]].shape
+            first = isinstance(item.calls[0].args[0], Ref)  # else a parameter is, which the plan has no shape of
+            return prod(out) * (read[-1] if first or len(read) == 1 else read[-2])
         if item.name == "functional.linear":
-            return prod(shapes[0]) * out[-1]
+            return prod(plan.values[item.reads[0]].shape) * out[-1]
     return 0
 
 

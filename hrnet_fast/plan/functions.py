@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -21,7 +22,7 @@ _COMPUTE = {
         conv_transpose2d {_ACTIVATIONS}""",
 }
 _VIEW = {
-    "Tensor": "view reshape permute transpose flatten unsqueeze squeeze contiguous expand __getitem__",
+    "Tensor": "view reshape permute transpose flatten unflatten unsqueeze squeeze contiguous expand __getitem__",
     "torch": "reshape permute transpose flatten unsqueeze squeeze narrow",
 }
 _OWNERS = {"Tensor": Tensor, "torch": torch, "functional": F}
@@ -31,7 +32,19 @@ def _by_name(lists: dict[str, str]) -> dict[str, Callable]:
     return {f"{o}.{name}": getattr(_OWNERS[o], name) for o, names in lists.items() for name in names.split()}
 
 
-COMPUTING = _by_name(_COMPUTE)
+def written(x: Tensor, index: Any, value: Any) -> Tensor:
+    """What `x` is after `x[index] = value`."""
+    result = x.clone()
+    result[index] = value
+    return result
+
+
+def _deform_conv2d(*args: Any) -> Tensor:
+    return torch.ops.torchvision.deform_conv2d(*args)  # there once torchvision is imported
+
+
+WRITTEN, DEFORM = "written", "torchvision.deform_conv2d"
+COMPUTING = _by_name(_COMPUTE) | {WRITTEN: written, DEFORM: _deform_conv2d}
 PURE_FUNCTIONS = COMPUTING | _by_name(_VIEW)
 # Python operators reach torch as other objects than the named methods.
 NAMES = {function: name for name, function in PURE_FUNCTIONS.items()} | {
@@ -61,6 +74,7 @@ CASTS = {Tensor.to, Tensor.type_as, Tensor.float, Tensor.double, Tensor.half, Te
 CONCAT = {torch.cat, torch.concat, torch.concatenate}
 CHUNK = {torch.chunk, Tensor.chunk}
 SPLIT = {torch.split, Tensor.split}
+UNBIND = {torch.unbind, Tensor.unbind}
 EXTREMES = {torch.max: "max", Tensor.max: "max", torch.min: "min", Tensor.min: "min"}
 DROPOUT = {F.dropout, F.dropout1d, F.dropout2d, F.dropout3d, F.alpha_dropout, F.feature_alpha_dropout}
 INTERPOLATE = {F.interpolate, F.upsample}

@@ -21,6 +21,15 @@ class Param:
 
 
 @dataclass(frozen=True)
+class Constant:
+    """A tensor made of parameters and numbers alone, inside a call's arguments: by `call`, in which parameters stand as
+    Param and other constants as the calls that make them. name: unlike that of any other constant."""
+
+    name: str
+    call: Call
+
+
+@dataclass(frozen=True)
 class Norm:
     """Batch normalisation by running statistics: keys of its tensors (None for one that it lacks), and epsilon."""
 
@@ -75,7 +84,7 @@ class Convolution:
 
 @dataclass(frozen=True)
 class Call:
-    """Any other pure torch function, kept as it was called; tensors stand as Ref or Param."""
+    """Any other pure torch function, kept as it was called; tensors stand as Ref, Param or Constant."""
 
     function: str
     args: tuple[Any, ...]

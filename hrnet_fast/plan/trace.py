@@ -18,6 +18,7 @@ from torch.overrides import TorchFunctionMode, resolve_name
 from torch.utils import _pytree as pytree
 
 from . import functions as known
+from .constants import frozen
 from .errors import PlanError
 from .graph import Call, Convolution, Graph, Norm, Param, Ref, Resize
 from .modules import traceable_twin, unwrap
@@ -118,6 +119,8 @@ class _Recorder(Values, TorchFunctionMode):
             return self._chunk(*args, **kwargs)
         if function in known.SPLIT:
             return self._split(*args, **kwargs)
+        if function in known.UNBIND:
+            return self._unbind(*args, **kwargs)
         if function in known.EXTREMES:
             return self._extreme(known.EXTREMES[function], *args, **kwargs)
         if function in known.IN_PLACE:
@@ -127,6 +130,12 @@ class _Recorder(Values, TorchFunctionMode):
             in_place = given.arguments.pop("inplace", False)
             result = self._call(known.NAMES[function], given.args, given.kwargs)
             return self.overwrite(args[0], result) if in_place else result
+        if function is Tensor.__setitem__ and _is_basic(args[1]):
+            return self._set(*args)
+        if getattr(function, "_qualified_op_name", "") == "torchvision::deform_conv2d":
+            return self._call(known.DEFORM, args, kwargs)
+        if (numbers := self.constants.like(function, args, kwargs)) is not None:
+            return numbers
         if function in known.NAMES:
             return self._compute(known.NAMES[function], args, kwargs)
         return self._answer(function, args, kwargs)
@@ -137,7 +146,13 @@ class _Recorder(Values, TorchFunctionMode):
             for leaf in leaves:
                 if id(leaf) in self.names:
                     raise PlanError(writes_into(self.names[id(leaf)]))
-        return function(*args, **kwargs)
+        result = function(*args, **kwargs)
+        self.constants.note(function, args, kwargs, result)
+        return result
+
+    def _is_fixed(self, x: Any) -> bool:
+        """Whether a tensor is none of the plan's values: a parameter, or made of parameters and numbers."""
+        return id(x) in self.names or x in self.constants
 
     def _unary(self, op: str, x: Tensor, detail=None, shape=None) -> Tensor:
         result = x.new_empty(tuple(x.shape) if shape is None else shape)
@@ -206,7 +221,7 @@ class _Recorder(Values, TorchFunctionMode):
     def _add(self, a: Any, b: Any) -> Tensor:
         if isinstance(b, (int, float)) and b == 0:  # `sum()` and `y = 0; y += x` begin so
             return self._alias(a)
-        if not all(isinstance(t, Tensor) and id(t) not in self.names for t in (a, b)):
+        if not all(isinstance(t, Tensor) and not self._is_fixed(t) for t in (a, b)):
             return self._call("torch.add", (a, b), {})
         values = tuple(self.value_of(t, "a summand") for t in (a, b))
         if a.shape == b.shape:
@@ -225,9 +240,19 @@ class _Recorder(Values, TorchFunctionMode):
     def _cast(self, function: Callable, args, kwargs) -> Tensor:
         """A cast to the dtype that the tensor has anyway."""
         result = function(*args, **kwargs)
+        if args[0] in self.constants:
+            if result is not args[0]:
+                self.constants.cast(args[0], result)
+            return result
         if result.dtype != args[0].dtype:
             raise PlanError(f"{_name(function)} gives {result.dtype}, but all of a plan is in {self.dtype}")
         return self.share(self._alias(args[0]), args[0])
+
+    def _set(self, target: Tensor, index: Any, value: Any) -> None:
+        """target[index] = value, unless `value` is that part already, which `target[index] += x` gives back."""
+        part = self.traced.get(id(value))
+        if part is None or part.unreadable or part.part_of != (self.traced.get(id(target)), index):
+            self.overwrite(target, self._call(known.WRITTEN, (target, index, value), {}))
 
     def _interpolate(
         self, input, size=None, scale_factor=None, mode="nearest", align_corners=None, recompute_scale_factor=None,
@@ -242,7 +267,7 @@ class _Recorder(Values, TorchFunctionMode):
         return self._call("functional.interpolate", (input,), {k: v for k, v in given.items() if v is not None})
 
     def _concat(self, tensors, dim=0) -> Tensor:
-        if any(t.dim() != 4 or id(t) in self.names for t in tensors) or dim not in (1, -3):
+        if any(t.dim() != 4 or self._is_fixed(t) for t in tensors) or dim not in (1, -3):
             return self._call("torch.cat", (tuple(tensors), dim), {})
         values = tuple(self.value_of(t, "a part of a concatenation") for t in tensors)
         n, _, h, w = tensors[0].shape
@@ -261,6 +286,12 @@ class _Recorder(Values, TorchFunctionMode):
             raise PlanError(f"split gets sizes {list(sizes)}, which do not make up {side}")
         begins = accumulate(sizes, initial=0)
         return tuple(self._call("torch.narrow", (tensor, dim, begin, size), {}) for begin, size in zip(begins, sizes))
+
+    def _unbind(self, x, dim=0) -> tuple[Tensor, ...]:
+        axis = range(x.dim())[dim]
+        return tuple(
+            self._call("Tensor.__getitem__", (x, (*[slice(None)] * axis, i)), {}) for i in range(x.shape[axis])
+        )
 
     def _extreme(self, name: str, input, *args, **kwargs) -> Tensor | tuple[Tensor, ...]:
         """max and min: of all numbers, of two tensors, or over one dimension, where the second result is where."""
@@ -282,11 +313,9 @@ class _Recorder(Values, TorchFunctionMode):
             if not isinstance(leaf, Tensor):
                 return leaf
             if id(leaf) in self.names:
-                if not leaf.is_floating_point():
-                    raise PlanError(
-                        f"an argument of {name} is {self.names[id(leaf)]!r}, which is not of floating point"
-                    )
                 return Param(self.names[id(leaf)])
+            if constant := self.constants.find(leaf):
+                return constant
             inputs.append(self.value_of(leaf, f"an argument of {name}"))
             return Ref(inputs[-1])
 
@@ -295,8 +324,8 @@ class _Recorder(Values, TorchFunctionMode):
 
         detail = Call(
             name,
-            _freeze(pytree.tree_map(encode, list(args))),
-            tuple(sorted((key, _freeze(pytree.tree_map(encode, value))) for key, value in kwargs.items())),
+            frozen(pytree.tree_map(encode, list(args))),
+            tuple(sorted((key, frozen(pytree.tree_map(encode, value))) for key, value in kwargs.items())),
         )
         result = result_without_call(name, args, kwargs)
         if result is None:
@@ -306,7 +335,11 @@ class _Recorder(Values, TorchFunctionMode):
         if result.dtype != self.dtype:
             raise PlanError(f"{name} gives {result.dtype}, but all of a plan is in {self.dtype}")
         self.record("call", tuple(inputs), result, detail)
-        return result if name in known.COMPUTING else self.share(result, *pytree.tree_leaves((args, kwargs)))
+        if name in known.COMPUTING:
+            return result
+        if name == "Tensor.__getitem__" and _is_basic(args[1]):
+            self.traced[id(result)].part_of = self.traced[id(args[0])], args[1]
+        return self.share(result, *pytree.tree_leaves((args, kwargs)))
 
     def _answer(self, function: Callable, args, kwargs):
         """Questions about shape, dtype and device are answered; any other function of a value is refused."""
@@ -356,9 +389,10 @@ def _pair(value) -> tuple:
     return tuple(value) if isinstance(value, (tuple, list)) else (value, value)
 
 
-def _freeze(value):
-    """Lists to tuples, so that a call can be compared and hashed."""
-    return tuple(_freeze(v) for v in value) if isinstance(value, (list, tuple)) else value
+def _is_basic(index: Any) -> bool:
+    """Whether an index takes a part by numbers and slices alone."""
+    parts = index if isinstance(index, tuple) else (index,)
+    return all(part is None or part is Ellipsis or isinstance(part, (int, slice)) for part in parts)
 
 
 def _first_line(error: Exception) -> str:

@@ -8,8 +8,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from .constants import Constants
 from .errors import PlanError
-from .graph import Node
+from .functions import WRITTEN
+from .graph import Call, Node, Ref
 from .modules import named_tensors
 
 REMOVE = "remove the parametrization (torch.nn.utils.parametrize.remove_parametrizations), pruning or weight norm first"
@@ -22,13 +24,16 @@ _STALE = (
 class Traced:
     """A tensor without data, the value that it stands for, and all that may share memory with it, if there are others.
 
-    unreadable: why it stands for no value any more.
+    unreadable: why it stands for no value any more. part_of: of which tensor it is which part, by slices and numbers.
+    version: how often it was really written to before it stood for a value.
     """
 
     tensor: Tensor  # kept, as its id is a name only while it lives
     value: int
     memory: list[Traced] = field(default_factory=list)
     unreadable: str = ""
+    part_of: tuple[Traced, Any] | None = None
+    version: int = 0
 
 
 class Values:
@@ -46,6 +51,7 @@ class Values:
         self.names = {id(t): name for name, t in self._named.items()}
         self._versions = {name: _version(t) for name, t in self._named.items()}
         self.traced: dict[int, Traced] = {}
+        self.constants = Constants(self.names, dtype)
 
     def add_input(self, shape: tuple[int, ...]) -> Tensor:
         return self.record("input", (), torch.empty(shape, dtype=self.dtype, device="meta"))
@@ -69,7 +75,7 @@ class Values:
 
     def check_writes(self) -> None:
         """Raise PlanError if anything was written to that the tracer did not see."""
-        if any(_version(traced.tensor) for traced in self.traced.values()):
+        if any(_version(traced.tensor) != traced.version for traced in self.traced.values()):
             raise PlanError(
                 "something writes into a tensor in place that the planner does not see, such as TorchScript or an "
                 "extension: replace it by plain torch functions"
@@ -85,7 +91,7 @@ class Values:
 
     def stand(self, tensor: Tensor, value: int) -> Tensor:
         """Let a new tensor stand for a value, in memory of its own."""
-        self.traced[id(tensor)] = Traced(tensor, value)
+        self.traced[id(tensor)] = Traced(tensor, value, version=_version(tensor))
         return tensor
 
     def share(self, result: Tensor, *sources: Any) -> Tensor:
@@ -101,6 +107,10 @@ class Values:
     def overwrite(self, target: Tensor, result: Tensor) -> Tensor:
         """After an in-place operation the tensor itself stands for the new value."""
         value = self.traced[id(result)].value
+        if target in self.constants and target.shape == result.shape:
+            self.constants.forget(target)
+            self.traced[id(target)] = Traced(target, value, version=_version(target))
+            return target
         self.value_of(target, "what is written in place")
         if target.shape != result.shape:
             raise PlanError(f"a tensor of shape {tuple(target.shape)} cannot hold a result of {tuple(result.shape)}")
@@ -108,7 +118,18 @@ class Values:
         for other in written.memory:
             other.unreadable = "" if other is written else _STALE
         written.value, written.memory = value, []
+        if written.part_of is not None:
+            self._write_part(*written.part_of, written)
         return target
+
+    def _write_part(self, whole: Traced, index: Any, part: Traced) -> None:
+        """What a part was taken from stands for the value with that part written."""
+        result = whole.tensor.new_empty(whole.tensor.shape, device="meta")
+        self.record(
+            "call", (whole.value, part.value), result, Call(WRITTEN, (Ref(whole.value), index, Ref(part.value)))
+        )
+        whole.value, whole.unreadable, whole.memory = self.traced[id(result)].value, "", [whole, part]
+        part.memory = whole.memory
 
 
 def writes_into(name: str) -> str:

@@ -27,6 +27,21 @@ def test_functions(function, batch, executor):
     assert report.passed, str(report)
 
 
+def mean_position(net, y):
+    """Heatmaps to coordinates, as regressions by an integral do."""
+    weights = y.flatten(2).softmax(-1).view(y.shape)
+    columns = torch.arange(y.shape[3], dtype=y.dtype, device=y.device)
+    rows = torch.linspace(0, 300, y.shape[2]).to(y)
+    return torch.stack([(weights.sum(2) * columns).sum(-1), (weights.sum(3) * rows[None, None]).sum(-1)], -1)
+
+
+def joined(net, y):
+    both = torch.full((y.shape[0], 16, *y.shape[2:]), 0.5, device=y.device, dtype=y.dtype)
+    both[:, :8] = y
+    both[:, 10:] += net.d(y)[:, 2:]
+    return both
+
+
 PARAMETERS = {
     "a parameter": lambda net, y: y + net.scale,
     "a parameter first": lambda net, y: net.scale + y,
@@ -36,6 +51,12 @@ PARAMETERS = {
     "group norm": lambda net, y: F.group_norm(y, 2, weight=net.norm.weight, bias=net.norm.bias),
     "joined": lambda net, y: torch.cat((y.mean((0, 2, 3), keepdim=True), net.scale), 1),
     "prelu": lambda net, y: F.prelu(y, net.norm.weight),
+    "views of a parameter": lambda net, y: (y - net.mean.flatten().view(1, -1, 1, 1)) / net.scale.abs().sqrt(),
+    "sorted by a buffer": lambda net, y: y[:, net.order],
+    "a table by a buffer": lambda net, y: y + net.norm.bias[net.order.view(-1)][:, None, None],
+    "a product with a parameter": lambda net, y: net.d.weight[:, :, 0, 0] @ y.flatten(2),
+    "mean position": mean_position,
+    "written": joined,
 }
 
 
@@ -44,6 +65,7 @@ PARAMETERS = {
 @pytest.mark.parametrize("function", PARAMETERS.values(), ids=PARAMETERS)
 def test_functions_of_parameters(function, batch, executor):
     net = fill_weights(Net(lambda net, x: function(net, net.c(x)))).eval()
+    net.register_buffer("order", torch.arange(8).flip(0))
     x = torch.randn(batch, 3, 9, 7)
     report = verify(net, optimize(net, executor=executor, example=x), x, levels=True)
     assert report.passed, str(report)
@@ -104,19 +126,18 @@ def test_results_that_are_none_may_be_compiled_and_have_gradients():
             lambda net, y: y.view(torch.int32),
             "Tensor.view gives torch.int32, but all of a plan is in torch.float32",
         ),
-        (
-            lambda net, y: y[:, net.order],
-            "an argument of Tensor.__getitem__ is 'order', which is not of floating point",
-        ),
         (lambda net, y: y.split([1, 2], 1), r"split gets sizes \[1, 2\], which do not make up 8"),
         (lambda net, y: y.mul_(y.mean(1)[:, None].expand(-1, 2, -1, -1)), "cannot be planned|cannot hold"),
         (lambda net, y: y.mean(1, keepdim=True).add_(y), "of shape .* cannot hold a result of"),
         (lambda net, y: F.max_pool2d(y, 2, return_indices=True), "max_pool2d_with_indices is not understood"),
-        (lambda net, y: y + net.mean.flatten(), "a tensor made outside the network, .* make it a parameter or buffer"),
+        (lambda net, y: y + net.plain, "a tensor made outside the network, .* make it a parameter or buffer"),
+        (lambda net, y: y + torch.rand(1), "a tensor made outside the network, .* make it a parameter or buffer"),
+        (lambda net, y: y[:, net.order > 3], "a tensor made outside the network, .* make it a parameter or buffer"),
     ],
 )
 def test_what_stays_refused_is_said(function, sentence):
     net = Net(lambda net, x: function(net, net.c(x)))
     net.register_buffer("order", torch.arange(8).flip(0))
+    net.plain = torch.ones(1)
     with pytest.raises(PlanError, match=sentence):
         make_plan(net.eval(), torch.empty(1, 3, 9, 7))

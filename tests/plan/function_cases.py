@@ -38,6 +38,8 @@ FUNCTIONS = {
     "split": lambda y: [part * 2 for part in y.split(3, dim=1)],
     "split by sizes": lambda y: torch.split(y, [1, 4, 3], 1)[1],
     "split rows": lambda y: torch.cat(y.split(4, 2)[::-1], 2),
+    "unpacked": lambda y: [part.relu() for part in y.unflatten(1, (2, 4)).unbind(2)],
+    "unpacked rows": lambda y: [row * 2 for row in y.permute(2, 0, 1, 3)],
     "max": lambda y: y.max(1)[0],
     "max kept": lambda y: torch.max(y, dim=1, keepdim=True).values * y,
     "min unpacked": lambda y: (lambda values, indices: values)(*y.min(-1)),

@@ -46,23 +46,96 @@ def around_a_view(net, x):
     return y, pooled
 
 
-@pytest.mark.parametrize("run", [residual, chain, copied, same_object, into_the_input, around_a_view])
+def add_to_a_slice(net, x):
+    y = net.c(x)
+    z = net.d(y)
+    z[:, :4] += y[:, :4]
+    z[:, 1::2] += y[:, 2:3]
+    return z, y
+
+
+def set_slices(net, x):
+    y = net.c(x)
+    y[:, :4] = 0
+    y[..., 1:, -2] = net.d(y)[..., 1:, 0]
+    y[0, 1] = net.mean[0, 0]
+    return net.d(y)
+
+
+def through_a_slice(net, x):
+    y = net.c(x)
+    y[:, 2:6].relu_()
+    return net.d(y)
+
+
+def slice_after_slice(net, x):
+    y = net.c(x)
+    first = y[:, :4]
+    first.relu_()
+    first.add_(1)
+    rest = y[:, 4:]
+    rest *= 2
+    return net.d(y), rest
+
+
+def joined_by_writing(net, x):
+    y = net.c(x)
+    joined = torch.zeros(y.shape[0], 16, *y.shape[2:], dtype=y.dtype, device=y.device)
+    joined[:, :8] = y
+    joined[:, 8:] = net.d(y).relu()
+    return joined
+
+
+def summed_from_zeros(net, x):
+    y = net.c(x)
+    total = y.new_zeros(y.shape)
+    for part in (y, net.d(y)):
+        total += part
+    return total
+
+
+@pytest.mark.parametrize(
+    "run",
+    [residual, chain, copied, same_object, into_the_input, around_a_view, add_to_a_slice, set_slices, through_a_slice,
+     slice_after_slice, joined_by_writing, summed_from_zeros],
+)  # fmt: skip
 @pytest.mark.parametrize("batch", [1, 3])
 def test_in_place_operations_have_torchs_numbers(run, batch):
     assert_planned(run, torch.randn(batch, 3, 9, 7))
 
 
-def setitem_of_a_slice(net, x):
+def set_by_a_mask(net, x):
     y = net.c(x)
-    z = net.d(y)
-    z[:, :4] += y[:, :4]
-    return z
-
-
-def setitem(net, x):
-    y = net.c(x)
-    y[:, :4] = 0
+    y[torch.ones(8).bool()] = 0
     return net.d(y)
+
+
+def overlapping_slices(net, x):
+    y = net.c(x)
+    a, b = y[:, :5], y[:, 3:]
+    a.relu_()
+    return b
+
+
+def slice_of_what_was_written(net, x):
+    y = net.c(x)
+    a = y[:, :5]
+    y.relu_()
+    a.add_(1)
+    return y
+
+
+def view_of_zeros(net, x):
+    zeros = torch.zeros(2, 8, 9, 7)
+    part = zeros[:, :4]
+    zeros[:, :4] = net.c(x)[:, :4]
+    return net.c(x)[:, :4] + part
+
+
+def zeros_written_before(net, x):
+    zeros = torch.zeros(2, 8, 9, 7)
+    zeros[0] = 3
+    return net.c(x) + zeros
 
 
 def out_argument(net, x):
@@ -120,8 +193,11 @@ ALIASES = {
 @pytest.mark.parametrize(
     ("run", "sentence"),
     [
-        (setitem_of_a_slice, "torch.Tensor.__setitem__ is not understood by the planner: it writes into"),
-        (setitem, "torch.Tensor.__setitem__ is not understood by the planner: it writes into"),
+        (set_by_a_mask, "torch.Tensor.__setitem__ is not understood by the planner: it writes into"),
+        (overlapping_slices, SHARED),
+        (slice_of_what_was_written, SHARED),
+        (view_of_zeros, "a summand is a tensor made outside the network"),
+        (zeros_written_before, "a summand is a tensor made outside the network"),
         (out_argument, "torch.add gets out=, .* use what it returns instead"),
         (out_outside, "torch.sigmoid gets out="),
         (view_of_a_view, SHARED),
@@ -130,7 +206,7 @@ ALIASES = {
         (lambda net, x: net.scale.add_(net.c(x).mean()), "is the parameter or buffer 'scale'"),
         (lambda net, x: bool(net.c(x).sum()), "Tensor.__bool__ is not understood by the planner: it asks for numbers"),
         (lambda net, x: torch.ops.aten.relu_(net.c(x)), "aten.relu_ is not understood"),
-        *((through(alias), SHARED) for alias in ALIASES.values()),
+        *((through(alias), SHARED) for name, alias in ALIASES.items() if name != "slice"),
         *((read_through(alias), SHARED) for alias in ALIASES.values()),
     ],
 )

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from hrnet_fast import kernels
 
-from ...plan import Concat, Conv, Function, Item, Plan, Sum, Term
+from ...plan import Concat, Constant, Conv, Function, Item, Param, Plan, Sum, Term
 from ..interpret import Watch, call
 from ..results import empty_result
 from .arena import fit
@@ -43,7 +43,7 @@ class CpuProgram:
 
     def __init__(
         self, plan: Plan, kernel_of: Callable[[Conv], Kernel], weights_of: Callable[[Conv, Kernel], Packed],
-        param: Callable[[str], Tensor], watch: Watch | None, isa: str = "", kept: Kept | None = None,
+        param: Callable[[Param | Constant], Tensor], watch: Watch | None, isa: str = "", kept: Kept | None = None,
     ):  # fmt: skip
         self.plan, self.watch = plan, watch
         module = kernels.extension().module

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from hrnet_fast import kernels
 
-from ...plan import Concat, Conv, Function, Item, Level, Plan, Sum
+from ...plan import Concat, Constant, Conv, Function, Item, Level, Param, Plan, Sum, tensor_of
 from ...plan.cost import direct_cost, winograd_cost
 from ...plan.fold import fold
 from ..cpu.arena import fit
@@ -201,11 +201,11 @@ class NativeExecutor(Executor):
 
         return choice
 
-    def _param(self, name: str) -> Tensor:
-        """A tensor that a function of torch's reads, in the dtype of the maps; converted once."""
-        if name not in self._params:
-            self._params[name] = self.tensors[name].detach().to(self.dtype)
-        return self._params[name]
+    def _param(self, source: Param | Constant) -> Tensor:
+        """A tensor that a function of torch's reads, in the dtype of the maps; made once."""
+        if source.name not in self._params:
+            self._params[source.name] = tensor_of(source, self.tensors, self.dtype)
+        return self._params[source.name]
 
     def _onednn(self, why: str) -> OneDnnExecutor:
         return OneDnnExecutor(self.tensors, self.dtype, f"the native kernels were refused, as {why}")

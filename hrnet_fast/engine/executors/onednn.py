@@ -11,7 +11,7 @@ from torch.utils import _pytree as pytree
 
 from hrnet_fast import kernels
 
-from ...plan import Concat, Conv, Function, Item, Level, Param, Plan, Sum, Term
+from ...plan import Concat, Constant, Conv, Function, Item, Level, Param, Plan, Sum, Term, tensor_of
 from ...plan.fold import fold
 from ...plan.lifetimes import dead_after
 from ..executor import Executor, Run
@@ -98,9 +98,9 @@ class OneDnnExecutor(Executor):
         assert isinstance(item, Function)
         for step in item.calls:
             for arg in pytree.tree_leaves((step.args, step.kwargs)):
-                if isinstance(arg, Param):
-                    self._params[arg.name] = self.tensors[arg.name].detach().to(self.dtype)
-        return lambda values: call(item, values, self._params.__getitem__)
+                if isinstance(arg, (Param, Constant)):
+                    self._params[arg.name] = tensor_of(arg, self.tensors, self.dtype)
+        return lambda values: call(item, values, lambda source: self._params[source.name])
 
     def _conv(self, item: Conv, plan: Plan) -> Step:
         conv = item.conv

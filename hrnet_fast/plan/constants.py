@@ -1,0 +1,123 @@
+"""Tensors that a network makes of its parameters and of numbers alone, e.g. positions or `scale.view(-1, 1, 1)`: kept
+as the calls that make them, since a plan holds no data."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils import _pytree as pytree
+
+from . import functions as known
+from .graph import Call, Constant, Param
+
+_MAKE = ("zeros", "ones", "full", "arange", "linspace", "eye", "tensor")
+_CHANGE = ("to", "float", "long", "repeat", "flip", "t", "cumsum")
+_MAKING = {getattr(torch, name): f"torch.{name}" for name in _MAKE}
+_CHANGING = {getattr(Tensor, name): f"Tensor.{name}" for name in _CHANGE}
+# What makes numbers of the shape of a traced tensor, or of a shape that it gets: the same of numbers alone.
+_LIKE = {torch.zeros_like: "torch.zeros", torch.ones_like: "torch.ones", torch.full_like: "torch.full"}
+_NEW = {Tensor.new_zeros: "torch.zeros", Tensor.new_ones: "torch.ones", Tensor.new_full: "torch.full"}
+_BY_NAME = known.PURE_FUNCTIONS | {name: function for function, name in (_MAKING | _CHANGING).items()}
+_MAKERS = frozenset(_MAKING.values())
+
+
+class _Dtype:
+    """Stands for the dtype of the maps, in which a network that asks for it makes its numbers."""
+
+    def __repr__(self) -> str:
+        return "dtype"
+
+
+_DTYPE = _Dtype()
+
+
+class Constants:
+    """Those of one trace. names: of parameters and buffers, by id; dtype: of the maps."""
+
+    def __init__(self, names: Mapping[int, str], dtype: torch.dtype):
+        self.names, self.dtype = names, dtype
+        self._made: dict[int, tuple[Tensor, Call, int]] = {}  # a tensor, kept as its id is a name only while it lives
+
+    def __contains__(self, x: Any) -> bool:
+        return self.find(x) is not None
+
+    def find(self, x: Any) -> Constant | None:
+        """The constant that a tensor is, unless it was written to since it was made."""
+        made = self._made.get(id(x))
+        return None if made is None or made[0]._version != made[2] else Constant(repr(made[1]), made[1])
+
+    def note(self, function: Callable, args: Sequence[Any], kwargs: Mapping[str, Any], result: Any) -> None:
+        """Keep how a result was made, if that is by known functions of parameters and numbers."""
+        name = _MAKING.get(function) or _CHANGING.get(function) or known.NAMES.get(function)
+        if name is not None and isinstance(result, Tensor) and not result.is_inference():
+            self._keep(name, args, kwargs, result)
+
+    def like(self, function: Callable, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Tensor | None:
+        """Numbers of a shape that a traced tensor has or is asked for; None for any other function."""
+        if function not in _LIKE and function not in _NEW:
+            return None
+        result = function(*args, **kwargs)
+        name = (_LIKE | _NEW)[function]
+        fill = (kwargs["fill_value"] if "fill_value" in kwargs else args[-1],) if name == "torch.full" else ()
+        self._keep(name, (tuple(result.shape), *fill), {"dtype": result.dtype}, result)
+        return result
+
+    def cast(self, x: Tensor, result: Tensor) -> None:
+        """Keep that `x` was cast to a traced tensor's dtype."""
+        self._keep("Tensor.to", (x, result.dtype), {}, result)
+
+    def forget(self, x: Tensor) -> None:
+        """A traced value is written into `x`: neither it nor what shares its memory is made of numbers alone."""
+        x.zero_() if x.numel() else None  # counted as a write in all of them
+
+    def _keep(self, name: str, args: Sequence[Any], kwargs: Mapping[str, Any], result: Tensor) -> None:
+        leaves = [leaf for leaf in pytree.tree_leaves((args, kwargs)) if isinstance(leaf, Tensor)]
+        if any(id(leaf) not in self.names and leaf not in self for leaf in leaves):
+            return
+        if result is args[0] if args else False:  # a cast that changes nothing
+            return
+        given = {key: value for key, value in kwargs.items() if key not in ("device", "requires_grad", "pin_memory")}
+        encoded = tuple((key, frozen(pytree.tree_map(self._encode, value))) for key, value in sorted(given.items()))
+        call = Call(name, frozen(pytree.tree_map(self._encode, list(args))), encoded)
+        self._made[id(result)] = (result, call, result._version)
+
+    def _encode(self, leaf: Any) -> Any:
+        if isinstance(leaf, Tensor):
+            return Param(self.names[id(leaf)]) if id(leaf) in self.names else self._made[id(leaf)][1]
+        return _DTYPE if leaf is self.dtype else leaf
+
+
+def frozen(value: Any) -> Any:
+    """Lists to tuples, so that a call can be compared and hashed."""
+    return tuple(frozen(v) for v in value) if isinstance(value, (list, tuple)) else value
+
+
+def tensor_of(
+    source: Param | Constant, tensors: Mapping[str, Tensor], dtype: torch.dtype, device: torch.device | str = "cpu"
+) -> Tensor:
+    """A parameter, or a constant made in float32 or better, on a device; in `dtype` if it is of floating point."""
+    wide = torch.promote_types(dtype, torch.float32)
+    device = torch.device(device)
+    made = _make(source.call if isinstance(source, Constant) else source, tensors, wide, device)
+    return made.to(dtype) if made.is_floating_point() else made
+
+
+def _make(value: Any, tensors: Mapping[str, Tensor], dtype: torch.dtype, device: torch.device) -> Any:
+    def make(part: Any) -> Any:
+        return _make(part, tensors, dtype, device)
+
+    if isinstance(value, Param):
+        tensor = tensors[value.name].detach().to(device)
+        return tensor.to(dtype) if tensor.is_floating_point() else tensor
+    if isinstance(value, Call):
+        where = {"device": device} if value.function in _MAKERS else {}
+        args, kwargs = make(value.args), {key: make(part) for key, part in value.kwargs}
+        return _BY_NAME[value.function](*args, **kwargs, **where)
+    if isinstance(value, torch.device):
+        return device
+    if isinstance(value, tuple):
+        return type(value)(map(make, value))
+    return dtype if value is _DTYPE else value
