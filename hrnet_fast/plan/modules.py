@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from .errors import PlanError
+from .frozen import frozen_norm
 
 CONTAINERS = (dict, OrderedDict, defaultdict, list, tuple, set)
 # What every module has, of which a twin needs no copy of its own.
@@ -78,6 +79,8 @@ class _Twins:
             for name in _HOOKS if self.plain else ():
                 if module.__dict__.get(name):
                     twin.__dict__[name] = OrderedDict()
+            if self.plain and (norm := frozen_norm(module)) is not None:
+                twin.__dict__["forward"] = norm
         return self._made[id(module)]
 
     def _own(self, x: Any) -> Any:

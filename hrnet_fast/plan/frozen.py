@@ -1,0 +1,62 @@
+"""Batch norms that are written out: modules with a batch norm's tensors that compute themselves what one computes,
+as detectors' FrozenBatchNorm2d. Planned as batch norms, they are folded into convolutions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+_TENSORS = {"weight", "bias", "running_mean", "running_var"}
+
+
+def frozen_norm(module: nn.Module) -> Callable[[Tensor], Tensor] | None:
+    """The batch norm that a module computes, on its tensors; None for any other module, torch's own norms too.
+
+    It is told from numbers: the module's forward, on other tensors of its shapes, has to have a batch norm's results.
+    """
+    own = module._parameters | module._buffers
+    if own.keys() - {"eps", "num_batches_tracked"} != _TENSORS or module._modules or _is_torchs(module):
+        return None
+    weight, bias, mean, var = (own[name] for name in ("weight", "bias", "running_mean", "running_var"))
+    if any(not isinstance(t, Tensor) or t.dim() != 1 or t.shape != weight.shape for t in (weight, bias, mean, var)):
+        return None
+    eps = _epsilon(module)
+    if eps is None or not _computes_one(module, weight.shape[0], eps):
+        return None
+    return lambda x: F.batch_norm(x, mean, var, weight, bias, eps=eps)
+
+
+def _is_torchs(module: nn.Module) -> bool:
+    return type(module).__module__.startswith("torch.nn.")
+
+
+def _epsilon(module: nn.Module) -> float | None:
+    """What is added to variances: an attribute, or a buffer that holds one number; else 0."""
+    eps = getattr(module, "eps", 0.0)
+    if not isinstance(eps, Tensor):
+        return float(eps) if isinstance(eps, (int, float)) else None
+    if eps.is_meta or eps.numel() == 0 or not bool((eps == eps.flatten()[0]).all()):
+        return None
+    return float(eps.flatten()[0])
+
+
+def _computes_one(module: nn.Module, channels: int, eps: float) -> bool:
+    draw = torch.Generator().manual_seed(0)
+    numbers = {name: torch.rand(channels, generator=draw, dtype=torch.float64) + 0.5 for name in sorted(_TENSORS)}
+    x = torch.randn(2, channels, 1, 3, generator=draw, dtype=torch.float64)
+    twin = object.__new__(type(module))
+    twin.__dict__.update(module.__dict__, training=False, _parameters={}, _buffers=dict(numbers))
+    for name in ("eps", "num_batches_tracked"):
+        if name in module._buffers:
+            twin._buffers[name] = module._buffers[name].to("cpu", torch.float64)
+    try:
+        result = type(module).forward(twin, x)
+    except Exception:  # whatever it is, it is no batch norm of one map
+        return False
+    expected = F.batch_norm(
+        x, numbers["running_mean"], numbers["running_var"], numbers["weight"], numbers["bias"], eps=eps
+    )
+    return isinstance(result, Tensor) and result.shape == x.shape and torch.allclose(result, expected, 1e-6, 1e-6)
