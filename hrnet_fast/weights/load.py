@@ -31,12 +31,16 @@ def load_weights(model: nn.Module, source: str | os.PathLike | Mapping[str, Any]
     Values are copied exactly into the model's dtype and device; a change of dtype is noted. num_batches_tracked may be
     missing. The model is written only after everything was checked.
     Errors: CheckpointError (a ValueError), one sentence, for an unreadable file, another width or variant (names it),
-    another network, misfits, missing weights, NaN or Inf in a weight (names its keys); TypeError for wrong arguments.
+    another network, misfits, the pyramid of an FCOS detector for one of stride 1, missing weights, NaN or Inf in a
+    weight (names its keys); TypeError for wrong arguments.
     """
     own = _own_state(model)
     name = getattr(getattr(model, "config", None), "name", None) or type(model).__name__
     given = "the given state dict" if isinstance(source, Mapping) else f"'{source}'"
-    match = match_weights(own, read_checkpoint(source), name, given, strict)
+    state = read_checkpoint(source)
+    match = match_weights(own, state, name, given, strict)
+    if strict and _FCOS in state and "neck.fpn_conv.0.weight" in match.pairs:
+        _check_strides(model, given)
     ready = {key: _fitting(match, key, value, own[key], given) for key, value in match.pairs.items()}
     model.load_state_dict(ready, strict=False)  # copies; an optimized module packs the weights anew
     file = "a state dict" if isinstance(source, Mapping) else Path(source).name
@@ -56,6 +60,19 @@ def save_weights(model: nn.Module, path: str | os.PathLike, layout: str = "offic
     if config is None:
         raise TypeError(f"save_weights needs a model from create_model, not {type(model).__name__}")
     write_checkpoint(path, to_layout(_own_state(model), layout, config))
+
+
+_FCOS = "bbox_head.conv_centerness.weight"  # what only FCOS has of mmdetection's detectors on a pyramid
+
+
+def _check_strides(model: nn.Module, given: str) -> None:
+    """mmdetection's FCOS has HRFPN(stride=2) (its configs fcos_hrnetv2p*), of which the keys do not tell."""
+    if model.get_submodule("neck.fpn_conv.0").stride == (1, 1):
+        raise CheckpointError(
+            f"{given} is of an FCOS detector, whose pyramid has convolutions of stride 2 and the same keys, but the "
+            "model's have stride 1: set `conv.stride = (2, 2)` for each conv of model.neck.fpn_conv, or load it as it "
+            "is by strict=False"
+        )
 
 
 def _own_state(model: nn.Module) -> dict[str, Tensor]:

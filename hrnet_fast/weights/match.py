@@ -105,6 +105,11 @@ def _match_head(
     match: Match, own: Mapping[str, Tensor], theirs: Anatomy, mine: Anatomy, source: str, strict: bool
 ) -> None:
     """The same task: every weight of the head has to be there and fit."""
+    if theirs.outputs is None and mine.outputs and strict:
+        raise CheckpointError(
+            f"{source} is {theirs.words} without its last layer ({theirs.head.output!r}), as features are taken from, "
+            "and the model has one: strict=False loads the others and leaves that as it is"
+        )
     if theirs.outputs != mine.outputs and strict:
         raise CheckpointError(
             f"{source} is {theirs.words}, the model has {mine.outputs} outputs; create the model with "

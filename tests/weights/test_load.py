@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 import hrnet_fast.models as models
-from hrnet_fast.weights import CheckpointError, load_weights, save_weights
+from hrnet_fast.weights import CheckpointError, load_weights, save_weights, to_layout
 
 POSE = "hrnet_w18_small.pose_coco_256x192"
 CLS = "hrnet_w18_small.cls_in1k"
@@ -288,3 +288,27 @@ def test_report_is_frozen(make):
     report = load_weights(make(POSE), make(POSE, seed=1).state_dict())
     with pytest.raises(AttributeError):
         report.layout = "timm"
+
+
+def test_a_classifier_without_its_last_layer(make, refused):
+    """As timm makes it by num_classes=0."""
+    source = {key: value for key, value in make(CLS).state_dict().items() if not key.startswith("classifier.")}
+    model = make(CLS, seed=1)
+    refused(model, source, r"without its last layer \('classifier.weight'\), .*strict=False loads the others")
+    report = load_weights(model, source, strict=False)
+    assert report.missing == ("classifier.weight", "classifier.bias")
+
+
+def test_the_pyramid_of_mmdetections_fcos_has_stride_2(make, refused, same_bits):
+    source = make("hrnet_w18_small.det_coco", seed=1)
+    state = to_layout(source.state_dict(), "mmdet", source.config)
+    state["bbox_head.conv_centerness.weight"] = torch.ones(1, 256, 3, 3)
+    model = make("hrnet_w18_small.det_coco", seed=2)
+    refused(model, state, "an FCOS detector, whose pyramid has convolutions of stride 2 .* strict=False")
+    for conv in model.neck.fpn_conv:
+        conv.stride = (2, 2)
+    load_weights(model, state)
+    same_bits(dict(model.state_dict()), dict(source.state_dict()))
+    other = make("hrnet_w18_small.features", seed=2)
+    assert "bbox_head.conv_centerness.weight" in load_weights(other, state).dropped
+    assert not load_weights(make("hrnet_w18_small.det_coco"), state, strict=False).missing
