@@ -22,6 +22,7 @@ from .constants import frozen
 from .errors import PlanError
 from .graph import Call, Convolution, Graph, Norm, Param, Ref, Resize
 from .modules import traceable_twin, unwrap
+from .place import place, what
 from .shapes import broadcast, result_without_call
 from .transposed import SHUFFLE, ordinary
 from .values import REMOVE, Values, writes_into
@@ -49,11 +50,11 @@ def trace(module: nn.Module, *inputs: Any) -> Graph:
                 result = twin(*pytree.tree_unflatten(data_free, input_tree))
             recorder.check_writes()
         except PlanError as error:
-            raise PlanError(f"{error} (in {_place(twin, error)})") from error
+            raise PlanError(f"{error} (in {place(twin, error)})") from error
         except ValueError:  # the network's own sentence
             raise
         except Exception as error:
-            raise PlanError(f"{_place(twin, error)} cannot be planned: {_first_line(error)}") from error
+            raise PlanError(f"{place(twin, error)} cannot be planned: {what(error)}") from error
     outputs, output_tree = pytree.tree_flatten(_without_none(result))
     return Graph(
         tuple(recorder.nodes),
@@ -363,18 +364,6 @@ def _name(function: Callable) -> str:
     return resolve_name(function) or getattr(function, "__name__", repr(function))
 
 
-def _place(root: nn.Module, error: Exception) -> str:
-    """Where an error comes from: the innermost module whose method was at work."""
-    names = {id(module): name for name, module in root.named_modules()}
-    found, trace = root, error.__traceback__
-    while trace is not None:
-        module = trace.tb_frame.f_locals.get("self")
-        found = module if id(module) in names else found
-        trace = trace.tb_next
-    name = names[id(found)]
-    return f"{type(found).__name__}.forward" + (f" of {name!r}" if name else "")
-
-
 def _whole_size(x: Tensor, size: Any, factor: Any) -> tuple[int, int] | None:
     """The size of an interpolated map, unless the factors give none or one that is not whole."""
     if x.dim() != 4 or (size is None and factor is None):
@@ -393,7 +382,3 @@ def _is_basic(index: Any) -> bool:
     """Whether an index takes a part by numbers and slices alone."""
     parts = index if isinstance(index, tuple) else (index,)
     return all(part is None or part is Ellipsis or isinstance(part, (int, slice)) for part in parts)
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0].removesuffix(".")

@@ -1,5 +1,7 @@
 """Planning leaves the user's module alone, looks through wrappers, and says what it cannot read."""
 
+import sys
+import types
 import warnings
 
 import pytest
@@ -133,3 +135,28 @@ def test_errors_name_the_module():
         make_plan(nn.Sequential(nn.Identity(), nn.Sequential(Net(lambda net, x: net.c(x).cumsum(1)))), X)
     with pytest.raises(PlanError, match="Net.forward of '0' cannot be planned: tensor"):
         make_plan(nn.Sequential(Net(lambda net, x: {}[x])), X)
+
+
+HANDING_OVER = """
+from torch import nn
+from torch.overrides import handle_torch_function, has_torch_function
+
+class Part(nn.Module):
+    def forward(self, x):
+        if has_torch_function((x,)):
+            return handle_torch_function(missing, (x,), x)
+        return x * 2
+"""
+
+
+def test_copies_of_torchs_functions_that_hand_calls_over_are_named_with_what_to_do(monkeypatch):
+    """As HRFormer's official multi-head attention, whose name for it does not exist."""
+    code = types.ModuleType("their_attention")
+    monkeypatch.setitem(sys.modules, "their_attention", code)
+    exec(HANDING_OVER, code.__dict__)
+    net = nn.Sequential(nn.Conv2d(3, 8, 1), code.Part())
+    sentence = r"Part.forward of '1' cannot be planned: .*'missing' .*; set their_attention.has_torch_function = lambda"
+    with pytest.raises(PlanError, match=sentence):
+        make_plan(net, X)
+    code.has_torch_function = lambda _: False
+    make_plan(net, X)
