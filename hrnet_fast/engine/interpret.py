@@ -26,12 +26,12 @@ class Interpreter:
     def __init__(self, tensors: Mapping[str, Tensor], dtype: torch.dtype, device: torch.device):
         self.tensors, self.dtype, self.device = tensors, dtype, device
         self._folded: dict[tuple, tuple[Tensor, Tensor | None]] = {}
-        self._constants: dict[str, Tensor] = {}
+        self._sources: dict[str, Tensor] = {}
 
     def release(self) -> None:
         """Let go of the folded weights; they are made again when they are needed."""
         self._folded.clear()
-        self._constants.clear()
+        self._sources.clear()
 
     def play(self, item: Item, values: Mapping[int, Tensor]) -> Tensor:
         """One item's result from the values that it reads."""
@@ -59,11 +59,9 @@ class Interpreter:
         return y.relu_() if item.relu == "last" else y
 
     def _tensor(self, source: Param | Constant) -> Tensor:
-        if isinstance(source, Param):
-            return tensor_of(source, self.tensors, self.dtype, self.device)
-        if source.name not in self._constants:  # made once, and not while a CUDA graph is recorded
-            self._constants[source.name] = tensor_of(source, self.tensors, self.dtype, self.device)
-        return self._constants[source.name]
+        if source.name not in self._sources:  # made once, and not while a CUDA graph is recorded
+            self._sources[source.name] = tensor_of(source, self.tensors, self.dtype, self.device)
+        return self._sources[source.name]
 
 
 def resized(term: Term, values: Mapping[int, Tensor]) -> Tensor:

@@ -167,7 +167,7 @@ class Player:
             weight, bias = fold(item, tensors, torch.float32)
             return pack(weight, bias, traits.lanes, kernel, values=traits.values)
 
-        self.program = CpuProgram(make_plan(net, *inputs), kernel_of, weights_of, tensors.__getitem__, None, isa=isa)
+        self.program = CpuProgram(make_plan(net, *inputs), kernel_of, weights_of, None, None, isa=isa)
 
     def __call__(self, *inputs: Tensor) -> Tensor:
         with torch.inference_mode():

@@ -146,6 +146,16 @@ def test_numbers(tag, batch, in_threes, threads):
     assert all("in 2 parts of up to 4" in level.reason for level in explain(fast, x).levels) == (batch == 7)
 
 
+def test_a_convolution_that_torch_plays_is_played_in_parts_too(in_threes):
+    parts = [nn.Conv2d(3, 12, 7, 2, 3), nn.ReLU(), *(nn.Conv2d(12, 12, 3, padding=1) for _ in range(8))]
+    net, x = fill_weights(nn.Sequential(*parts)), torch.randn(8, 3, 20, 21)
+    fast = optimize(net, example=x)
+    plan = explain(fast, x)
+    assert plan.levels[0].executor == "torch" and plan.levels[1].reason.endswith("images in 3 parts of up to 3")
+    report = verify(net, fast, x)
+    assert report.passed, str(report)
+
+
 def test_an_image_has_the_same_result_in_any_part_and_for_any_number_of_threads(in_threes, threads):
     net, x = small("pose_coco_256x192"), torch.randn(9, 3, 64, 96)
     expected = optimize(net, executor="native")(x)

@@ -96,18 +96,56 @@ def test_buffers_are_made_once():
     assert program.pool.free == [buffers]
 
 
+FOREIGN = {
+    "padding": (lambda: nn.Conv2d(12, 12, 5, padding=2), "pads by more than one pixel"),
+    "dilation": (lambda: nn.Conv2d(12, 12, 3, padding=2, dilation=2), "pads by more than one pixel"),
+    "groups": (lambda: nn.Conv2d(12, 12, 3, padding=1, groups=4), "is grouped"),
+    "depthwise": (lambda: nn.Conv2d(12, 12, 3, 2, 1, groups=12), "is grouped"),
+}
+
+
+class Among(nn.Module):
+    """A convolution that the kernels do not know, among ten that they do, and a sum that is not of maps."""
+
+    def __init__(self, conv: nn.Module):
+        super().__init__()
+        self.before = nn.Sequential(*(nn.Conv2d(3 if i == 0 else 12, 12, 3, padding=1) for i in range(5)))
+        self.conv, self.norm, self.beside = conv, nn.BatchNorm2d(12), nn.Conv2d(12, 12, 1, conv.stride)
+        self.after = nn.Sequential(*(nn.Conv2d(12, 12, 3, padding=1) for _ in range(10)))
+        self.first, self.second = nn.Linear(12, 100), nn.Linear(12, 100)
+
+    def forward(self, x):
+        y = self.before(x)
+        z = torch.relu(self.norm(self.conv(y)) + self.beside(y))
+        z = self.after(z + self.norm(z))
+        means = z.mean((2, 3))
+        return z, self.first(means) + self.second(means)
+
+
 @needs_native
-@pytest.mark.parametrize(
-    ("conv", "why"),
-    [
-        (nn.Conv2d(4, 8, 5, padding=2), "pads by more than one pixel"),
-        (nn.Conv2d(4, 8, 3, padding=1, groups=2), "is grouped"),
-    ],
-    ids=["padding", "groups"],
-)
+@pytest.mark.parametrize("batch", [1, 3])
+@pytest.mark.parametrize("exact", [False, True])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize(("conv", "why"), FOREIGN.values(), ids=FOREIGN)
+def test_torch_plays_a_convolution_that_the_kernels_do_not_know_and_that_is_said(conv, why, dtype, exact, batch):
+    net, x = fill_weights(Among(conv())), torch.randn(batch, 3, 22, 19)
+    fast = optimize(net, dtype=dtype, example=x, executor="native", exact=exact)
+    report = verify(net, fast, x, levels=True)
+    assert report.passed, str(report)
+    assert fast(x)[0].is_contiguous() and torch.equal(
+        fast(x)[1], fast(x.contiguous(memory_format=torch.channels_last))[1]
+    )
+    plan = explain(fast, x)
+    assert any(f"conv {why}" in level.reason for level in plan.levels)
+    assert any("is not of maps" in level.reason for level in plan.levels)
+    assert "native" in {level.executor for level in plan.levels} and plan.map_bytes
+
+
+@needs_native
+@pytest.mark.parametrize(("conv", "why"), FOREIGN.values(), ids=FOREIGN)
 def test_what_does_not_suit_it_is_played_by_onednn_and_says_why(conv, why):
-    net = nn.Sequential(conv, nn.ReLU())
-    x = torch.randn(1, 4, 12, 12)
+    net = nn.Sequential(conv(), nn.ReLU())
+    x = torch.randn(1, 12, 12, 12)
     fast = optimize(net, example=x)
     plan = explain(fast, x)
     assert plan.levels[0].executor == "onednn" and why in plan.levels[0].reason and plan.map_bytes is None

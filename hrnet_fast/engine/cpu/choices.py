@@ -94,7 +94,8 @@ def shapes_of(plan: Plan, exact: bool, values: int = 1) -> Callable[[Conv], Shap
 
     def shape(item: Conv) -> Shape | None:
         conv = item.conv
-        plain = (conv.kernel, conv.stride, conv.padding, conv.dilation) == ((3, 3), (1, 1), (1, 1), (1, 1))
+        geometry = (conv.kernel, conv.stride, conv.padding, conv.dilation, conv.groups)
+        plain = geometry == ((3, 3), (1, 1), (1, 1), (1, 1), 1)
         inputs, out = plan.values[item.sources[0].value].shape[1], plan.values[item.out].shape
         sizes = allowed(count, inputs, exact, values) if plain else ()
         return Shape(inputs, out, sizes, values) if sizes else None

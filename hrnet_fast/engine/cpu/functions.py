@@ -1,14 +1,24 @@
-"""Functions that the native kernels play too: a classifier's mean and linear layer, and the shuffle of pixels."""
+"""What the native kernels play: of functions a classifier's mean and linear layer, and the shuffle of pixels."""
 
 from __future__ import annotations
 
 from math import prod
 
-from ...plan import Conv, Function, Item, Param, Plan, Ref, Term
+from ...plan import Concat, Conv, Function, Item, Param, Plan, Ref, Sum, Term
 from ...plan.graph import Convolution
 from ...plan.transposed import SHUFFLE
 
 RESHAPES = {"flatten", "view", "reshape", "squeeze"}  # views that keep the elements in order
+
+
+def beyond(item: Conv | Sum | Concat, plan: Plan) -> str | None:
+    """Why the native kernels do not know an item, or None."""
+    if isinstance(item, Conv) and item.conv.groups != 1:
+        return f"{item.name} is grouped"
+    if isinstance(item, Conv) and max(item.conv.padding) > 1:
+        return f"{item.name} pads by more than one pixel"
+    maps = all(len(plan.values[v].shape) == 4 for v in (*item.reads, item.out))
+    return None if maps else f"{item.name} is not of maps"
 
 
 def mean_source(item: Item, plan: Plan) -> int | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -10,11 +10,11 @@ from torch import Tensor
 
 from hrnet_fast import kernels
 
-from ...plan import Concat, Constant, Conv, Function, Item, Param, Plan, Sum, Term
-from ..interpret import Watch, call
+from ...plan import Concat, Conv, Function, Item, Plan, Sum, Term
+from ..interpret import Watch
 from ..results import empty_result
 from .arena import fit
-from .functions import function_kernel, linear_as_conv, mean_source, shuffle_source
+from .functions import beyond, function_kernel, linear_as_conv, mean_source, shuffle_source
 from .kernels import DIRECT, Kernel
 from .memory import BufferPool, Buffers, Kept, as_map, bordered, outside, span, view_of, without_border
 from .pack import Packed
@@ -25,25 +25,26 @@ DTYPES = {4: torch.float32, 2: torch.bfloat16}  # of maps, by bytes
 
 @dataclass(frozen=True)
 class _Part:
-    """Levels [begin, end) that the kernels play in one go, and the functions of the last of them, which torch plays."""
+    """Levels [begin, end) that the kernels play in one go, and what torch plays of the last of them."""
 
     begin: int
     end: int
-    functions: tuple[Function, ...]
+    called: tuple[Item, ...]
     last: bool
 
 
 class CpuProgram:
     """Built once from a plan, run many times, by several callers at once.
 
-    kernel_of: the kernel of a convolution. weights_of: its packed weights for that kernel. param: a tensor of the
-    module's that a function reads, in the maps' dtype. isa: the instruction set that weights are packed for; "" for the
-    widest allowed. kept: what its executor's other programs keep of memory.
+    kernel_of: the kernel of a convolution. weights_of: its packed weights for that kernel. torch_plays: an
+    item's result from what it reads, where the kernels do not play it; None where they play all. isa: the instruction
+    set that weights are packed for; "" for the widest allowed. kept: what its executor's other programs keep of memory.
     """
 
     def __init__(
         self, plan: Plan, kernel_of: Callable[[Conv], Kernel], weights_of: Callable[[Conv, Kernel], Packed],
-        param: Callable[[Param | Constant], Tensor], watch: Watch | None, isa: str = "", kept: Kept | None = None,
+        torch_plays: Callable[[Item, Mapping[int, Tensor]], Tensor] | None, watch: Watch | None, isa: str = "",
+        kept: Kept | None = None,
     ):  # fmt: skip
         self.plan, self.watch = plan, watch
         module = kernels.extension().module
@@ -51,10 +52,10 @@ class CpuProgram:
         self.dtype = DTYPES[self.traits.element_bytes]
         self.arena = fit(plan, self.traits.tail)
         self.read_beyond = _read_beyond(plan, self.traits.strip)
-        called = [item for item in plan.items() if isinstance(item, Function) and not self._plays(item)]
+        called = [item for item in plan.items() if not self._plays(item)]
         self.parts = self._parts(called)
-        self.called_last = {item.out for item in self.parts[-1].functions}
-        self.param = param
+        self.called_last = {item.out for item in self.parts[-1].called}
+        self.torch = torch_plays
         self.keep: list[Packed] = []  # the program reads packed weights by address
         self.maps: dict[int, int] = {}
         for index, value in enumerate(plan.inputs):
@@ -66,19 +67,21 @@ class CpuProgram:
             self.native.add_level()
             for item in level.items:
                 linear = linear_as_conv(item, plan)
+                if any(item is other for other in called):
+                    continue
                 if isinstance(item, Conv):
                     kernel = kernel_of(item)
                     self._add_conv(item, kernel, weights_of(item, kernel))
-                elif any(item is other for other in called):
-                    continue
                 elif linear is not None:
                     self._add_conv(linear, DIRECT, weights_of(linear, DIRECT))
                 else:
                     self._add_sums(item)
         self.pool = BufferPool(self.new_buffers, kept)
 
-    def _plays(self, item: Function) -> bool:
-        """Whether the kernels play a function; some know convolutions and sums alone."""
+    def _plays(self, item: Item) -> bool:
+        """Whether the kernels play an item; of functions, some kernels know none."""
+        if not isinstance(item, Function):
+            return beyond(item, self.plan) is None
         return not self.traits.direct_alone and function_kernel(item, self.plan) is not None
 
     def _add_map(self, value: int, buffer: int, offset: int) -> None:
@@ -117,9 +120,9 @@ class CpuProgram:
         ]
 
     def new_buffers(self) -> Buffers:
-        beyond, shapes = self.read_beyond, [self.plan.values[v].shape for v in self.plan.inputs]
-        tensors = [flat(self.arena.size + beyond, self.dtype)]
-        sizes = [bordered(shape, self.traits.tail) + beyond for shape in shapes]
+        spare, shapes = self.read_beyond, [self.plan.values[v].shape for v in self.plan.inputs]
+        tensors = [flat(self.arena.size + spare, self.dtype)]
+        sizes = [bordered(shape, self.traits.tail) + spare for shape in shapes]
         tensors += [torch.zeros(size, dtype=self.dtype, device="cpu") for size in sizes]
         views = {v: view_of(tensors[i + 1], 0, self.plan.values[v].shape) for i, v in enumerate(self.plan.inputs)}
         for item in self.plan.items():
@@ -153,7 +156,7 @@ class CpuProgram:
                 copied.append((value, result))
         for part in self.parts:
             self.play(buffers, part.begin, part.end, () if part.begin else loads, stores if part.last else ())
-            for item in part.functions:
+            for item in part.called:
                 self._call(item, buffers)
             if self.watch:
                 for item in self.plan.levels[part.end - 1].items:
@@ -166,19 +169,19 @@ class CpuProgram:
         """Whether the kernels read or write a tensor of the caller's themselves; else torch converts it."""
         return value in self.maps and tensor.dtype in (self.dtype, torch.float32) and not tensor.is_neg()
 
-    def _parts(self, called: Sequence[Function]) -> list[_Part]:
+    def _parts(self, called: Sequence[Item]) -> list[_Part]:
         """Runs of levels that end where torch has to play something, or somebody to watch."""
         parts, begin, last = [], 0, len(self.plan.levels) - 1
         for index, level in enumerate(self.plan.levels):
-            functions = tuple(item for item in level.items if any(item is other for other in called))
-            if functions or self.watch or index == last:
-                parts.append(_Part(begin, index + 1, functions, index == last))
+            by_torch = tuple(item for item in level.items if any(item is other for other in called))
+            if by_torch or self.watch or index == last:
+                parts.append(_Part(begin, index + 1, by_torch, index == last))
                 begin = index + 1
         return parts
 
-    def _call(self, item: Function, buffers: Buffers) -> None:
+    def _call(self, item: Item, buffers: Buffers) -> None:
         reads = {v: without_border(buffers.views[v]) for v in item.reads}
-        result = call(item, reads, self.param)
+        result = self.torch(item, reads)
         place = self.arena.places[item.out]
         buffers.tensors[0][place.start : place.stop].zero_()  # the border too
         buffers.views[item.out].copy_(result)

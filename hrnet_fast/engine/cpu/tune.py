@@ -71,7 +71,7 @@ class Walk:
         bias, as_is = flat(ceil(shape.out[1] / lanes) * lanes), plain(kernel, shape.words, shape.out[1])
         packed = (Packed(weights, bias, as_is) for weights in pool.weights.split(self.size))
         self.program = CpuProgram(
-            plan_of(shape, self.copies), lambda _: kernel, lambda *_: next(packed), {}.get, None, isa
+            plan_of(shape, self.copies), lambda _: kernel, lambda *_: next(packed), None, None, isa
         )
         self.buffers = self.program.new_buffers()
         for x in self.buffers.tensors:

@@ -15,13 +15,13 @@ from torch import Tensor
 
 from hrnet_fast import kernels
 
-from ...plan import Concat, Constant, Conv, Function, Item, Level, Param, Plan, Sum, tensor_of
+from ...plan import Concat, Conv, Function, Item, Level, Plan, Sum
 from ...plan.cost import direct_cost, winograd_cost
 from ...plan.fold import fold
 from ..cpu.arena import fit
 from ..cpu.choices import Choice, Choices
 from ..cpu.cpu_key import cpu_key
-from ..cpu.functions import function_kernel
+from ..cpu.functions import beyond, function_kernel
 from ..cpu.kernels import Kernel, divided
 from ..cpu.memory import Kept
 from ..cpu.microbatch import THREADS, MicroBatches, images_at_once, split, with_batch
@@ -31,7 +31,7 @@ from ..cpu.program import DTYPES, CpuProgram
 from ..cpu.prologues import only_own_items, with_prologues_as_sums
 from ..cpu.tune import Tuning, tune_plan
 from ..executor import Executor, Progress, Run
-from ..interpret import Watch
+from ..interpret import Interpreter, Watch
 from ..locks import Lock
 from ..results import own_copies
 from ..tuning.cache import TuningCache, cache_folder, cache_of
@@ -67,15 +67,15 @@ def unsupported_bfloat16() -> str | None:
     return None
 
 
+FOREIGN = 1 / 8  # of a plan's convolutions and sums: where torch has to play more, oneDNN's executor is faster
+
+
 def unsuited(plan: Plan) -> str | None:
-    """Why this executor cannot play this plan, or None."""
-    for item in plan.items():
-        if isinstance(item, Conv) and (item.conv.groups != 1 or max(item.conv.padding) > 1):
-            return f"{item.name} is grouped or pads by more than one pixel"
-        if isinstance(item, (Sum, Concat)) and len(plan.values[item.out].shape) != 4:
-            return f"{item.name} is not a map"
-        if not isinstance(item, Function) and any(len(plan.values[v].shape) != 4 for v in item.reads):
-            return f"{item.name} reads what is not a map"
+    """Why this executor does not play this plan, or None."""
+    items = [item for item in plan.items() if not isinstance(item, Function)]
+    foreign = [why for why in (beyond(item, plan) for item in items) if why]
+    if len(foreign) > FOREIGN * len(items):
+        return f"they do not know {len(foreign)} of {len(items)} convolutions and sums: {foreign[0]}"
     return None
 
 
@@ -90,7 +90,7 @@ class NativeExecutor(Executor):
     made; by default the user's. Weights are folded and packed once for all shapes and stay while a program needs them.
     A large batch is played in parts (`cpu/microbatch.py`). Each plan owns one arena for each size of parts and each
     concurrent caller, made at its first call and used again. Results are the same for any number of threads that play.
-    A plan that does not suit it is played by oneDNN.
+    What its kernels do not know torch plays in between; a plan that does not suit it is played by oneDNN.
     """
 
     name = "native"
@@ -112,18 +112,21 @@ class NativeExecutor(Executor):
         self.choices = self._choices()
         self._last: _Split | None = None
         self._packed: WeakValueDictionary[tuple, Packed] = WeakValueDictionary()
-        self._params: dict[str, Tensor] = {}
+        self._torch = Interpreter(tensors, self.dtype, self.device)
         self._kept = Kept()
         self._lock = Lock()
 
     def explain(self, plan: Plan, level: Level) -> tuple[str, str]:
         if why := unsuited(plan):
             return self._onednn(why).explain(plan, level)
+        not_native = filter(None, (self._beyond(item, plan) for item in level.items))
+        refused = next(not_native, "")
         if not self._kernels(plan, level):
-            return "torch", "none of its functions is one that the native kernels know"
+            return "torch", refused
         sizes = self._split(plan).sizes(torch.get_num_threads())
         at_once = f", images in {len(sizes)} parts of up to {sizes[0]}" if len(sizes) > 1 else ""
-        return self.name, f"{ISA_NAMES[self.isa]}: {self._kernels(plan, level)}, in {self.why}{at_once}"
+        beside = f"; by torch: {refused}" if refused else ""
+        return self.name, f"{ISA_NAMES[self.isa]}: {self._kernels(plan, level)}, in {self.why}{at_once}{beside}"
 
     def map_bytes(self, plan: Plan) -> int | None:
         """Bytes of the arenas that a plan's maps lie in, one for each size of parts; None where oneDNN plays it."""
@@ -138,12 +141,19 @@ class NativeExecutor(Executor):
         return winograd_cost(plan, item, m) if m else direct_cost(plan, item)
 
     def _kernels(self, plan: Plan, level: Level) -> str:
-        convs = [item for item in level.items if isinstance(item, Conv)]
+        native = [item for item in level.items if self._beyond(item, plan) is None]
+        convs = [item for item in native if isinstance(item, Conv)]
         counts = Counter(map(str, map(self._split(plan).choice_of, convs)))
-        counts["sum"] = sum(isinstance(item, (Sum, Concat)) for item in level.items)
-        if self.functions:
-            counts.update(filter(None, (function_kernel(item, plan) for item in level.items)))
+        counts["sum"] = sum(isinstance(item, (Sum, Concat)) for item in native)
+        counts.update(filter(None, (function_kernel(item, plan) for item in native)))
         return ", ".join(f"{count} {name}" for name, count in counts.items() if count)
+
+    def _beyond(self, item: Item, plan: Plan) -> str | None:
+        """Why torch plays an item, or None."""
+        if not isinstance(item, Function):
+            return beyond(item, plan)
+        known = self.functions and function_kernel(item, plan) is not None
+        return None if known else f"{item.name} is no function that the native kernels know"
 
     def _choices(self) -> Choices:
         key = cpu_key(self.isa, torch.get_num_threads())
@@ -184,7 +194,7 @@ class NativeExecutor(Executor):
     def _program(self, plan: Plan, choice_of: Callable[[Conv], Choice], watch: Watch | None = None) -> CpuProgram:
         weights_of = partial(self._weights, Room())
         return CpuProgram(
-            plan, lambda item: choice_of(item).kernel, weights_of, self._param, watch, self.isa, self._kept
+            plan, lambda item: choice_of(item).kernel, weights_of, self._torch.play, watch, self.isa, self._kept
         )
 
     def _divided(self, plan: Plan, choice_of: Callable[[Conv], Choice]) -> Callable[[Conv], Choice]:
@@ -200,12 +210,6 @@ class NativeExecutor(Executor):
             return chosen if chosen.tuned else replace(chosen, kernel=kernel)
 
         return choice
-
-    def _param(self, source: Param | Constant) -> Tensor:
-        """A tensor that a function of torch's reads, in the dtype of the maps; made once."""
-        if source.name not in self._params:
-            self._params[source.name] = tensor_of(source, self.tensors, self.dtype)
-        return self._params[source.name]
 
     def _onednn(self, why: str) -> OneDnnExecutor:
         return OneDnnExecutor(self.tensors, self.dtype, f"the native kernels were refused, as {why}")
