@@ -241,6 +241,8 @@ class _Recorder(Values, TorchFunctionMode):
     def _cast(self, function: Callable, args, kwargs) -> Tensor:
         """A cast to the dtype that the tensor has anyway."""
         result = function(*args, **kwargs)
+        if id(args[0]) in self.names and result.dtype == args[0].dtype:
+            return args[0]
         if args[0] in self.constants:
             if result is not args[0]:
                 self.constants.cast(args[0], result)

@@ -30,6 +30,7 @@ MADE = {
     "moved": lambda net, y: y * torch.linspace(-1, 1, 7).to(y.device)[None].repeat(9, 1),
     "identity": lambda net, y: torch.eye(9, dtype=y.dtype, device=y.device) @ y,
     "of a parameter": lambda net, y: y * net.scale.view(-1).flip(0)[:, None, None].abs().sqrt(),
+    "a parameter cast": lambda net, y: nn.functional.conv2d(y, net.d.weight.type_as(y), net.d.bias.to(y)),
     "joined": lambda net, y: torch.cat([y, torch.linspace(0, 1, 63).view(1, 1, 9, 7).expand(2, -1, -1, -1).to(y)], 1),
 }
 
