@@ -80,7 +80,10 @@ def describe(given: Any, leaves: list[Tensor]) -> str:
     if given is None:
         return "None"
     if not isinstance(given, (list, tuple)):
-        raise TypeError(f"inputs must be tensors, or lists of them, not {type(given).__name__}")
+        raise TypeError(
+            f"inputs must be tensors, or lists of them, not {type(given).__name__}: optimize a module whose forward "
+            "gives the network what is no tensor"
+        )
     inside = "".join([describe(part, leaves) + "," for part in given])
     return f"[{inside}]" if isinstance(given, list) else f"({inside})"
 
