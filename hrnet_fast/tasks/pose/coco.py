@@ -22,18 +22,13 @@ _WANTED = (
 _FIELDS = ("id", "image_id", "category_id", "bbox", "area")
 
 
-class CocoKeypoints:
-    """COCO's people, picture by picture: `len` of them, those without people too, in the order of the annotation file.
+class CocoPictures:
+    """COCO's pictures, those without people too, in the order of the annotation file: `len` of them, without boxes.
 
     root: the folder with
         annotations/person_keypoints_<split>.json            (image_info_<split>.json for test splits)
         <split>/*.jpg or images/<split>/*.jpg                 from https://cocodataset.org/#download; test2017 for
             test-dev2017, a part of it
-        person_detection_results/COCO_val2017_detections_AP_H_56_person.json      optional, from the link under
-            "Data preparation" in the README of github.com/leoxiaobin/deep-high-resolution-net.pytorch
-    boxes: "auto" for that file of detections if it is there, which is the papers' protocol, else the annotated boxes;
-        "annotations"; or the path of a file of detections.
-    nms, oks_threshold: how duplicate people are suppressed: "hard" (the official OKS-NMS), "soft", or None.
     Errors: FileNotFoundError saying what to download; ValueError for annotations with missing fields or unknown
         categories, naming the first.
     """
@@ -41,17 +36,7 @@ class CocoKeypoints:
     name, samples = "COCO", "pictures"
     keypoints = 17
 
-    def __init__(
-        self,
-        root: str | os.PathLike,
-        split: str = "val2017",
-        *,
-        boxes: str | os.PathLike = "auto",
-        nms: str | None = "hard",
-        oks_threshold: float = OKS_THRE,
-    ) -> None:
-        suppression_of(nms)
-        self._nms, self._oks_threshold = nms, oks_threshold
+    def __init__(self, root: str | os.PathLike, split: str = "val2017") -> None:
         self.root, self.split = Path(root), split
         self.has_annotations = not split.startswith("test")
         prefix = "person_keypoints" if self.has_annotations else "image_info"
@@ -64,16 +49,7 @@ class CocoKeypoints:
         self._folder = next((f for f in (self.root / "images" / folder, self.root / folder) if f.is_dir()), None)
         if self._folder is None:
             raise FileNotFoundError(f"{self.root / folder} is missing: {wanted}")
-        detections = find_detections(self.root, split) if boxes == "auto" else boxes
-        self._skipped = 0
-        if detections is None and not self.has_annotations:
-            raise FileNotFoundError(f"{split} has no annotated boxes: give boxes=FILE of detections")
-        if detections is None or detections == "annotations":
-            self.box_source = "annotations"
-            self._boxes = {image["id"]: self._annotated_boxes(image) for image in self.annotations["images"]}
-        else:
-            self.box_source = Path(detections).name
-            self._boxes, self._skipped = read_detections(detections)
+        self._boxes: dict[int, Any] = {}  # image id -> rows of x, y, width, height, score
 
     def __len__(self) -> int:
         return len(self.annotations["images"])
@@ -85,13 +61,58 @@ class CocoKeypoints:
 
     def scorer(self) -> CocoScorer:
         """AP and AR of the pictures that are added."""
+        return CocoScorer(self.annotations if self.has_annotations else None, self._person)
+
+    @property
+    def notes(self) -> list[str]:
+        """What a reader of the scores must know."""
+        if self.has_annotations:
+            return []
+        return [f"{self.split} has no public annotations: hand the results in to COCO's server"]
+
+
+class CocoKeypoints(CocoPictures):
+    """COCO's pictures with the boxes of their people.
+
+    root, split: as `CocoPictures`, and optionally
+        person_detection_results/COCO_val2017_detections_AP_H_56_person.json      from the link under
+            "Data preparation" in the README of github.com/leoxiaobin/deep-high-resolution-net.pytorch
+    boxes: "auto" for that file of detections if it is there, which is the papers' protocol, else the annotated boxes;
+        "annotations"; or the path of a file of detections.
+    nms, oks_threshold: how duplicate people are suppressed: "hard" (the official OKS-NMS), "soft", or None.
+    Errors: those of `CocoPictures`.
+    """
+
+    def __init__(
+        self,
+        root: str | os.PathLike,
+        split: str = "val2017",
+        *,
+        boxes: str | os.PathLike = "auto",
+        nms: str | None = "hard",
+        oks_threshold: float = OKS_THRE,
+    ) -> None:
+        suppression_of(nms)
+        super().__init__(root, split)
+        self._nms, self._oks_threshold = nms, oks_threshold
+        detections = find_detections(self.root, split) if boxes == "auto" else boxes
+        self._skipped = 0
+        if detections is None and not self.has_annotations:
+            raise FileNotFoundError(f"{split} has no annotated boxes: give boxes=FILE of detections")
+        if detections is None or detections == "annotations":
+            self.box_source = "annotations"
+            self._boxes = {image["id"]: self._annotated_boxes(image) for image in self.annotations["images"]}
+        else:
+            self.box_source = Path(detections).name
+            self._boxes, self._skipped = read_detections(detections)
+
+    def scorer(self) -> CocoScorer:
         return CocoScorer(
             self.annotations if self.has_annotations else None, self._person, self._nms, self._oks_threshold
         )
 
     @property
     def notes(self) -> list[str]:
-        """What a reader of the scores must know."""
         if self.box_source == "annotations":
             notes = ["person boxes: the annotated ones; the papers' are a detector's, which score lower"]
             why = "without area or outside their picture"
@@ -100,9 +121,7 @@ class CocoKeypoints:
             why = "without area or with numbers that are not finite"
         if self._skipped:
             notes.append(f"{self._skipped} boxes {why} were left out")
-        if not self.has_annotations:
-            notes.append(f"{self.split} has no public annotations: hand the results in to COCO's server")
-        return notes
+        return notes + super().notes
 
     def _annotated_boxes(self, image: dict[str, Any]) -> list[list[float]]:
         """x, y, width, height, 1 of the people with keypoints; lib/dataset/coco.py, ..._annotation_kernal."""
@@ -158,7 +177,7 @@ def _person(data: dict[str, Any], path: Path) -> int:
 def _people(data: dict[str, Any], person: int, path: Path) -> dict[int, list[dict]]:
     """Image id -> its people's annotations."""
     people: dict[int, list[dict]] = {}
-    numbers = 3 * CocoKeypoints.keypoints
+    numbers = 3 * CocoPictures.keypoints
     for entry in data.get("annotations", ()):
         if entry["category_id"] != person:
             continue

@@ -42,37 +42,37 @@ class CocoScorer:
         self._person = person
         self._annotations, self._suppress, self._threshold = annotations, suppression_of(nms), threshold
         self._images: list[int] = []
-        self._people: list[tuple[int, Tensor, Tensor, Regions]] = []
+        self._people: list[tuple[int, Tensor, Tensor, Regions | None]] = []
 
     def add(self, sample: PoseSample, points: Tensor, regions: Regions) -> None:
-        self._images.append(sample.image_id)
+        """The people found in boxes, (N, 17, 3) x, y, score; rescored and suppressed."""
         if not len(points):
+            self._images.append(sample.image_id)
             return
         scores = rescore(points[..., 2].double(), sample.box_scores)
         if self._suppress is not None:
             keep = self._suppress(points, scores, regions.areas, COCO.sigmas, self._threshold)
             points, scores, regions = points[keep], scores[keep], Regions(regions.centers[keep], regions.sizes[keep])
+        self.add_people(sample, points, scores, regions)
+
+    def add_people(self, sample: PoseSample, points: Tensor, scores: Tensor, regions: Regions | None = None) -> None:
+        """People (N, 17, 3) with their scores (N,), as they are."""
+        self._images.append(sample.image_id)
         self._people.append((sample.image_id, points, scores, regions))
 
     def results(self) -> list[dict[str, Any]]:
-        """COCO's results format, with the official code's additional `center` and `scale`."""
-        return [
-            {
-                "image_id": image,
-                "category_id": self._person,
-                "keypoints": keypoints,
-                "score": score,
-                "center": center,
-                "scale": scale,
-            }
-            for image, points, scores, regions in self._people
-            for keypoints, score, center, scale in zip(
-                points.flatten(1).double().tolist(),
-                scores.tolist(),
-                regions.centers.tolist(),
-                (regions.sizes / PIXEL_STD).tolist(),
-            )
-        ]
+        """COCO's results format; of people in boxes with the official code's additional `center` and `scale`."""
+        rows = []
+        for image, points, scores, regions in self._people:
+            more: list[dict[str, Any]] = [{} for _ in points]
+            if regions is not None:
+                places = regions.centers.tolist(), (regions.sizes / PIXEL_STD).tolist()
+                more = [{"center": center, "scale": scale} for center, scale in zip(*places)]
+            rows += [
+                {"image_id": image, "category_id": self._person, "keypoints": keypoints, "score": score, **place}
+                for keypoints, score, place in zip(points.flatten(1).double().tolist(), scores.tolist(), more)
+            ]
+        return rows
 
     def result(self) -> dict[str, float]:
         """AP and AR in per cent over the pictures that were added, without those of sizes that no person has."""
