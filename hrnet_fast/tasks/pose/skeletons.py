@@ -58,14 +58,30 @@ MPII = Skeleton(
     ),
 )  # fmt: skip
 
-_BY_KEYPOINTS = {len(skeleton.keypoints): skeleton for skeleton in (COCO, MPII)}
+# The names of CrowdPose's annotations; pairs: lib/dataset/transforms/build.py of HigherHRNet (FLIP_CONFIG); sigmas:
+# crowdposetools/cocoeval.py of github.com/Jeff-sjtu/CrowdPose
+CROWDPOSE = Skeleton(
+    "crowdpose",
+    (
+        "left_shoulder", "right_shoulder", "left_elbow", "right_elbow", "left_wrist", "right_wrist", "left_hip",
+        "right_hip", "left_knee", "right_knee", "left_ankle", "right_ankle", "head", "neck",
+    ),
+    ((0, 1), (2, 3), (4, 5), (6, 7), (8, 9), (10, 11)),
+    (
+        (10, 8), (8, 6), (11, 9), (9, 7), (6, 7), (0, 6), (1, 7), (0, 2), (1, 3), (2, 4), (3, 5), (0, 13), (1, 13),
+        (12, 13),
+    ),
+    (.079, .079, .072, .072, .062, .062, .107, .107, .087, .087, .089, .089, .079, .079),
+)  # fmt: skip
+
+_BY_KEYPOINTS = {len(skeleton.keypoints): skeleton for skeleton in (COCO, MPII, CROWDPOSE)}
 
 
 def skeleton_of(keypoints: int) -> Skeleton:
-    """COCO's for 17 keypoints, MPII's for 16. ValueError for another number."""
+    """COCO's for 17 keypoints, MPII's for 16, CrowdPose's for 14. ValueError for another number."""
     if keypoints not in _BY_KEYPOINTS:
         raise ValueError(
-            f"the network has {keypoints} keypoints, and only COCO's 17 and MPII's 16 are known by name: "
-            "give skeleton=Skeleton(...)"
+            f"the network has {keypoints} keypoints, and only COCO's 17, MPII's 16 and CrowdPose's 14 are known by "
+            "name: give skeleton=Skeleton(...)"
         )
     return _BY_KEYPOINTS[keypoints]
