@@ -19,6 +19,7 @@ _PUBLIC = {
     "OptimizedModule": "engine",
     "Plan": "plan",
     "PoseEstimator": "tasks.pose",
+    "BottomUpPoseEstimator": "tasks.bottom_up",
     "Segmenter": "tasks.segmentation",
     "LandmarkEstimator": "tasks.landmark",
     "Classifier": "tasks.classification",

@@ -7,8 +7,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-# A result's `box_source`: the caller; the detector; or neither, so that the whole picture is taken.
-GIVEN, DETECTOR, IMAGE = "given", "detector", "image"
+# A result's `box_source`: the caller; the detector; neither, so that the whole picture is taken; or, where none is
+# needed, what was found.
+GIVEN, DETECTOR, IMAGE, KEYPOINTS = "given", "detector", "image", "keypoints"
 
 
 def read_boxes(boxes: Any, size: tuple[int, int]) -> tuple[Tensor, Tensor]:

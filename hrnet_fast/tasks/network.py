@@ -27,6 +27,7 @@ _INPUT_SIZES = {
     "segmentation": (1024, 2048),
     "landmark": (256, 256),
     "classification": (224, 224),
+    "bottom_up": (512, 512),
 }
 
 
@@ -65,7 +66,7 @@ class Network:
 
         images: (N, 3, H, W) float32, normalised, on `device`; N may be 0.
         Returns (N, K, H/4, W/4) maps or (N, classes) logits in the images' dtype; of a network with several outputs
-        (OCR: the auxiliary one first, as official) a list of them.
+        (OCR: the auxiliary one first, as official; HigherHRNet: as `models.heads.HigherHRNet`) a list of them.
         Errors: ValueError for another shape; RuntimeError if an output holds NaN or infinity.
         """
         if images.dim() != 4 or images.shape[1] != 3:
@@ -109,7 +110,7 @@ def open_network(
     model: a name of `hrnet_fast.list_models`, or any module that `hrnet_fast.optimize` takes; it is not changed.
     weights: a checkpoint of any HRNet code base, or a state dict. A name without weights gets random ones, the same in
         every process, and `random_weights` says so.
-    task: "pose", "segmentation", "landmark" or "classification".
+    task: "pose", "segmentation", "landmark", "classification" or "bottom_up".
     dtype, executor: as `hrnet_fast.optimize`. device: None for where the module is, or the CPU.
     input_size: (height, width); None for the model's own, or for a foreign module that of the paper's table.
     Errors: KeyError for an unknown name; ValueError for a head that does not fit the task, for weights without the
@@ -206,11 +207,25 @@ def _output_shapes(module: nn.Module, size: tuple[int, int]) -> list[tuple[int, 
 
 
 def _check_outputs(task: str, name: str, shapes: list[tuple[int, ...]]) -> None:
-    """What a module of another code base gives must be what the task reads: one map, of OCR two; or logits."""
-    dims, most = (2, 1) if task == "classification" else (4, 2 if task == "segmentation" else 1)
-    if len(shapes) > most or any(len(shape) != dims for shape in shapes):
-        wanted = "(N, classes) logits" if dims == 2 else "one (N, K, H, W) map"
+    """What a module of another code base gives must be what the task reads: one map, of OCR two; logits; or maps at two
+    sizes."""
+    if task == "bottom_up":
+        fits, wanted = _at_two_sizes(shapes), "(N, 2K, h, w) heatmaps and tags and (N, K, 2h, 2w) heatmaps"
+    elif task == "classification":
+        fits, wanted = [len(shape) for shape in shapes] == [2], "(N, classes) logits"
+    else:
+        most = 2 if task == "segmentation" else 1
+        fits = len(shapes) <= most and all(len(shape) == 4 for shape in shapes)
+        wanted = "one (N, K, H, W) map"
+    if not fits:
         raise ValueError(f"{name} gives outputs of the shapes {shapes}, but {task} reads {wanted}")
+
+
+def _at_two_sizes(shapes: list[tuple[int, ...]]) -> bool:
+    if [len(shape) for shape in shapes] != [4, 4]:
+        return False
+    (_, channels, height, width), fine = shapes
+    return fine[1:] == (channels / 2, 2 * height, 2 * width)
 
 
 def _pieces(images: int, pixels: int) -> list[int]:

@@ -11,11 +11,12 @@ HEADS = MappingProxyType({
     "segmentation": ("segmentation", "ocr"),
     "landmark": ("landmark",),
     "classification": ("classification", "classification_ci", "classification_cii"),
+    "bottom_up": ("pose_higher",),
 })  # fmt: skip
 
 
 def task_of(head: str) -> str:
-    """The task that a head belongs to. ValueError for a head that no task reads (pose_higher, detection, features)."""
+    """The task that a head belongs to. ValueError for a head that no task reads (detection, features)."""
     for task, heads in HEADS.items():
         if head in heads:
             return task

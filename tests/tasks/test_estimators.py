@@ -1,4 +1,4 @@
-"""What the four tasks' estimators have in common: who knows one knows the others."""
+"""What the tasks' estimators have in common: who knows one knows the others."""
 
 import inspect
 
@@ -15,8 +15,9 @@ MODELS = {
     "segmentation": "hrnet_w18_small.seg_lip",
     "landmark": "hrnet_w18_small.landmark_cofw",
     "classification": "hrnet_w18_small.cls_in1k",
+    "bottom_up": "hrnet_w18_small.pose_higher_coco_512x512",
 }
-OPTIONS = {"segmentation": {"size": (64, 64)}}
+OPTIONS = {"segmentation": {"size": (64, 64)}, "bottom_up": {"short_side": 64}}
 PICTURE = np.random.default_rng(0).integers(0, 256, (50, 70, 3), np.uint8)
 
 
@@ -72,8 +73,10 @@ class Broken:
         self.module, self.value = module, value
 
     def __call__(self, images):
-        outputs = self.module(images).clone()
-        outputs[0, 1] = self.value
+        outputs = self.module(images)
+        several = not isinstance(outputs, torch.Tensor)
+        outputs = [output.clone() for output in outputs] if several else outputs.clone()
+        (outputs[-1] if several else outputs)[0, 1] = self.value
         return outputs
 
 

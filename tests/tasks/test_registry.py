@@ -6,7 +6,7 @@ from hrnet_fast import list_models, model_config
 from hrnet_fast.models.config import HEADS as MODEL_HEADS
 from hrnet_fast.tasks.registry import HEADS, package_of, task_of
 
-WITHOUT_A_TASK = {"pose_higher", "detection", "features"}
+WITHOUT_A_TASK = {"detection", "features"}
 
 
 def test_every_head_has_one_task_or_none():

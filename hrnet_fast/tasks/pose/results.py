@@ -16,10 +16,13 @@ class Person:
     """One person; all coordinates are pixels of the original picture, (0, 0) the centre of its upper left pixel.
 
     keypoints: (K, 2) float32 x, y, on the CPU. A keypoint is always given, even for what is hidden or not there.
-    scores: (K,) float32, the heights of the heatmaps' peaks, about 0 to 1 for a trained network.
-    score: the mean of the keypoint scores above 0.2, times box_score (the official rescoring).
+    scores: (K,) float32, the heights of the heatmaps' peaks, about 0 to 1 for a trained network. Bottom-up 0 is a
+        keypoint that was not found, whose x and y mean nothing.
+    score: the mean of the keypoint scores above 0.2, times box_score (the official rescoring). Bottom-up: the mean of
+        all that were found before `refine`, with 0 for the others (the official score).
     box: (x, y, width, height) as given, before it is widened to the crop. box_score: the detector's, 1 for given boxes.
-    box_source: "given"; "detector"; or "image", where no box was given and the whole picture is taken for one person.
+    box_source: "given"; "detector"; "image", where no box was given and the whole picture is taken for one person; or
+        "keypoints": bottom-up, the extent of the keypoints that were found.
     skeleton: names, limbs and mirror pairs of the K keypoints.
     """
 

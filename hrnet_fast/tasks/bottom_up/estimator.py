@@ -1,0 +1,144 @@
+"""BottomUpPoseEstimator: pictures in, the keypoints of everyone in them out."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ...kernels import affine_crop
+from ..boxes import KEYPOINTS
+from ..images import Source, pictures_of, read_image
+from ..network import open_network
+from ..pixels import MEAN, STD
+from ..pose.affine import crop_matrices, to_picture
+from ..pose.results import Person
+from ..pose.skeletons import Skeleton, skeleton_of
+from ..stages import Stages, clock
+from .decode import decode
+from .grouping import OFFICIAL, Grouping
+from .maps import Maps, Sum, view_maps
+from .views import STEP, checked_scales, region, view_size
+
+
+class BottomUpPoseEstimator:
+    """Keypoints of everyone in a picture, without boxes, by the official test of HigherHRNet (tools/valid.py).
+
+        BottomUpPoseEstimator("hrnet_w32.pose_higher_coco_512x512", "pose_higher_hrnet_w32_512.pth")("street.jpg")
+
+    model, weights, dtype, device, executor: as `open_network`.
+    flip_test: also looks at the mirror image: heatmaps are averaged, and people told apart by both tags
+        (TEST.FLIP_TEST).
+    scales: what else the picture is looked at, times `short_side` (TEST.SCALE_FACTOR); heatmaps are averaged, tags are
+        those of scale 1. The paper's multi-scale rows have 0.5, 1, 2.
+    short_side: of the picture as the network sees it at scale 1, rounded up to a multiple of 64 at the smallest scale;
+        None for the model's own (DATASET.INPUT_SIZE).
+    project: maps are enlarged to the size of the picture at scale 1 before peaks are looked for (TEST.PROJECT2IMAGE);
+        if not, they stay at half the size of the largest scale.
+    adjust, refine: as `decode.decode` (TEST.ADJUST, TEST.REFINE). grouping: the rules of what belongs together.
+    skeleton: the keypoints; None for COCO's or CrowdPose's, by their number.
+    A call gives everyone that was found, by falling score: also those of whom one keypoint was.
+    Memory: with `project` some 100 maps of float32 at the size of the view at scale 1 (140 MB at 512 x 704).
+    Errors: ValueError for scales that do not go together, a short side below 1 and a skeleton that does not fit the
+        network; those of `open_network`.
+    """
+
+    def __init__(
+        self,
+        model: str | nn.Module,
+        weights: str | os.PathLike | Mapping[str, Any] | None = None,
+        *,
+        dtype: torch.dtype | None = None,
+        device: torch.device | str | None = None,
+        executor: str = "auto",
+        flip_test: bool = True,
+        scales: Sequence[float] = (1.0,),
+        short_side: int | None = None,
+        project: bool = True,
+        adjust: bool = True,
+        refine: bool = True,
+        grouping: Grouping = OFFICIAL,
+        skeleton: Skeleton | None = None,
+    ) -> None:
+        self.scales = checked_scales(scales)
+        if short_side is not None and short_side < 1:
+            raise ValueError(f"short_side is {short_side}; it must be at least 1")
+        side = None if short_side is None else -(-short_side // STEP) * STEP
+        self.network = open_network(
+            model, weights, task="bottom_up", dtype=dtype, device=device, executor=executor,
+            input_size=None if side is None else (side, side),
+        )  # fmt: skip
+        self.short_side = min(self.network.input_size) if short_side is None else short_side
+        self.skeleton = skeleton or skeleton_of(self.network.num_outputs)
+        if len(self.skeleton.keypoints) != self.network.num_outputs:
+            raise ValueError(
+                f"the skeleton {self.skeleton.name!r} has {len(self.skeleton.keypoints)} keypoints and "
+                f"{self.network.name} {self.network.num_outputs}; they must agree"
+            )
+        self.flip_test, self.project = flip_test, project
+        self.adjust, self.refine, self.grouping = adjust, refine, grouping
+
+    def __call__(self, image: Source, *, stages: Stages | None = None) -> list[Person]:
+        """Everyone in one picture, by falling score.
+
+        image: whatever `read_image` takes.
+        Errors: those of `read_image` and of the network; ImageError for a picture that is too narrow.
+        """
+        return self.batch([image], stages=stages)[0]
+
+    def batch(self, images: Iterable[Source], *, stages: Stages | None = None) -> list[list[Person]]:
+        """The same for many pictures, of any sizes, one after another."""
+        return list(self.stream(images, stages=stages))
+
+    def stream(self, images: Iterable[Source], *, stages: Stages | None = None) -> Iterator[list[Person]]:
+        """As `batch`, picture by picture as they are done."""
+        for image in pictures_of(images):
+            with clock(stages)("read"):
+                picture = read_image(image)
+            points, scores = self.keypoints(picture, stages=stages)
+            with clock(stages)("group"):
+                people = [self._person(one, score) for one, score in zip(points, scores.tolist())]
+            yield people
+
+    @torch.no_grad()
+    def keypoints(self, picture: Tensor, *, stages: Stages | None = None) -> tuple[Tensor, Tensor]:
+        """Of a picture (H, W, 3) uint8: (P, K, 3) x, y in its pixels and score, and the scores (P,) of its P people;
+        float32, on the CPU. Only candidates for keypoints come back from the network's device."""
+        height, width = picture.shape[:2]
+        lowest = self.scales[-1]
+        maps = self._maps(picture, stages)
+        with clock(stages)("group"):
+            points, scores = decode(maps, self.grouping, adjust=self.adjust, refine=self.refine)
+            # the region of the view that was looked at last, as official
+            seen = region(height, width, view_size(height, width, self.short_side, lowest, lowest))
+            flat = to_picture(points[..., :2].reshape(1, -1, 2), seen, maps.heatmaps.shape[1:])
+            points[..., :2] = flat.view(*points.shape[:2], 2)
+        return points, scores
+
+    def _maps(self, picture: Tensor, stages: Stages | None) -> Maps:
+        stage, total, (height, width) = clock(stages), Sum(), picture.shape[:2]
+        lowest = self.scales[-1]
+        target = view_size(height, width, self.short_side, 1.0, lowest) if self.project else None
+        with stage("resize"):
+            picture = picture.to(self.network.device)
+        for scale in self.scales:
+            with stage("resize"):
+                size = view_size(height, width, self.short_side, scale, lowest)
+                matrices = crop_matrices(region(height, width, size), size)
+                images = affine_crop(picture, matrices, size, MEAN, STD, self.flip_test)
+            with stage("network"):
+                outputs = self.network(images)
+            with stage("maps"):
+                heatmaps, tags = view_maps(outputs, self.skeleton.swap, target)
+                total.add(heatmaps, tags, with_tags=scale == 1 or len(self.scales) == 1)
+        with stage("maps"):
+            return total.mean()
+
+    def _person(self, points: Tensor, score: float) -> Person:
+        found = points[points[:, 2] > 0, :2].double()
+        low = found.amin(0)
+        box = (*low.tolist(), *(found.amax(0) - low).tolist())
+        return Person(points[:, :2], points[:, 2], score, box, 1.0, KEYPOINTS, self.skeleton)

@@ -1,0 +1,83 @@
+"""A bottom-up network on COCO, by its own metric, beside the official repository's scores."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from itertools import islice
+
+from ..evaluation import Evaluation, Progress, usual_notes
+from ..images import Stored, read_image
+from ..pose.coco import CocoPictures
+from ..pose.coco_scorer import write_results
+from ..stages import Stages
+from .estimator import BottomUpPoseEstimator
+from .grouping import OFFICIAL
+from .paper import paper_row
+
+
+def evaluate(
+    estimator: BottomUpPoseEstimator,
+    dataset: CocoPictures,
+    *,
+    limit: int | None = None,
+    progress: Progress | None = None,
+    stages: Stages | None = None,
+    results: str | os.PathLike | None = None,
+) -> Evaluation:
+    """AP and AR in per cent, without suppression or rescoring, as official. Pictures stream through: only keypoints are
+    kept.
+
+    limit: use only the first so many pictures, for the metric too. progress: called with how many more are done.
+        results: also writes the people to this file, in the format that COCO's server takes.
+    Errors: ValueError for an empty data set and for a network with other keypoints; those of `read_image`.
+    """
+    network = estimator.network
+    if dataset.keypoints != network.num_outputs:
+        raise ValueError(
+            f"{dataset.name} has {dataset.keypoints} keypoints and {network.name} {network.num_outputs}: "
+            "they cannot be compared"
+        )
+    scorer = dataset.scorer()
+    stages = stages if stages is not None else Stages(network.device)
+    images = 0
+    for sample in islice(dataset, limit):
+        with stages("read"):
+            picture = read_image(Stored(sample.image))
+        points, scores = estimator.keypoints(picture, stages=stages)
+        with stages("score"):
+            scorer.add_people(sample, points, scores)
+        images += 1
+        if progress is not None:
+            progress(1)
+    if not images:
+        raise ValueError(f"{dataset.name} {dataset.split} is empty: there is nothing to evaluate")
+    with stages("score"):
+        metrics = scorer.result()
+    if results is not None:
+        write_results(results, scorer.results())
+    row = paper_row(network.name, dataset.name, dataset.split, estimator.scales)
+    return Evaluation(
+        task="bottom_up",
+        dataset=f"{dataset.name} {dataset.split}",
+        model=network.name,
+        images=images,
+        metrics=metrics,
+        paper=row,
+        seconds=stages.seconds,
+        notes=(
+            *usual_notes(network.random_weights, images, len(dataset), dataset.samples),
+            *(_differences(estimator) if row else ()),
+            *dataset.notes,
+        ),
+    )
+
+
+def _differences(estimator: BottomUpPoseEstimator) -> Iterator[str]:
+    """What the paper's row was not measured with."""
+    official = {"flip_test": True, "project": True, "adjust": True, "refine": True, "grouping": OFFICIAL}
+    if config := estimator.network.config:
+        official["short_side"] = min(config.input_size)
+    for name, value in official.items():
+        if (ours := getattr(estimator, name)) != value:
+            yield f"{name} is {ours}; in the paper's row it is {value}"
