@@ -11,7 +11,7 @@ from typing import Any
 
 from hrnet_fast.tasks.registry import package_of, task_of
 
-from .arguments import UsageError, add_executor, dtype, size
+from .arguments import UsageError, add_executor, dtype, positive, size
 from .boxes import Boxes
 
 RANDOM = "the weights are random, as no --weights FILE was given: the results mean nothing"
@@ -20,7 +20,7 @@ NONE = "none"  # as an option's value: None
 
 # Options of the estimators, and of their calls: destination -> task that has it -> name of the keyword.
 _ESTIMATOR = {
-    "flip": dict.fromkeys(("pose", "landmark", "segmentation"), "flip_test"),
+    "flip": dict.fromkeys(("pose", "landmark", "segmentation", "bottom_up"), "flip_test"),
     "shift": {"pose": "shift"},
     "decode": {"pose": "decode"},
     "detector": {"pose": "detector"},
@@ -28,7 +28,9 @@ _ESTIMATOR = {
     "oks_threshold": {"pose": "oks_threshold"},
     "protocol": {"landmark": "protocol"},
     "resize": {"segmentation": "size"},
-    "scales": {"segmentation": "scales"},
+    "scales": {"segmentation": "scales", "bottom_up": "scales"},
+    "short_side": {"bottom_up": "short_side"},
+    "refine": {"bottom_up": "refine"},
     "names": {"classification": "names"},
 }
 _CALL = {"boxes": {"pose": "boxes", "landmark": "boxes"}, "top": {"classification": "top"}}
@@ -63,7 +65,22 @@ def add_estimator(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--resize", type=_resize, metavar="HOW", help="segmentation: official (default), native or HEIGHTxWIDTH"
     )
-    group.add_argument("--scales", type=_scales, metavar="S,S", help="segmentation: views to sum, such as 0.75,1,1.25")
+    group.add_argument(
+        "--scales", type=_scales, metavar="S,S",
+        help="segmentation: views to sum, such as 0.75,1,1.25; bottom_up: to average, such as 0.5,1,2",
+    )  # fmt: skip
+    group.add_argument(
+        "--short-side",
+        type=positive,
+        metavar="N",
+        help="bottom_up: of the picture as it is seen (default: the model's)",
+    )
+    group.add_argument(
+        "--refine",
+        action=argparse.BooleanOptionalAction,
+        default=None,
+        help="bottom_up: look for the keypoints that a person lacks (default: yes)",
+    )
     group.add_argument("--names", metavar="FILE", help="classification: what the classes are called, one a line")
 
 

@@ -11,9 +11,10 @@ from hrnet_fast.synthetic import WRITERS
 from hrnet_fast.tasks.registry import HEADS, package_of
 
 SMALL = "hrnet_w18_small"
-# data set -> (model, options of evaluate, a metric that it has)
+# data set, and what else is read of it -> (model, options of evaluate, a metric that it has)
 DATASETS = {
     "coco": ("pose_coco_256x192", ("--boxes", "annotations", "--no-flip", "--nms", "none"), "AP"),
+    "coco bottom-up": ("pose_higher_coco_512x512", ("--short-side", "64", "--scales", "0.5,1", "--no-refine"), "AR"),
     "mpii": ("pose_mpii_256x256", ("--decode", "dark", "--no-shift"), "Mean"),
     "cityscapes": ("seg_cityscapes", ("--resize", "64x128", "--per-class"), "iIoU"),
     "lip": ("seg_lip", ("--resize", "96x64", "--flip"), "mIoU"),
@@ -29,13 +30,13 @@ DATASETS = {
 
 def test_every_data_set_is_here():
     readable = {name for task in HEADS for name in package_of(task).DATASETS}
-    assert readable == set(WRITERS) == set(DATASETS)
+    assert readable == set(WRITERS) == {name.split()[0] for name in DATASETS}
 
 
-@pytest.mark.parametrize("dataset", DATASETS)
-def test_a_rendered_data_set_is_scored(run, tmp_path, monkeypatch, dataset):
+@pytest.mark.parametrize("case", DATASETS)
+def test_a_rendered_data_set_is_scored(run, tmp_path, monkeypatch, case):
     monkeypatch.chdir(tmp_path)
-    model, options, metric = DATASETS[dataset]
+    dataset, (model, options, metric) = case.split()[0], DATASETS[case]
     written = run("synth", dataset, "--root", "data", "--images", "2", "--size", "240x320")
     assert (written.code, written.err) == (0, "") and "2 pictures in data" in written.out
     result = run("evaluate", "--model", f"{SMALL}.{model}", "--dataset", dataset, "--root", "data", *options, "--json")
@@ -115,6 +116,15 @@ def test_boxes_have_scores_and_double_people_are_suppressed(run, photo):
     assert sorted(person["box_score"] for person in row["people"]) == [0.25, 0.75]
 
 
+def test_bottom_up_needs_no_boxes(run, photo):
+    row = predict(run, "pose_higher_coco_512x512", "--short-side", "64", "--flip")
+    assert row["people"] and {person["box_source"] for person in row["people"]} == {"keypoints"}
+    about = json.loads(Path("out/run.json").read_text())
+    assert (about["short_side"], about["scales"], about["flip_test"]) == (64, [1.0], True)
+    with Image.open(Path("out", row["picture"])) as drawn:
+        assert drawn.size == (80, 60)
+
+
 def test_label_maps_are_written_beside_the_drawing(run, photo):
     row = predict(run, "seg_cityscapes", "--resize", "native")
     with Image.open(Path("out", row["labels"])) as labels:
@@ -162,4 +172,31 @@ def test_bad_boxes_are_told(run, photo, content, part):
 def test_options_of_another_task_are_refused(run, photo, argv, part):
     model = () if argv[0] == "synth" else ("--model", f"{SMALL}.cls_in1k")
     result = run(*argv, *model)
+    assert (result.code, result.out) == (2, "") and result.err.count("\n") == 1 and part in result.err
+
+
+@pytest.mark.parametrize(
+    ("argv", "part"),
+    [
+        (
+            ("predict", "photo.jpg", "--boxes", "b.json"),
+            "--boxes belongs to pose and landmark, but hrnet_w18_small.pose_h",
+        ),
+        (("predict", "photo.jpg", "--decode", "dark"), "--decode belongs to pose, but"),
+        (("predict", "photo.jpg", "--scales", "0.5,2"), "scales (0.5, 2.0) must hold 1"),
+        (("predict", "photo.jpg", "--short-side", "0"), "'0' is not a whole number of at least 1"),
+        (
+            ("evaluate", "--dataset", "coco", "--root", "coco", "--boxes", "x"),
+            "--boxes means nothing for coco with hrnet",
+        ),
+        (
+            ("evaluate", "--dataset", "mpii", "--root", "coco"),
+            "is for bottom_up, whose data sets are coco; 'mpii' is none",
+        ),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, tuple) else None,
+)
+def test_options_that_bottom_up_has_not_are_refused(run, photo, argv, part):
+    run("synth", "coco", "--root", "coco", "--images", "1", "--size", "96x128")
+    result = run(*argv, "--model", f"{SMALL}.pose_higher_coco_512x512")
     assert (result.code, result.out) == (2, "") and result.err.count("\n") == 1 and part in result.err

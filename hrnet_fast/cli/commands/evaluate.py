@@ -67,7 +67,7 @@ def _open_dataset(args: argparse.Namespace, task: str, datasets: Mapping[str, Ca
         )
     opener = datasets[args.dataset]
     options = ("split", "boxes", "labels", "nms", "oks_threshold")
-    return opener(args.root, **_supported(opener, args, args.dataset, *options))
+    return opener(args.root, **_supported(opener, args, f"{args.dataset} with {args.model}", *options))
 
 
 def _supported(function: Callable, args: argparse.Namespace, what: str, *options: str) -> dict[str, Any]:
