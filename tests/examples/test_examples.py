@@ -13,6 +13,7 @@ MODELS = {
     "segmentation": "hrnet_w18_small.seg_cityscapes",
     "landmarks": "hrnet_w18_small.landmark_wflw",
     "classification": "hrnet_w18_small.cls_in1k",
+    "bottom_up": "hrnet_w18_small.pose_higher_coco_512x512",
 }
 LONGEST = 30  # lines
 
