@@ -23,15 +23,16 @@ def find_missing(maps: Maps, means: Tensor, missing: Tensor) -> Tensor:
     `refine` of lib/core/group.py, which looks at all pixels; here blocks that hold no such place are passed over.
     """
     device = maps.heatmaps.device
-    person, joint = missing.nonzero(as_tuple=True)
+    person, kind = missing.nonzero(as_tuple=True)
     if not len(person):
         return torch.empty(0, 3)
-    wanted, joint = means[person].to(device), joint.to(device)  # (n, T), (n,)
+    wanted, joint = means[person].to(device), kind.to(device)  # (n, T), (n,)
     blocks = _Blocks(maps)
     parts = zip(joint.split(_TOGETHER), wanted.split(_TOGETHER))
     places, sure = (torch.cat(x) for x in zip(*(blocks.best(*part) for part in parts)))
-    for pair in (~sure).nonzero()[:, 0].tolist():
-        values = maps.heatmaps[joint[pair]] - _steps(maps.tags[:, joint[pair]], wanted[pair, :, None, None])
+    for pair in (~sure.cpu()).nonzero()[:, 0].tolist():
+        k = int(kind[pair])
+        values = maps.heatmaps[k] - _steps(maps.tags[:, k], wanted[pair, :, None, None])
         places[pair] = values.flatten().argmax()
     scores = maps.heatmaps.flatten(1)[joint, places]
     points = points_of(places, maps.heatmaps.shape[2]) + 0.5 + offsets_at(maps.heatmaps, joint, places)
