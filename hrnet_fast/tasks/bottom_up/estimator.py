@@ -41,7 +41,7 @@ class BottomUpPoseEstimator:
     adjust, refine: as `decode.decode` (TEST.ADJUST, TEST.REFINE). grouping: the rules of what belongs together.
     skeleton: the keypoints; None for COCO's or CrowdPose's, by their number.
     A call gives everyone that was found, by falling score: also those of whom one keypoint was.
-    Memory: with `project` some 100 maps of float32 at the size of the view at scale 1 (140 MB at 512 x 704).
+    Memory: with `project` some 110 maps of float32 at the size of the view at scale 1 (150 MB at 512 x 704).
     Errors: ValueError for scales that do not go together, a short side below 1 and a skeleton that does not fit the
         network; those of `open_network`.
     """
