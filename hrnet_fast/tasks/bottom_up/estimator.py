@@ -32,8 +32,8 @@ class BottomUpPoseEstimator:
     model, weights, dtype, device, executor: as `open_network`.
     flip_test: also looks at the mirror image: heatmaps are averaged, and people told apart by both tags
         (TEST.FLIP_TEST).
-    scales: what else the picture is looked at, times `short_side` (TEST.SCALE_FACTOR); heatmaps are averaged, tags are
-        those of scale 1. The paper's multi-scale rows have 0.5, 1, 2.
+    scales: the sizes at which the picture is looked at, in times of `short_side` (TEST.SCALE_FACTOR); heatmaps are
+        averaged, tags are those of scale 1. The paper's multi-scale rows have 0.5, 1, 2.
     short_side: of the picture as the network sees it at scale 1, rounded up to a multiple of 64 at the smallest scale;
         None for the model's own (DATASET.INPUT_SIZE).
     project: maps are enlarged to the size of the picture at scale 1 before peaks are looked for (TEST.PROJECT2IMAGE);
