@@ -65,6 +65,15 @@ def test_pictures_of_all_sizes(size):
     check(found, planted, 0.75 * min(size) / 256)
 
 
+def test_views_of_several_scales_show_what_the_smallest_one_does():
+    """240 x 300 alone is seen as 256 x 320, but as 256 x 384 where 128 x 192 is looked at too."""
+    size = (240, 300)
+    planted = people(7, 2, *size)
+    for scales in ((1,), (0.5, 1), (0.5, 1, 2)):
+        found = seeing(planted, [0.0, 4.0], size, scales=scales)(np.zeros((*size, 3), np.uint8))
+        check(found, planted, 0.75 * 240 / 256)
+
+
 def test_an_empty_picture_has_nobody():
     assert seeing([], [], SIZE)(PICTURE) == []
 
