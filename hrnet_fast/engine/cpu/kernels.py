@@ -13,7 +13,7 @@ AS_GOOD = 1.08  # how much slower a kernel may be that saves memory, by fewer we
 LARGE = 5 << 18  # words of transformed weights: more are transformed as they are used
 AT_ONCE = 12  # tiles that are multiplied together at most
 CACHED = 3 << 17  # words of weights that stay in a core's second-level cache
-FEWEST = 8  # tiles of a group that many threads divide among them
+FEWEST = 6  # tiles of a group that many threads divide among them
 DEEP, FEW = 32, 8  # convolutions; input channels
 
 
@@ -90,10 +90,9 @@ def divided(kernel: Kernel, out: tuple[int, int, int, int], lanes: int, threads:
     """
     if not kernel.m:
         return kernel
-    blocks = max(1, -(-out[1] // lanes) // 2)
-    groups = ceil(threads / (items * blocks))
-    size = max(FEWEST, ceil(tiles(kernel.m, out) / groups))
-    return replace(kernel, group=min(kernel.group, ceil(size / 2) * 2))
+    count, blocks = tiles(kernel.m, out), max(1, -(-out[1] // lanes) // 2)
+    groups = min(ceil(threads / (items * blocks)), max(1, count // FEWEST))
+    return replace(kernel, group=min(kernel.group, ceil(count / groups / 2) * 2))
 
 
 def work(kernel: Kernel, inputs: int, out: tuple[int, int, int, int], lanes: int, values: int = 1) -> float:
