@@ -14,7 +14,7 @@ FLOORS = {
     "models": (set(), {"torch"}),
     "plan": ({"models"}, {"torch"}),
     "weights": ({"models"}, {"torch", "numpy", "safetensors"}),
-    "engine": ({"models", "plan", "kernels", "numerics", "processor"}, {"torch", "triton", "numpy"}),
+    "engine": ({"models", "plan", "kernels", "numerics", "timing", "processor"}, {"torch", "triton", "numpy"}),
     "numerics": (set(), {"torch", "numpy"}),
     "timing": (set(), {"numpy"}),
     "processor": (set(), set()),

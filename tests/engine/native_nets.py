@@ -16,6 +16,7 @@ from hrnet_fast.engine.cpu.kernels import Kernel
 from hrnet_fast.engine.cpu.pack import Packed, pack
 from hrnet_fast.engine.cpu.program import DTYPES, CpuProgram
 from hrnet_fast.engine.cpu.winograd import transform_matrices, transform_weight
+from hrnet_fast.engine.interpret import Interpreter
 from hrnet_fast.numerics import TOLERANCE_FACTOR, compare_outputs, relative_l2
 from hrnet_fast.plan import Conv, make_plan, named_tensors
 from hrnet_fast.plan.fold import fold
@@ -167,7 +168,8 @@ class Player:
             weight, bias = fold(item, tensors, torch.float32)
             return pack(weight, bias, traits.lanes, kernel, values=traits.values)
 
-        self.program = CpuProgram(make_plan(net, *inputs), kernel_of, weights_of, None, None, isa=isa)
+        torch_plays = Interpreter(tensors, DTYPES[traits.element_bytes], torch.device("cpu")).play
+        self.program = CpuProgram(make_plan(net, *inputs), kernel_of, weights_of, torch_plays, None, isa=isa)
 
     def __call__(self, *inputs: Tensor) -> Tensor:
         with torch.inference_mode():

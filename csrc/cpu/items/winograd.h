@@ -195,8 +195,7 @@ HRNET_FAST_ISA void multiply_tiles(const Element* patches, int64_t padded, int c
     weights += now * W * kLanes;
 #pragma GCC unroll 16
     for (int p = 0; p < P; ++p) {
-      x[p] += now;
-      if (p >= count) continue;
+      if (p >= count) break;
 #pragma GCC unroll 4
       for (int v = 0; v < W; ++v) {
         float* const to = products + (p * W + v) * kLanes;

@@ -230,20 +230,19 @@ constexpr int64_t kLong = 256 / kValues;
 // Weights are fetched into the second-level cache so many words before they are used: those of a network come from memory.
 constexpr int64_t kAhead = 4096;
 
-// sums[p][v] += sum over i of x[p][i] * weights[i][v], `words` of inputs long: the rate of everything depends on it. For
-// each word, the weights are loaded once and meet P broadcast inputs: 12 x 2 multiply-adds wait for 14 loads.
+// sums[p][v] += sum over i of x[p][i] * weights[i][v], `words` of inputs long, behind which it leaves x: the rate of everything
+// depends on it. For each word, the weights are loaded once and meet P broadcast inputs: 12 x 2 multiply-adds wait for 14 loads.
 template <int P, int W>
-HRNET_FAST_ISA void multiply(V (&sums)[P][W], const Word* const (&x)[P], int64_t words, const Word* weights) {
-  const Word* end[P];  // counting up to 0 from them takes no register for the bound: P pointers leave few
+HRNET_FAST_ISA void multiply(V (&sums)[P][W], const Word* (&x)[P], int64_t words, const Word* weights) {
 #pragma GCC unroll 16
-  for (int p = 0; p < P; ++p) end[p] = x[p] + words;
+  for (int p = 0; p < P; ++p) x[p] += words;  // counting up to 0 takes no register for the bound: P pointers leave few
   const auto step = [&](int64_t i, const Word* weights) __attribute__((always_inline)) {
     V w[W];
 #pragma GCC unroll 4
     for (int v = 0; v < W; ++v) w[v] = load_words(weights + v * kLanes);
 #pragma GCC unroll 16
     for (int p = 0; p < P; ++p) {
-      const V input = broadcast(end[p] + i);
+      const V input = broadcast(x[p] + i);
 #pragma GCC unroll 4
       for (int v = 0; v < W; ++v)  // spread among the products: one after the other they would hold these up
         if (p == v * P / W) __builtin_prefetch(weights + kAhead + v * kLanes, 0, 2);
