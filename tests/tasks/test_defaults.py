@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from hrnet_fast import LandmarkEstimator, PoseEstimator, Segmenter, create_model
+from hrnet_fast import BottomUpPoseEstimator, LandmarkEstimator, PoseEstimator, Segmenter, create_model
+from hrnet_fast.tasks.bottom_up import Grouping
 from hrnet_fast.tasks.pixels import normalise
 from hrnet_fast.tasks.segmentation import transforms
 from hrnet_fast.tasks.segmentation.axes import axis_taps
@@ -46,9 +47,19 @@ def labels():
     return [(Segmenter(model)(PICTURE).labels,)]
 
 
+def everyone():
+    with torch.device("cpu"):
+        model = fill(create_model(f"{SMALL}.pose_higher_coco_512x512"))
+    grouping = Grouping(max_people=3, detection_threshold=-9.0)
+    found = BottomUpPoseEstimator(model, short_side=64, scales=(0.5, 1), grouping=grouping)(PICTURE)
+    assert found
+    return [(one.keypoints, one.scores) for one in found]
+
+
 TASKS = {
     "pose": lambda: people(flip_test=True),
     "DARK": lambda: people(decode="dark", nms="soft"),
+    "bottom-up": everyone,
     "landmarks": faces,
     "segmentation": labels,
 }

@@ -34,7 +34,7 @@ def view_maps(
     coarse = resize(coarse, fine.shape[2:])
     heatmaps, tags = (coarse[:, :keypoints] + fine) / 2, coarse[:, keypoints:]
     if len(fine) == 2:
-        order = torch.tensor(swap).to(fine.device)
+        order = torch.tensor(swap, device="cpu").to(fine.device)
         heatmaps, tags = (torch.stack((x[0], x[1].flip(2)[order])) for x in (heatmaps, tags))
     if size is not None:
         heatmaps, tags = resize(heatmaps, size), resize(tags, size)

@@ -25,7 +25,7 @@ def find_missing(maps: Maps, means: Tensor, missing: Tensor) -> Tensor:
     device = maps.heatmaps.device
     person, kind = missing.nonzero(as_tuple=True)
     if not len(person):
-        return torch.empty(0, 3)
+        return torch.empty(0, 3, dtype=torch.float32, device="cpu")
     wanted, joint = means[person].to(device), kind.to(device)  # (n, T), (n,)
     blocks = _Blocks(maps)
     parts = zip(joint.split(_TOGETHER), wanted.split(_TOGETHER))

@@ -33,7 +33,7 @@ def region(height: int, width: int, size: Sequence[int]) -> Regions:
     more than there is. Its centre is that of get_multi_scale_size, half a pixel off for odd sides."""
     center = [int(width / 2 + 0.5), int(height / 2 + 0.5)]
     shown = (width, size[0] / size[1] * width) if width < height else (size[1] / size[0] * height, height)
-    return Regions(torch.tensor([center], dtype=torch.float64), torch.tensor([shown], dtype=torch.float64))
+    return Regions(*(torch.tensor([pair], dtype=torch.float64, device="cpu") for pair in (center, shown)))
 
 
 def checked_scales(scales: Sequence[float]) -> tuple[float, ...]:
