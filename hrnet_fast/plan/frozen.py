@@ -44,9 +44,10 @@ def _epsilon(module: nn.Module) -> float | None:
 
 
 def _computes_one(module: nn.Module, channels: int, eps: float) -> bool:
-    draw = torch.Generator().manual_seed(0)
-    numbers = {name: torch.rand(channels, generator=draw, dtype=torch.float64) + 0.5 for name in sorted(_TENSORS)}
-    x = torch.randn(2, channels, 1, 3, generator=draw, dtype=torch.float64)
+    draw = torch.Generator("cpu").manual_seed(0)
+    drawn = {"generator": draw, "dtype": torch.float64, "device": "cpu"}
+    numbers = {name: torch.rand(channels, **drawn) + 0.5 for name in sorted(_TENSORS)}
+    x = torch.randn(2, channels, 1, 3, **drawn)
     twin = object.__new__(type(module))
     twin.__dict__.update(module.__dict__, training=False, _parameters={}, _buffers=dict(numbers))
     for name in ("eps", "num_batches_tracked"):

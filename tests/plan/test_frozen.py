@@ -101,3 +101,13 @@ def test_epsilons_that_differ_by_channel_are_no_batch_norms():
     assert Function in items(net, x)
     report = verify(net, optimize(net, example=x), x)
     assert report.passed, str(report)
+
+
+def test_it_is_told_whatever_the_default_device():
+    net = nn.Sequential(nn.Conv2d(3, 8, 3), WithEpsilon(8))
+    torch.set_default_device("meta")
+    try:
+        plan = make_plan(net, torch.empty(1, 3, 9, 9))
+    finally:
+        torch.set_default_device(None)
+    assert [type(item) for item in plan.items()] == [Conv]
