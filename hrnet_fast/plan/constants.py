@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.autograd.graph import increment_version
 from torch.utils import _pytree as pytree
 
 from . import functions as known
@@ -71,13 +72,13 @@ class Constants:
 
     def forget(self, x: Tensor) -> None:
         """A traced value is written into `x`: neither it nor what shares its memory is made of numbers alone."""
-        x.zero_() if x.numel() else None  # counted as a write in all of them
+        increment_version(x)  # that of all of them; the numbers stay, as they may be somebody's
 
     def _keep(self, name: str, args: Sequence[Any], kwargs: Mapping[str, Any], result: Tensor) -> None:
         leaves = [leaf for leaf in pytree.tree_leaves((args, kwargs)) if isinstance(leaf, Tensor)]
         if any(id(leaf) not in self.names and leaf not in self for leaf in leaves):
             return
-        if result is args[0] if args else False:  # a cast that changes nothing
+        if args and result is args[0]:  # a cast that changes nothing
             return
         given = {key: value for key, value in kwargs.items() if key not in ("device", "requires_grad", "pin_memory")}
         encoded = tuple((key, frozen(pytree.tree_map(self._encode, value))) for key, value in sorted(given.items()))

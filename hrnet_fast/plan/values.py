@@ -108,6 +108,8 @@ class Values:
         """After an in-place operation the tensor itself stands for the new value."""
         value = self.traced[id(result)].value
         if target in self.constants and target.shape == result.shape:
+            if name := self._owner(target):
+                raise PlanError(writes_into(name))
             self.constants.forget(target)
             self.traced[id(target)] = Traced(target, value, version=_version(target))
             return target
@@ -121,6 +123,12 @@ class Values:
         if written.part_of is not None:
             self._write_part(*written.part_of, written)
         return target
+
+    def _owner(self, x: Tensor) -> str | None:
+        """The parameter or buffer whose memory a tensor shares, or None."""
+        memory = x.untyped_storage()._cdata
+        dense = ((name, t) for name, t in self._named.items() if t.layout is torch.strided)
+        return next((name for name, t in dense if t.untyped_storage()._cdata == memory), None)
 
     def _write_part(self, whole: Traced, index: Any, part: Traced) -> None:
         """What a part was taken from stands for the value with that part written."""

@@ -258,3 +258,23 @@ def test_planning_does_not_depend_on_the_callers_modes(mode):
     with mode():
         net = Net(residual).eval()
         make_plan(net, torch.empty(2, 3, 9, 7))
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda t, y: t.view(1, 8, 63).__setitem__(slice(None), y.flatten(2)),
+        lambda t, y: t.view(1, 8, 63).add_(y.flatten(2)),
+        lambda t, y: t.permute(0, 2, 1, 3).mul_(y.permute(0, 2, 1, 3)),
+        lambda t, y: t[:, :].relu_().add_(y),
+        lambda t, y: t.detach().reshape(1, 8, 9, 7)[:, :4].copy_(y[:, :4]),
+        lambda t, y: t.view(1, 8, 9, 7).__setitem__((slice(None), slice(4)), y[:, :4]),
+    ],
+)
+def test_a_refused_write_leaves_the_network_s_own_tensors_as_they_are(write):
+    net = Net(lambda net, x: write(net.own, net.c(x)))
+    net.register_buffer("own", torch.rand(1, 8, 9, 7))
+    before = net.own.clone()
+    with torch.no_grad(), pytest.raises(PlanError):
+        make_plan(net, torch.randn(1, 3, 9, 7))
+    assert torch.equal(net.own, before)
