@@ -15,7 +15,7 @@ from benchmarks.cases import DTYPES
 from benchmarks.gpu.timing import Effort, isolated
 from benchmarks.gpu.workloads import WORKLOADS
 from benchmarks.runners.graph import captured
-from hrnet_fast.engine.executors.measured import no_trials
+from hrnet_fast.engine.executors.fastest_gpu import no_trials
 from hrnet_fast.numerics import within_tolerance
 
 REPEATS = 20  # convolutions in a graph

@@ -12,7 +12,7 @@ from benchmarks.cases import Case
 from benchmarks.compare import Question, ask
 from benchmarks.gpu.paths import WORK, question_code
 from benchmarks.photo import photo
-from hrnet_fast.engine.executors.measured import no_trials
+from hrnet_fast.engine.executors.fastest_gpu import no_trials
 from hrnet_fast.weights.random import fill_weights
 
 

@@ -13,11 +13,12 @@ from .executors.amx import AmxExecutor
 from .executors.cuda import CudaExecutor
 from .executors.cuda_chains import CudaChainExecutor
 from .executors.cudnn import CudnnExecutor
-from .executors.measured import MeasuredExecutor, TorchExecutor
+from .executors.fastest_cpu import FastestCpuExecutor
+from .executors.fastest_gpu import FastestGpuExecutor
 from .executors.native import NativeExecutor
 from .executors.onednn import OneDnnExecutor
 from .executors.reference import ReferenceExecutor
-from .executors.timed import TimedExecutor
+from .executors.torch_graph import TorchExecutor
 from .executors.triton import TritonExecutor
 
 EXECUTORS = ("auto", "native", "onednn", "triton", "cuda", "cuda-chains", "cudnn", "reference")
@@ -45,11 +46,11 @@ def make_executor(
         _require(name, module.unsupported(dtype, device))
         return made(tensors, dtype, device)
     if name == "auto" and device.type == "cuda":
-        return _measured(tensors, dtype, device)
+        return _fastest_on_gpu(tensors, dtype, device)
     return _on_cpu(name, tensors, dtype, device, exact)
 
 
-def _measured(tensors: Mapping[str, Tensor], dtype: torch.dtype, device: torch.device) -> Executor:
+def _fastest_on_gpu(tensors: Mapping[str, Tensor], dtype: torch.dtype, device: torch.device) -> Executor:
     """Every GPU executor that can play in this dtype takes part."""
     refused = {name: module.unsupported(dtype, device) for name, (module, _) in ON_A_GPU.items()}
     candidates: list[Executor] = [
@@ -58,7 +59,7 @@ def _measured(tensors: Mapping[str, Tensor], dtype: torch.dtype, device: torch.d
     if not candidates:
         return ReferenceExecutor(tensors, dtype, device, "; ".join(why for why in refused.values() if why))
     candidates.append(TorchExecutor(tensors, dtype, device, "plain torch operations in a CUDA graph"))
-    return MeasuredExecutor(tensors, dtype, device, candidates)
+    return FastestGpuExecutor(tensors, dtype, device, candidates)
 
 
 def _on_cpu(
@@ -83,11 +84,11 @@ def _on_cpu(
     if name == "onednn" or no_native:
         return OneDnnExecutor(tensors, compute, f"{why}; {no_native or 'as asked'}")
     if name == "auto" and native.is_portable():
-        return _timed(tensors, dtype, exact)
+        return _fastest_on_cpu(tensors, dtype, exact)
     return NativeExecutor(tensors, why, exact)
 
 
-def _timed(tensors: Mapping[str, Tensor], dtype: torch.dtype, exact: bool) -> Executor:
+def _fastest_on_cpu(tensors: Mapping[str, Tensor], dtype: torch.dtype, exact: bool) -> Executor:
     """Native kernels and oneDNN in float32, and oneDNN in the dtype asked for where the CPU has instructions for it."""
     candidates: dict[str, Executor] = {
         "native": NativeExecutor(tensors, "float32", exact),
@@ -95,7 +96,7 @@ def _timed(tensors: Mapping[str, Tensor], dtype: torch.dtype, exact: bool) -> Ex
     }
     if dtype != torch.float32 and onednn.has_instructions(dtype):
         candidates[f"onednn in {str(dtype).removeprefix('torch.')}"] = OneDnnExecutor(tensors, dtype, "as timed")
-    return TimedExecutor(candidates)
+    return FastestCpuExecutor(candidates)
 
 
 def _require(name: str, refusal: str | None) -> None:

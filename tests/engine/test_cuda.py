@@ -10,8 +10,9 @@ from torch import nn
 from hrnet_fast import create_model, optimize
 from hrnet_fast.engine import choose
 from hrnet_fast.engine.executors.cuda import CudaExecutor, unsupported
-from hrnet_fast.engine.executors.measured import MeasuredExecutor, TorchExecutor
+from hrnet_fast.engine.executors.fastest_gpu import FastestGpuExecutor
 from hrnet_fast.engine.executors.reference import ReferenceExecutor
+from hrnet_fast.engine.executors.torch_graph import TorchExecutor
 from hrnet_fast.engine.gpu.cuda_lower import beyond_cuda
 from hrnet_fast.engine.gpu.device_key import DeviceKey
 from hrnet_fast.engine.gpu.layout import allocate
@@ -225,7 +226,7 @@ def test_auto_lets_it_take_part(monkeypatch):
     for name in choose.ON_A_GPU:
         module = type("Module", (), {"unsupported": staticmethod(lambda dtype, device: None)})
         monkeypatch.setitem(choose.ON_A_GPU, name, (module, lambda *arguments, name=name: made.setdefault(name, name)))
-    monkeypatch.setattr(choose, "MeasuredExecutor", lambda tensors, dtype, device, candidates: candidates)
+    monkeypatch.setattr(choose, "FastestGpuExecutor", lambda tensors, dtype, device, candidates: candidates)
     candidates = choose.make_executor("auto", {}, HALF, torch.device("cuda"))
     assert candidates[:-1] == ["triton", "cuda", "cuda-chains", "cudnn"] and isinstance(candidates[-1], TorchExecutor)
 
@@ -241,7 +242,7 @@ def test_auto_checks_it_and_remembers_among_whom_it_won(tmp_path):
     def contest(op, times, *others):
         times = iter(times)
         candidates = [CudaExecutor(tensors, HALF, CPU, op=op), TorchExecutor(tensors, HALF, CPU), *others]
-        measured = MeasuredExecutor(
+        measured = FastestGpuExecutor(
             tensors, HALF, CPU, candidates, lambda work: next(times), TuningCache(tmp_path), KEY
         )  # fmt: skip
         return measured.verdict(plan)

@@ -9,7 +9,8 @@ import torch
 from hrnet_fast import create_model
 from hrnet_fast.engine.executors.cuda import CudaExecutor
 from hrnet_fast.engine.executors.cuda_chains import CudaChainExecutor
-from hrnet_fast.engine.executors.measured import MeasuredExecutor, TorchExecutor
+from hrnet_fast.engine.executors.fastest_gpu import FastestGpuExecutor
+from hrnet_fast.engine.executors.torch_graph import TorchExecutor
 from hrnet_fast.engine.gpu.cuda_lower import CudaChoice, cuda_choice, cuda_problems, cuda_signature
 from hrnet_fast.engine.gpu.cuda_tile_choices import from_entry, likely
 from hrnet_fast.engine.gpu.cuda_tiles import CudaProblem, choose, most_shared, possible
@@ -102,7 +103,8 @@ def test_auto_tunes_all_that_has_tiles(small, tmp_path):
     plan, tensors = small
     cache = TuningCache(tmp_path)
     candidates = [make(kind, tensors, cache) for kind in (CudaExecutor, CudaChainExecutor)]
-    auto = MeasuredExecutor(tensors, HALF, CPU, [*candidates, TorchExecutor(tensors, HALF, CPU)], cache=cache, key=KEY)
+    candidates.append(TorchExecutor(tensors, HALF, CPU))
+    auto = FastestGpuExecutor(tensors, HALF, CPU, candidates, cache=cache, key=KEY)
     found = auto.tune(plan)
     assert {name.partition(": ")[0] for name in found} == {"cuda", "cuda-chains"}
     shown = []
@@ -114,7 +116,7 @@ def test_without_a_gpu_there_is_nothing_to_tune(name, small):
     plan, tensors = small
     executor = CudaExecutor(tensors, HALF, CPU, gpu=Gpu())
     if name == "auto":
-        executor = MeasuredExecutor(tensors, HALF, CPU, [executor, TorchExecutor(tensors, HALF, CPU)])
+        executor = FastestGpuExecutor(tensors, HALF, CPU, [executor, TorchExecutor(tensors, HALF, CPU)])
     with pytest.raises(RuntimeError, match=f"there is nothing to tune: the executor '{name}' on cpu has no choice"):
         executor.tune(plan)
 

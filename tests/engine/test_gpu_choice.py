@@ -9,8 +9,9 @@ from torch.nn import functional as F
 from hrnet_fast import create_model, kernels
 from hrnet_fast.engine.executor import Executor
 from hrnet_fast.engine.executors.cudnn import CudnnExecutor
-from hrnet_fast.engine.executors.measured import MeasuredExecutor, TorchExecutor
+from hrnet_fast.engine.executors.fastest_gpu import FastestGpuExecutor
 from hrnet_fast.engine.executors.reference import ReferenceExecutor
+from hrnet_fast.engine.executors.torch_graph import TorchExecutor
 from hrnet_fast.engine.gpu.device_key import DeviceKey
 from hrnet_fast.engine.tuning.cache import TuningCache
 from hrnet_fast.numerics import relative_l2
@@ -150,7 +151,7 @@ def pose():
 
 def contest(pose, cache, *candidates):
     _, tensors, _ = pose
-    return MeasuredExecutor(tensors, torch.float32, CPU, candidates, clock, cache, KEY)
+    return FastestGpuExecutor(tensors, torch.float32, CPU, candidates, clock, cache, KEY)
 
 
 def test_the_fastest_right_one_wins(pose, tmp_path):
@@ -226,7 +227,7 @@ def test_where_none_is_left_all_reasons_are_told(pose, tmp_path):
 def test_plain_torch_is_a_candidate(pose, tmp_path):
     plan, tensors, inputs = pose
     torch_executor = TorchExecutor(tensors, torch.float32, CPU)
-    executor = MeasuredExecutor(
+    executor = FastestGpuExecutor(
         tensors, torch.float32, CPU, [torch_executor], lambda work: 1.0, TuningCache(tmp_path), KEY
     )
     run = executor.prepare(plan)

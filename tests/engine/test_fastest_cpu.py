@@ -5,10 +5,10 @@ import torch
 
 from hrnet_fast import create_model
 from hrnet_fast.engine.executor import NoChoice
-from hrnet_fast.engine.executors import timed
+from hrnet_fast.engine.executors import fastest_cpu
+from hrnet_fast.engine.executors.fastest_cpu import FastestCpuExecutor
 from hrnet_fast.engine.executors.onednn import OneDnnExecutor, has_instructions
 from hrnet_fast.engine.executors.reference import ReferenceExecutor
-from hrnet_fast.engine.executors.timed import TimedExecutor
 from hrnet_fast.numerics import relative_l2, within_tolerance
 from hrnet_fast.plan import inference_view, make_plan, named_tensors
 from hrnet_fast.timing import Timing
@@ -45,7 +45,7 @@ def paces(monkeypatch):
             call()
         return {name: Timing([seconds[name]]) for name in calls}
 
-    monkeypatch.setattr(timed, "interleave", interleave)
+    monkeypatch.setattr(fastest_cpu, "interleave", interleave)
     return seconds
 
 
@@ -62,7 +62,7 @@ def net():
 def test_the_faster_one_plays_and_is_timed_once(net, paces):
     plan, tensors, x, plain, want = net
     slow, fast = Counted(tensors), Counted(tensors)
-    executor = TimedExecutor({"slow": slow, "fast": fast})
+    executor = FastestCpuExecutor({"slow": slow, "fast": fast})
     paces |= {"slow": 0.3, "fast": 0.1}
     with torch.inference_mode():
         (first,) = executor.prepare(plan)([x])
@@ -76,7 +76,7 @@ def test_the_faster_one_plays_and_is_timed_once(net, paces):
 
 def test_results_are_the_callers_own_whoever_plays(net, paces):
     plan, tensors, x, plain, want = net
-    executor = TimedExecutor({"onednn": OneDnnExecutor(tensors, torch.float32), "slow": Counted(tensors)})
+    executor = FastestCpuExecutor({"onednn": OneDnnExecutor(tensors, torch.float32), "slow": Counted(tensors)})
     paces |= {"slow": 0.3, "onednn": 0.1}
     assert executor.hands_over
     with torch.inference_mode():
@@ -89,7 +89,7 @@ def test_results_are_the_callers_own_whoever_plays(net, paces):
 def test_the_winner_tells_of_its_items(net, paces):
     plan, tensors, x, *_ = net
     paces |= {"slow": 0.3, "fast": 0.1}
-    executor = TimedExecutor({"slow": Counted(tensors), "fast": Counted(tensors)})
+    executor = FastestCpuExecutor({"slow": Counted(tensors), "fast": Counted(tensors)})
     seen = []
     with torch.inference_mode():
         executor.prepare(plan, lambda item, result: seen.append(item))([x])
@@ -100,12 +100,12 @@ def test_tuning_one_times_them_all_anew(net, paces):
     plan, tensors, *_ = net
     paces |= {"fixed": 0.2, "tuned": 0.3}
     tuned = Counted(tensors, tunes=lambda: paces.update(tuned=0.1))
-    executor = TimedExecutor({"fixed": Counted(tensors), "tuned": tuned})
+    executor = FastestCpuExecutor({"fixed": Counted(tensors), "tuned": tuned})
     assert executor.winner(plan) is executor.candidates["fixed"]
     assert executor.tune(plan) == {"a convolution": 1}
     assert executor.winner(plan) is tuned
     with pytest.raises(NoChoice, match="nothing to tune"):
-        TimedExecutor({"fixed": Counted(tensors)}).tune(plan)
+        FastestCpuExecutor({"fixed": Counted(tensors)}).tune(plan)
 
 
 def test_float32_needs_no_instructions_of_its_own():

@@ -1,10 +1,9 @@
-"""Whichever executor is fastest for a shape: each is built, checked against float64 and timed once, then one stays."""
+"""The fastest executor on a GPU: each candidate is built, checked against float64 and timed once for each plan."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from math import inf
 from time import monotonic
 
@@ -14,67 +13,20 @@ from torch import Tensor
 from hrnet_fast import kernels
 
 from ...numerics import TOLERANCE_FACTOR, relative_l2
-from ...plan import Level, Plan
+from ...plan import Plan
 from ..executor import Executor, NoChoice, Progress, Run
 from ..gpu.device_key import DeviceKey, device_key
-from ..gpu.program import GpuProgram
 from ..gpu.timing import isolated
 from ..gpu.tune import Tuning
 from ..interpret import Watch
 from ..tuning.cache import TuningCache
+from .fastest import FastestExecutor, Verdict
 from .reference import ReferenceExecutor
 
 Clock = Callable[[Callable[[], object]], float]
 
 
-@dataclass(frozen=True)
-class Verdict:
-    """What the measurement of one plan found. times: microseconds a run, by name; refused: why not, by name."""
-
-    winner: str
-    times: Mapping[str, float]
-    refused: Mapping[str, str]
-
-    def __str__(self) -> str:
-        times = ", ".join(f"{name} {time:.0f} us" for name, time in sorted(self.times.items(), key=lambda t: t[1]))
-        refused = "".join(f"; {name} refused: {why}" for name, why in self.refused.items())
-        return f"fastest of {times}{refused}"
-
-
-class TorchTape:
-    """A plan by plain torch operations: with batch norm folded, and no more than that."""
-
-    def __init__(self, plan: Plan, executor: ReferenceExecutor):
-        self.plan, self.executor, self.device = plan, executor, executor.device
-        self.inputs: list[Tensor] = []
-        self.outputs: list[Tensor] = []
-
-    def load(self, inputs: Sequence[Tensor]) -> None:
-        if not self.inputs:
-            self.inputs = [_room(x, self.executor.dtype) for x in inputs]
-        for own, x in zip(self.inputs, inputs):
-            own.copy_(x)
-
-    def play(self) -> None:
-        self.outputs = self.executor.run(self.plan, self.inputs)
-
-    def results(self) -> list[Tensor]:
-        return self.outputs
-
-
-class TorchExecutor(ReferenceExecutor):
-    """The reference executor in a CUDA graph: what remains where nothing faster is right."""
-
-    name = "torch"
-    hands_over = True
-
-    def prepare(self, plan: Plan, watch: Watch | None = None) -> Run:
-        if watch is not None:
-            return super().prepare(plan, watch)
-        return GpuProgram(TorchTape(plan, self)).run
-
-
-class MeasuredExecutor(Executor):
+class FastestGpuExecutor(FastestExecutor):
     """Measures its candidates once for each plan, and plays it by the fastest one that is as exact as torch.
 
     tensors: the module's parameters and buffers by key. candidates: in the order of preference. clock: microseconds of
@@ -84,8 +36,6 @@ class MeasuredExecutor(Executor):
     Raises RuntimeError with all reasons where none is left.
     """
 
-    name = "auto"
-    hands_over = True  # as all its candidates
     max_plans = 16
 
     def __init__(
@@ -93,25 +43,13 @@ class MeasuredExecutor(Executor):
         candidates: Sequence[Executor], clock: Clock = isolated, cache: TuningCache | None = None,
         key: DeviceKey | None = None,
     ):  # fmt: skip
-        self.tensors, self.dtype, self.device = tensors, dtype, device
-        self.candidates, self.clock = {candidate.name: candidate for candidate in candidates}, clock
+        super().__init__({candidate.name: candidate for candidate in candidates})
+        self.tensors, self.dtype, self.device, self.clock = tensors, dtype, device, clock
         self.cache, self.key = cache or TuningCache(), key or (device_key(device) if device.type == "cuda" else None)
-        self._verdicts: dict[str, Verdict] = {}
-
-    def verdict(self, plan: Plan) -> Verdict:
-        """What was found for a plan; it is measured now if it was not before."""
-        if self._signature(plan) not in self._verdicts:
-            self.prepare(plan)
-        return self._verdicts[self._signature(plan)]
-
-    def explain(self, plan: Plan, level: Level) -> tuple[str, str]:
-        verdict = self.verdict(plan)
-        name, reason = self.candidates[verdict.winner].explain(plan, level)
-        return name, f"{reason}; {verdict}"
 
     def prepare(self, plan: Plan, watch: Watch | None = None) -> Run:
         if watch is not None:
-            return self.candidates[self.verdict(plan).winner].prepare(plan, watch)
+            return self.winner(plan).prepare(plan, watch)
         signature = self._signature(plan)
         with torch.inference_mode():
             contest = Contest(plan, self._inputs(plan), self.tensors, self.dtype, self.device)
@@ -148,7 +86,7 @@ class MeasuredExecutor(Executor):
 
     def forget(self, plan: Plan) -> None:
         """Measure this plan again when it is next prepared, in this process or a later one."""
-        self._verdicts.pop(self._signature(plan), None)
+        super().forget(plan)
         if self.key:
             self.cache.put(self.key, "executors", self._signature(plan), {})
 
@@ -162,7 +100,7 @@ class MeasuredExecutor(Executor):
         if run is None:
             return None
         times = {each: time for each, time in entry.get("us", {}).items() if isinstance(time, (int, float))}
-        self._verdicts[signature] = Verdict(name, times or {name: float("nan")}, {})
+        self._verdicts[signature] = Verdict(name, times or {name: float("nan")})
         return run
 
     def _measure(self, contest: Contest, signature: str) -> Run:
@@ -193,11 +131,6 @@ class MeasuredExecutor(Executor):
         generator = torch.Generator(device=self.device).manual_seed(0)
         shapes = [plan.values[value].shape for value in plan.inputs]
         return [torch.randn(s, generator=generator, device=self.device).to(self.dtype) for s in shapes]
-
-    def _signature(self, plan: Plan) -> str:
-        """The plan and the dtype as text."""
-        shapes = " ".join("x".join(map(str, plan.values[value].shape)) for value in plan.inputs)
-        return f"{plan.name} {shapes} {str(self.dtype).removeprefix('torch.')} {plan.digest}"
 
 
 class Contest:
@@ -236,8 +169,3 @@ def no_trials() -> Iterator[None]:
         yield
     finally:
         torch.backends.cudnn.benchmark = asked
-
-
-def _room(like: Tensor, dtype: torch.dtype) -> Tensor:
-    layout = torch.channels_last if like.dim() == 4 else torch.contiguous_format
-    return torch.empty_like(like, dtype=dtype, memory_format=layout)
