@@ -25,7 +25,8 @@ from hrnet_fast.kernels.level import MapTerm, SumWork, Tile
 from hrnet_fast.numerics import relative_l2
 from hrnet_fast.plan import Conv, inference_view, make_plan, named_tensors
 from tests.golden import fill
-from tests.kernels.cuda_cases import outside, tf32
+from tests.kernels.bordered_maps import outside
+from tests.kernels.cuda_cases import tf32
 from tests.kernels.cuda_emulator import emulate
 from tests.models.test_models import SMALL
 

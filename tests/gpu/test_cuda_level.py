@@ -7,20 +7,8 @@ import torch
 from torch import Tensor
 
 from hrnet_fast.kernels import extension
-from tests.kernels.cuda_cases import (
-    Case,
-    How,
-    bits,
-    chain,
-    clear,
-    describe,
-    empty_map,
-    make_conv,
-    make_sum,
-    memory_of,
-    term_maps,
-    verify,
-)
+from tests.kernels.bordered_maps import empty_map, term_maps
+from tests.kernels.cuda_cases import Case, How, bits, chain, clear, describe, make_conv, make_sum, memory_of, verify
 from tests.kernels.cuda_chains import ChainStep, bottleneck, chains, make_chain
 
 WHY = "there is no GPU" if not torch.cuda.is_available() else str(extension().reason)

@@ -11,9 +11,8 @@ from hrnet_fast.kernels.bordered import BorderedMap, padded_channels
 from hrnet_fast.kernels.cuda_level import Level, LevelItem, LevelTerm
 from hrnet_fast.kernels.level import MODES, RELUS, MapTerm, term_size
 from hrnet_fast.numerics import relative_l2
+from tests.kernels.bordered_maps import empty_map, outside, random_map, term_maps, total
 from tests.kernels.cuda_emulator import Report, emulate
-
-NAMES = {"=": "same", "n": "nearest", "b": "bilinear", "c": "bilinear_corners"}
 
 
 @dataclass(frozen=True)
@@ -69,19 +68,6 @@ def tf32(x: Tensor) -> Tensor:
     return ((x.view(torch.int32) + 0x1000) & ~0x1FFF).view(torch.float32)
 
 
-def random_map(shape: Sequence[int], dtype: torch.dtype) -> BorderedMap:
-    made = BorderedMap.zeros(shape, dtype)
-    made.nchw().copy_(torch.randn(tuple(shape)))
-    return made
-
-
-def empty_map(shape: Sequence[int], dtype: torch.dtype) -> BorderedMap:
-    """Zeros in the border and the padding, as they stay; NaN where the kernel must write."""
-    made = BorderedMap.zeros(shape, dtype)
-    made.nchw().fill_(torch.nan)
-    return made
-
-
 def pack(weight: Tensor, dtype: torch.dtype) -> Tensor:
     """Weight [Cout, Cin, k, k] -> [Cout' / 8, Cin' / V, k * k, 8, V], V values of 16 bytes; pads are zero."""
     outputs, inputs, kernel, _ = weight.shape
@@ -90,24 +76,6 @@ def pack(weight: Tensor, dtype: torch.dtype) -> Tensor:
     whole[:outputs, :inputs] = weight.flatten(2)
     whole = tf32(whole) if dtype == torch.float32 else whole
     return whole.view(-1, 8, whole.shape[1] // values, values, kernel * kernel).permute(0, 2, 4, 1, 3).contiguous()
-
-
-def total(terms: Sequence[MapTerm], size: Sequence[int], dtype: torch.dtype) -> Tensor | float:
-    """The terms' sum in `dtype`, rounded after each step."""
-    result = 0.0
-    for term in terms:
-        x, (mode, _, corners) = term.map.nchw().to(dtype), term.mode.partition("_")
-        if mode == "bilinear":
-            x = F.interpolate(x, tuple(size), mode="bilinear", align_corners=bool(corners))
-        result = result + (F.interpolate(x, tuple(size), mode="nearest") if mode == "nearest" else x)
-    return result
-
-
-def term_maps(codes: str, batch: int, channels: int, size: Sequence[int], dtype: torch.dtype) -> tuple[MapTerm, ...]:
-    """A random map for each code; those that are resized are smaller."""
-    smaller = (max(1, size[0] // 2), max(1, size[1] // 3))
-    shape = (batch, channels)
-    return tuple(MapTerm(random_map((*shape, *(size if c == "=" else smaller)), dtype), NAMES[c]) for c in codes)
 
 
 def make_conv(
@@ -188,15 +156,20 @@ def describe(cases: Sequence[Case], address: Callable[[Tensor], int] = Tensor.da
     return level
 
 
-def outside(m: BorderedMap) -> float:
-    """What lies in the border and in the padded channels, absolutely summed."""
-    return float(m.data.double().abs().sum() - m.nchw().double().abs().sum())
-
-
 def check(cases: Sequence[Case], dtype: torch.dtype, seed: int = 0) -> None:
     """Plays the cases in one launch, and verifies them."""
     play([cases], dtype, seed=seed)
     verify(cases)
+
+
+def check_together(cases: Sequence[Case], dtype: torch.dtype) -> None:
+    """One launch of all the cases gives the bits that a launch of each alone gives."""
+    check(cases, dtype)
+    for case in cases:
+        before = case.out.data.clone()
+        case.out.nchw().fill_(torch.nan)
+        check([case], dtype, seed=1)
+        assert torch.equal(before, case.out.data)
 
 
 def verify(cases: Sequence[Case]) -> None:

@@ -10,7 +10,8 @@ from torch import Tensor
 
 from hrnet_fast.kernels.bordered import BorderedMap, padded_channels
 from hrnet_fast.kernels.level import RELUS, MapTerm
-from tests.kernels.cuda_cases import Case, How, empty_map, make_sum, pack, random_map, term_maps, tf32, total
+from tests.kernels.bordered_maps import empty_map, random_map, term_maps, total
+from tests.kernels.cuda_cases import Case, How, make_sum, pack, tf32
 
 USUAL = How()
 

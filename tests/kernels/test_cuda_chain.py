@@ -10,19 +10,8 @@ import pytest
 import torch
 
 from hrnet_fast.kernels.bordered import BorderedMap
-from tests.kernels.cuda_cases import (
-    How,
-    bits,
-    check,
-    clear,
-    describe,
-    empty_map,
-    make_conv,
-    make_sum,
-    play,
-    random_map,
-    term_maps,
-)  # fmt: skip
+from tests.kernels.bordered_maps import empty_map, random_map, term_maps
+from tests.kernels.cuda_cases import How, bits, check, check_together, clear, describe, make_conv, make_sum, play
 from tests.kernels.cuda_chains import ChainStep, bottleneck, chains, make_chain
 from tests.kernels.cuda_emulator import emulate, shared_bytes
 
@@ -138,13 +127,7 @@ def beside_each_other(dtype):
 
 @by_dtype
 def test_one_launch_of_many_gives_what_each_gives_alone(dtype):
-    cases = beside_each_other(dtype)
-    check(cases, dtype)
-    for case in cases:
-        before = case.out.data.clone()
-        case.out.nchw().fill_(torch.nan)
-        check([case], dtype, seed=1)
-        assert torch.equal(before, case.out.data)
+    check_together(beside_each_other(dtype), dtype)
 
 
 @by_dtype

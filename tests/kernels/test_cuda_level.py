@@ -10,24 +10,21 @@ import torch
 
 from hrnet_fast.kernels.bordered import BorderedMap
 from hrnet_fast.kernels.level import MapTerm
+from tests.kernels.bordered_maps import NAMES, empty_map, outside, random_map, term_maps
 from tests.kernels.cuda_cases import (
-    NAMES,
     Case,
     How,
     bits,
     chain,
     check,
+    check_together,
     clear,
     describe,
-    empty_map,
     make_conv,
     make_sum,
-    outside,
     play,
-    random_map,
-    term_maps,
     verify,
-)  # fmt: skip
+)
 from tests.kernels.cuda_emulator import CSRC, emulate, shared_bytes
 
 DTYPES = [torch.float16, torch.bfloat16, torch.float32]
@@ -197,13 +194,7 @@ def level_of_many(dtype: torch.dtype) -> list[Case]:
 
 @by_dtype
 def test_one_launch_of_many_items_gives_what_each_gives_alone(dtype):
-    cases = level_of_many(dtype)
-    check(cases, dtype)
-    for case in cases:
-        before = case.out.data.clone()
-        case.out.nchw().fill_(torch.nan)
-        check([case], dtype, seed=1)
-        assert torch.equal(before, case.out.data)
+    check_together(level_of_many(dtype), dtype)
 
 
 @by_dtype

@@ -8,9 +8,10 @@ import torch
 import torch.nn.functional as F
 
 from hrnet_fast.engine.gpu.tiles import Gpu, Problem, candidates
-from hrnet_fast.kernels.bordered import BorderedMap, bordered_size, padded_channels
+from hrnet_fast.kernels.bordered import bordered_size, padded_channels
 from hrnet_fast.kernels.level import ConvWork, Launch, MapTerm, SumWork, Tile, level_ref, pack_weight
 from hrnet_fast.numerics import relative_l2
+from tests.kernels.bordered_maps import empty_map, outside, random_map, term_maps, total
 from tests.kernels.interpreter import why_not
 
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
@@ -18,62 +19,24 @@ NO_INTERPRETER = why_not() if DEVICE == "cpu" else None
 pytestmark = pytest.mark.skipif(NO_INTERPRETER is not None, reason=str(NO_INTERPRETER))
 DTYPES = [torch.float32, torch.float16, torch.bfloat16]
 by_dtype = pytest.mark.parametrize("dtype", DTYPES, ids=lambda dtype: str(dtype).removeprefix("torch."))
-NAMES = {"=": "same", "n": "nearest", "b": "bilinear", "c": "bilinear_corners"}
-
-
-def random_map(shape, dtype):
-    made = BorderedMap.zeros(shape, dtype, DEVICE)
-    made.nchw().copy_(torch.randn(shape))
-    return made
-
-
-def empty_map(shape, dtype):
-    """Zeros in the border and the padding, as they stay; NaN where the kernel must write."""
-    made = BorderedMap.zeros(shape, dtype, DEVICE)
-    made.nchw().fill_(torch.nan)
-    return made
-
-
-def outside(m: BorderedMap) -> float:
-    """What lies in the border and in the padded channels, absolutely summed."""
-    return float(m.data.double().abs().sum() - m.nchw().double().abs().sum())
-
-
-def exact(terms, size):
-    total = 0
-    for term in terms:
-        x, (mode, _, corners) = term.map.nchw().double(), term.mode.partition("_")
-        if mode == "bilinear":
-            x = F.interpolate(x, size, mode="bilinear", align_corners=bool(corners))
-        total = total + (F.interpolate(x, size, mode="nearest") if mode == "nearest" else x)
-    return total
 
 
 def make_conv(dtype, inputs, outputs, kernel, stride, size, batch, tile, terms="", relu="last", sources="", bias=True):
     """A convolution of random maps, and its result in float64."""
-    h, w = size
     out_size = tuple((side + 2 * (kernel // 2) - kernel) // stride + 1 for side in size)
-
-    def terms_of(codes, channels, full):
-        smaller = (max(1, full[0] // 2), max(1, full[1] // 3))
-        return tuple(
-            MapTerm(random_map((batch, channels, *(full if code == "=" else smaller)), dtype), NAMES[code])
-            for code in codes
-        )
-
-    source = terms_of(sources, inputs, size) or (MapTerm(random_map((batch, inputs, h, w), dtype)),)
+    source = term_maps(sources or "=", batch, inputs, size, dtype, DEVICE)
     weight = torch.randn(outputs, inputs, kernel, kernel, dtype=torch.float64) / (inputs * kernel * kernel) ** 0.5
     weight = weight.to(DEVICE, dtype).double()
     offset = torch.randn(outputs).to(DEVICE) if bias else None
     work = ConvWork(
-        empty_map((batch, outputs, *out_size), dtype), source, *pack_weight(weight, offset, tile, dtype),
+        empty_map((batch, outputs, *out_size), dtype, DEVICE), source, *pack_weight(weight, offset, tile, dtype),
         (kernel, kernel), (stride, stride), (kernel // 2, kernel // 2), tile, bool(sources),
-        terms_of(terms, outputs, out_size), relu,
+        term_maps(terms, batch, outputs, out_size, dtype, DEVICE), relu,
     )  # fmt: skip
-    x = exact(source, size).relu().to(dtype).double() if sources else source[0].map.nchw().double()
+    x = total(source, size, torch.float64).relu().to(dtype).double() if sources else source[0].map.nchw().double()
     want = F.conv2d(x, weight, None if offset is None else offset.double(), stride, kernel // 2)
     want = want.relu() if relu == "first" else want
-    want = want + exact(work.terms, out_size)
+    want = want + total(work.terms, out_size, torch.float64)
     return work, want.relu() if relu == "last" else want
 
 
@@ -135,21 +98,24 @@ def test_pointwise_convolution_forms_its_source(sources, dtype):
 @pytest.mark.parametrize("terms", ["=", "=n", "=bc", "c"])
 @pytest.mark.parametrize("relu", [True, False])
 def test_sums(terms, relu, dtype):
-    small, full = (2, 3), (5, 6)
-    maps = tuple(MapTerm(random_map((2, 18, *(full if code == "=" else small)), dtype), NAMES[code]) for code in terms)
-    work = SumWork(empty_map((2, 18, *full), dtype), maps, Tile(16, 32), 0, relu)
-    want = exact(maps, full)
+    size = (5, 6)
+    maps = term_maps(terms, 2, 18, size, dtype, DEVICE)
+    work = SumWork(empty_map((2, 18, *size), dtype, DEVICE), maps, Tile(16, 32), 0, relu)
+    want = total(maps, size, torch.float64)
     check(work, want.relu() if relu else want, dtype)
 
 
 def test_parts_of_a_concatenation_write_their_own_channels():
-    channels, out = (18, 5, 36), empty_map((1, 59, 4, 6), torch.float16)
-    parts = [MapTerm(random_map((1, c, *((4, 6) if i == 0 else (2, 3))), torch.float16), "bilinear" if i else "same")
-             for i, c in enumerate(channels)]  # fmt: skip
-    firsts = [0, 18, 23]
-    Launch([SumWork(out, (part,), Tile(16, 16), first) for part, first in zip(parts, firsts)])()
-    want = torch.cat([exact((part,), (4, 6)) for part in parts], 1)
-    assert relative_l2(out.nchw().double(), want) < 5e-4
+    dtype, channels, firsts, size = torch.float16, (18, 5, 36), (0, 18, 23), (4, 6)
+    out = empty_map((1, 59, *size), dtype, DEVICE)
+    parts = [term_maps("b" if i else "=", 1, c, size, dtype, DEVICE) for i, c in enumerate(channels)]
+    works = [SumWork(out, part, Tile(16, 16), first) for part, first in zip(parts, firsts)]
+    want = torch.cat([total(part, size, torch.float64) for part in parts], 1)
+    level_ref(works)
+    own = relative_l2(out.nchw().double(), want)
+    out.nchw().fill_(torch.nan)
+    Launch(works)()
+    assert relative_l2(out.nchw().double(), want) <= 2 * own
     assert outside(out) == 0
 
 
@@ -161,8 +127,8 @@ def test_one_launch_of_many_items_gives_what_each_gives_alone(dtype):
         make_conv(dtype, 32, 64, 3, 2, (8, 6), 1, Tile(16, 16, 64, 2), relu="first"),
         make_conv(dtype, 18, 17, 1, 1, (5, 5), 1, Tile(16, 32), relu="none", sources="=n"),
     ]
-    total = MapTerm(random_map((1, 18, 3, 3), dtype))
-    added = SumWork(empty_map((1, 18, 3, 3), dtype), (total, total), Tile(16, 16))
+    summand = MapTerm(random_map((1, 18, 3, 3), dtype, DEVICE))
+    added = SumWork(empty_map((1, 18, 3, 3), dtype, DEVICE), (summand, summand), Tile(16, 16))
     works = [work for work, _ in cases] + [added]
     alone = []
     for work in works:
@@ -203,7 +169,7 @@ def test_every_tile_on_a_gpu(precision, dtype):
 
 
 def test_layout_of_bordered_maps():
-    m = random_map((2, 18, 3, 5), torch.float32)
+    m = random_map((2, 18, 3, 5), torch.float32, DEVICE)
     assert padded_channels(18) == 24 and bordered_size(m.shape) == 2 * 5 * 7 * 24 == m.data.numel()
     n, c, y, x = 1, 17, 2, 4
     assert m.data[((n * 5 + y + 1) * 7 + x + 1) * 24 + c] == m.nchw()[n, c, y, x]
