@@ -6,14 +6,13 @@ import copy
 
 import pytest
 import torch
-import torch.nn.functional as F
 from torch import nn
 
 from hrnet_fast.engine.executors.amx import AmxExecutor
 from hrnet_fast.engine.executors.native import NativeExecutor
 from hrnet_fast.plan import make_plan, named_tensors
 from hrnet_fast.weights.random import fill_weights
-from tests.engine.native_nets import params, poison_arena, refusal
+from tests.engine.native_nets import params, poison_arena, refusal, resized
 
 SUMMANDS = ["none", "relu", "same", "first", "two", "nearest", "bilinear", "aligned"]
 REFUSED = {isa: refusal(isa) for isa in ("amx-emulated", "amx", "avx512-bf16-emulated", "avx512-bf16")}
@@ -63,28 +62,9 @@ class Conv(nn.Module):
             case "first":
                 return y.relu() + sides[0]
             case "two":
-                return (y + sides[0] + _resized(sides[1], y, "bilinear")).relu()
+                return (y + sides[0] + resized(sides[1], y, "bilinear")).relu()
             case mode:
-                return (y + _resized(sides[0], y, mode)).relu()
-
-
-def _resized(x, like, mode):
-    align = None if mode == "nearest" else mode == "aligned"
-    return F.interpolate(
-        x, size=like.shape[-2:], mode="nearest" if mode == "nearest" else "bilinear", align_corners=align
-    )
-
-
-class Sums(nn.Module):
-    """Maps of several sizes, added or put side by side at the size of the first."""
-
-    def __init__(self, mode, concat):
-        super().__init__()
-        self.mode, self.concat, self.weight = mode, concat, nn.Parameter(torch.ones(1))
-
-    def forward(self, *maps):
-        maps = [maps[0], *(_resized(x, maps[0], self.mode) for x in maps[1:])]
-        return torch.cat(maps, 1) if self.concat else sum(maps[1:], maps[0]).relu()
+                return (y + resized(sides[0], y, mode)).relu()
 
 
 def program(net, inputs, isa):

@@ -83,25 +83,25 @@ class Net(nn.Module):
                 return y.relu() + self.side(x).relu()
             case "two":
                 side = self.side(x)
-                return (y + side + _resized(F.avg_pool2d(side, 2, 2, ceil_mode=True), y, "bilinear")).relu()
+                return (y + side + resized(F.avg_pool2d(side, 2, 2, ceil_mode=True), y, "bilinear")).relu()
             case mode:
                 low = self.side(F.avg_pool2d(x, 2, 2, ceil_mode=True))
-                return (y + _resized(low, y, mode)).relu()
+                return (y + resized(low, y, mode)).relu()
 
 
 class Sums(nn.Module):
-    """Maps of several sizes, added and put side by side at the size of the first."""
+    """Maps of several sizes, added or put side by side at the size of the first. weight: for its dtype alone."""
 
     def __init__(self, mode: str, concat: bool):
         super().__init__()
-        self.mode, self.concat = mode, concat
+        self.mode, self.concat, self.weight = mode, concat, nn.Parameter(torch.ones(1))
 
     def forward(self, *maps: Tensor) -> Tensor:
-        maps = [maps[0], *(_resized(x, maps[0], self.mode) for x in maps[1:])]
+        maps = [maps[0], *(resized(x, maps[0], self.mode) for x in maps[1:])]
         return torch.cat(maps, 1) if self.concat else sum(maps[1:], maps[0]).relu()
 
 
-def _resized(x: Tensor, like: Tensor, mode: str) -> Tensor:
+def resized(x: Tensor, like: Tensor, mode: str) -> Tensor:
     align = None if mode == "nearest" else mode == "aligned"
     how = "nearest" if mode == "nearest" else "bilinear"
     return F.interpolate(x, size=like.shape[-2:], mode=how, align_corners=align)

@@ -8,7 +8,8 @@ from hrnet_fast import create_model, verify
 from hrnet_fast.engine.module import OptimizedModule
 from hrnet_fast.plan import make_plan
 from hrnet_fast.weights.random import fill_weights
-from tests.engine.bfloat16_nets import SUMMANDS, Conv, Sums, by_isa, check, check_conv, executor
+from tests.engine.bfloat16_nets import SUMMANDS, Conv, by_isa, check, check_conv, executor
+from tests.engine.native_nets import Sums
 
 pytestmark = pytest.mark.usefixtures("whole_batches")
 

@@ -2,19 +2,13 @@
 
 import pytest
 import torch
-from torch import nn
 
 from hrnet_fast.weights import load_weights, save_weights
+from tests.weights.test_origins import outputs
 
 timm = pytest.importorskip("timm")
 
 CLS = "hrnet_w18_small.cls_in1k"
-
-
-def outputs(model: nn.Module, x: torch.Tensor) -> list[torch.Tensor]:
-    with torch.no_grad():
-        y = model(x)
-    return [y] if isinstance(y, torch.Tensor) else list(y)
 
 
 @pytest.mark.parametrize("options", [{}, {"head_conv_bias": False}], ids=["ms", "ssld"])
