@@ -58,10 +58,10 @@ Begun* none_begun(int64_t count) {
 
 }  // namespace
 
-void Item::set_taps(const Map& from, Sides kernel, Sides padding, Sides dilation, int64_t values) {
+void Item::set_taps(const Map& from, Sides kernel, Sides padding, Sides dilation, int64_t per_word) {
   const bool joined = dilation.second == 1;
   tap_length = (joined ? kernel.second : 1) * from.channels;
-  tap_words = (tap_length + values - 1) / values;
+  tap_words = (tap_length + per_word - 1) / per_word;
   for (int64_t y = 0; y < kernel.first; ++y)
     for (int64_t x = 0; x < (joined ? 1 : kernel.second); ++x)
       taps.push_back((1 - padding.first + y * dilation.first) * from.row() +

@@ -61,7 +61,7 @@ struct Item {
   bool plain_weights = false; // of Winograd: elements [blocks][in channels][taps][lanes * vectors of the block], as they are
 
   // Sets `taps`, `tap_length` and `tap_words`: those of a kernel row count as one where they lie side by side.
-  void set_taps(const Map& from, Sides kernel, Sides padding, Sides dilation, int64_t values);
+  void set_taps(const Map& from, Sides kernel, Sides padding, Sides dilation, int64_t per_word);
 };
 
 // Output channels go in blocks of two vectors; an odd number of vectors ends in a block of three (or is one of one).
@@ -83,11 +83,11 @@ struct ItemKernels {
   int64_t (*units)(const Item&, const std::vector<Map>&);
   double (*unit_cost)(const Item&, const std::vector<Map>&, int64_t unit);  // in any measure, the same for all items
   int element_bytes = 4;           // of a map: float, or bfloat16
-  int64_t values = 1;              // that products are summed of at once: a word of them, of 4 bytes; to AMX, a step
+  int64_t per_word = 1;            // values of a word, whose products are summed at once: of 4 bytes; to AMX, a step
   int64_t strip = 0;               // pixels behind a map that are read, and left out of the results
   bool direct_alone = false;       // no Winograd, no means and no shuffles
   // Elements behind a map that are read as if they were border.
-  int64_t tail() const { return values == 1 ? 0 : values; }
+  int64_t tail() const { return per_word == 1 ? 0 : per_word; }
   void (*enter)() = nullptr;       // by each thread before its first item of a run, and
   void (*leave)() = nullptr;       // after its last
 };

@@ -160,7 +160,7 @@ void add_conv(Program& program, int out, int in, Span weights, Span bias, Sides 
   item.out = out, item.channel = 0, item.channels = to.channels, item.in = in;
   item.weights = reinterpret_cast<const void*>(weights.first), item.bias = reinterpret_cast<const float*>(bias.first);
   item.stride_h = stride.first, item.stride_w = stride.second;
-  item.set_taps(from, kernel, padding, dilation, program.kernels().values);
+  item.set_taps(from, kernel, padding, dilation, program.kernels().per_word);
   constexpr int64_t kMostTiles = 1 << 20;
   const Sides one{1, 1}, three{3, 3};
   const bool suits = kernel == three && stride == one && padding == one && dilation == one;
@@ -172,7 +172,7 @@ void add_conv(Program& program, int out, int in, Span weights, Span bias, Sides 
   item.summands = summands(program, to, to.channels, specs);
   item.relu = relu_of(relu);
   const ItemKernels& kernels = program.kernels();
-  const auto padded = [&](int64_t values) { return (values + kernels.values - 1) / kernels.values * kernels.values; };
+  const auto padded = [&](int64_t values) { return (values + kernels.per_word - 1) / kernels.per_word * kernels.per_word; };
   const int64_t outputs = (to.channels + kernels.lanes - 1) / kernels.lanes * kernels.lanes;
   const int64_t inputs = winograd == 0 ? int64_t(item.taps.size()) * padded(item.tap_length)
                                        : (plain_weights ? 9 : (winograd + 2) * (winograd + 2)) * padded(from.channels);
@@ -247,7 +247,7 @@ void bind_program(py::module_& m) {
         "Cores that the control groups of this process leave it the time of; 0 for no limit.");
   py::class_<ItemKernels>(m, "CpuKernels", "Traits of the kernels for an instruction set.")
       .def_readonly("lanes", &ItemKernels::lanes, "Floats in a vector: output channels are packed in blocks of two.")
-      .def_readonly("values", &ItemKernels::values,
+      .def_readonly("per_word", &ItemKernels::per_word,
                     "Inputs that products are summed of at once: weights are packed in words of as many.")
       .def_readonly("element_bytes", &ItemKernels::element_bytes, "Of an element of a map: 4 for float32, 2 for bfloat16.")
       .def_readonly("direct_alone", &ItemKernels::direct_alone, "Whether there are neither Winograd nor means nor shuffles.")

@@ -82,7 +82,7 @@ int64_t units(const Item& item, const std::vector<Map>& maps, int64_t lanes) {
   return blocks * groups_of(item, maps[item.out]);
 }
 
-double unit_cost(const Item& item, const std::vector<Map>& maps, int64_t lanes, int64_t values, int64_t unit) {
+double unit_cost(const Item& item, const std::vector<Map>& maps, int64_t lanes, int64_t per_word, int64_t unit) {
   const Map& to = maps[item.out];
   const int64_t vectors = (item.channels + lanes - 1) / lanes, pixels = to.batch * to.height * to.width;
   const double finish = kEpilogue / 2 * double(item.summands.size() + 1);
@@ -98,7 +98,7 @@ double unit_cost(const Item& item, const std::vector<Map>& maps, int64_t lanes, 
     return double(std::max<int64_t>(4, count) * width) * (products + finish);  // fewer than four pixels take as long as four
   }
   const int64_t blocks = block_count(vectors);
-  const double inputs = double(maps[item.in].channels), words = std::ceil(inputs / double(values));
+  const double inputs = double(maps[item.in].channels), words = std::ceil(inputs / double(per_word));
   const double positions = double((item.winograd + 2) * (item.winograd + 2)), width = double(block_vectors(vectors, unit % blocks * 2));
   const int64_t tiles = std::min(item.group, tile_count(item, to) - unit / blocks * item.group);
   const double product = positions * words * width;

@@ -71,7 +71,7 @@ void RandomItem::pack(Random& random, const Values& weight, int64_t positions) {
   const int64_t lanes = kernels_.lanes, vectors = (item.channels + lanes - 1) / lanes;
   const int64_t inputs = int64_t(weight.size()) / positions / item.channels;
   const int64_t length = item.winograd ? inputs : item.tap_length, taps = positions * inputs / length;
-  const int64_t words = (length + kernels_.values - 1) / kernels_.values, padded = words * kernels_.values;
+  const int64_t words = (length + kernels_.per_word - 1) / kernels_.per_word, padded = words * kernels_.per_word;
   weights = std::make_unique<Elements>(random.place(), vectors * lanes * taps * padded, kernels_.element_bytes);
   int64_t at = 0;
   const auto put = [&](int64_t o, int64_t tap, int64_t k) {
@@ -89,7 +89,7 @@ void RandomItem::pack(Random& random, const Values& weight, int64_t positions) {
       for (int64_t tap = 0; tap < taps; ++tap)
         for (int64_t word = 0; word < words; ++word)
           for (int64_t o = begin; o < end; ++o)
-            for (int64_t value = 0; value < kernels_.values; ++value) put(o, tap, word * kernels_.values + value);
+            for (int64_t value = 0; value < kernels_.per_word; ++value) put(o, tap, word * kernels_.per_word + value);
     }
   }
   item.weights = weights->data();
@@ -143,7 +143,7 @@ void RandomItem::convolve(Random& random, const Values& in, bool linear) {
     item.stride_w = stride(from.width, to.width, kernel_w, pad_w, dilation_w);
   }
   item.in = 0;
-  item.set_taps(from, {kernel_h, kernel_w}, {pad_h, pad_w}, {dilation_h, dilation_w}, kernels_.values);
+  item.set_taps(from, {kernel_h, kernel_w}, {pad_h, pad_w}, {dilation_h, dilation_w}, kernels_.per_word);
 
   const int64_t positions = kernel_h * kernel_w;
   Values weight;

@@ -166,7 +166,7 @@ class Player:
 
         def weights_of(item: Conv, kernel: Kernel) -> Packed:
             weight, bias = fold(item, tensors, torch.float32)
-            return pack(weight, bias, traits.lanes, kernel, values=traits.values)
+            return pack(weight, bias, traits.lanes, kernel, per_word=traits.per_word)
 
         torch_plays = Interpreter(tensors, DTYPES[traits.element_bytes], torch.device("cpu")).play
         self.program = CpuProgram(make_plan(net, *inputs), kernel_of, weights_of, torch_plays, None, isa=isa)

@@ -35,7 +35,7 @@ def words_of(values):
 @pytest.mark.parametrize("joined", [True, False])
 def test_weights_of_a_direct_convolution_lie_in_words_of_two(inputs, joined):
     weight, bias = torch.randn(33, inputs, 3, 3), torch.randn(33)
-    packed = pack(weight, bias, 16, values=2, joined=joined)
+    packed = pack(weight, bias, 16, per_word=2, joined=joined)
     taps = weight.permute(2, 3, 1, 0)  # [row, column, input, output]
     want = words_of(F.pad(taps.flatten(1, 2) if joined else taps.flatten(0, 1), (0, 15)))
     assert torch.equal(packed.weights.view(want.shape), want)  # three vectors are one block
@@ -46,9 +46,9 @@ def test_weights_of_a_direct_convolution_lie_in_words_of_two(inputs, joined):
 def test_weights_of_winograds_lie_in_words_of_two_or_as_they_are(inputs, monkeypatch):
     weight = torch.randn(16, inputs, 3, 3)
     want = words_of(transform_weight(weight, 4).permute(2, 3, 1, 0).flatten(0, 1))
-    assert torch.equal(pack(weight, None, 16, Kernel(4, 12), values=2).weights.view(want.shape), want)
+    assert torch.equal(pack(weight, None, 16, Kernel(4, 12), per_word=2).weights.view(want.shape), want)
     monkeypatch.setattr(cpu_kernels, "LARGE", 0)
-    packed = pack(weight, None, 16, Kernel(4, 12), values=2)
+    packed = pack(weight, None, 16, Kernel(4, 12), per_word=2)
     padded = F.pad(weight, (0, 0, 0, 0, 0, inputs % 2))
     assert packed.plain
     assert torch.equal(packed.weights.view(-1, 9, 16), padded.flatten(2).permute(1, 2, 0).bfloat16())
@@ -70,8 +70,8 @@ def test_networks_by_the_largest_tiles_alone(isa, tag, monkeypatch):
 
 
 def test_a_shallow_network_has_no_winograd_in_bfloat16():
-    assert allowed(31, 64, exact=False, values=2) == () and allowed(31, 64, exact=False) == (2,)
-    assert allowed(32, 64, exact=False, values=2) == allowed(32, 64, exact=False) == (2, 3, 4)
+    assert allowed(31, 64, exact=False, per_word=2) == () and allowed(31, 64, exact=False) == (2,)
+    assert allowed(32, 64, exact=False, per_word=2) == allowed(32, 64, exact=False) == (2, 3, 4)
 
 
 def test_direct_convolutions_are_worth_more_where_they_take_two_products_at_once():

@@ -47,7 +47,7 @@ HRNET_FAST_ISA void add_products(V (&total)[W], const Word* x, int64_t count, co
 // One image by W vectors of outputs.
 template <int W>
 HRNET_FAST_ISA void weigh(const Work& work, const Epilogue& epilogue, const Pixel& pixel, const Word* weights) {
-  constexpr int64_t kChunk = 128 / kValues;
+  constexpr int64_t kChunk = 128 / kPerWord;
   const Word* x = words_of(work.source(pixel) + work.item.taps[0]);
   const int64_t words = work.item.tap_words;
   V total[W];

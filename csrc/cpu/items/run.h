@@ -55,11 +55,11 @@ HRNET_FAST_ISA void run_item(const Item& item, const std::vector<Map>& maps, voi
 HRNET_FAST_ISA int64_t units_of_item(const Item& item, const std::vector<Map>& maps) { return units(item, maps, kLanes); }
 
 HRNET_FAST_ISA double cost_of_unit(const Item& item, const std::vector<Map>& maps, int64_t unit) {
-  return unit_cost(item, maps, kLanes, kValues, unit);
+  return unit_cost(item, maps, kLanes, kPerWord, unit);
 }
 
 [[maybe_unused]] ItemKernels word_kernels(const char* isa) {
-  return {isa, kLanes, run_item, units_of_item, cost_of_unit, sizeof(Element), kValues};
+  return {isa, kLanes, run_item, units_of_item, cost_of_unit, sizeof(Element), kPerWord};
 }
 
 }  // namespace

@@ -212,12 +212,12 @@ HRNET_FAST_ISA void transform_weights(const Element* weights, int64_t words, int
   constexpr auto kG = Transform<M>::kWeights;
   const V first = V::fill(kG[y][0]), second = V::fill(kG[y][1]), third = V::fill(kG[y][2]);
   const int64_t step = step_of<Word>(words, W * kLanes);
-  for (int64_t w = 0; w < words; ++w, weights += kValues * 9 * W * kLanes, to += W * kLanes) {
+  for (int64_t w = 0; w < words; ++w, weights += kPerWord * 9 * W * kLanes, to += W * kLanes) {
 #pragma GCC unroll 3
     for (int v = 0; v < W; ++v) {
-      V row[kValues][3];
+      V row[kPerWord][3];
 #pragma GCC unroll 2
-      for (int i = 0; i < kValues; ++i)
+      for (int i = 0; i < kPerWord; ++i)
 #pragma GCC unroll 3
         for (int j = 0; j < 3; ++j) {
           const auto tap = [&](int k) __attribute__((always_inline)) {
@@ -227,9 +227,9 @@ HRNET_FAST_ISA void transform_weights(const Element* weights, int64_t words, int
         }
 #pragma GCC unroll 6
       for (int x = 0; x < M + 2; ++x) {
-        V values[kValues];
+        V values[kPerWord];
 #pragma GCC unroll 2
-        for (int i = 0; i < kValues; ++i)
+        for (int i = 0; i < kPerWord; ++i)
           values[i] = plus(plus({row[i][0].v * kG[x][0]}, row[i][1], kG[x][1]), row[i][2], kG[x][2]);
         store_words(values, to + x * step + v * kLanes);
       }
@@ -243,7 +243,7 @@ template <int M, int W>
 HRNET_FAST_ISA void multiply_block(const Element* patches, int64_t count, int64_t channels, const Word* block, Word* row,
                                    float* products) {
   constexpr int N = M + 2, kWide = tile_pixels(W);
-  const int64_t padded = (channels + kLanes - 1) / kLanes * kLanes, words = (channels + kValues - 1) / kValues;
+  const int64_t padded = (channels + kLanes - 1) / kLanes * kLanes, words = (channels + kPerWord - 1) / kPerWord;
   const int64_t step = step_of<Element>(count, padded), result_step = step_of<float>(count, W * kLanes);
   const int even = even_width<kWide>(count);
   for (int position = 0; position < N * N; ++position) {
@@ -349,7 +349,7 @@ HRNET_FAST_ISA void convolve_winograd(const Work& work, int64_t begin, int64_t e
   const Tiling tiling(work.to, M);
   const int64_t tiles = tiling.count(), channels = work.from.channels, vectors = (item.channels + kLanes - 1) / kLanes;
   const int64_t padded = (channels + kLanes - 1) / kLanes * kLanes, blocks = block_count(vectors);
-  const int64_t words = (channels + kValues - 1) / kValues;
+  const int64_t words = (channels + kPerWord - 1) / kPerWord;
   const int64_t per_output = item.plain_weights ? 9 * words : kPositions * words;  // words of weights
   static thread_local Room rooms[3];
   Word* row = item.plain_weights ? rooms[2].of<Word>((M + 2) * step_of<Word>(words, 3 * kLanes)) : nullptr;

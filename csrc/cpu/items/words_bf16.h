@@ -12,12 +12,12 @@ namespace {
 using V = Vec<float>;
 using Element = bf16_t;
 typedef int32_t Word __attribute__((aligned(2), may_alias));
-constexpr int kValues = 2;  // of a word
+constexpr int kPerWord = 2;  // values
 
 HRNET_FAST_ISA const Word* words_of(const Element* values) { return reinterpret_cast<const Word*>(values); }
 HRNET_FAST_ISA V broadcast(const Word* word) { return {_mm512_castsi512_ps(_mm512_set1_epi32(*word))}; }
 HRNET_FAST_ISA V load_words(const Word* words) { return {_mm512_castsi512_ps(_mm512_loadu_si512(words))}; }
-HRNET_FAST_ISA void store_words(const V (&values)[kValues], Word* words) {
+HRNET_FAST_ISA void store_words(const V (&values)[kPerWord], Word* words) {
   const __m512i low = _mm512_cvtepu16_epi32(values[0].as_bf16()), high = _mm512_cvtepu16_epi32(values[1].as_bf16());
   _mm512_storeu_si512(words, _mm512_or_si512(low, _mm512_slli_epi32(high, 16)));
 }

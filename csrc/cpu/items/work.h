@@ -225,7 +225,7 @@ __attribute__((always_inline)) inline void with_width(int count, const Play& pla
 }
 
 // Long sums err with their length: of more words of products than these, partial sums are added up.
-constexpr int64_t kLong = 256 / kValues;
+constexpr int64_t kLong = 256 / kPerWord;
 
 // Weights are fetched into the second-level cache so many words before they are used: those of a network come from memory.
 constexpr int64_t kAhead = 4096;

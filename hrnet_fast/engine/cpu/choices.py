@@ -20,19 +20,19 @@ LARGEST = 1024  # such a group that is taken from a cache
 class Shape:
     """A 3x3 convolution of stride 1 that several kernels can compute.
 
-    inputs: channels read; out: (N, C, H, W) written; sizes: of Winograd's kernels, as `allowed` has them. values: of a
-    word: 1 in float32, 2 in bfloat16.
+    inputs: channels read; out: (N, C, H, W) written; sizes: of Winograd's kernels, as `allowed` has them.
+    per_word: values of a word, 1 in float32, 2 in bfloat16.
     """
 
     inputs: int
     out: tuple[int, int, int, int]
     sizes: tuple[int, ...]
-    values: int = 1
+    per_word: int = 1
 
     @property
     def words(self) -> int:
         """Of inputs."""
-        return ceil(self.inputs / self.values)
+        return ceil(self.inputs / self.per_word)
 
     def __str__(self) -> str:
         n, outputs, height, width = self.out
@@ -41,7 +41,7 @@ class Shape:
     @property
     def signature(self) -> str:
         """What its measured kernel is kept under."""
-        dtype = "float32" if self.values == 1 else "bfloat16"
+        dtype = "float32" if self.per_word == 1 else "bfloat16"
         return f"{dtype} {self}, direct or " + ", ".join(f"F({m}x{m})" for m in self.sizes)
 
 
@@ -59,17 +59,17 @@ class Choice:
 class Choices:
     """What computes the convolutions of plans. A shape's kernel is chosen when it is first met and stays.
 
-    lanes: floats in a vector. exact: direct convolutions alone. cache, key: where measured kernels are found. values:
-    of a word.
+    lanes: floats in a vector. exact: direct convolutions alone. cache, key: where measured kernels are found.
+    per_word: values of a word.
     """
 
-    def __init__(self, lanes: int, exact: bool, cache: TuningCache, key: CpuKey, values: int = 1):
-        self.lanes, self.values, self.exact, self.cache, self.key = lanes, values, exact, cache, key
+    def __init__(self, lanes: int, exact: bool, cache: TuningCache, key: CpuKey, per_word: int = 1):
+        self.lanes, self.per_word, self.exact, self.cache, self.key = lanes, per_word, exact, cache, key
         self._known: dict[Shape, Choice] = {}
 
     def of(self, plan: Plan) -> Callable[[Conv], Choice]:
         """The choice for each convolution of a plan."""
-        shape_of = shapes_of(plan, self.exact, self.values)
+        shape_of = shapes_of(plan, self.exact, self.per_word)
 
         def choice(item: Conv) -> Choice:
             shape = shape_of(item)
@@ -77,7 +77,7 @@ class Choices:
                 return Choice(DIRECT)
             if shape not in self._known:
                 measured = self.measured(shape)
-                default = choose(shape.inputs, shape.out, self.lanes, shape.sizes, shape.values)
+                default = choose(shape.inputs, shape.out, self.lanes, shape.sizes, shape.per_word)
                 self._known[shape] = Choice(measured or default, tuned=measured is not None)
             return self._known[shape]
 
@@ -88,7 +88,7 @@ class Choices:
         return from_entry(self.cache.get(self.key, "kernels", shape.signature), shape)
 
 
-def shapes_of(plan: Plan, exact: bool, values: int = 1) -> Callable[[Conv], Shape | None]:
+def shapes_of(plan: Plan, exact: bool, per_word: int = 1) -> Callable[[Conv], Shape | None]:
     """The shape of each convolution of a plan, or None where there is no choice of kernels."""
     count = sum(isinstance(item, Conv) for item in plan.items())
 
@@ -97,8 +97,8 @@ def shapes_of(plan: Plan, exact: bool, values: int = 1) -> Callable[[Conv], Shap
         geometry = (conv.kernel, conv.stride, conv.padding, conv.dilation, conv.groups)
         plain = geometry == ((3, 3), (1, 1), (1, 1), (1, 1), 1)
         inputs, out = plan.values[item.sources[0].value].shape[1], plan.values[item.out].shape
-        sizes = allowed(count, inputs, exact, values) if plain else ()
-        return Shape(inputs, out, sizes, values) if sizes else None
+        sizes = allowed(count, inputs, exact, per_word) if plain else ()
+        return Shape(inputs, out, sizes, per_word) if sizes else None
 
     return shape
 

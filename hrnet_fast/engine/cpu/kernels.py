@@ -31,7 +31,7 @@ class Kernel:
 DIRECT = Kernel()
 
 
-def allowed(convolutions: int, inputs: int, exact: bool, values: int = 1) -> tuple[int, ...]:
+def allowed(convolutions: int, inputs: int, exact: bool, per_word: int = 1) -> tuple[int, ...]:
     """The m of F(m x m, 3x3) that keep a plan of so many convolutions within twice torch's own error.
 
     Of at least `FEW` input channels, a convolution by F(2x2) errs no more than torch's; one by F(3x3) or F(4x4) up to
@@ -40,17 +40,19 @@ def allowed(convolutions: int, inputs: int, exact: bool, values: int = 1) -> tup
     """
     if exact or inputs < FEW:
         return ()
-    return (2, 3, 4) if convolutions >= DEEP else (2,) if values == 1 else ()
+    return (2, 3, 4) if convolutions >= DEEP else (2,) if per_word == 1 else ()
 
 
-def choose(inputs: int, out: tuple[int, int, int, int], lanes: int, sizes: tuple[int, ...], values: int = 1) -> Kernel:
+def choose(
+    inputs: int, out: tuple[int, int, int, int], lanes: int, sizes: tuple[int, ...], per_word: int = 1
+) -> Kernel:
     """The kernel of a 3x3 convolution of stride 1 that ends first by the model, or one as good of fewer weights.
 
-    inputs: channels read; out: (N, C, H, W) written; sizes: what `allowed` allows; values: of a word.
+    inputs: channels read; out: (N, C, H, W) written; sizes: what `allowed` allows; per_word: values of a word.
     """
-    words = ceil(inputs / values)
+    words = ceil(inputs / per_word)
     kernels = (DIRECT, *(Kernel(m, group(m, words, out, lanes)) for m in sizes))
-    works = {kernel: work(kernel, inputs, out, lanes, values) for kernel in kernels}
+    works = {kernel: work(kernel, inputs, out, lanes, per_word) for kernel in kernels}
     as_good = [kernel for kernel in kernels if works[kernel] <= AS_GOOD * min(works.values())]
     return min(as_good, key=lambda kernel: (weights(kernel, words, out[1]), works[kernel]))
 
@@ -95,12 +97,12 @@ def divided(kernel: Kernel, out: tuple[int, int, int, int], lanes: int, threads:
     return replace(kernel, group=min(kernel.group, ceil(count / groups / 2) * 2))
 
 
-def work(kernel: Kernel, inputs: int, out: tuple[int, int, int, int], lanes: int, values: int = 1) -> float:
+def work(kernel: Kernel, inputs: int, out: tuple[int, int, int, int], lanes: int, per_word: int = 1) -> float:
     """Vector multiply-adds that a 3x3 convolution takes, or the time of as many.
 
     Reading the weights counts in full: of maps so small that it matters, it hides behind nothing.
     """
-    vectors, words, m = -(-out[1] // lanes), ceil(inputs / values), kernel.m
+    vectors, words, m = -(-out[1] // lanes), ceil(inputs / per_word), kernel.m
     count = tiles(m or 1, out)
     if not m:
         return 9 * words * vectors * (count + lanes / STREAM)
@@ -108,7 +110,7 @@ def work(kernel: Kernel, inputs: int, out: tuple[int, int, int, int], lanes: int
     multiplied = groups * _whole(kernel.group) + _whole(rest)
     transforms = count * places * (PATCH * -(-inputs // lanes) + PRODUCT * vectors)
     if plain(kernel, words, out[1]):
-        reading = 9 * lanes / STREAM + WEIGHT * values * (m + 2) * ceil(count / kernel.group)
+        reading = 9 * lanes / STREAM + WEIGHT * per_word * (m + 2) * ceil(count / kernel.group)
     else:
         reading = places * lanes / STREAM
     return transforms + words * vectors * (places * multiplied + reading)

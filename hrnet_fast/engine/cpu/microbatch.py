@@ -20,18 +20,18 @@ from .program import CpuProgram
 THREADS = 2  # at most, with which the time of an image was measured
 
 
-def images_at_once(plan: Plan, exact: bool, functions: bool, values: int = 1) -> int:
+def images_at_once(plan: Plan, exact: bool, functions: bool, per_word: int = 1) -> int:
     """Images of a micro-batch that take the least time an image on a few threads; 0 where the batch must stay whole.
 
     The weights are read once a micro-batch, and maps leave the caches as it grows: with weights W and maps M of an
     image, W / n + n M is least at sqrt(W / M). exact: direct convolutions alone. functions: whether the kernels play
-    means and linear layers. values: of a word, one of which takes as much memory as a float.
+    means and linear layers. per_word: values of a word, which takes as much memory as a float.
     """
     batch = plan.values[plan.inputs[0]].shape[0]
     alike = all(value.shape[:1] == (batch,) for value in plan.values)
     if not alike or any(_may_mix(item, plan, functions) for item in plan.items()):
         return 0
-    return max(1, int((_weights(plan, exact, values) * batch * values / max(1, most_alive(plan))) ** 0.5))
+    return max(1, int((_weights(plan, exact, per_word) * batch * per_word / max(1, most_alive(plan))) ** 0.5))
 
 
 def _may_mix(item: Item, plan: Plan, functions: bool) -> bool:
@@ -42,14 +42,14 @@ def _may_mix(item: Item, plan: Plan, functions: bool) -> bool:
     return not known or (not functions and len(item.calls) > 1)
 
 
-def _weights(plan: Plan, exact: bool, values: int) -> int:
+def _weights(plan: Plan, exact: bool, per_word: int) -> int:
     """Words of weights that a plan reads."""
-    shape_of, count = shapes_of(plan, exact, values), 0
+    shape_of, count = shapes_of(plan, exact, per_word), 0
     for item in plan.items():
         if isinstance(item, Conv):
             shape, taps = shape_of(item), item.conv.kernel[0] * item.conv.kernel[1]
             inputs, outputs = (plan.values[v].shape[1] for v in (item.sources[0].value, item.out))
-            words = ceil(inputs / values)
+            words = ceil(inputs / per_word)
             count += weights(Kernel(max(shape.sizes)), words, outputs) if shape else words * outputs * taps
     return count
 

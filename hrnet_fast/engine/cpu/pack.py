@@ -25,11 +25,11 @@ class Packed:
 
 def pack(
     weight: Tensor, bias: Tensor | None, lanes: int, kernel: Kernel = DIRECT, room: Room | None = None,
-    values: int = 1, joined: bool = True,
+    per_word: int = 1, joined: bool = True,
 ) -> Packed:  # fmt: skip
     """Weight [Cout, Cin, kh, kw] -> blocks of output channels, flat, each [taps, words, lanes of it]; and the bias.
 
-    values: of a word, which lie side by side for each output: 1 in float32, 2 in bfloat16. The taps of a direct
+    per_word: values of a word, side by side for each output: 1 in float32, 2 in bfloat16. The taps of a direct
     convolution are its pixels, of Cin values each; joined: rows of pixels, of kw * Cin values. Those of Winograd's are
     its positions; but where `plain` says that its weights stay as they are, they are [Cin, kh, kw, lanes of it].
     lanes: floats in a vector. Blocks are two vectors wide, but the last one has three where their number is odd
@@ -39,25 +39,25 @@ def pack(
     room = room or Room()
     outputs, inputs, height, width = weight.shape
     vectors = -(-outputs // lanes)
-    as_is = plain(kernel, -(-inputs // values), outputs)
+    as_is = plain(kernel, -(-inputs // per_word), outputs)
     if kernel.m:
         taps, length = 9 if as_is else (kernel.m + 2) ** 2, inputs
     else:
         taps, length = (height, width * inputs) if joined else (height * width, inputs)
-    words = -(-length // values)
-    dtype = torch.float32 if values == 1 else torch.bfloat16
-    padded = room.empty(taps * words * values * vectors * lanes, dtype=dtype)
+    words = -(-length // per_word)
+    dtype = torch.float32 if per_word == 1 else torch.bfloat16
+    padded = room.empty(taps * words * per_word * vectors * lanes, dtype=dtype)
     left, first = padded, 0
     while first < vectors:  # block by block: all of them at once would take several times the memory for a while
         across = lanes * (vectors - first if vectors - first in (1, 3) else 2)
         rows = weight[first * lanes : first * lanes + across]
-        block = left[: taps * words * values * across]
+        block = left[: taps * words * per_word * across]
         if kernel.m and as_is:
-            made, block_of = rows.flatten(2).permute(1, 2, 0), block.view(words * values, taps, across)
+            made, block_of = rows.flatten(2).permute(1, 2, 0), block.view(words * per_word, taps, across)
         else:
             positions = (transform_weight(rows, kernel.m) if kernel.m else rows).permute(2, 3, 1, 0)
             made = positions.reshape(taps, length, len(rows))
-            block_of = block.view(taps, words, across, values)
+            block_of = block.view(taps, words, across, per_word)
         _fill(block_of, made)
         left, first = left[block.numel() :], first + across // lanes
     padded_bias = room.empty(vectors * lanes).zero_()

@@ -99,12 +99,12 @@ def weight_elements(shape: Shape, kernel: Kernel, lanes: int) -> int:
     """Elements of a shape's packed weights, see `pack`."""
     outputs = shape.out[1]
     words = _direct_words(shape) if not kernel.m else weights(kernel, shape.words, outputs) // outputs
-    return words * shape.values * ceil(outputs / lanes) * lanes
+    return words * shape.per_word * ceil(outputs / lanes) * lanes
 
 
 def _direct_words(shape: Shape) -> int:
     """Words that an output takes of a direct convolution, whose rows of pixels are joined."""
-    return 3 * ceil(3 * shape.inputs / shape.values)
+    return 3 * ceil(3 * shape.inputs / shape.per_word)
 
 
 def plan_of(shape: Shape, copies: int) -> Plan:
@@ -119,7 +119,7 @@ def tune_shape(shape: Shape, before: Kernel, lanes: int, isa: str) -> Tuned:
     """The fastest kernel of a shape on as many threads as torch uses now; `before` unless another one clearly is."""
     tried = candidates(shape, before, lanes)
     most = max(weight_elements(shape, kernel, lanes) for kernel in tried)
-    pool = Pool(max(POOL * shape.values, 2 * most), torch.float32 if shape.values == 1 else torch.bfloat16)
+    pool = Pool(max(POOL * shape.per_word, 2 * most), torch.float32 if shape.per_word == 1 else torch.bfloat16)
     walks = {kernel: Walk(shape, kernel, lanes, isa, pool) for kernel in tried}
     heats = [{kernel: walk() for kernel, walk in walks.items()} for _ in range(HEATS)]
     times = {kernel: median(heat[kernel] for heat in heats) for kernel in tried}
@@ -139,7 +139,7 @@ def tune_plan(
     program_of: the program of a plan with choices. progress: wraps what is measured, e.g. in a progress bar. again:
     whatever the cache has, which a clear gain replaces. Raises RuntimeError for a plan without any such shape.
     """
-    shape_of, found = shapes_of(plan, choices.exact, choices.values), Tuning()
+    shape_of, found = shapes_of(plan, choices.exact, choices.per_word), Tuning()
     items = {shape_of(item): item for item in plan.items() if isinstance(item, Conv)}
     items.pop(None, None)
     if not items:

@@ -106,7 +106,7 @@ class NativeExecutor(Executor):
         module = kernels.extension().module
         self.isa = isa or module.cpu_isa()
         traits = module.cpu_kernels(self.isa)
-        self.lanes, self.values, self.dtype = traits.lanes, traits.values, DTYPES[traits.element_bytes]
+        self.lanes, self.per_word, self.dtype = traits.lanes, traits.per_word, DTYPES[traits.element_bytes]
         self.functions, self.tail = not traits.direct_alone, traits.tail
         self.cache = cache or cache_of(cache_folder())
         self.choices = self._choices()
@@ -157,12 +157,12 @@ class NativeExecutor(Executor):
 
     def _choices(self) -> Choices:
         key = cpu_key(self.isa, torch.get_num_threads())
-        return Choices(self.lanes, self.exact, self.cache, key, self.values)
+        return Choices(self.lanes, self.exact, self.cache, key, self.per_word)
 
     def _split(self, plan: Plan) -> _Split:
         last = self._last
         if last is None or last.whole is not plan:  # `explain` asks for every item of a plan
-            images = images_at_once(plan, self.exact, self.functions, self.values)
+            images = images_at_once(plan, self.exact, self.functions, self.per_word)
             last = self._last = _Split(plan, images, self.choices)
         return last
 
@@ -220,7 +220,7 @@ class NativeExecutor(Executor):
         if packed is None:
             weight, bias = fold(item, self.tensors, torch.float32)
             weight, joined = weight.view(*weight.shape[:2], *item.conv.kernel), item.conv.dilation[1] == 1
-            packed = pack(weight, bias, self.lanes, kernel, room, self.values, joined)
+            packed = pack(weight, bias, self.lanes, kernel, room, self.per_word, joined)
             self._packed[key] = packed
         return packed
 
