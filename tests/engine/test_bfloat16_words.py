@@ -1,5 +1,7 @@
 """What is AVX512_BF16's alone: weights in words of two, kernels by Winograd in networks, and where they are chosen."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -8,9 +10,8 @@ from hrnet_fast import create_model, explain, verify
 from hrnet_fast.engine import choose
 from hrnet_fast.engine.cpu import choices
 from hrnet_fast.engine.cpu import kernels as cpu_kernels
-from hrnet_fast.engine.cpu.choices import Shape, candidates
-from hrnet_fast.engine.cpu.kernels import DIRECT, Kernel, allowed
-from hrnet_fast.engine.cpu.kernels import choose as choose_kernel
+from hrnet_fast.engine.cpu.choices import candidates
+from hrnet_fast.engine.cpu.kernels import DIRECT, Kernel, Shape, allowed
 from hrnet_fast.engine.cpu.pack import pack
 from hrnet_fast.engine.cpu.tune import Pool, Walk, weight_elements
 from hrnet_fast.engine.cpu.winograd import transform_weight
@@ -75,9 +76,9 @@ def test_a_shallow_network_has_no_winograd_in_bfloat16():
 
 
 def test_direct_convolutions_are_worth_more_where_they_take_two_products_at_once():
-    shape = (64, (1, 64, 4, 3), 16, (2, 3, 4))
-    assert cpu_kernels.work(DIRECT, *shape[:3], 2) == cpu_kernels.work(DIRECT, 32, *shape[1:3])
-    assert choose_kernel(*shape, 2) == DIRECT
+    shape = Shape(64, (1, 64, 4, 3), (2, 3, 4), per_word=2)
+    assert cpu_kernels.work(DIRECT, shape, 16) == cpu_kernels.work(DIRECT, replace(shape, inputs=32, per_word=1), 16)
+    assert cpu_kernels.choose(shape, 16) == DIRECT
 
 
 @in_words

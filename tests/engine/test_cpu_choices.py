@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from hrnet_fast import create_model
-from hrnet_fast.engine.cpu.choices import GROUPS, Choices, Shape, candidates, from_entry
+from hrnet_fast.engine.cpu.choices import GROUPS, Choices, candidates, from_entry
 from hrnet_fast.engine.cpu.cpu_key import CpuKey, cpu_key
-from hrnet_fast.engine.cpu.kernels import AS_GOOD, DIRECT, LARGE, Kernel, choose, group, weights, work
+from hrnet_fast.engine.cpu.kernels import AS_GOOD, DIRECT, LARGE, Kernel, Shape, choose, group, weights, work
 from hrnet_fast.engine.executors import native
 from hrnet_fast.engine.tuning.cache import TuningCache, parse
 from hrnet_fast.engine.tuning.duel import ROUNDS, WINS, duel
@@ -72,10 +72,10 @@ def test_f4_is_refused_where_the_plan_is_too_shallow_for_it():
 def test_the_model_chooses_a_quick_kernel_of_few_weights(width, size, batch):
     for branch in range(4):
         channels, (height, across) = width << branch, (side >> branch for side in size)
-        out = (batch, channels, height, across)
-        chosen = choose(channels, out, 16, (2, 3, 4))
-        others = [DIRECT, *(Kernel(m, group(m, channels, out, 16)) for m in (2, 3, 4))]
-        times = {kernel: work(kernel, channels, out, 16) for kernel in others}
+        shape = Shape(channels, (batch, channels, height, across), (2, 3, 4))
+        chosen = choose(shape, 16)
+        others = [DIRECT, *(Kernel(m, group(m, shape, 16)) for m in shape.sizes)]
+        times = {kernel: work(kernel, shape, 16) for kernel in others}
         kept = {kernel: weights(kernel, channels, channels) for kernel in others}
         assert times[chosen] <= AS_GOOD * min(times.values())
         assert kept[chosen] <= max(LARGE, 9 * channels**2)

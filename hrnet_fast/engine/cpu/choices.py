@@ -4,45 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from math import ceil
 from typing import Any
 
 from ...plan import Conv, Plan
 from ..tuning.cache import TuningCache
 from .cpu_key import CpuKey
-from .kernels import DIRECT, Kernel, allowed, choose, group, tiles
+from .kernels import DIRECT, Kernel, Shape, allowed, choose, group, tiles
 
 GROUPS = (12, 24, 48, 96)  # tiles transformed together that are tried, beside as many as the model has
 LARGEST = 1024  # such a group that is taken from a cache
-
-
-@dataclass(frozen=True)
-class Shape:
-    """A 3x3 convolution of stride 1 that several kernels can compute.
-
-    inputs: channels read; out: (N, C, H, W) written; sizes: of Winograd's kernels, as `allowed` has them.
-    per_word: values of a word, 1 in float32, 2 in bfloat16.
-    """
-
-    inputs: int
-    out: tuple[int, int, int, int]
-    sizes: tuple[int, ...]
-    per_word: int = 1
-
-    @property
-    def words(self) -> int:
-        """Of inputs."""
-        return ceil(self.inputs / self.per_word)
-
-    def __str__(self) -> str:
-        n, outputs, height, width = self.out
-        return f"3x3 {self.inputs}->{outputs} @{height}x{width}" + (f" batch {n}" if n > 1 else "")
-
-    @property
-    def signature(self) -> str:
-        """What its measured kernel is kept under."""
-        dtype = "float32" if self.per_word == 1 else "bfloat16"
-        return f"{dtype} {self}, direct or " + ", ".join(f"F({m}x{m})" for m in self.sizes)
 
 
 @dataclass(frozen=True)
@@ -77,7 +47,7 @@ class Choices:
                 return Choice(DIRECT)
             if shape not in self._known:
                 measured = self.measured(shape)
-                default = choose(shape.inputs, shape.out, self.lanes, shape.sizes, shape.per_word)
+                default = choose(shape, self.lanes)
                 self._known[shape] = Choice(measured or default, tuned=measured is not None)
             return self._known[shape]
 
@@ -107,7 +77,7 @@ def candidates(shape: Shape, default: Kernel, lanes: int) -> list[Kernel]:
     """The kernels that compute a shape, the default first, each of them once: a group is never more than all tiles."""
     tried: dict[tuple[int, int], Kernel] = {(default.m, _plays(default, shape)): default, (0, 0): DIRECT}
     for m in shape.sizes:
-        for count in (group(m, shape.words, shape.out, lanes), *GROUPS):
+        for count in (group(m, shape, lanes), *GROUPS):
             tried.setdefault((m, _plays(Kernel(m, count), shape)), Kernel(m, count))
     return list(tried.values())
 

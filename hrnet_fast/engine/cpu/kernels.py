@@ -31,6 +31,35 @@ class Kernel:
 DIRECT = Kernel()
 
 
+@dataclass(frozen=True)
+class Shape:
+    """A 3x3 convolution of stride 1 that several kernels can compute.
+
+    inputs: channels read; out: (N, C, H, W) written; sizes: of Winograd's kernels, as `allowed` has them.
+    per_word: values of a word, 1 in float32, 2 in bfloat16.
+    """
+
+    inputs: int
+    out: tuple[int, int, int, int]
+    sizes: tuple[int, ...]
+    per_word: int = 1
+
+    @property
+    def words(self) -> int:
+        """Of inputs."""
+        return ceil(self.inputs / self.per_word)
+
+    def __str__(self) -> str:
+        n, outputs, height, width = self.out
+        return f"3x3 {self.inputs}->{outputs} @{height}x{width}" + (f" batch {n}" if n > 1 else "")
+
+    @property
+    def signature(self) -> str:
+        """What its measured kernel is kept under."""
+        dtype = "float32" if self.per_word == 1 else "bfloat16"
+        return f"{dtype} {self}, direct or " + ", ".join(f"F({m}x{m})" for m in self.sizes)
+
+
 def allowed(convolutions: int, inputs: int, exact: bool, per_word: int = 1) -> tuple[int, ...]:
     """The m of F(m x m, 3x3) that keep a plan of so many convolutions within twice torch's own error.
 
@@ -43,18 +72,12 @@ def allowed(convolutions: int, inputs: int, exact: bool, per_word: int = 1) -> t
     return (2, 3, 4) if convolutions >= DEEP else (2,) if per_word == 1 else ()
 
 
-def choose(
-    inputs: int, out: tuple[int, int, int, int], lanes: int, sizes: tuple[int, ...], per_word: int = 1
-) -> Kernel:
-    """The kernel of a 3x3 convolution of stride 1 that ends first by the model, or one as good of fewer weights.
-
-    inputs: channels read; out: (N, C, H, W) written; sizes: what `allowed` allows; per_word: values of a word.
-    """
-    words = ceil(inputs / per_word)
-    kernels = (DIRECT, *(Kernel(m, group(m, words, out, lanes)) for m in sizes))
-    works = {kernel: work(kernel, inputs, out, lanes, per_word) for kernel in kernels}
+def choose(shape: Shape, lanes: int) -> Kernel:
+    """The kernel that ends first by the model, or one as good of fewer weights. lanes: floats in a vector."""
+    kernels = (DIRECT, *(Kernel(m, group(m, shape, lanes)) for m in shape.sizes))
+    works = {kernel: work(kernel, shape, lanes) for kernel in kernels}
     as_good = [kernel for kernel in kernels if works[kernel] <= AS_GOOD * min(works.values())]
-    return min(as_good, key=lambda kernel: (weights(kernel, words, out[1]), works[kernel]))
+    return min(as_good, key=lambda kernel: (weights(kernel, shape.words, shape.out[1]), works[kernel]))
 
 
 def plain(kernel: Kernel, words: int, outputs: int) -> bool:
@@ -75,14 +98,15 @@ def tiles(m: int, out: tuple[int, int, int, int]) -> int:
     return out[0] * -(-out[2] // m) * -(-out[3] // m)
 
 
-def group(m: int, words: int, out: tuple[int, int, int, int], lanes: int) -> int:
+def group(m: int, shape: Shape, lanes: int) -> int:
     """Tiles transformed together: few, but enough of them for each reading of weights that no core's cache holds.
 
     About as many as the registers hold at once (`tile_pixels` in csrc/cpu/items/work.h), and every group alike.
     """
-    cached = (m + 2) ** 2 * words * out[1] <= CACHED
-    most, step = (48, 4) if not cached else (16, 4) if -(-out[1] // lanes) == 3 else (12, 2)
-    count = tiles(m, out)
+    outputs = shape.out[1]
+    cached = (m + 2) ** 2 * shape.words * outputs <= CACHED
+    most, step = (48, 4) if not cached else (16, 4) if -(-outputs // lanes) == 3 else (12, 2)
+    count = tiles(m, shape.out)
     return ceil(count / ceil(count / most) / step) * step
 
 
@@ -97,20 +121,20 @@ def divided(kernel: Kernel, out: tuple[int, int, int, int], lanes: int, threads:
     return replace(kernel, group=min(kernel.group, ceil(count / groups / 2) * 2))
 
 
-def work(kernel: Kernel, inputs: int, out: tuple[int, int, int, int], lanes: int, per_word: int = 1) -> float:
-    """Vector multiply-adds that a 3x3 convolution takes, or the time of as many.
+def work(kernel: Kernel, shape: Shape, lanes: int) -> float:
+    """Vector multiply-adds that a convolution takes, or the time of as many.
 
     Reading the weights counts in full: of maps so small that it matters, it hides behind nothing.
     """
-    vectors, words, m = -(-out[1] // lanes), ceil(inputs / per_word), kernel.m
-    count = tiles(m or 1, out)
+    outputs, words, m = shape.out[1], shape.words, kernel.m
+    vectors, count = -(-outputs // lanes), tiles(m or 1, shape.out)
     if not m:
         return 9 * words * vectors * (count + lanes / STREAM)
     places, (groups, rest) = (m + 2) ** 2, divmod(count, kernel.group)
     multiplied = groups * _whole(kernel.group) + _whole(rest)
-    transforms = count * places * (PATCH * -(-inputs // lanes) + PRODUCT * vectors)
-    if plain(kernel, words, out[1]):
-        reading = 9 * lanes / STREAM + WEIGHT * per_word * (m + 2) * ceil(count / kernel.group)
+    transforms = count * places * (PATCH * -(-shape.inputs // lanes) + PRODUCT * vectors)
+    if plain(kernel, words, outputs):
+        reading = 9 * lanes / STREAM + WEIGHT * shape.per_word * (m + 2) * ceil(count / kernel.group)
     else:
         reading = places * lanes / STREAM
     return transforms + words * vectors * (places * multiplied + reading)

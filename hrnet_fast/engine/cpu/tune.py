@@ -14,8 +14,8 @@ import torch
 from ...plan import Conv, Level, Plan, Term, Value
 from ...plan.graph import Convolution
 from ..tuning.duel import Duel, duel
-from .choices import Choice, Choices, Shape, candidates, shapes_of
-from .kernels import Kernel, plain, weights
+from .choices import Choice, Choices, candidates, shapes_of
+from .kernels import Kernel, Shape, plain, weights
 from .pack import Packed
 from .pages import flat
 from .program import CpuProgram
