@@ -25,8 +25,8 @@ at::Tensor decode_by(HeatmapDecodeMaps maps, const at::Tensor& heatmaps, const s
   return heatmap_decode(heatmaps, flipped, swap, shift, quarter, [&](const HeatmapDecode& p, int64_t batch) {
     const int64_t values = p.height * p.width, grain = std::max<int64_t>(1, kGrain / values);
     at::parallel_for(0, batch * p.channels, grain, [&](int64_t begin, int64_t end) {
-      std::vector<double> room(p.dtype == Dtype::f64 ? values : (values + 1) / 2);
-      maps(p, room.data(), begin, end);
+      std::vector<double> scratch(p.dtype == Dtype::f64 ? values : (values + 1) / 2);
+      maps(p, scratch.data(), begin, end);
     });
   });
 }

@@ -22,11 +22,11 @@ struct HeatmapDecode {
   bool shift, quarter;
 };
 
-// Decodes maps [begin, end), map = n * channels + k; `room` has height * width elements of the type of `out`.
-using HeatmapDecodeMaps = void (*)(const HeatmapDecode& p, void* room, int64_t begin, int64_t end);
+// Decodes maps [begin, end), map = n * channels + k; `scratch` has height * width elements of the type of `out`.
+using HeatmapDecodeMaps = void (*)(const HeatmapDecode& p, void* scratch, int64_t begin, int64_t end);
 
-void heatmap_decode_maps__portable(const HeatmapDecode& p, void* room, int64_t begin, int64_t end);
-void heatmap_decode_maps__avx2(const HeatmapDecode& p, void* room, int64_t begin, int64_t end);
-void heatmap_decode_maps__avx512(const HeatmapDecode& p, void* room, int64_t begin, int64_t end);
+void heatmap_decode_maps__portable(const HeatmapDecode& p, void* scratch, int64_t begin, int64_t end);
+void heatmap_decode_maps__avx2(const HeatmapDecode& p, void* scratch, int64_t begin, int64_t end);
+void heatmap_decode_maps__avx512(const HeatmapDecode& p, void* scratch, int64_t begin, int64_t end);
 
 }  // namespace hrnet_fast

@@ -61,9 +61,9 @@ HRNET_FAST_ISA int64_t place_of(A value, const A* values, int64_t count) {
 // The column of the mirror image's row that column x is averaged with.
 HRNET_FAST_ISA int64_t mirrored(int64_t x, int64_t width, bool shift) { return width - 1 - x + (shift && x > 0); }
 
-// room = (row + the mirror image's row) / 2, for rows whose values lie side by side.
+// scratch = (row + the mirror image's row) / 2, for rows whose values lie side by side.
 template <class A>
-HRNET_FAST_ISA void average_row(A* room, const A* row, const A* mirror, int64_t width, bool shift) {
+HRNET_FAST_ISA void average_row(A* scratch, const A* row, const A* mirror, int64_t width, bool shift) {
   constexpr int64_t kWidth = Vec<A>::kWidth;
   typedef A Lanes __attribute__((vector_size(kWidth * sizeof(A))));
   typedef std::conditional_t<sizeof(A) == 4, int32_t, int64_t> Places __attribute__((vector_size(kWidth * sizeof(A))));
@@ -85,28 +85,28 @@ HRNET_FAST_ISA void average_row(A* room, const A* row, const A* mirror, int64_t 
       const Lanes reversed = __builtin_shuffle(b, backwards);
 #endif
       const Lanes mean = (a + reversed) * A(0.5);
-      memcpy(room + x, &mean, sizeof mean);
+      memcpy(scratch + x, &mean, sizeof mean);
     }
   } else {
     scalars = width;
   }
-  for (int64_t x = 0; x < scalars; ++x) room[x] = (row[x] + mirror[mirrored(x, width, shift)]) * A(0.5);
+  for (int64_t x = 0; x < scalars; ++x) scratch[x] = (row[x] + mirror[mirrored(x, width, shift)]) * A(0.5);
 }
 
 // The same for any strides and dtype; without a mirror image the values alone.
 template <class T>
-HRNET_FAST_ISA void average_row_of_any(acc_t<T>* room, const T* row, int64_t stride, const T* mirror,
+HRNET_FAST_ISA void average_row_of_any(acc_t<T>* scratch, const T* row, int64_t stride, const T* mirror,
                                        int64_t mirror_stride, int64_t width, bool shift) {
   using A = acc_t<T>;
-  for (int64_t x = 0; x < width; ++x) room[x] = load(row + x * stride);
+  for (int64_t x = 0; x < width; ++x) scratch[x] = load(row + x * stride);
   if (mirror == nullptr) return;
   for (int64_t x = 0; x < width; ++x)
-    room[x] = (room[x] + load(mirror + mirrored(x, width, shift) * mirror_stride)) * A(0.5);
+    scratch[x] = (scratch[x] + load(mirror + mirrored(x, width, shift) * mirror_stride)) * A(0.5);
 }
 
-// One heatmap, averaged with its mirror image, in rows of `width`: where it lies if nothing is to be done, else `room`.
+// One heatmap, averaged with its mirror image, in rows of `width`: where it lies if nothing is to be done, else `scratch`.
 template <class T>
-HRNET_FAST_ISA const acc_t<T>* averaged(const HeatmapDecode& p, int64_t n, int64_t k, acc_t<T>* room) {
+HRNET_FAST_ISA const acc_t<T>* averaged(const HeatmapDecode& p, int64_t n, int64_t k, acc_t<T>* scratch) {
   constexpr bool kAsSummed = std::is_same_v<T, acc_t<T>>;
   const T* map = static_cast<const T*>(p.maps.data) + n * p.maps.stride_n + k * p.maps.stride_k;
   const T* mirror = static_cast<const T*>(p.flipped.data);
@@ -114,7 +114,7 @@ HRNET_FAST_ISA const acc_t<T>* averaged(const HeatmapDecode& p, int64_t n, int64
   if constexpr (kAsSummed)
     if (mirror == nullptr && p.maps.stride_w == 1 && p.maps.stride_h == p.width) return map;
   for (int64_t y = 0; y < p.height; ++y) {
-    acc_t<T>* target = room + y * p.width;
+    acc_t<T>* target = scratch + y * p.width;
     const T* row = map + y * p.maps.stride_h;
     const T* other = mirror == nullptr ? nullptr : mirror + y * p.flipped.stride_h;
     if constexpr (kAsSummed) {
@@ -125,7 +125,7 @@ HRNET_FAST_ISA const acc_t<T>* averaged(const HeatmapDecode& p, int64_t n, int64
     }
     average_row_of_any(target, row, p.maps.stride_w, other, p.flipped.stride_w, p.width, p.shift);
   }
-  return room;
+  return scratch;
 }
 
 template <class A>
@@ -134,9 +134,9 @@ HRNET_FAST_ISA A sign_of(A value) {
 }
 
 template <class T>
-HRNET_FAST_ISA void decode_map(const HeatmapDecode& p, int64_t n, int64_t k, acc_t<T>* room) {
+HRNET_FAST_ISA void decode_map(const HeatmapDecode& p, int64_t n, int64_t k, acc_t<T>* scratch) {
   using A = acc_t<T>;
-  const A* map = averaged<T>(p, n, k, room);
+  const A* map = averaged<T>(p, n, k, scratch);
   const A best = largest(map, p.height * p.width);
   A* out = static_cast<A*>(p.out) + (n * p.channels + k) * 3;
   out[0] = out[1] = 0, out[2] = best;
@@ -150,17 +150,17 @@ HRNET_FAST_ISA void decode_map(const HeatmapDecode& p, int64_t n, int64_t k, acc
 }
 
 template <class T>
-HRNET_FAST_ISA void decode_maps(const HeatmapDecode& p, void* room, int64_t begin, int64_t end) {
+HRNET_FAST_ISA void decode_maps(const HeatmapDecode& p, void* scratch, int64_t begin, int64_t end) {
   for (int64_t map = begin; map < end; ++map)
-    decode_map<T>(p, map / p.channels, map % p.channels, static_cast<acc_t<T>*>(room));
+    decode_map<T>(p, map / p.channels, map % p.channels, static_cast<acc_t<T>*>(scratch));
 }
 
-HRNET_FAST_ISA void decode_maps_of_any(const HeatmapDecode& p, void* room, int64_t begin, int64_t end) {
+HRNET_FAST_ISA void decode_maps_of_any(const HeatmapDecode& p, void* scratch, int64_t begin, int64_t end) {
   switch (p.dtype) {
-    case Dtype::f32: return decode_maps<float>(p, room, begin, end);
-    case Dtype::f64: return decode_maps<double>(p, room, begin, end);
-    case Dtype::bf16: return decode_maps<bf16_t>(p, room, begin, end);
-    case Dtype::f16: return decode_maps<f16_t>(p, room, begin, end);
+    case Dtype::f32: return decode_maps<float>(p, scratch, begin, end);
+    case Dtype::f64: return decode_maps<double>(p, scratch, begin, end);
+    case Dtype::bf16: return decode_maps<bf16_t>(p, scratch, begin, end);
+    case Dtype::f16: return decode_maps<f16_t>(p, scratch, begin, end);
   }
 }
 

@@ -6,7 +6,7 @@
 #include <memory>
 
 #include "cpu/features.h"
-#include "cpu/outside.h"
+#include "cpu/caller_tensor.h"
 #include "cpu/schedule.h"
 #include "cpu/team.h"
 
@@ -90,8 +90,8 @@ int Program::add_map(const Map& map) {
 }
 
 void Program::need(int buffer, int64_t elements) {
-  if (int(room_.size()) <= buffer) room_.resize(buffer + 1);
-  room_[buffer] = std::max(room_[buffer], elements);
+  if (int(buffer_sizes_.size()) <= buffer) buffer_sizes_.resize(buffer + 1);
+  buffer_sizes_[buffer] = std::max(buffer_sizes_[buffer], elements);
 }
 
 const Schedule& Program::schedule(int threads) {
@@ -122,8 +122,8 @@ void Program::play(const Piece& piece, int64_t level, void* const* buffers) cons
 }
 
 template <bool to_map>
-void Program::cross(const std::vector<Outside>& tensors, void* const* buffers, int part, int parts) const {
-  for (const Outside& tensor : tensors) {
+void Program::cross(const std::vector<CallerTensor>& tensors, void* const* buffers, int part, int parts) const {
+  for (const CallerTensor& tensor : tensors) {
     const Map& map = maps_[tensor.map];
     const int64_t rows = map.batch * map.height, first = rows * part / parts, last = rows * (part + 1) / parts;
     if (kernels_->element_bytes == sizeof(float)) {
@@ -137,7 +137,7 @@ void Program::cross(const std::vector<Outside>& tensors, void* const* buffers, i
 }
 
 void Program::run(void* const* buffers, int64_t begin, int64_t end, const Schedule& schedule,
-                  const std::vector<Outside>& loads, const std::vector<Outside>& stores) const {
+                  const std::vector<CallerTensor>& loads, const std::vector<CallerTensor>& stores) const {
   const int parts = schedule.threads;
   // Steps are the loads, the levels, and the stores, of which each part has one piece.
   const int64_t first = begin - !loads.empty(), steps = end + !stores.empty() - first;

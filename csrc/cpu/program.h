@@ -109,7 +109,7 @@ struct Schedule {
 };
 
 // A tensor of the caller's with the extents of a map: float32, or bfloat16 where the map is. Strides are in elements.
-struct Outside {
+struct CallerTensor {
   int map;
   void* data;
   int element_bytes;
@@ -129,7 +129,7 @@ class Program {
   const ItemKernels& kernels() const { return *kernels_; }
   int64_t levels() const { return int64_t(levels_.size()); }
   // Elements that each buffer must have: up to the end of its maps, and to what `need` asked for.
-  const std::vector<int64_t>& room() const { return room_; }
+  const std::vector<int64_t>& buffer_sizes() const { return buffer_sizes_; }
   void need(int buffer, int64_t elements);
   bool has_run() const { return !schedules_.empty(); }
 
@@ -137,20 +137,20 @@ class Program {
   const Schedule& schedule(int threads);
   // Plays levels [begin, end) in one parallel region. Results do not depend on the schedule. loads: what fills a map before;
   // stores: what is filled from one after. May be called by several threads at once.
-  void run(void* const* buffers, int64_t begin, int64_t end, const Schedule& schedule, const std::vector<Outside>& loads = {},
-           const std::vector<Outside>& stores = {}) const;
+  void run(void* const* buffers, int64_t begin, int64_t end, const Schedule& schedule,
+           const std::vector<CallerTensor>& loads = {}, const std::vector<CallerTensor>& stores = {}) const;
 
   // Of each level, the cost of what each of so many threads is dealt.
   std::vector<std::vector<double>> shares(int threads);
 
  private:
   template <bool to_map>
-  void cross(const std::vector<Outside>& tensors, void* const* buffers, int part, int parts) const;
+  void cross(const std::vector<CallerTensor>& tensors, void* const* buffers, int part, int parts) const;
   void play(const Piece& piece, int64_t level, void* const* buffers) const;
 
   const ItemKernels* kernels_;
   std::vector<Map> maps_;
-  std::vector<int64_t> room_;
+  std::vector<int64_t> buffer_sizes_;
   std::vector<std::vector<Item>> levels_;
   std::map<int, Schedule> schedules_;  // by number of threads
 };

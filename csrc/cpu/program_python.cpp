@@ -184,10 +184,10 @@ void add_conv(Program& program, int out, int in, Span weights, Span bias, Sides 
 }
 
 // (map, address, bytes of an element, elements from the first to the last, strides of image, channel, row, pixel)
-using OutsideSpec = std::tuple<int, uintptr_t, int, int64_t, std::array<int64_t, 4>>;
+using CallerTensorSpec = std::tuple<int, uintptr_t, int, int64_t, std::array<int64_t, 4>>;
 
-std::vector<Outside> outsides(const Program& program, const std::vector<OutsideSpec>& specs) {
-  std::vector<Outside> all;
+std::vector<CallerTensor> caller_tensors(const Program& program, const std::vector<CallerTensorSpec>& specs) {
+  std::vector<CallerTensor> all;
   for (const auto& [index, address, bytes, elements, strides] : specs) {
     const Map& map = map_at(program, index);
     const int64_t sizes[] = {map.batch, map.channels, map.height, map.width};
@@ -206,22 +206,22 @@ std::vector<Outside> outsides(const Program& program, const std::vector<OutsideS
 }
 
 void run(Program& program, const std::vector<Span>& buffers, int64_t begin, int64_t end,
-         const std::vector<OutsideSpec>& loads, const std::vector<OutsideSpec>& stores) {
+         const std::vector<CallerTensorSpec>& loads, const std::vector<CallerTensorSpec>& stores) {
   require(begin >= 0 && begin <= end && end <= program.levels(), "levels are played from begin to end, of those there are");
-  const std::vector<int64_t>& room = program.room();
-  if (buffers.size() < room.size())
+  const std::vector<int64_t>& sizes = program.buffer_sizes();
+  if (buffers.size() < sizes.size())
     throw std::invalid_argument("CpuProgram: " + std::to_string(buffers.size()) + " buffers were given, but its maps lie in " +
-                                std::to_string(room.size()));
+                                std::to_string(sizes.size()));
   std::vector<void*> pointers;
-  for (size_t i = 0; i < room.size(); ++i) {
+  for (size_t i = 0; i < sizes.size(); ++i) {
     const auto [address, elements] = buffers[i];
-    if (room[i] > 0 && (address == 0 || address % program.kernels().element_bytes != 0 || elements < room[i]))
-      throw std::invalid_argument("CpuProgram: buffer " + std::to_string(i) + " must be " + std::to_string(room[i]) +
+    if (sizes[i] > 0 && (address == 0 || address % program.kernels().element_bytes != 0 || elements < sizes[i]))
+      throw std::invalid_argument("CpuProgram: buffer " + std::to_string(i) + " must be " + std::to_string(sizes[i]) +
                                   " elements or more, aligned to their size, but has " + std::to_string(elements) +
                                   " at address " + std::to_string(address));
     pointers.push_back(reinterpret_cast<void*>(address));
   }
-  const std::vector<Outside> from = outsides(program, loads), to = outsides(program, stores);
+  const std::vector<CallerTensor> from = caller_tensors(program, loads), to = caller_tensors(program, stores);
   const int threads = at::get_num_threads();  // of this thread: OpenMP itself knows what was set in others alone
   const Run turn;
   const Schedule& schedule = program.schedule(turn.team_size(threads));  // under Python's lock, which a fork waits for
@@ -269,7 +269,7 @@ void bind_program(py::module_& m) {
       .def("shares", &shares, py::arg("threads"),
            "Of each level, the cost of what each of so many threads is dealt, by the schedule's own measure.")
       .def("run", &run, py::arg("buffers"), py::arg("begin"), py::arg("end"),
-           py::arg("loads") = std::vector<OutsideSpec>(), py::arg("stores") = std::vector<OutsideSpec>());
+           py::arg("loads") = std::vector<CallerTensorSpec>(), py::arg("stores") = std::vector<CallerTensorSpec>());
 }
 
 }  // namespace hrnet_fast

@@ -1,4 +1,4 @@
-"""Room for what a caller gets back."""
+"""Tensors for what a caller gets back."""
 
 from __future__ import annotations
 

@@ -32,8 +32,11 @@ def test_flat_memory_begins_at_a_large_page():
 
 def test_tensors_of_a_room_lie_apart_at_cache_lines(monkeypatch):
     monkeypatch.setattr(pages, "BLOCK", 3 * pages.PAGE)
-    room, shapes = pages.Room(), [(5,), (300, 1001), (2, 3, 4), (pages.PAGE,), (1,), (700_000,), (0,), (17, 1)]
-    made = [room.empty(*shape, dtype=(torch.float32, torch.bfloat16)[i % 2]) for i, shape in enumerate(shapes)]
+    allocator, shapes = (
+        pages.Allocator(),
+        [(5,), (300, 1001), (2, 3, 4), (pages.PAGE,), (1,), (700_000,), (0,), (17, 1)],
+    )
+    made = [allocator.empty(*shape, dtype=(torch.float32, torch.bfloat16)[i % 2]) for i, shape in enumerate(shapes)]
     for i, tensor in enumerate(made):
         tensor.fill_(i)
     for i, tensor in enumerate(made):
@@ -43,16 +46,16 @@ def test_tensors_of_a_room_lie_apart_at_cache_lines(monkeypatch):
 
 def test_a_copy_in_a_room_has_the_same_values():
     tensor = torch.randn(7, 33).t()
-    copy = pages.Room().copy(tensor)
+    copy = pages.Allocator().copy(tensor)
     assert copy.equal(tensor) and copy.is_contiguous()
 
 
 @linux
 def test_memory_goes_back_with_the_last_tensor_in_it():
-    room = pages.Room()
+    allocator = pages.Allocator()
     before, size = resident(), 64 << 20
-    first, second = room.empty(size // 4).fill_(1), room.empty(size // 4).fill_(2)
-    del room
+    first, second = allocator.empty(size // 4).fill_(1), allocator.empty(size // 4).fill_(2)
+    del allocator
     assert resident() - before > 1.9 * size
     del first
     assert resident() - before < 1.1 * size
@@ -64,7 +67,7 @@ def test_memory_goes_back_with_the_last_tensor_in_it():
 @linux
 def test_what_is_not_written_takes_no_memory():
     before = resident()
-    block = pages.Room().empty(100)
+    block = pages.Allocator().empty(100)
     assert resident() - before < 2 * pages.PAGE + (1 << 20) and block.numel() == 100
 
 

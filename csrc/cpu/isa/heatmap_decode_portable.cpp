@@ -3,8 +3,8 @@
 
 namespace hrnet_fast {
 
-void heatmap_decode_maps__portable(const HeatmapDecode& p, void* room, int64_t begin, int64_t end) {
-  decode_maps_of_any(p, room, begin, end);
+void heatmap_decode_maps__portable(const HeatmapDecode& p, void* scratch, int64_t begin, int64_t end) {
+  decode_maps_of_any(p, scratch, begin, end);
 }
 
 }  // namespace hrnet_fast

@@ -139,7 +139,7 @@ HRNET_FAST_ISA void block(const Work& work, int64_t first, const Place* at, int6
 
 HRNET_FAST_ISA void convolve(const Work& work, int64_t begin, int64_t end) {
   const DirectUnits units(work.item, work.maps, kLanes);
-  static thread_local Room room;
+  static thread_local Scratch scratch;
   Place* places = nullptr;
   int64_t found = -1, last = -1;  // the pixels whose places are found, which every block has
   while (begin < end) {
@@ -150,7 +150,7 @@ HRNET_FAST_ISA void convolve(const Work& work, int64_t begin, int64_t end) {
     const Word* weights = work.weights() + 2 * unit.block * units.per_vector;
     if (first != found || first + count > last) {
       found = first, last = first + count;
-      places = room.of<Place>(count);
+      places = scratch.of<Place>(count);
       find_places(work, first, count, places);
     }
     switch (block_vectors(units.vectors, 2 * unit.block)) {

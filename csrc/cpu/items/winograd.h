@@ -152,9 +152,9 @@ HRNET_FAST_ISA void transform_patch(const Element* patch, int64_t row, int64_t p
   }
 }
 
-// Patches of tiles [first, first + count), into room[position][tile][padded channels].
+// Patches of tiles [first, first + count), into patches[position][tile][padded channels].
 template <int M>
-HRNET_FAST_ISA void transform_patches(const Work& work, const Tiling& tiling, int64_t first, int64_t count, Element* room) {
+HRNET_FAST_ISA void transform_patches(const Work& work, const Tiling& tiling, int64_t first, int64_t count, Element* patches) {
   constexpr int64_t N = M + 2;
   const Map& from = work.from;
   const int64_t padded = (from.channels + kLanes - 1) / kLanes * kLanes, row = from.row(), pixel = from.channels;
@@ -164,7 +164,7 @@ HRNET_FAST_ISA void transform_patches(const Work& work, const Tiling& tiling, in
     const Element* patch = work.data(from) + p.n * from.image() + p.y * row + p.x * pixel;
     const int rows = int(std::min(N, from.height + 2 - p.y)), columns = int(std::min(N, from.width + 2 - p.x));
     for (int64_t c = 0; c < pixel; c += kLanes) {
-      Element* target = room + t * padded + c;
+      Element* target = patches + t * padded + c;
       if (rows == N && columns == N && c + kLanes <= pixel) {
         transform_patch<M, true>(patch + c, row, pixel, N, N, kLanes, target, step);
       } else {
@@ -351,12 +351,12 @@ HRNET_FAST_ISA void convolve_winograd(const Work& work, int64_t begin, int64_t e
   const int64_t padded = (channels + kLanes - 1) / kLanes * kLanes, blocks = block_count(vectors);
   const int64_t words = (channels + kPerWord - 1) / kPerWord;
   const int64_t per_output = item.plain_weights ? 9 * words : kPositions * words;  // words of weights
-  static thread_local Room rooms[3];
-  Word* row = item.plain_weights ? rooms[2].of<Word>((M + 2) * step_of<Word>(words, 3 * kLanes)) : nullptr;
+  static thread_local Scratch scratch[3];
+  Word* row = item.plain_weights ? scratch[2].of<Word>((M + 2) * step_of<Word>(words, 3 * kLanes)) : nullptr;
   for (int64_t unit = begin; unit < end;) {
     const int64_t first = unit / blocks * item.group, count = std::min(item.group, tiles - first);
-    auto* patches = rooms[0].of<Element>(kPositions * step_of<Element>(count, padded));
-    auto* products = rooms[1].of<float>(kPositions * step_of<float>(count, 3 * kLanes));
+    auto* patches = scratch[0].of<Element>(kPositions * step_of<Element>(count, padded));
+    auto* products = scratch[1].of<float>(kPositions * step_of<float>(count, 3 * kLanes));
     transform_patches<M>(work, tiling, first, count, patches);
     const int64_t stop = std::min(end, (unit / blocks + 1) * blocks);
     for (; unit < stop; ++unit) {

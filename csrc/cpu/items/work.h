@@ -13,8 +13,8 @@
 namespace hrnet_fast {
 namespace {
 
-// Room of one thread, kept from call to call.
-class Room {
+// A thread's own memory, kept from call to call.
+class Scratch {
  public:
   template <class T>
   T* of(int64_t count) {
@@ -28,7 +28,7 @@ class Room {
     }
     return static_cast<T*>(data_);
   }
-  ~Room() { std::free(data_); }
+  ~Scratch() { std::free(data_); }
 
  private:
   void* data_ = nullptr;

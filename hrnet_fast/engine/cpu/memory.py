@@ -50,7 +50,7 @@ def span(flat: Tensor) -> tuple[int, int]:
     return flat.data_ptr(), flat.numel()
 
 
-def outside(map_index: int, tensor: Tensor) -> tuple[int, int, int, int, tuple[int, ...]]:
+def caller_tensor(map_index: int, tensor: Tensor) -> tuple[int, int, int, int, tuple[int, ...]]:
     """A tensor (N, C, H, W) or (N, C) that C++ copies into a map or from one."""
     strides = (*tensor.stride(), 0, 0)[:4]
     reach = sum((size - 1) * stride for size, stride in zip(tensor.shape, strides)) + 1

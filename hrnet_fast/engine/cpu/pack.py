@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from .kernels import DIRECT, Kernel, plain
-from .pages import Room
+from .pages import Allocator
 from .winograd import transform_weight
 
 
@@ -24,7 +24,7 @@ class Packed:
 
 
 def pack(
-    weight: Tensor, bias: Tensor | None, lanes: int, kernel: Kernel = DIRECT, room: Room | None = None,
+    weight: Tensor, bias: Tensor | None, lanes: int, kernel: Kernel = DIRECT, memory: Allocator | None = None,
     per_word: int = 1, joined: bool = True,
 ) -> Packed:  # fmt: skip
     """Weight [Cout, Cin, kh, kw] -> blocks of output channels, flat, each [taps, words, lanes of it]; and the bias.
@@ -33,10 +33,10 @@ def pack(
     convolution are its pixels, of Cin values each; joined: rows of pixels, of kw * Cin values. Those of Winograd's are
     its positions; but where `plain` says that its weights stay as they are, they are [Cin, kh, kw, lanes of it].
     lanes: floats in a vector. Blocks are two vectors wide, but the last one has three where their number is odd
-    (`block_vectors` in csrc/cpu/program.h). Words and vectors are padded with zeros, those of the bias too. room: where
-    they lie.
+    (`block_vectors` in csrc/cpu/program.h). Words and vectors are padded with zeros, those of the bias too. memory:
+    where they lie.
     """
-    room = room or Room()
+    memory = memory or Allocator()
     outputs, inputs, height, width = weight.shape
     vectors = -(-outputs // lanes)
     as_is = plain(kernel, -(-inputs // per_word), outputs)
@@ -46,7 +46,7 @@ def pack(
         taps, length = (height, width * inputs) if joined else (height * width, inputs)
     words = -(-length // per_word)
     dtype = torch.float32 if per_word == 1 else torch.bfloat16
-    padded = room.empty(taps * words * per_word * vectors * lanes, dtype=dtype)
+    padded = memory.empty(taps * words * per_word * vectors * lanes, dtype=dtype)
     left, first = padded, 0
     while first < vectors:  # block by block: all of them at once would take several times the memory for a while
         across = lanes * (vectors - first if vectors - first in (1, 3) else 2)
@@ -60,7 +60,7 @@ def pack(
             block_of = block.view(taps, words, across, per_word)
         _fill(block_of, made)
         left, first = left[block.numel() :], first + across // lanes
-    padded_bias = room.empty(vectors * lanes).zero_()
+    padded_bias = memory.empty(vectors * lanes).zero_()
     if bias is not None:
         padded_bias[:outputs] = bias
     return Packed(padded, padded_bias, bool(kernel.m) and as_is)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 PAGE = 2 << 20  # bytes of a large page
-BLOCK = 64 << 20  # bytes of addresses that a room takes at once; what is not written in them takes no memory
+BLOCK = 64 << 20  # bytes of addresses that an allocator takes at once; what is not written in them takes no memory
 LINE = 64  # bytes of a cache line, at which everything begins
 ADVICE = getattr(mmap, "MADV_HUGEPAGE", None)  # of Linux alone
 
@@ -29,7 +29,7 @@ def flat(count: int, dtype: torch.dtype = torch.float32) -> Tensor:
     return whole[begin : begin + size].view(dtype)
 
 
-class Room:
+class Allocator:
     """Hands out tensors that lie one behind the other; a block of them is freed with the last that lies in it."""
 
     def __init__(self) -> None:
@@ -44,5 +44,5 @@ class Room:
         return taken.view(dtype).view(shape)
 
     def copy(self, tensor: Tensor) -> Tensor:
-        """The same values, contiguous, in this room."""
+        """The same values, contiguous, from here."""
         return self.empty(*tensor.shape, dtype=tensor.dtype).copy_(tensor)

@@ -16,7 +16,7 @@ from ..results import empty_result
 from .arena import fit
 from .functions import beyond, function_kernel, linear_as_conv, mean_source, shuffle_source
 from .kernels import DIRECT, Kernel
-from .memory import BufferPool, Buffers, Kept, as_map, bordered, outside, span, view_of, without_border
+from .memory import BufferPool, Buffers, Kept, as_map, bordered, caller_tensor, span, view_of, without_border
 from .pack import Packed
 from .pages import flat
 
@@ -131,7 +131,7 @@ class CpuProgram:
         return Buffers(tensors, views)
 
     def play(self, buffers: Buffers, begin: int, end: int, loads: Sequence = (), stores: Sequence = ()) -> None:
-        """What is native of levels [begin, end). loads, stores: as `outside` has them."""
+        """What is native of levels [begin, end). loads, stores: as `caller_tensor` has them."""
         self.native.run([span(tensor) for tensor in buffers.tensors], begin, end, loads, stores)
 
     def run(self, inputs: Sequence[Tensor]) -> list[Tensor]:
@@ -145,13 +145,13 @@ class CpuProgram:
         loads, stores = [], []
         for value, x in zip(self.plan.inputs, inputs):
             if self._crosses(value, x):
-                loads.append(outside(self.maps[value], x))
+                loads.append(caller_tensor(self.maps[value], x))
             else:
                 buffers.views[value].copy_(x)
         copied = []
         for value, result in zip(self.plan.outputs, results):
             if value not in self.called_last and self._crosses(value, result):
-                stores.append(outside(self.maps[value], result))
+                stores.append(caller_tensor(self.maps[value], result))
             else:
                 copied.append((value, result))
         for part in self.parts:

@@ -16,7 +16,7 @@ from ...plan.fold import fold
 from ..cpu.kernels import Kernel
 from ..cpu.pack import Packed
 from ..cpu.pack_amx import pack_amx
-from ..cpu.pages import Room
+from ..cpu.pages import Allocator
 from .native import NativeExecutor
 
 
@@ -58,11 +58,11 @@ class AmxExecutor(NativeExecutor):
     def __init__(self, tensors: Mapping[str, Tensor], isa: str = "amx"):
         super().__init__(tensors, why="bfloat16", exact=True, isa=isa)
 
-    def _weights(self, room: Room, item: Conv, kernel: Kernel) -> Packed:
+    def _weights(self, memory: Allocator, item: Conv, kernel: Kernel) -> Packed:
         key = (item.conv, item.norm)
         packed = self._packed.get(key)
         if packed is None:
             weight, bias = fold(item, self.tensors, torch.float32)
             packed = pack_amx(weight, bias, joined=item.conv.dilation[1] == 1)
-            packed = self._packed[key] = Packed(room.copy(packed.weights), room.copy(packed.bias))
+            packed = self._packed[key] = Packed(memory.copy(packed.weights), memory.copy(packed.bias))
         return packed

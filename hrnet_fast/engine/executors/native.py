@@ -26,7 +26,7 @@ from ..cpu.kernels import Kernel, divided
 from ..cpu.memory import Kept
 from ..cpu.microbatch import THREADS, MicroBatches, images_at_once, split, with_batch
 from ..cpu.pack import Packed, pack
-from ..cpu.pages import Room
+from ..cpu.pages import Allocator
 from ..cpu.program import DTYPES, CpuProgram
 from ..cpu.prologues import only_own_items, with_prologues_as_sums
 from ..cpu.tune import Tuning, tune_plan
@@ -192,7 +192,7 @@ class NativeExecutor(Executor):
             return tune_plan(parts.plan(parts.sizes()[0]), self._choices(), self.isa, self._program, progress, again)
 
     def _program(self, plan: Plan, choice_of: Callable[[Conv], Choice], watch: Watch | None = None) -> CpuProgram:
-        weights_of = partial(self._weights, Room())
+        weights_of = partial(self._weights, Allocator())
         return CpuProgram(
             plan, lambda item: choice_of(item).kernel, weights_of, self._torch.play, watch, self.isa, self._kept
         )
@@ -214,13 +214,13 @@ class NativeExecutor(Executor):
     def _onednn(self, why: str) -> OneDnnExecutor:
         return OneDnnExecutor(self.tensors, self.dtype, f"the native kernels were refused, as {why}")
 
-    def _weights(self, room: Room, item: Conv, kernel: Kernel) -> Packed:
+    def _weights(self, memory: Allocator, item: Conv, kernel: Kernel) -> Packed:
         key = (item.conv, item.norm, kernel.m)
         packed = self._packed.get(key)
         if packed is None:
             weight, bias = fold(item, self.tensors, torch.float32)
             weight, joined = weight.view(*weight.shape[:2], *item.conv.kernel), item.conv.dilation[1] == 1
-            packed = pack(weight, bias, self.lanes, kernel, room, self.per_word, joined)
+            packed = pack(weight, bias, self.lanes, kernel, memory, self.per_word, joined)
             self._packed[key] = packed
         return packed
 

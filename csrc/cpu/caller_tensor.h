@@ -12,15 +12,15 @@ namespace hrnet_fast {
 
 // Rows [begin, end) of all images' rows. to_map: from the tensor, of type T, into the map, of type E; else the other way.
 template <bool to_map, class E, class T>
-void copy_rows(const Map& map, E* buffer, const Outside& outside, int64_t begin, int64_t end) {
+void copy_rows(const Map& map, E* buffer, const CallerTensor& tensor, int64_t begin, int64_t end) {
   for (int64_t i = begin; i < end; ++i) {
     const int64_t n = i / map.height, y = i % map.height;
     E* inside = buffer + map.at(n, y, 0);
-    T* row = static_cast<T*>(outside.data) + n * outside.image + y * outside.row;
-    for (int64_t c = 0; c < map.channels; ++c, ++inside, row += outside.channel)
+    T* row = static_cast<T*>(tensor.data) + n * tensor.image + y * tensor.row;
+    for (int64_t c = 0; c < map.channels; ++c, ++inside, row += tensor.channel)
       for (int64_t x = 0; x < map.width; ++x) {
         E& in = inside[x * map.channels];
-        T& out = row[x * outside.pixel];
+        T& out = row[x * tensor.pixel];
         if constexpr (std::is_same_v<E, T>) {
           to_map ? in = out : out = in;
         } else {
