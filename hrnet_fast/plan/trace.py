@@ -20,9 +20,9 @@ from torch.utils import _pytree as pytree
 from . import functions as known
 from .constants import frozen
 from .errors import PlanError
+from .failure import what, where
 from .graph import Call, Convolution, Graph, Norm, Param, Ref, Resize
 from .modules import traceable_twin, unwrap
-from .place import place, what
 from .shapes import broadcast, result_without_call
 from .transposed import SHUFFLE, ordinary
 from .values import REMOVE, Values, writes_into
@@ -50,11 +50,11 @@ def trace(module: nn.Module, *inputs: Any) -> Graph:
                 result = twin(*pytree.tree_unflatten(data_free, input_tree))
             recorder.check_writes()
         except PlanError as error:
-            raise PlanError(f"{error} (in {place(twin, error)})") from error
+            raise PlanError(f"{error} (in {where(twin, error)})") from error
         except ValueError:  # the network's own sentence
             raise
         except Exception as error:
-            raise PlanError(f"{place(twin, error)} cannot be planned: {what(error)}") from error
+            raise PlanError(f"{where(twin, error)} cannot be planned: {what(error)}") from error
     outputs, output_tree = pytree.tree_flatten(_without_none(result))
     return Graph(
         tuple(recorder.nodes),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import nn
 
 
-def place(root: nn.Module, error: Exception) -> str:
+def where(root: nn.Module, error: Exception) -> str:
     """Where an error comes from: the innermost module whose method was at work."""
     names = {id(module): name for name, module in root.named_modules()}
     found, trace = root, error.__traceback__
