@@ -78,7 +78,7 @@ def _on_cpu(
     compute, why = onednn.compute_dtype(dtype)
     no_native = native.unsupported()
     if no_native is None and compute != torch.float32:
-        no_native = f"this CPU convolves faster in {why}"
+        no_native = amx.unsupported() or "as asked"
     if name == "native":
         _require(name, no_native)
     if name == "onednn" or no_native:

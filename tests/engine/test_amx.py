@@ -67,6 +67,18 @@ def test_bfloat16_modules_are_played_on_tiles_where_there_are_some(monkeypatch):
         assert isinstance(executor, AmxExecutor) == played_on_tiles
 
 
+@pytest.mark.skipif(EXTENSION is None, reason="nothing was built")
+def test_where_onednn_takes_their_place_it_says_why(monkeypatch):
+    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: True)
+    monkeypatch.setattr(choose.amx, "unsupported", lambda: "the tiles gave wrong results")
+    monkeypatch.setattr(choose.native, "unsupported_bfloat16", lambda: "no words")
+    net = Conv(5, 8)
+    (level,) = explain(net, torch.empty(1, 5, 9, 7), dtype=torch.bfloat16).levels
+    assert level.executor == "onednn" and level.reason.endswith("bfloat16 on AMX tiles; the tiles gave wrong results")
+    with pytest.raises(RuntimeError, match="executor='native' cannot be used: the tiles gave wrong results"):
+        choose.make_executor("native", named_tensors(net), torch.bfloat16, torch.device("cpu"))
+
+
 @pytest.mark.skipif(EXTENSION is None or REFUSED["amx"] is None, reason="this CPU has AMX, or nothing was built")
 def test_without_tiles_it_says_so():
     assert "need AMX tiles" in amx.unsupported()

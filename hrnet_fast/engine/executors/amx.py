@@ -26,7 +26,10 @@ def unsupported() -> str | None:
     if extension.kind == "none":
         return extension.reason
     if extension.module.cpu_program_isa_bfloat16() != "amx":
-        return "the native bfloat16 kernels need AMX tiles, which the CPU or the operating system does not offer"
+        return (
+            "the native bfloat16 kernels need AMX tiles, which the CPU or the operating system does not offer, or "
+            "HRNET_FAST_CPU_ISA forbids"
+        )
     return None if agrees("amx") else "the AMX tiles of this CPU gave wrong results for a small network"
 
 
