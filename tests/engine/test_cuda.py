@@ -15,8 +15,8 @@ from hrnet_fast.engine.executors.reference import ReferenceExecutor
 from hrnet_fast.engine.executors.torch_graph import TorchExecutor
 from hrnet_fast.engine.gpu.cuda_lower import beyond_cuda
 from hrnet_fast.engine.gpu.device_key import DeviceKey
+from hrnet_fast.engine.gpu.gpu import Gpu
 from hrnet_fast.engine.gpu.layout import allocate
-from hrnet_fast.engine.gpu.tiles import Gpu
 from hrnet_fast.engine.interpret import Interpreter
 from hrnet_fast.engine.tuning.cache import TuningCache
 from hrnet_fast.kernels.bordered import BorderedMap
@@ -91,7 +91,7 @@ def test_whole_network_of_overlapping_launches():
     plan, tensors = planned(model, x)
     recorded = Recorded()
     executor = CudaExecutor(tensors, HALF, CPU, op=recorded)
-    executor.lowering.pdl = True
+    executor.lowering.overlap = True
     tape = executor.tape(plan)
     for value, view in tape.memory.views.items():
         if value not in plan.inputs:

@@ -251,7 +251,7 @@ def test_a_profile_overlaps_no_launches(executor, monkeypatch):
     monkeypatch.setattr(levels, "within_a_graph", clock)
     monkeypatch.setattr(torch.cuda, "device", lambda device: nullcontext())
     player = executor(tensors, HALF, CPU, op=recorded)
-    player.lowering.pdl = True
+    player.lowering.overlap = True
     assert len(player.profile(plan)) == len(mixed) and any(mixed)
     assert recorded.overlaps and not any(recorded.overlaps)
 
@@ -268,7 +268,7 @@ def test_whole_network_of_overlapping_launches(tag, dtype, size):
     plan, tensors = planned(model, x)
     recorded = Recorded()
     executor = CudaChainExecutor(tensors, dtype, CPU, op=recorded, choice_of_chains=every_chain)
-    executor.lowering.pdl = True
+    executor.lowering.overlap = True
     tape = executor.tape(plan)
     for value, view in tape.memory.views.items():
         if value not in plan.inputs:

@@ -7,7 +7,6 @@ import pytest
 import torch
 
 from hrnet_fast import create_model
-from hrnet_fast.engine.executors import levels
 from hrnet_fast.engine.gpu.cuda_lower import CudaLowering, cuda_choice, cuda_problems
 from hrnet_fast.engine.gpu.cuda_tiles import (
     CudaProblem,
@@ -19,8 +18,8 @@ from hrnet_fast.engine.gpu.cuda_tiles import (
     resident_of,
     shared_bytes,
 )
+from hrnet_fast.engine.gpu.gpu import Gpu, describe_gpu
 from hrnet_fast.engine.gpu.layout import allocate
-from hrnet_fast.engine.gpu.tiles import Gpu
 from hrnet_fast.kernels import cuda_level
 from hrnet_fast.kernels.cuda_level import CudaConv, CudaTile, Level, LevelItem, LevelTerm, describe
 from hrnet_fast.plan import inference_view, make_plan, named_tensors
@@ -137,7 +136,7 @@ def test_tiles_are_by_warpgroups_where_the_compiled_code_has_them(has, monkeypat
     monkeypatch.setattr(torch.cuda, "get_device_properties", lambda device: hopper)
     module = SimpleNamespace(level_has_warpgroups=lambda device: has and device == 3)
     monkeypatch.setattr(cuda_level, "extension", lambda: SimpleNamespace(module=module))
-    gpu = levels.describe_gpu(torch.device("cuda", 3))
+    gpu = describe_gpu(torch.device("cuda", 3))
     tiles = possible(CudaProblem(64, 64, 48, 64, 64, 3, 1), gpu, most_shared(gpu, 1))
     assert gpu.capability == 90 and any(tile.grouped for tile in tiles) == has
 

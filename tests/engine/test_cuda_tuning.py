@@ -14,7 +14,7 @@ from hrnet_fast.engine.executors.torch_graph import TorchExecutor
 from hrnet_fast.engine.gpu.cuda_lower import CudaChoice, cuda_choice, cuda_problems, cuda_signature
 from hrnet_fast.engine.gpu.cuda_tile_choices import from_entry, likely
 from hrnet_fast.engine.gpu.cuda_tiles import CudaProblem, choose, most_shared, possible
-from hrnet_fast.engine.gpu.tiles import Gpu
+from hrnet_fast.engine.gpu.gpu import Gpu
 from hrnet_fast.engine.tuning.cache import TuningCache
 from hrnet_fast.kernels import cuda_level
 from hrnet_fast.kernels.cuda_level import CudaConv, steps_of

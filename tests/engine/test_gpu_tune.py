@@ -14,7 +14,7 @@ from hrnet_fast.cli.commands import tune as command
 from hrnet_fast.engine.executors import levels as levels_module
 from hrnet_fast.engine.executors.cuda import CudaExecutor
 from hrnet_fast.engine.gpu import tune
-from hrnet_fast.engine.gpu.tiles import Gpu
+from hrnet_fast.engine.gpu.gpu import Gpu
 from hrnet_fast.engine.gpu.tune import Tuned, Tuning, tune_level
 from hrnet_fast.engine.tuning.cache import TuningCache
 from tests.engine.test_cuda import CPU, HALF, KEY, planned

@@ -8,10 +8,18 @@ from torch import nn
 
 from hrnet_fast import create_model, explain, optimize, verify
 from hrnet_fast.engine.executors.triton import TritonExecutor, unsupported
+from hrnet_fast.engine.gpu.gpu import Gpu
 from hrnet_fast.engine.gpu.layout import allocate, slots, unplaceable
-from hrnet_fast.engine.gpu.lower import Lowering, TileChoice, convolutions, model_choice, problem, signature
-from hrnet_fast.engine.gpu.tile_choices import from_entry, likely, variations
-from hrnet_fast.engine.gpu.tiles import LARGEST, Gpu, Problem, Tile, candidates, choose, stages
+from hrnet_fast.engine.gpu.triton_lower import (
+    TileChoice,
+    TritonLowering,
+    convolutions,
+    model_choice,
+    problem,
+    signature,
+)
+from hrnet_fast.engine.gpu.triton_tile_choices import from_entry, likely, variations
+from hrnet_fast.engine.gpu.triton_tiles import LARGEST, Problem, Tile, candidates, choose, stages
 from hrnet_fast.engine.gpu.tune import tune_level
 from hrnet_fast.plan import inference_view, make_plan, named_tensors
 from hrnet_fast.plan.lifetimes import lifetimes
@@ -124,7 +132,7 @@ def test_one_launch_a_level(name, launches):
     with torch.device("meta"):
         shapes = named_tensors(create_model(name))
     tensors = {key: torch.zeros(tensor.shape) for key, tensor in shapes.items()}
-    lowering = Lowering(tensors, torch.float16, device, "ieee", False)
+    lowering = TritonLowering(tensors, torch.float16, device, "ieee", False)
     memory = allocate(plan, torch.float16, device)
     choice = lambda level: model_choice(level, plan, torch.float16, "ieee", Gpu())  # noqa: E731
     steps = lowering.steps(plan, memory, choice)
@@ -138,7 +146,7 @@ def test_tf32_weights_are_rounded_to_nearest_where_the_tensor_cores_would_cut():
     tensors = named_tensors(fill(create_model(f"{SMALL}.pose_coco_256x192")))
     level = next(level for level in plan.levels if convolutions(level, plan))
     (exact,), (rounded,) = (
-        Lowering(tensors, torch.float32, device, precision, False)
+        TritonLowering(tensors, torch.float32, device, precision, False)
         .step(
             level,
             plan,
@@ -158,7 +166,7 @@ def test_launches_do_not_overlap_with_what_torch_plays():
     """A graph has no programmatic edge from what may be a copy."""
     plan, device = plan_of(f"{SMALL}.seg_ocr_lip", (32, 64)), torch.device("cpu")
     tensors = named_tensors(fill(create_model(f"{SMALL}.seg_ocr_lip")))
-    lowering = Lowering(tensors, torch.float16, device, "ieee", True)
+    lowering = TritonLowering(tensors, torch.float16, device, "ieee", True)
     choice = lambda level: model_choice(level, plan, torch.float16, "ieee", Gpu())  # noqa: E731
     steps = lowering.steps(plan, allocate(plan, torch.float16, device), choice)
     after = [(bool(before.others), launch) for before, step in zip(steps, steps[1:-1]) for launch in step.launches]
@@ -198,7 +206,7 @@ def test_tuning_keeps_the_fastest_that_it_timed():
     plan = plan_of(f"{SMALL}.pose_coco_256x192", (64, 64))
     model = fill(create_model(f"{SMALL}.pose_coco_256x192"))
     device, gpu = torch.device("cpu"), Gpu()
-    lowering = Lowering(named_tensors(model), torch.float16, device, "ieee", False)
+    lowering = TritonLowering(named_tensors(model), torch.float16, device, "ieee", False)
     memory = allocate(plan, torch.float16, device)
     level = max(plan.levels, key=lambda level: len(convolutions(level, plan)))
     problems = [problem(item, plan, torch.float16, "ieee") for item in convolutions(level, plan)]

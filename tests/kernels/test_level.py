@@ -7,7 +7,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from hrnet_fast.engine.gpu.tiles import Gpu, Problem, candidates
+from hrnet_fast.engine.gpu.gpu import Gpu
+from hrnet_fast.engine.gpu.triton_tiles import Problem, candidates
 from hrnet_fast.kernels.bordered import bordered_size, padded_channels
 from hrnet_fast.kernels.level import ConvWork, Launch, MapTerm, SumWork, Tile, level_ref, pack_weight
 from hrnet_fast.numerics import relative_l2

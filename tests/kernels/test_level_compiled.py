@@ -10,9 +10,10 @@ import pytest
 import torch
 
 from hrnet_fast import create_model
+from hrnet_fast.engine.gpu.gpu import Gpu
 from hrnet_fast.engine.gpu.layout import allocate
-from hrnet_fast.engine.gpu.lower import Lowering, model_choice
-from hrnet_fast.engine.gpu.tiles import Gpu, Problem, candidates, stages
+from hrnet_fast.engine.gpu.triton_lower import TritonLowering, model_choice
+from hrnet_fast.engine.gpu.triton_tiles import Problem, candidates, stages
 from hrnet_fast.kernels.bordered import BorderedMap
 from hrnet_fast.kernels.level import ConvWork, Launch, MapTerm, SumWork, Tile, pack_weight
 from hrnet_fast.plan import inference_view, make_plan, named_tensors
@@ -99,7 +100,7 @@ def test_exchanges_of_a_large_network(arch):
     plan = make_plan(inference_view(model.eval()), torch.empty(1, 3, 1024, 2048, device="meta"))
     dtype, device, gpu = torch.bfloat16, torch.device("meta"), ARCHES[arch]
     tensors = {key: torch.zeros(t.shape) for key, t in named_tensors(model).items()}
-    lowering, memory = Lowering(tensors, dtype, device, "ieee", arch >= 90), allocate(plan, dtype, device)
+    lowering, memory = TritonLowering(tensors, dtype, device, "ieee", arch >= 90), allocate(plan, dtype, device)
     adds = lambda item: any(term.resize for term in getattr(item, "terms", ()))  # noqa: E731
     levels = [level for level in plan.levels if any(map(adds, level.items))]
     launches = {}

@@ -15,10 +15,10 @@ from ..gpu.cuda_chain_tiles import ChainProblem
 from ..gpu.cuda_lower import CudaChoice, CudaLowering, cuda_choice, cuda_problems, cuda_signature
 from ..gpu.cuda_tile_choices import from_entry, variations
 from ..gpu.cuda_tiles import CudaProblem, resident_of, shared_bytes
-from ..gpu.tiles import Gpu
+from ..gpu.gpu import Gpu, describe_gpu, overlaps
 from ..gpu.tune import Variation
 from ..tuning.cache import TuningCache
-from .levels import DTYPES, OLDEST, LevelExecutor, describe_gpu, overlaps
+from .levels import DTYPES, OLDEST, LevelExecutor
 
 
 def unsupported(dtype: torch.dtype, device: torch.device) -> str | None:

@@ -15,7 +15,7 @@ from ..executor import Progress
 from ..gpu.chains import Chain, Schedule, choose_chains, find_chains, schedule
 from ..gpu.cuda_lower import beyond_cuda, cuda_choice, cuda_problem, cuda_problems
 from ..gpu.cuda_tiles import candidates, level_time, most_shared
-from ..gpu.tiles import Gpu
+from ..gpu.gpu import Gpu
 from ..gpu.tune import Tuning
 from ..interpret import Watch
 from ..tuning.cache import TuningCache

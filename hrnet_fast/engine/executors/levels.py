@@ -15,15 +15,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from hrnet_fast.kernels.cuda_level import has_warpgroups
-
 from ...plan import Level, Plan
 from ..executor import Executor, Progress, Run
 from ..gpu.device_key import device_key
+from ..gpu.gpu import Gpu
 from ..gpu.layout import Memory, allocate, unplaceable
 from ..gpu.lower import Lowering, Step
 from ..gpu.program import CaptureError, GpuProgram, play_once
-from ..gpu.tiles import Gpu
 from ..gpu.timing import within_a_graph
 from ..gpu.tune import Choice, Tuned, Tuning, Variation, refusals, tune_level
 from ..interpret import Watch
@@ -218,23 +216,3 @@ class LevelExecutor(Executor):
 
     def _is_tuned(self, plan: Plan, level: Level) -> bool:
         return bool(self.measured(plan, level)) and self._entry(plan, level).get("complete", True)
-
-
-def overlaps(device: torch.device, gpu: Gpu) -> bool:
-    """Whether a launch may begin while the one before it ends."""
-    return device.type == "cuda" and gpu.capability >= 90
-
-
-def describe_gpu(device: torch.device) -> Gpu:
-    """What the tile model needs to know of a GPU; for the CPU's interpreter, a Hopper GPU."""
-    if device.type != "cuda":
-        return Gpu()
-    found = torch.cuda.get_device_properties(device)
-    capability = found.major * 10 + found.minor
-    scale = found.multi_processor_count / Gpu().multiprocessors
-    return Gpu(
-        capability, found.multi_processor_count, found.shared_memory_per_multiprocessor,
-        shared_rate=Gpu().shared_rate * scale, matrix_rate=Gpu().matrix_rate * (1.0 if capability >= 90 else 0.5),
-        l2=getattr(found, "L2_cache_size", Gpu().l2), memory_rate=Gpu().memory_rate * min(1.0, scale),
-        warpgroups=has_warpgroups(device),
-    )  # fmt: skip

@@ -9,13 +9,15 @@ import torch
 from torch import Tensor
 
 from ...plan import Level, Plan
-from ..gpu.lower import Lowering, Step, TileChoice, convolutions, model_choice, problem, signature
-from ..gpu.tile_choices import from_entry, variations
-from ..gpu.tiles import Problem
+from ..gpu.gpu import describe_gpu, overlaps
+from ..gpu.lower import Step
+from ..gpu.triton_lower import TileChoice, TritonLowering, convolutions, model_choice, problem, signature
+from ..gpu.triton_tile_choices import from_entry, variations
+from ..gpu.triton_tiles import Problem
 from ..gpu.tune import Variation
 from ..gpu.warm import compile_all
 from ..tuning.cache import TuningCache
-from .levels import DTYPES, OLDEST, LevelExecutor, describe_gpu, overlaps
+from .levels import DTYPES, OLDEST, LevelExecutor
 
 
 def unsupported(dtype: torch.dtype, device: torch.device) -> str | None:
@@ -58,7 +60,7 @@ class TritonExecutor(LevelExecutor):
         tf32 = dtype == torch.float32 and device.type == "cuda" and torch.backends.cudnn.allow_tf32
         self.precision = "tf32" if tf32 else "ieee"
         gpu = describe_gpu(device)
-        super().__init__(Lowering(tensors, dtype, device, self.precision, overlaps(device, gpu)), gpu, why, cache)
+        super().__init__(TritonLowering(tensors, dtype, device, self.precision, overlaps(device, gpu)), gpu, why, cache)
 
     def problems(self, plan: Plan, level: Level) -> list[Problem]:
         return [problem(item, plan, self.dtype, self.precision) for item in convolutions(level, plan)]

@@ -31,7 +31,7 @@ from .cuda_tiles import (
     shared_bytes,
     shares,
 )
-from .tiles import Gpu
+from .gpu import Gpu
 
 BUDGETS = (8 << 10, 16 << 10, 32 << 10, 80 << 10)  # bytes of weights that are loaded together
 LEAVE = 150.0  # nanoseconds from a step's last product to the next one's first: an estimate

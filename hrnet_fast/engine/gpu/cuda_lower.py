@@ -28,9 +28,9 @@ from ...plan.fold import fold
 from .chains import Chain
 from .cuda_chain_tiles import ChainProblem, ChainTile
 from .cuda_tiles import CudaProblem, choose
+from .gpu import Gpu
 from .layout import Memory
 from .lower import Lowering, beyond
-from .tiles import Gpu
 
 
 def beyond_cuda(item: Item, plan: Plan) -> str | None:
@@ -144,10 +144,10 @@ class CudaLowering(Lowering):
         return CudaChain(steps, item.keeps_its_source)
 
     def _launches(
-        self, formed: list[SumWork], works: list[CudaWork], choice: CudaChoice, pdl: bool
+        self, formed: list[SumWork], works: list[CudaWork], choice: CudaChoice, overlap: bool
     ) -> list[CudaLaunch]:
         parts = [part for group in (formed, works) for part in in_launches(group)]
-        return [CudaLaunch(part, pdl, self.op) for part in parts]
+        return [CudaLaunch(part, overlap, self.op) for part in parts]
 
     def _weights(self, item: Conv, tile: CudaTile) -> tuple[Tensor, Tensor]:
         key = (item.conv, item.norm)

@@ -11,7 +11,7 @@ from hrnet_fast.kernels.cuda_level import CudaTile, level_digest
 from .cuda_chain_tiles import ChainProblem, ChainTile
 from .cuda_lower import CudaChoice
 from .cuda_tiles import RESIDENT, CudaProblem, frontier, most_shared, possible
-from .tiles import Gpu
+from .gpu import Gpu
 from .tune import Variation
 
 TRIED = 4  # tiles an item of each list by the model that are timed

@@ -15,7 +15,7 @@ from itertools import product
 
 from hrnet_fast.kernels.cuda_level import MOST_STAGES, WARP_COLUMNS, WARP_ROWS, CudaTile
 
-from .tiles import Gpu
+from .gpu import Gpu
 
 # how eight warps share pixels, output channels and K
 SHARES = ((1, 1, 8), (2, 1, 4), (1, 2, 4), (4, 1, 2), (2, 2, 2), (1, 4, 2), (8, 1, 1), (4, 2, 1), (2, 4, 1), (1, 8, 1))

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, replace
-from math import prod
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from hrnet_fast.kernels.bordered import BorderedMap, padded_channels
-from hrnet_fast.kernels.level import ConvWork, Launch, MapTerm, SumWork, Tile, Work, pack_weight
+from hrnet_fast.kernels.bordered import BorderedMap
+from hrnet_fast.kernels.level import ConvWork, MapTerm, SumWork, Tile
 
 from ...plan import Concat, Conv, Function, Item, Level, Plan, Sum, Term
-from ...plan.fold import fold
 from ..interpret import Interpreter
 from .layout import Memory
-from .tiles import SUM_TILE, Gpu, Problem, choose, stages
+
+SUM_TILE = Tile(64, 32)
 
 
 def beyond(item: Item, plan: Plan) -> str | None:
@@ -40,59 +40,12 @@ def beyond(item: Item, plan: Plan) -> str | None:
     return None
 
 
-@dataclass(frozen=True)
-class TileChoice:
-    """How a level's kernel is tiled: a tile for each convolution in the level's order, and steps in flight."""
-
-    tiles: tuple[Tile, ...]
-    stages: int
-
-    def as_entry(self) -> dict[str, Any]:
-        """For the cache: readable."""
-        return {"tiles": [asdict(tile) for tile in self.tiles], "stages": self.stages}
-
-
-def problem(item: Conv, plan: Plan, dtype: torch.dtype, precision: str) -> Problem:
-    """The item as a matrix product over padded channels."""
-    n, c, h, w = plan.values[item.out].shape
-    k = prod(item.conv.kernel) * padded_channels(plan.values[item.sources[0].value].shape[1])
-    exact = dtype == torch.float32 and precision == "ieee"
-    resized = any(term.resize is not None for term in item.terms)
-    formed = item.has_prologue and dtype != torch.float32
-    return Problem(n * h * w, padded_channels(c), k, dtype.itemsize, exact, formed, resized)
-
-
-def convolutions(level: Level, plan: Plan) -> list[Conv]:
-    """The level's items that need a tile, in order."""
-    return [item for item in level.items if isinstance(item, Conv) and beyond(item, plan) is None]
-
-
-def signature(level: Level, plan: Plan, dtype: torch.dtype, precision: str) -> str:
-    """What a level's tiling depends on, as text: equal for equal work."""
-    parts = [str(dtype).removeprefix("torch.") + (" " + precision if dtype == torch.float32 else "")]
-    for item in convolutions(level, plan):
-        p, conv = problem(item, plan, dtype, precision), item.conv
-        modes = "".join("=" if t.resize is None else t.resize.mode[0] for t in (*item.sources, *item.terms))
-        parts.append(f"{p.pixels}x{p.channels}x{p.k}k{conv.kernel[0]}s{conv.stride[0]}{modes}")
-    rest = sum(isinstance(item, (Sum, Concat)) for item in level.items)
-    return " ".join(parts) + (f" +{rest}" if rest else "")
-
-
-def model_choice(level: Level, plan: Plan, dtype: torch.dtype, precision: str, gpu: Gpu) -> TileChoice:
-    """The tiles that the model of the GPU chooses for a level."""
-    problems = tuple(problem(item, plan, dtype, precision) for item in convolutions(level, plan))
-    if not problems:
-        return TileChoice((), 2)
-    tiles = choose(problems, gpu)
-    return TileChoice(tiles, stages(tiles, dtype.itemsize, gpu))
-
-
 @dataclass
 class Step:
     """A level as it is played. launches: one for the items that the level kernel knows, and before it one for inputs
     that float32 convolutions form; others: what torch plays, by item."""
 
-    launches: list[Launch]
+    launches: list[Callable[[], None]]
     others: list[tuple[Item, Callable[[], None]]]
 
     def __call__(self) -> None:
@@ -102,20 +55,20 @@ class Step:
             play()
 
 
-class Lowering:
-    """Makes the steps of plans on the Triton kernel. Weights are folded once and packed once for each tile that asks
-    for them.
+class Lowering(ABC):
+    """Makes the steps of plans on a level kernel, of which a subclass knows the launches and the packing of weights.
 
-    tensors: the module's parameters and buffers by key. precision: of float32 products, "ieee" or "tf32". pdl: let each
-    launch begin while the one before it ends.
+    tensors: the module's parameters and buffers by key. precision: of float32 products, "ieee" or "tf32". overlap: let
+    each launch begin while the one before it ends.
     """
 
-    work = ConvWork
+    work: type[ConvWork]
 
     def __init__(
-        self, tensors: Mapping[str, Tensor], dtype: torch.dtype, device: torch.device, precision: str, pdl: bool
+        self, tensors: Mapping[str, Tensor], dtype: torch.dtype, device: torch.device, precision: str, overlap: bool
     ):
-        self.tensors, self.dtype, self.device, self.precision, self.pdl = tensors, dtype, device, precision, pdl
+        self.tensors, self.dtype, self.device, self.precision = tensors, dtype, device, precision
+        self.overlap = overlap
         self.torch = Interpreter(tensors, dtype, device)
         self._packed: dict[tuple, tuple[Tensor, Tensor]] = {}
 
@@ -136,11 +89,11 @@ class Lowering:
         made: list[Step] = []
         for index, level in enumerate(plan.levels):
             between = 0 < index < len(plan.levels) - 1
-            early = overlap and self.pdl and between and not made[-1].others
+            early = overlap and self.overlap and between and not made[-1].others
             made.append(self.step(level, plan, memory, choice(level), early))
         return made
 
-    def step(self, level: Level, plan: Plan, memory: Memory, choice: Any, pdl: bool) -> Step:
+    def step(self, level: Level, plan: Plan, memory: Memory, choice: Any, overlap: bool) -> Step:
         """The longest programs first, so that the short ones fill up the end."""
         tiles, timed, others, formed = iter(choice.tiles), [], [], []
         for item in level.items:
@@ -155,21 +108,23 @@ class Lowering:
                     work = replace(work, sources=(MapTerm(formed[-1].out),), source_relu=False)
                 timed.append((self._length(work), work))
         works = [work for _, work in sorted(timed, key=lambda pair: -pair[0])]
-        return Step(self._launches(formed, works, choice, pdl), others)
+        return Step(self._launches(formed, works, choice, overlap), others)
 
-    def _can_form(self, work: ConvWork) -> bool:
+    @abstractmethod
+    def _can_form(self, work: Any) -> bool:
         """Whether a convolution can form its source while it reads."""
-        return self.dtype != torch.float32  # else too much for a thread's registers
 
-    def _length(self, work: ConvWork) -> int:
+    @abstractmethod
+    def _length(self, work: Any) -> int:
         """What a program's time grows with."""
-        return work.weight.shape[1] // work.tile.split
 
-    def _launches(self, formed: list[SumWork], works: list[Work], choice: TileChoice, pdl: bool) -> list[Launch]:
-        launches = [Launch(formed, stages=2, pdl=pdl)] if formed else []
-        if works:
-            launches.append(Launch(works, stages=choice.stages, precision=self.precision, pdl=pdl))
-        return launches
+    @abstractmethod
+    def _launches(self, formed: list[SumWork], works: list[Any], choice: Any, overlap: bool) -> list[Callable]:
+        """The launches of a level: of the sums that convolutions would form while they read, then of all else."""
+
+    @abstractmethod
+    def _weights(self, item: Conv, tile: Any) -> tuple[Tensor, Tensor]:
+        """A convolution's folded and packed weights and bias; each is packed once."""
 
     def _formed(self, work: ConvWork) -> SumWork:
         """The sum that a convolution would form while it reads, on a map of its own."""
@@ -184,13 +139,6 @@ class Lowering:
             out, tuple(map_term(term, memory) for term in item.sources), weight, bias, conv.kernel, conv.stride,
             conv.padding, tile, item.source_relu, tuple(map_term(term, memory) for term in item.terms), item.relu,
         )  # fmt: skip
-
-    def _weights(self, item: Conv, tile: Tile) -> tuple[Tensor, Tensor]:
-        key = (item.conv, item.norm, tile.columns, tile.step * tile.split)
-        if key not in self._packed:
-            weight, bias = pack_weight(*fold(item, self.tensors), tile, self.dtype, self.precision)
-            self._packed[key] = weight.to(self.device), bias.to(self.device)
-        return self._packed[key]
 
     def _by_torch(self, item: Item, memory: Memory) -> Callable[[], None]:
         def play() -> None:

@@ -12,8 +12,7 @@ from hrnet_fast.kernels.bordered import BorderedMap
 from hrnet_fast.kernels.level import Launch, MapTerm, SumWork
 
 from ...plan import Term
-from .lower import mode_of
-from .tiles import SUM_TILE
+from .lower import SUM_TILE, mode_of
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Which tile each item of a level gets: from a model of the GPU, unless one was measured.
+"""Which tile each item of a level gets on the Triton kernel: from a model of the GPU, unless one was measured.
 
 All items of a level share the GPU, so they are chosen together: what counts is when the last program ends. At batch 1
 that is the longest program, so deep products (K in the thousands) are shared among many; at large batches it is the sum
@@ -14,8 +14,9 @@ from itertools import product
 
 from hrnet_fast.kernels.level import Tile
 
+from .gpu import Gpu
+
 ROWS, COLUMNS, STEPS, SPLITS = (64, 128), (16, 32, 64, 128), (32, 64), (1, 2, 4, 8, 16)
-SUM_TILE = Tile(64, 32)
 # Elements of a tile that four warps hold in registers without spilling, found by compiling with Triton 3.6 and 3.9: of
 # 16-bit maps on sm_90 whose K is not shared and to which nothing interpolated is added; of others; of float32 maps; of
 # those whose K is shared and whose products are float32's own.
@@ -46,35 +47,6 @@ class Problem:
         return tiles * ((tile.rows + tile.columns) * self.k + parts)
 
 
-@dataclass(frozen=True)
-class Gpu:
-    """What the model knows of a GPU. Rates: bytes a nanosecond from L2 to one multiprocessor and to all of them, and
-    tensor-core operations a nanosecond of one, by warps and by warpgroups; bytes a nanosecond from memory, where a
-    level's maps are more than L2 holds. warpgroups: whether the CUDA level kernel has them there. The defaults are a
-    Hopper GPU's, as estimated."""
-
-    capability: int = 90
-    multiprocessors: int = 132
-    shared_memory: int = 227 * 1024  # a multiprocessor's
-    own_rate: float = 90.0
-    shared_rate: float = 5500.0
-    matrix_rate: float = 3800.0
-    group_rate: float = 6000.0
-    l2: int = 50 * 2**20
-    memory_rate: float = 4000.0
-    programs: int = 2  # that share a multiprocessor
-    warpgroups: bool = True
-
-    def rate(self, problem: Problem) -> float:
-        """Operations a nanosecond of one multiprocessor: TF32 at half of the 16-bit rate, exact float32 without tensor
-        cores."""
-        return self.matrix_rate * (1.0 if problem.itemsize == 2 else 0.06 if problem.exact else 0.5)
-
-    @property
-    def places(self) -> int:
-        return self.multiprocessors * self.programs
-
-
 # Times of a program's parts in nanoseconds (a step of 32 and of 64 along K): estimates, to be replaced by measurements.
 FILL, STEP, EPILOGUE, REDUCE = 750.0, {32: 55.0, 64: 75.0}, 400.0, 900.0
 
@@ -103,11 +75,17 @@ def program_time(problem: Problem, tile: Tile, gpu: Gpu, running: int) -> float:
     steps = -(-problem.k // (tile.step * tile.split))
     moved = (tile.rows + tile.columns) * tile.step * problem.itemsize / rate
     busy = gpu.programs if running > gpu.multiprocessors else 1
-    multiplied = 2 * tile.rows * tile.columns * tile.step * busy / gpu.rate(problem)
+    multiplied = 2 * tile.rows * tile.columns * tile.step * busy / _matrix_rate(problem, gpu)
     time = FILL + steps * max(STEP[tile.step], moved, multiplied) + EPILOGUE
     if tile.split > 1:
         time += REDUCE + tile.split * tile.rows * tile.columns * 4 / rate
     return time
+
+
+def _matrix_rate(problem: Problem, gpu: Gpu) -> float:
+    """Operations a nanosecond of one multiprocessor: TF32 at half of the 16-bit rate, exact float32 without tensor
+    cores."""
+    return gpu.matrix_rate * (1.0 if problem.itemsize == 2 else 0.06 if problem.exact else 0.5)
 
 
 def level_time(problems: Sequence[Problem], tiles: Sequence[Tile], gpu: Gpu) -> float:

@@ -8,8 +8,9 @@ from typing import Any
 
 from hrnet_fast.kernels.level import Tile
 
-from .lower import TileChoice
-from .tiles import Gpu, Problem, candidates, program_time, stages
+from .gpu import Gpu
+from .triton_lower import TileChoice
+from .triton_tiles import Problem, candidates, program_time, stages
 from .tune import Variation
 
 TRIED = 6  # tiles an item that are timed, the best by the model

@@ -1,0 +1,91 @@
+"""From a Plan to launches of the Triton kernel: its tiles, its weights."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from math import prod
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from hrnet_fast.kernels.bordered import padded_channels
+from hrnet_fast.kernels.level import ConvWork, Launch, SumWork, Tile, Work, pack_weight
+
+from ...plan import Concat, Conv, Level, Plan, Sum
+from ...plan.fold import fold
+from .gpu import Gpu
+from .lower import Lowering, beyond
+from .triton_tiles import Problem, choose, stages
+
+
+@dataclass(frozen=True)
+class TileChoice:
+    """How a level's kernel is tiled: a tile for each convolution in the level's order, and steps in flight."""
+
+    tiles: tuple[Tile, ...]
+    stages: int
+
+    def as_entry(self) -> dict[str, Any]:
+        """For the cache: readable."""
+        return {"tiles": [asdict(tile) for tile in self.tiles], "stages": self.stages}
+
+
+def problem(item: Conv, plan: Plan, dtype: torch.dtype, precision: str) -> Problem:
+    """The item as a matrix product over padded channels."""
+    n, c, h, w = plan.values[item.out].shape
+    k = prod(item.conv.kernel) * padded_channels(plan.values[item.sources[0].value].shape[1])
+    exact = dtype == torch.float32 and precision == "ieee"
+    resized = any(term.resize is not None for term in item.terms)
+    formed = item.has_prologue and dtype != torch.float32
+    return Problem(n * h * w, padded_channels(c), k, dtype.itemsize, exact, formed, resized)
+
+
+def convolutions(level: Level, plan: Plan) -> list[Conv]:
+    """The level's items that need a tile, in order."""
+    return [item for item in level.items if isinstance(item, Conv) and beyond(item, plan) is None]
+
+
+def signature(level: Level, plan: Plan, dtype: torch.dtype, precision: str) -> str:
+    """What a level's tiling depends on, as text: equal for equal work."""
+    parts = [str(dtype).removeprefix("torch.") + (" " + precision if dtype == torch.float32 else "")]
+    for item in convolutions(level, plan):
+        p, conv = problem(item, plan, dtype, precision), item.conv
+        modes = "".join("=" if t.resize is None else t.resize.mode[0] for t in (*item.sources, *item.terms))
+        parts.append(f"{p.pixels}x{p.channels}x{p.k}k{conv.kernel[0]}s{conv.stride[0]}{modes}")
+    rest = sum(isinstance(item, (Sum, Concat)) for item in level.items)
+    return " ".join(parts) + (f" +{rest}" if rest else "")
+
+
+def model_choice(level: Level, plan: Plan, dtype: torch.dtype, precision: str, gpu: Gpu) -> TileChoice:
+    """The tiles that the model of the GPU chooses for a level."""
+    problems = tuple(problem(item, plan, dtype, precision) for item in convolutions(level, plan))
+    if not problems:
+        return TileChoice((), 2)
+    tiles = choose(problems, gpu)
+    return TileChoice(tiles, stages(tiles, dtype.itemsize, gpu))
+
+
+class TritonLowering(Lowering):
+    """Makes the steps of plans on the Triton kernel. Weights are packed once for each tile that asks for them."""
+
+    work = ConvWork
+
+    def _can_form(self, work: ConvWork) -> bool:
+        return self.dtype != torch.float32  # else too much for a thread's registers
+
+    def _length(self, work: ConvWork) -> int:
+        return work.weight.shape[1] // work.tile.split
+
+    def _launches(self, formed: list[SumWork], works: list[Work], choice: TileChoice, overlap: bool) -> list[Launch]:
+        launches = [Launch(formed, stages=2, pdl=overlap)] if formed else []
+        if works:
+            launches.append(Launch(works, stages=choice.stages, precision=self.precision, pdl=overlap))
+        return launches
+
+    def _weights(self, item: Conv, tile: Tile) -> tuple[Tensor, Tensor]:
+        key = (item.conv, item.norm, tile.columns, tile.step * tile.split)
+        if key not in self._packed:
+            weight, bias = pack_weight(*fold(item, self.tensors), tile, self.dtype, self.precision)
+            self._packed[key] = weight.to(self.device), bias.to(self.device)
+        return self._packed[key]
