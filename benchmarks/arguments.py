@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from benchmarks.cases import Case, make_cases, parse_size
+from benchmarks.cases import Case, make_cases, parse_size, words_of
 from benchmarks.sheet import Sheet, write_sheet
 from hrnet_fast.processor import available_cores
 
@@ -25,11 +25,11 @@ def add_cases(parser: argparse.ArgumentParser) -> None:
 def cases_of(options: argparse.Namespace) -> list[Case]:
     """Errors: ValueError that names the option's value and what can be chosen."""
     try:
-        batches = [int(word) for word in _words(options.batch)]
+        batches = [int(word) for word in words_of(options.batch)]
     except ValueError:
         raise ValueError(f"--batch takes whole numbers from 1, not {options.batch!r}") from None
     size = parse_size(options.size) if options.size else None
-    return make_cases("cpu", _words(options.models), batches, _words(options.dtype), size)
+    return make_cases("cpu", words_of(options.models), batches, words_of(options.dtype), size)
 
 
 def add_run(parser: argparse.ArgumentParser, seconds: float | None = None, of: str = "") -> None:
@@ -78,10 +78,6 @@ def command_of(program: str, arguments: Sequence[str] | None) -> str:
             told.append(word)
         is_folder = names_one and "=" not in word
     return " ".join([program, shlex.join(told)]).rstrip()
-
-
-def _words(text: str | None) -> list[str]:
-    return [word.strip() for word in text.split(",") if word.strip()] if text else []
 
 
 def _positive(kind: type) -> Callable[[str], float]:

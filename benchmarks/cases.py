@@ -104,6 +104,11 @@ PROFILES = {
 }  # fmt: skip
 
 
+def words_of(text: str | None) -> list[str]:
+    """Those between commas."""
+    return [word.strip() for word in text.split(",") if word.strip()] if text else []
+
+
 def make_cases(
     profile: str,
     models: Sequence[str] = (),

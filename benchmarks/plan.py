@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 
 from benchmarks import machine
-from benchmarks.cases import PROFILES, Case, make_cases, parse_size
+from benchmarks.cases import PROFILES, Case, make_cases, parse_size, words_of
 from benchmarks.compare import Comparison
 from benchmarks.gpu.paths import our_code
 from benchmarks.results import LOCAL, Row, Run, comparable, merged, read_run, row_of, write_run
@@ -90,9 +90,9 @@ def make_plan(option: Callable[[str], object]) -> Plan:
     profile = PROFILES[name]
     cases = make_cases(
         name,
-        models=_words(option("models")),
-        batches=[_positive("--batch", word) for word in _words(option("batch"))],
-        dtypes=_words(option("dtype")),
+        models=words_of(option("models")),
+        batches=[_positive("--batch", word) for word in words_of(option("batch"))],
+        dtypes=words_of(option("dtype")),
         size=parse_size(option("size")) if option("size") else None,
     )
     device = _device(option("device"))
@@ -108,7 +108,7 @@ def make_plan(option: Callable[[str], object]) -> Plan:
     plan = Plan(
         profile=name,
         cases=cases,
-        rivals=choose_rivals(_words(option("rivals")) or ["all"], device.type),
+        rivals=choose_rivals(words_of(option("rivals")) or ["all"], device.type),
         left_out={} if option("rivals") else dict(profile.left_out),
         threads=threads,
         device=device,
@@ -126,10 +126,6 @@ def make_plan(option: Callable[[str], object]) -> Plan:
         return replace(plan, before=before if comparable(before, plan.run()) else None)
     except ValueError as error:
         raise ValueError(f"{error}; move that file away, or name another folder with --out") from None
-
-
-def _words(text: str | None) -> list[str]:
-    return [word.strip() for word in text.split(",") if word.strip()] if text else []
 
 
 def _positive(option: str, text: object) -> int:

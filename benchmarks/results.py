@@ -8,6 +8,7 @@ import re
 import tempfile
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
+from typing import Any
 
 from benchmarks.cases import Case
 from benchmarks.machine import slug
@@ -159,14 +160,19 @@ def write_json(path: Path, data: object) -> None:
     os.replace(file.name, path)
 
 
-def read_run(path: Path) -> Run:
-    """Reads and checks a file of `write_run`. Errors: ValueError that names the file and what is wrong with it."""
+def read_json(path: Path, writer: str) -> Any:
+    """What a file holds. Errors: ValueError that names the file, and the command that should have written it."""
     try:
-        data = json.loads(Path(path).read_text())
+        return json.loads(Path(path).read_text())
     except OSError as error:
         raise ValueError(f"{path} cannot be read: {error.strerror}") from None
     except ValueError:
-        raise ValueError(f"{path} is not JSON; expected a file written by `pytest benchmarks/`") from None
+        raise ValueError(f"{path} is not JSON; expected a file written by `{writer}`") from None
+
+
+def read_run(path: Path) -> Run:
+    """Reads and checks a file of `write_run`. Errors: ValueError that names the file and what is wrong with it."""
+    data = read_json(path, "pytest benchmarks/")
     if not isinstance(data, dict):
         raise ValueError(f"{path} holds a {type(data).__name__}, not one benchmark run")
     _check_keys(path, "the run", data, Run)

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from benchmarks.gpu.paths import our_code
-from benchmarks.results import write_json
+from benchmarks.results import read_json, write_json
 
 KIND = "gpu-report"
 PARTS = ("build", "micro", "cudnn", "baselines", "ours", "tuned", "profile", "tests", "suites", "sanitizer")
@@ -104,12 +104,7 @@ def is_report(path: Path) -> bool:
 
 def read_report(path: Path) -> dict:
     """Reads and checks a report. Errors: ValueError that names the file and what is wrong with it."""
-    try:
-        data = json.loads(Path(path).read_text())
-    except OSError as error:
-        raise ValueError(f"{path} cannot be read: {error.strerror}") from None
-    except ValueError:
-        raise ValueError(f"{path} is not JSON; expected a file written by `make gpu-report`") from None
+    data = read_json(path, "make gpu-report")
     if not isinstance(data, dict) or data.get("kind") != KIND:
         raise ValueError(f"{path} is not a report of `make gpu-report`")
     missing = [key for key in _FIELDS if key not in data]
