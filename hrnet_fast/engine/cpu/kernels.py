@@ -7,7 +7,8 @@ from math import ceil
 
 # Found by timing, in vector multiply-adds: words of weights that arrive during one; what transforming a vector takes
 # at each position, of a patch and of its products, and one of weights into a row of positions. A word is one float, or
-# as many values of bfloat16 as one multiply-add takes.
+# as many values of bfloat16 as one multiply-add takes. These compare kernels; csrc/cpu/schedule.cpp has figures of its
+# own, of about the same proportions, by which it shares out among threads what was chosen.
 STREAM, PATCH, PRODUCT, WEIGHT = 1.3, 12.0, 9.0, 72.0
 AS_GOOD = 1.08  # how much slower a kernel may be that saves memory, by fewer weights
 LARGE = 5 << 18  # words of transformed weights: more are transformed as they are used
