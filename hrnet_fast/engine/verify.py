@@ -149,7 +149,7 @@ def _verify_levels(fast: OptimizedModule, inputs: Sequence[Any]) -> tuple[Output
     )
     level_of = {item.out: index for index, level in enumerate(plan.levels) for item in level.items}
     watched = [_results_of_items(player, plan, leaves) for player in players]
-    seen = [item for item in plan.items() if all(item.out in results for results in watched)]
+    seen = [item for item in plan.items() if all(item.out in made and made[item.out].numel() for made in watched)]
     return tuple(
         compare(f"level {level_of[item.out]}: {item.name}", *(results[item.out] for results in watched))
         for item in seen

@@ -13,6 +13,8 @@ from .transposed import shuffled_last
 # A pointwise convolution with few outputs reads each input once, so it can form its input while reading it.
 PROLOGUE_OUTPUTS = 64
 
+SUMMANDS = 8  # of one item, at most: what kernels take
+
 VIEWS = {f"Tensor.{name}" for name in ("view", "flatten", "squeeze", "unsqueeze", "permute", "transpose")} | {
     f"torch.{name}" for name in ("flatten", "squeeze", "unsqueeze", "permute", "transpose")
 }
@@ -91,9 +93,9 @@ class _Merger:
 
     def _add(self, value, node):
         terms: list[Term] = []
-        for summand in node.inputs:
+        for others, summand in zip((1, 0), node.inputs):
             inner = self._growing(summand, "sum")
-            if inner and inner.relu == "none":
+            if inner and inner.relu == "none" and len(terms) + len(inner.terms) + others <= SUMMANDS:
                 terms += inner.terms
                 del self.drafts[summand]
             else:
@@ -133,6 +135,8 @@ class _Merger:
             if draft.kind != "conv" or not draft.conv.pointwise or concat is None or concat.kind != "concat":
                 continue
             if not any(part.resize and self._enlarges(part) for part in concat.terms):
+                continue
+            if len(concat.terms) > SUMMANDS:
                 continue
             self._forget_reader(concat)
             begin, terms = 0, []

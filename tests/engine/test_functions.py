@@ -5,6 +5,7 @@ import timm
 import torch
 import torch.nn.functional as F
 from torch import nn
+from torch.utils import _pytree as pytree
 
 from hrnet_fast import optimize, verify
 from hrnet_fast.engine.executors import native
@@ -42,6 +43,10 @@ def joined(net, y):
     return both
 
 
+def enlarged(y, mode="nearest"):
+    return F.interpolate(y, size=(18, 14), mode=mode)
+
+
 PARAMETERS = {
     "a parameter": lambda net, y: y + net.scale,
     "a parameter first": lambda net, y: net.scale + y,
@@ -53,10 +58,17 @@ PARAMETERS = {
     "prelu": lambda net, y: F.prelu(y, net.norm.weight),
     "views of a parameter": lambda net, y: (y - net.mean.flatten().view(1, -1, 1, 1)) / net.scale.abs().sqrt(),
     "sorted by a buffer": lambda net, y: y[:, net.order],
+    "by lists": lambda net, y: y[[0, -1]] * net.scale[0, [1, 2, 1]].mean() + y[:, [1, 0], 2:3].amax((1, 2, 3))[0],
     "a table by a buffer": lambda net, y: y + net.norm.bias[net.order.view(-1)][:, None, None],
     "a product with a parameter": lambda net, y: net.d.weight[:, :, 0, 0] @ y.flatten(2),
     "mean position": mean_position,
     "written": joined,
+    "resized in two ways": lambda net, y: torch.cat([enlarged(y), enlarged(net.d(y), "bilinear")], 1),
+    "many summands": lambda net, y: F.relu(sum(net.d(y) for _ in range(9)) + y),
+    "many resized": lambda net, y: torch.cat([enlarged(net.d(y)) for _ in range(10)], 1),
+    "a head over many": lambda net, y: F.conv2d(torch.cat([enlarged(y) for _ in range(9)], 1), net.head),
+    "a part without elements": lambda net, y: torch.cat([y[:, :, :0].relu(), net.d(y)], 2),
+    "a size of tensors": lambda net, y: F.interpolate(y, size=(torch.tensor(18), 14)),
 }
 
 
@@ -66,9 +78,23 @@ PARAMETERS = {
 def test_functions_of_parameters(function, batch, executor):
     net = fill_weights(Net(lambda net, x: function(net, net.c(x)))).eval()
     net.register_buffer("order", torch.arange(8).flip(0))
+    net.register_buffer("head", torch.randn(5, 72, 1, 1))
     x = torch.randn(batch, 3, 9, 7)
     report = verify(net, optimize(net, executor=executor, example=x), x, levels=True)
     assert report.passed, str(report)
+
+
+@pytest.mark.parametrize("executor", EXECUTORS)
+@pytest.mark.parametrize(
+    "run", [lambda net, x, line: x, lambda net, x, line: line, lambda net, x, line: (net.c(x) + line.mean(), line * 2)]
+)
+def test_inputs_that_are_no_maps_or_all_that_there_is(run, executor):
+    net, inputs = fill_weights(Net(run)).eval(), (torch.randn(2, 3, 9, 7), torch.randn(2, 5, 3))
+    fast = optimize(net, executor=executor, example=inputs)
+    given, expected = pytree.tree_leaves(fast(*inputs)), pytree.tree_leaves(net(*inputs))
+    for got, want, *_ in zip(given, expected, strict=True):
+        torch.testing.assert_close(got, want)
+        assert all(got.data_ptr() != x.data_ptr() for x in inputs)
 
 
 @pytest.mark.parametrize("kernel", [1, 2, 3, (4, 3), (5, 2)])

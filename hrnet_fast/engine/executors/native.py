@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
-from math import inf
+from math import inf, prod
 from platform import machine
 from weakref import WeakValueDictionary
 
@@ -72,6 +72,10 @@ FOREIGN = 1 / 8  # of a plan's convolutions and sums: where torch has to play mo
 
 def unsuited(plan: Plan) -> str | None:
     """Why this executor does not play this plan, or None."""
+    if not plan.levels or not all(prod(value.shape) for value in plan.values):
+        return "a network of nothing but its inputs, or of maps without elements, is not theirs"
+    if any(len(plan.values[v].shape) not in (2, 4) for v in plan.inputs):
+        return "an input is not a map"
     items = [item for item in plan.items() if not isinstance(item, Function)]
     foreign = [why for why in (beyond(item, plan) for item in items) if why]
     if len(foreign) > FOREIGN * len(items):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from math import prod
 
 import torch
 from torch import Tensor
@@ -14,9 +15,11 @@ from hrnet_fast import kernels
 from ...plan import Concat, Constant, Conv, Function, Item, Level, Param, Plan, Sum, Term, tensor_of
 from ...plan.fold import fold
 from ...plan.lifetimes import dead_after
+from ...plan.merge import SUMMANDS
 from ..executor import Executor, Run
-from ..interpret import Watch, call, total
+from ..interpret import Watch, call, resized, total
 from ..locks import Lock
+from .reference import ReferenceExecutor
 
 Step = Callable[[list], Tensor]
 
@@ -70,6 +73,8 @@ class OneDnnExecutor(Executor):
         return self.name, self.reason
 
     def prepare(self, plan: Plan, watch: Watch | None = None) -> Run:
+        if not all(prod(value.shape) for value in plan.values):  # the kernels want elements
+            return ReferenceExecutor(self.tensors, self.dtype).prepare(plan, watch)
         with self._lock:
             steps = [(item.out, _watched(item, self._step(item, plan), watch)) for item in plan.items()]
         dead = dead_after(replace(plan, levels=tuple(Level((item,)) for item in plan.items())))
@@ -171,10 +176,11 @@ def _sum(terms: Sequence[Term], relu: bool, rank: int = 4) -> Step:
 
 def _concat(item: Concat) -> Step:
     order = [part.value for part in item.parts]
-    how = next((part.resize for part in item.parts if part.resize), None)
-    if how is None:
-        return lambda values: torch.cat([values[value] for value in order], dim=1)
-    layout = (how.size, how.mode, how.align_corners)
+    how = {part.resize for part in item.parts if part.resize}
+    if len(how) != 1 or len(order) > SUMMANDS:  # the kernel interpolates all, so many, in one way
+        return lambda values: torch.cat([resized(part, values) for part in item.parts], dim=1)
+    (resize,) = how
+    layout = (resize.size, resize.mode, resize.align_corners)
     return lambda values: kernels.resize_concat([values[value] for value in order], *layout)
 
 
