@@ -4,6 +4,7 @@ as the calls that make them, since a plan holds no data."""
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from numbers import Number
 from typing import Any
 
 import torch
@@ -22,6 +23,7 @@ _CHANGING = {getattr(Tensor, name): f"Tensor.{name}" for name in _CHANGE}
 _LIKE = {torch.zeros_like: "torch.zeros", torch.ones_like: "torch.ones", torch.full_like: "torch.full"}
 _NEW = {Tensor.new_zeros: "torch.zeros", Tensor.new_ones: "torch.ones", Tensor.new_full: "torch.full"}
 _BY_NAME = known.PURE_FUNCTIONS | {name: function for function, name in (_MAKING | _CHANGING).items()}
+_PLAIN = (Number, str, slice, torch.dtype, torch.device, torch.layout, torch.memory_format)
 _MAKERS = frozenset(_MAKING.values())
 
 
@@ -36,10 +38,10 @@ _DTYPE = _Dtype()
 
 
 class Constants:
-    """Those of one trace. names: of parameters and buffers, by id; dtype: of the maps."""
+    """Those of one trace. names: of parameters and buffers, by id; dtype: of the maps; device: of the network."""
 
-    def __init__(self, names: Mapping[int, str], dtype: torch.dtype):
-        self.names, self.dtype = names, dtype
+    def __init__(self, names: Mapping[int, str], dtype: torch.dtype, device: torch.device):
+        self.names, self.dtype, self.device = names, dtype, device
         self._made: dict[int, tuple[Tensor, Call, int]] = {}  # a tensor, kept as its id is a name only while it lives
 
     def __contains__(self, x: Any) -> bool:
@@ -60,14 +62,14 @@ class Constants:
         """Numbers of a shape that a traced tensor has or is asked for; None for any other function."""
         if function not in _LIKE and function not in _NEW:
             return None
-        result = function(*args, **kwargs)
+        result = function(*args, **{"device": self.device, **kwargs})
         name = (_LIKE | _NEW)[function]
         fill = (kwargs["fill_value"] if "fill_value" in kwargs else args[-1],) if name == "torch.full" else ()
         self._keep(name, (tuple(result.shape), *fill), {"dtype": result.dtype}, result)
         return result
 
     def cast(self, x: Tensor, result: Tensor) -> None:
-        """Keep that `x` was cast to a traced tensor's dtype."""
+        """Keep that `x` was cast."""
         self._keep("Tensor.to", (x, result.dtype), {}, result)
 
     def forget(self, x: Tensor) -> None:
@@ -75,15 +77,20 @@ class Constants:
         increment_version(x)  # that of all of them; the numbers stay, as they may be somebody's
 
     def _keep(self, name: str, args: Sequence[Any], kwargs: Mapping[str, Any], result: Tensor) -> None:
-        leaves = [leaf for leaf in pytree.tree_leaves((args, kwargs)) if isinstance(leaf, Tensor)]
-        if any(id(leaf) not in self.names and leaf not in self for leaf in leaves):
+        if not all(map(self._is_known, pytree.tree_leaves((args, kwargs)))):
             return
         if args and result is args[0]:  # a cast that changes nothing
             return
         given = {key: value for key, value in kwargs.items() if key not in ("device", "requires_grad", "pin_memory")}
         encoded = tuple((key, frozen(pytree.tree_map(self._encode, value))) for key, value in sorted(given.items()))
-        call = Call(name, frozen(pytree.tree_map(self._encode, list(args))), encoded)
+        call = Call(name, frozen(pytree.tree_map(self._encode, without_lists(name, args))), encoded)
         self._made[id(result)] = (result, call, result._version)
+
+    def _is_known(self, leaf: Any) -> bool:
+        """Whether a call can hold an argument: what never changes, and is told by its `repr` from any other."""
+        if isinstance(leaf, Tensor):
+            return id(leaf) in self.names or leaf in self
+        return leaf is None or leaf is Ellipsis or isinstance(leaf, _PLAIN)
 
     def _encode(self, leaf: Any) -> Any:
         if isinstance(leaf, Tensor):
@@ -94,6 +101,21 @@ class Constants:
 def frozen(value: Any) -> Any:
     """Lists to tuples, so that a call can be compared and hashed."""
     return tuple(frozen(v) for v in value) if isinstance(value, (list, tuple)) else value
+
+
+def without_lists(name: str, args: Sequence[Any]) -> list[Any]:
+    """A call's arguments, in an index the tensors that its lists stand for: a tuple there is something else."""
+
+    def of_list(part: Any) -> Any:
+        if not isinstance(part, list):
+            return part
+        call = Call("torch.tensor", (frozen(part),))
+        return Constant(repr(call), call)
+
+    if name != "Tensor.__getitem__":
+        return list(args)
+    x, index = args
+    return [x, tuple(map(of_list, index)) if isinstance(index, tuple) else of_list(index)]
 
 
 def tensor_of(
@@ -113,6 +135,8 @@ def _make(value: Any, tensors: Mapping[str, Tensor], dtype: torch.dtype, device:
     if isinstance(value, Param):
         tensor = tensors[value.name].detach().to(device)
         return tensor.to(dtype) if tensor.is_floating_point() else tensor
+    if isinstance(value, Constant):
+        return make(value.call)
     if isinstance(value, Call):
         where = {"device": device} if value.function in _MAKERS else {}
         args, kwargs = make(value.args), {key: make(part) for key, part in value.kwargs}

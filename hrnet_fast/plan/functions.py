@@ -88,10 +88,20 @@ def _those_there(owner: object, names: str) -> set[Callable]:
 
 # Methods that tell of a tensor what is known without its data, and change nothing.
 _QUESTIONS = """size dim ndimension stride numel nelement element_size storage_offset is_contiguous is_floating_point
-    is_complex is_signed is_inference is_pinned is_same_size has_names get_device dim_order type __len__ __repr__
-    __hash__"""
-_TORCH_QUESTIONS = "numel is_floating_point is_complex is_signed is_inference is_same_size get_device result_type"
-QUESTIONS = _those_there(Tensor, _QUESTIONS) | _those_there(torch, _TORCH_QUESTIONS)
+    is_complex is_signed is_inference is_pinned is_same_size has_names dim_order __len__ __repr__ __hash__"""
+_TORCH_QUESTIONS = "numel is_floating_point is_complex is_signed is_inference is_same_size result_type"
+# Attributes; a tensor without data would answer those of `WHERE` with its own device, not with the network's.
+_ATTRIBUTES = """shape ndim dtype itemsize nbytes layout names requires_grad grad grad_fn is_leaf is_sparse
+    is_sparse_csr is_mkldnn is_quantized is_nested"""
+_WHERE = "device is_cpu is_cuda is_meta is_mps is_xpu is_xla is_ipu is_vulkan is_mtia is_maia"
+
+
+def _getters(names: str) -> set[Callable]:
+    return {getattr(Tensor, name).__get__ for name in names.split() if hasattr(Tensor, name)}
+
+
+QUESTIONS = _those_there(Tensor, _QUESTIONS) | _those_there(torch, _TORCH_QUESTIONS) | _getters(_ATTRIBUTES)
+WHERE = _getters(_WHERE) | {Tensor.get_device, torch.get_device, Tensor.type}
 
 NOT_FLOATING = "not of floating point, as all of a plan is: compute that from the optimized module's results"
 _WHY = {

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from inspect import signature
 from itertools import accumulate
+from operator import index
 from typing import Any
 
 import torch
@@ -18,7 +19,7 @@ from torch.overrides import TorchFunctionMode, resolve_name
 from torch.utils import _pytree as pytree
 
 from . import functions as known
-from .constants import frozen
+from .constants import frozen, without_lists
 from .errors import PlanError
 from .failure import what, where
 from .graph import Call, Convolution, Graph, Norm, Param, Ref, Resize
@@ -156,7 +157,7 @@ class _Recorder(Values, TorchFunctionMode):
         return id(x) in self.names or x in self.constants
 
     def _unary(self, op: str, x: Tensor, detail=None, shape=None) -> Tensor:
-        result = x.new_empty(tuple(x.shape) if shape is None else shape)
+        result = self.empty(x.shape if shape is None else shape)
         return self.record(op, (self.value_of(x, f"the input of {op}"),), result, detail)
 
     def _conv(self, input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1) -> Tensor:
@@ -226,7 +227,7 @@ class _Recorder(Values, TorchFunctionMode):
             return self._call("torch.add", (a, b), {})
         values = tuple(self.value_of(t, "a summand") for t in (a, b))
         if a.shape == b.shape:
-            return self.record("add", values, a.new_empty(a.shape))
+            return self.record("add", values, self.empty(a.shape))
         if broadcast(a.shape, b.shape) is None:
             raise PlanError(
                 f"two maps to be added have sizes {tuple(a.shape)} and {tuple(b.shape)}: "
@@ -236,20 +237,21 @@ class _Recorder(Values, TorchFunctionMode):
 
     def _alias(self, x: Tensor) -> Tensor:
         """Another tensor of the same value, which may go its own way later."""
-        return self.stand(x.new_empty(x.shape), self.value_of(x, "a copy"))
+        return self.stand(self.empty(x.shape), self.value_of(x, "a copy"))
 
     def _cast(self, function: Callable, args, kwargs) -> Tensor:
-        """A cast to the dtype that the tensor has anyway."""
-        result = function(*args, **kwargs)
-        if id(args[0]) in self.names and result.dtype == args[0].dtype:
-            return args[0]
-        if args[0] in self.constants:
-            if result is not args[0]:
-                self.constants.cast(args[0], result)
+        """A cast of a constant, or of a value to the dtype and the device that it has anyway."""
+        x, like = args[0], pytree.tree_map(self.stand_in, (args, kwargs))
+        result = function(*like[0], **like[1])
+        if self._is_fixed(x):
+            if result is not x:
+                self.constants.cast(x, result)
             return result
-        if result.dtype != args[0].dtype:
+        if result.dtype != x.dtype:
             raise PlanError(f"{_name(function)} gives {result.dtype}, but all of a plan is in {self.dtype}")
-        return self.share(self._alias(args[0]), args[0])
+        if result.device != self.device:
+            raise PlanError(f"{_name(function)} gives a tensor on {result.device}, but the network is on {self.device}")
+        return self.share(self._alias(x), x)
 
     def _set(self, target: Tensor, index: Any, value: Any) -> None:
         """target[index] = value, unless `value` is that part already, which `target[index] += x` gives back."""
@@ -276,7 +278,7 @@ class _Recorder(Values, TorchFunctionMode):
         n, _, h, w = tensors[0].shape
         if any((t.shape[0], *t.shape[2:]) != (n, h, w) for t in tensors):
             raise PlanError(f"maps of shapes {[tuple(t.shape) for t in tensors]} cannot be concatenated")
-        return self.record("concat", values, tensors[0].new_empty((n, sum(t.shape[1] for t in tensors), h, w)))
+        return self.record("concat", values, self.empty((n, sum(t.shape[1] for t in tensors), h, w)))
 
     def _chunk(self, input, chunks, dim=0) -> tuple[Tensor, ...]:
         return self._split(input, -(-input.shape[dim] // chunks), dim)
@@ -327,7 +329,7 @@ class _Recorder(Values, TorchFunctionMode):
 
         detail = Call(
             name,
-            frozen(pytree.tree_map(encode, list(args))),
+            frozen(pytree.tree_map(encode, without_lists(name, args))),
             tuple(sorted((key, frozen(pytree.tree_map(encode, value))) for key, value in kwargs.items())),
         )
         result = result_without_call(name, args, kwargs)
@@ -346,7 +348,9 @@ class _Recorder(Values, TorchFunctionMode):
 
     def _answer(self, function: Callable, args, kwargs):
         """Questions about shape, dtype and device are answered; any other function of a value is refused."""
-        if function in known.QUESTIONS or getattr(function, "__name__", "") == "__get__":
+        if function in known.WHERE:
+            args, kwargs = pytree.tree_map(self.stand_in, (args, kwargs))
+        if function in known.QUESTIONS or function in known.WHERE:
             result = function(*args, **kwargs)
             if not any(isinstance(leaf, Tensor) for leaf in pytree.tree_leaves(result)):
                 return result
@@ -371,7 +375,7 @@ def _whole_size(x: Tensor, size: Any, factor: Any) -> tuple[int, int] | None:
     if x.dim() != 4 or (size is None and factor is None):
         return None
     if size is not None:
-        return _pair(size)
+        return tuple(map(index, _pair(size)))
     sides = tuple(side * each for side, each in zip(x.shape[2:], _pair(factor)))
     return tuple(map(int, sides)) if all(int(side) == side for side in sides) else None
 
@@ -383,4 +387,4 @@ def _pair(value) -> tuple:
 def _is_basic(index: Any) -> bool:
     """Whether an index takes a part by numbers and slices alone."""
     parts = index if isinstance(index, tuple) else (index,)
-    return all(part is None or part is Ellipsis or isinstance(part, (int, slice)) for part in parts)
+    return all(part is None or part is Ellipsis or type(part) is int or isinstance(part, slice) for part in parts)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -49,12 +50,21 @@ class Values:
         self.nodes: list[Node] = []
         self._named = named_tensors(module)
         self.names = {id(t): name for name, t in self._named.items()}
+        self.device = next((t.device for t in self._named.values()), torch.device("cpu"))
         self._versions = {name: _version(t) for name, t in self._named.items()}
         self.traced: dict[int, Traced] = {}
-        self.constants = Constants(self.names, dtype)
+        self.constants = Constants(self.names, dtype, self.device)
 
     def add_input(self, shape: tuple[int, ...]) -> Tensor:
-        return self.record("input", (), torch.empty(shape, dtype=self.dtype, device="meta"))
+        return self.record("input", (), self.empty(shape))
+
+    def empty(self, shape: Sequence[int]) -> Tensor:
+        """A tensor without data."""
+        return torch.empty(shape, dtype=self.dtype, device="meta")
+
+    def stand_in(self, leaf: Any) -> Any:
+        """For a traced tensor, one without elements that lies where the network's own do; anything else as it is."""
+        return torch.empty([0] * leaf.dim(), dtype=leaf.dtype, device=self.device) if id(leaf) in self.traced else leaf
 
     def value_of(self, tensor: Any, what: str) -> int:
         if not isinstance(tensor, Tensor):
@@ -132,7 +142,7 @@ class Values:
 
     def _write_part(self, whole: Traced, index: Any, part: Traced) -> None:
         """What a part was taken from stands for the value with that part written."""
-        result = whole.tensor.new_empty(whole.tensor.shape, device="meta")
+        result = self.empty(whole.tensor.shape)
         self.record(
             "call", (whole.value, part.value), result, Call(WRITTEN, (Ref(whole.value), index, Ref(part.value)))
         )

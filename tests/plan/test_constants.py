@@ -1,12 +1,13 @@
 """What a network makes of parameters and numbers while it runs: made anew from the weights, for any dtype."""
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
 from hrnet_fast import optimize, verify
 from hrnet_fast.engine.executors.reference import ReferenceExecutor
-from hrnet_fast.plan import Constant, make_plan, named_tensors
+from hrnet_fast.plan import Constant, PlanError, make_plan, named_tensors
 from hrnet_fast.weights.random import fill_weights
 from tests.plan.small import Net, assert_planned
 
@@ -74,6 +75,15 @@ def test_constants_of_different_shapes_do_not_share_their_numbers():
     for width in (7, 5, 11):
         report = verify(net, fast, torch.randn(1, 3, 9, width))
         assert report.passed, str(report)
+
+
+def test_arrays_are_not_taken_for_each_other():
+    """Of which `repr` shows neither all numbers nor all digits."""
+    first, second = np.zeros((1, 8, 9, 70)), np.zeros((1, 8, 9, 70))
+    second[0, 4, 4, 35] = 1
+    net = Net(lambda net, x: net.c(x) * torch.tensor(first, dtype=x.dtype) + torch.tensor(second, dtype=x.dtype))
+    with pytest.raises(PlanError, match="a tensor made outside the network, .* make it a parameter or buffer"):
+        make_plan(net, torch.empty(1, 3, 9, 70))
 
 
 def test_a_plan_holds_calls_and_no_tensors():

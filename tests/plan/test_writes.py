@@ -125,6 +125,12 @@ def slice_of_what_was_written(net, x):
     return y
 
 
+def read_after_an_index_by_truth(net, x):
+    y = net.c(x)
+    y[True].relu_()  # a copy, but the same as `y[1]` to Python's ==
+    return y
+
+
 def view_of_zeros(net, x):
     zeros = torch.zeros(2, 8, 9, 7)
     part = zeros[:, :4]
@@ -196,6 +202,7 @@ ALIASES = {
         (set_by_a_mask, "torch.Tensor.__setitem__ is not understood by the planner: it writes into"),
         (overlapping_slices, SHARED),
         (slice_of_what_was_written, SHARED),
+        (read_after_an_index_by_truth, SHARED),
         (view_of_zeros, "a summand is a tensor made outside the network"),
         (zeros_written_before, "a summand is a tensor made outside the network"),
         (out_argument, "torch.add gets out=, .* use what it returns instead"),
@@ -251,6 +258,26 @@ def test_questions_are_answered():
         return y
 
     assert_planned(run, torch.randn(2, 3, 9, 7))
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [lambda y: y.device.type == "cpu", lambda y: y.is_cpu, lambda y: not y.is_meta, lambda y: "meta" not in y.type()],
+)
+def test_a_network_is_told_of_its_own_device(ask):
+    assert_planned(lambda net, x: net.c(x) if ask(x) and ask(net.c(x)) else net.d(net.c(x)), torch.randn(2, 3, 9, 7))
+
+
+def test_moving_to_the_device_of_the_network_is_no_move():
+    assert_planned(lambda net, x: net.c(x).to("cpu") + x.to(x.device).mean(), torch.randn(2, 3, 9, 7))
+    with pytest.raises(PlanError, match="Tensor.to gives a tensor on meta, but the network is on cpu"):
+        make_plan(Net(lambda net, x: net.c(x).to("meta")), torch.empty(2, 3, 9, 7))
+
+
+@pytest.mark.parametrize("attribute", ["_version", "_base"])
+def test_what_a_tensor_without_data_cannot_know_is_refused(attribute):
+    with pytest.raises(PlanError, match=f"{attribute}.* is not understood by the planner"):
+        make_plan(Net(lambda net, x: getattr(net.c(x), attribute)), torch.empty(2, 3, 9, 7))
 
 
 @pytest.mark.parametrize("mode", [torch.inference_mode, torch.no_grad, torch.enable_grad])
