@@ -42,6 +42,21 @@ class Doubled(WrittenOut):
         return 2 * super().forward(x)
 
 
+class Clamped(WrittenOut):
+    def forward(self, x):
+        return super().forward(x).clamp(-1000, 1000)
+
+
+class Centred(WrittenOut):
+    def forward(self, x):
+        return super().forward(x - x.mean((0, 2, 3), keepdim=True) if x.shape[2] > 1 else x)
+
+
+class Wide(WrittenOut):
+    def forward(self, x):
+        return super().forward(x if x.shape[3] < 4 else x * 2)
+
+
 class Standing(WrittenOut):
     def forward(self, x):
         raise RuntimeError("no")
@@ -83,8 +98,9 @@ def test_a_whole_network_of_them_has_the_plan_of_one_with_torchs():
     assert report.passed, str(report)
 
 
-def test_what_computes_something_else_is_played_as_it_is_written():
-    net, x = filled(nn.Sequential(nn.Conv2d(3, 8, 3, padding=1), Doubled(8))), torch.randn(2, 3, 9, 7)
+@pytest.mark.parametrize("kind", [Doubled, Clamped, Centred, Wide])
+def test_what_computes_something_else_is_played_as_it_is_written(kind):
+    net, x = filled(nn.Sequential(nn.Conv2d(3, 8, 3, padding=1), kind(8))), torch.randn(2, 3, 9, 7) * 5000
     assert items(net, x) == {Conv, Function}
     report = verify(net, optimize(net, example=x), x)
     assert report.passed, str(report)
