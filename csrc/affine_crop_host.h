@@ -44,9 +44,9 @@ at::Tensor affine_crop(const at::Tensor& image, const at::Tensor& matrices, at::
   if (out.numel() == 0) return out;
   const at::Tensor maps = matrices.contiguous();
   std::vector<float> inverses;
-  for (int64_t n = 0; n < count; ++n) append_inverse(inverses, maps.const_data_ptr<double>() + n * 6);
+  for (int64_t n = 0; n < count; ++n) append_inverse(inverses, values_of<double>(maps) + n * 6);
   AffineCrop p = {};
-  p.image = image.const_data_ptr<uint8_t>();
+  p.image = values_of<uint8_t>(image);
   p.height = image.size(0), p.width = image.size(1);
   p.stride_h = image.stride(0), p.stride_w = image.stride(1), p.stride_c = image.stride(2);
   p.inverses = inverses.data();

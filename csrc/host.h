@@ -21,6 +21,13 @@ inline Dtype dtype_of(const at::Tensor& tensor, const char* op) {
   TORCH_CHECK_TYPE(false, op, ": dtype ", tensor.scalar_type(), " is not one of float32, float64, bfloat16, float16");
 }
 
+// The values of a tensor, of the type that it is known to hold. Not by torch's const_data_ptr<T>: from version 18 on Clang gives
+// that template another name than torch before 2.15 exports, and the extension could not be opened.
+template <class T>
+const T* values_of(const at::Tensor& tensor) {
+  return static_cast<const T*>(tensor.const_data_ptr());
+}
+
 // The Python page checks first and says more; these keep a direct call of the op from reading out of bounds.
 inline void check_terms(const char* op, at::TensorList terms, at::IntArrayRef size, std::string_view mode) {
   TORCH_CHECK_VALUE(terms.size() >= 1 && terms.size() <= size_t(kMaxTerms), op, ": got ", terms.size(),

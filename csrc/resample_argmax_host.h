@@ -17,8 +17,8 @@ inline void append_blends(std::vector<Blend>& blends, const at::Tensor& index, c
   TORCH_CHECK_TYPE(index.scalar_type() == at::kLong && weight.scalar_type() == at::kFloat,
                    "resample_argmax: taps need int64 indices and float32 weights");
   const at::Tensor places = index.cpu().contiguous(), parts = weight.cpu().contiguous();
-  const int64_t* place = places.const_data_ptr<int64_t>();
-  const float* part = parts.const_data_ptr<float>();
+  const int64_t* place = values_of<int64_t>(places);
+  const float* part = values_of<float>(parts);
   for (int64_t line = 0; line < index.size(0); ++line) {
     Blend& blend = blends.emplace_back();
     for (int64_t t = 0; t < index.size(1); ++t, ++place, ++part) {

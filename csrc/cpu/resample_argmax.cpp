@@ -27,7 +27,7 @@ std::vector<float> shifts_of(at::TensorList maps) {
   for (const at::Tensor& map : maps) {
     const at::Tensor largest = at::amax(map, {1, 2, 3}).to(at::kFloat);
     for (size_t n = 0; n < shifts.size(); ++n)
-      shifts[n] = std::max(shifts[n], largest.const_data_ptr<float>()[n] - kLargestExponent);
+      shifts[n] = std::max(shifts[n], values_of<float>(largest)[n] - kLargestExponent);
   }
   return shifts;
 }

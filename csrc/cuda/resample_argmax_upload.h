@@ -35,10 +35,10 @@ inline std::array<at::Tensor, 2> upload(ResampleArgmax& p, at::TensorList maps, 
   memcpy(table.mutable_data_ptr<uint8_t>(), p.maps, split);
   memcpy(table.mutable_data_ptr<uint8_t>() + split, p.blends, size);
   table = table.to(device, /*non_blocking=*/true);
-  p.maps = reinterpret_cast<const ResampleMap*>(table.const_data_ptr<uint8_t>());
+  p.maps = values_of<ResampleMap>(table);
   p.blends = reinterpret_cast<const Blend*>(p.maps + p.count);
   const at::Tensor shifts = exp ? exponent_shifts(maps) : at::Tensor();
-  if (exp) p.shifts = shifts.const_data_ptr<float>();
+  if (exp) p.shifts = values_of<float>(shifts);
   return {table, shifts};
 }
 
