@@ -230,10 +230,16 @@ constexpr int64_t kLong = 256 / kPerWord;
 // Weights are fetched into the second-level cache so many words before they are used: those of a network come from memory.
 constexpr int64_t kAhead = 4096;
 
+#if defined(__clang__) || defined(__aarch64__)
+#define MULTIPLY __attribute__((always_inline)) HRNET_FAST_ISA  // Clang would call it, with all sums in memory
+#else
+#define MULTIPLY HRNET_FAST_ISA
+#endif
+
 // sums[p][v] += sum over i of x[p][i] * weights[i][v], `words` of inputs long, behind which it leaves x: the rate of everything
 // depends on it. For each word, the weights are loaded once and meet P broadcast inputs: 12 x 2 multiply-adds wait for 14 loads.
 template <int P, int W>
-HRNET_FAST_ISA void multiply(V (&sums)[P][W], const Word* (&x)[P], int64_t words, const Word* weights) {
+MULTIPLY void multiply(V (&sums)[P][W], const Word* (&x)[P], int64_t words, const Word* weights) {
 #pragma GCC unroll 16
   for (int p = 0; p < P; ++p) x[p] += words;  // counting up to 0 takes no register for the bound: P pointers leave few
   const auto step = [&](int64_t i, const Word* weights) __attribute__((always_inline)) {
@@ -254,7 +260,11 @@ HRNET_FAST_ISA void multiply(V (&sums)[P][W], const Word* (&x)[P], int64_t words
   for (; i <= -2; i += 2, weights += 2 * W * kLanes) {
     __asm__("" : "+r"(i), "+r"(weights));  // or the compiler counts in more ways than there are registers for
     step(i, weights);
-    step(i + 1, weights + W * kLanes);
+    int64_t next = i + 1;
+#if defined(__aarch64__)
+    __asm__("" : "+r"(next));  // its addresses are a pointer and one register: with i and 1, each would take an addition
+#endif
+    step(next, weights + W * kLanes);
   }
   if (i < 0) step(i, weights);
 }
