@@ -67,17 +67,20 @@ def _on_cpu(
 ) -> Executor:
     on_cpu = None if device.type == "cpu" else f"the CPU executors do not run on {device.type}"
     no_onednn = on_cpu or onednn.unsupported(dtype)
-    if no_onednn:
+    if no_onednn:  # torch for macOS has none, and the native kernels need none
+        no_native = no_onednn if on_cpu or dtype not in onednn.DTYPES else native.unsupported()
         if name != "auto":
-            _require(name, no_onednn)
-        return ReferenceExecutor(tensors, dtype, device, no_onednn)
+            _require(name, no_native if name == "native" else no_onednn)
+        if no_native:
+            reasons = dict.fromkeys((no_onednn, no_native))
+            return ReferenceExecutor(tensors, dtype, device, "; ".join(reasons))
     if dtype == torch.bfloat16 and name != "onednn" and amx.unsupported() is None:
         return AmxExecutor(tensors)
     if dtype == torch.bfloat16 and name != "onednn" and native.unsupported_bfloat16() is None:
         return NativeExecutor(tensors, "bfloat16", exact, isa=native.BFLOAT16)
     compute, why = onednn.compute_dtype(dtype)
     no_native = native.unsupported()
-    if no_native is None and compute != torch.float32:
+    if no_native is None and compute != torch.float32 and not no_onednn:
         no_native = amx.unsupported() or "as asked"
     if name == "native":
         _require(name, no_native)
@@ -89,11 +92,13 @@ def _on_cpu(
 
 
 def _fastest_on_cpu(tensors: Mapping[str, Tensor], dtype: torch.dtype, exact: bool) -> Executor:
-    """Native kernels and oneDNN in float32, and oneDNN in the dtype asked for where the CPU has instructions for it."""
-    candidates: dict[str, Executor] = {
-        "native": NativeExecutor(tensors, "float32", exact),
-        "onednn": OneDnnExecutor(tensors, torch.float32, "as timed"),
-    }
+    """Native kernels and oneDNN in float32, and oneDNN in the dtype asked for where the CPU has instructions for it;
+    native kernels and plain torch where torch has no oneDNN."""
+    candidates: dict[str, Executor] = {"native": NativeExecutor(tensors, "float32", exact)}
+    if no_onednn := onednn.unsupported(torch.float32):
+        candidates["torch"] = ReferenceExecutor(tensors, torch.float32, "cpu", f"{no_onednn}; as timed")
+        return FastestCpuExecutor(candidates)
+    candidates["onednn"] = OneDnnExecutor(tensors, torch.float32, "as timed")
     if dtype != torch.float32 and onednn.has_instructions(dtype):
         candidates[f"onednn in {str(dtype).removeprefix('torch.')}"] = OneDnnExecutor(tensors, dtype, "as timed")
     return FastestCpuExecutor(candidates)

@@ -36,11 +36,14 @@ from ..locks import Lock
 from ..results import own_copies
 from ..tuning.cache import TuningCache, cache_folder, cache_of
 from .onednn import OneDnnExecutor
+from .onednn import unsupported as onednn_unsupported
+from .reference import ReferenceExecutor
 
 BFLOAT16 = "avx512-bf16"  # the instruction set whose words are pairs of bfloat16
 ISA_NAMES = {"avx512": "AVX-512", "avx2": "AVX2", "amx": "AMX bfloat16", "amx-emulated": "emulated AMX bfloat16",
              "avx512-bf16": "AVX-512 bfloat16", "avx512-bf16-emulated": "emulated AVX-512 bfloat16",
-             "portable": {"aarch64": "NEON", "x86_64": "SSE2"}.get(machine(), "16-byte vectors")}  # fmt: skip
+             "portable": {"aarch64": "NEON", "arm64": "NEON", "x86_64": "SSE2"}.get(machine(), "16-byte vectors"),
+             }  # fmt: skip
 
 
 def unsupported() -> str | None:
@@ -215,8 +218,12 @@ class NativeExecutor(Executor):
 
         return choice
 
-    def _onednn(self, why: str) -> OneDnnExecutor:
-        return OneDnnExecutor(self.tensors, self.dtype, f"the native kernels were refused, as {why}")
+    def _onednn(self, why: str) -> Executor:
+        """Who plays instead: oneDNN, or plain torch where torch has no oneDNN."""
+        refused = f"the native kernels were refused, as {why}"
+        if no_onednn := onednn_unsupported(self.dtype):
+            return ReferenceExecutor(self.tensors, self.dtype, self.device, f"{refused}, and {no_onednn}")
+        return OneDnnExecutor(self.tensors, self.dtype, refused)
 
     def _weights(self, memory: Allocator, item: Conv, kernel: Kernel) -> Packed:
         key = (item.conv, item.norm, kernel.m)

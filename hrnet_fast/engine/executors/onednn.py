@@ -23,14 +23,14 @@ from .reference import ReferenceExecutor
 
 Step = Callable[[list], Tensor]
 
+DTYPES = (torch.float32, torch.bfloat16, torch.float16)  # as which it computes; the native kernels compute as the same
+
 
 def unsupported(dtype: torch.dtype) -> str | None:
     """Why this executor cannot play in `dtype` on this machine, or None."""
-    if not torch.backends.mkldnn.is_available():
-        return "this build of torch has no oneDNN"
-    if dtype not in (torch.float32, torch.bfloat16, torch.float16):
+    if dtype not in DTYPES:
         return f"oneDNN has no {_name(dtype)} convolutions"
-    return None
+    return None if torch.backends.mkldnn.is_available() else "this build of torch has no oneDNN"
 
 
 def compute_dtype(dtype: torch.dtype) -> tuple[torch.dtype, str]:
