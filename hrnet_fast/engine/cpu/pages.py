@@ -17,11 +17,12 @@ ADVICE = getattr(mmap, "MADV_HUGEPAGE", None)  # of Linux alone
 def flat(count: int, dtype: torch.dtype = torch.float32) -> Tensor:
     """So many zeros, in large pages where they fill one and the system has them."""
     size = count * dtype.itemsize
-    if ADVICE is None or size < PAGE:
+    if size < PAGE or not hasattr(mmap, "MAP_ANONYMOUS"):  # Windows has none
         return torch.zeros(count, dtype=dtype, device="cpu")
     try:
         pages = mmap.mmap(-1, size + PAGE, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
-        pages.madvise(ADVICE)
+        if ADVICE is not None:
+            pages.madvise(ADVICE)
     except OSError:  # a kernel without them, or no memory, of which torch has more to say
         return torch.zeros(count, dtype=dtype, device="cpu")
     whole = torch.frombuffer(pages, dtype=torch.uint8)  # which keeps them
