@@ -2,6 +2,8 @@
 
 import os
 import platform
+import subprocess
+import sys
 
 
 def cpu_model() -> str:
@@ -13,7 +15,18 @@ def cpu_model() -> str:
                     return line.partition(":")[2].strip()
     except OSError:
         pass
-    return platform.processor() or platform.machine()
+    return _apple_model() or platform.processor() or platform.machine()
+
+
+def _apple_model() -> str:
+    """As "Apple M2"; empty elsewhere."""
+    if sys.platform != "darwin":
+        return ""
+    try:
+        command = ["/usr/sbin/sysctl", "-n", "machdep.cpu.brand_string"]
+        return subprocess.run(command, capture_output=True, text=True, timeout=10, check=False).stdout.strip()
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
 
 
 def available_cores() -> int:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 
 import torch
 
 from hrnet_fast.kernels.level import Launch
+
+from ...processor import available_cores
 
 
 def compile_all(launches: Iterable[Launch], device: torch.device) -> None:
@@ -21,5 +22,5 @@ def compile_all(launches: Iterable[Launch], device: torch.device) -> None:
         with torch.cuda.device(device):
             launch.compile()
 
-    with ThreadPoolExecutor(min(len(distinct), len(os.sched_getaffinity(0)))) as pool:
+    with ThreadPoolExecutor(min(len(distinct), available_cores())) as pool:
         list(pool.map(compile_one, distinct))
