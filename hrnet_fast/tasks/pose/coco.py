@@ -10,16 +10,16 @@ from typing import Any
 
 import torch
 
-from .coco_scorer import CocoScorer
+from .coco_scorer import CocoScorer, average_precision
 from .detections import find_detections, read_detections
 from .nms import OKS_THRE, suppression_of
 from .samples import PoseSample, field, is_numbers, read_json
+from .skeletons import COCO
 
 _WANTED = (
     "download the images and the annotations of {split} from https://cocodataset.org/#download and unpack them to "
     "{path} and {root}/{folder}/*.jpg (or {root}/images/{folder}/*.jpg)"
 )
-_FIELDS = ("id", "image_id", "category_id", "bbox", "area")
 
 
 class CocoPictures:
@@ -34,22 +34,27 @@ class CocoPictures:
     """
 
     name, samples = "COCO", "pictures"
-    keypoints = 17
+    skeleton, keypoints = COCO, 17
+    papers_split = "val2017"
+    _fields = ("id", "image_id", "category_id", "bbox", "area")  # of each annotation
+    _metric = staticmethod(average_precision)
+    _nms: str | None = None
+    _oks_threshold = OKS_THRE
 
-    def __init__(self, root: str | os.PathLike, split: str = "val2017") -> None:
-        self.root, self.split = Path(root), split
-        self.has_annotations = not split.startswith("test")
-        prefix = "person_keypoints" if self.has_annotations else "image_info"
-        path = self.root / "annotations" / f"{prefix}_{split}.json"
-        folder = split.replace("test-dev", "test")  # COCO has no pictures of its own for it
-        wanted = _WANTED.format(root=root, split=split, path=path, folder=folder)
-        self.annotations = _checked(read_json(path, wanted), path)
+    def __init__(self, root: str | os.PathLike, split: str | None = None) -> None:
+        self.root, self.split = Path(root), split or self.papers_split
+        path, folders, wanted = self._places()
+        self.annotations = self._checked(read_json(path, wanted), path)
         self._person = _person(self.annotations, path)
-        self._people = _people(self.annotations, self._person, path)
-        self._folder = next((f for f in (self.root / "images" / folder, self.root / folder) if f.is_dir()), None)
+        self._people = self._people_of(path)
+        self._folder = next((folder for folder in folders if folder.is_dir()), None)
         if self._folder is None:
-            raise FileNotFoundError(f"{self.root / folder} is missing: {wanted}")
+            raise FileNotFoundError(f"{folders[-1]} is missing: {wanted}")
         self._boxes: dict[int, Any] = {}  # image id -> rows of x, y, width, height, score
+
+    @property
+    def has_annotations(self) -> bool:
+        return not self.split.startswith("test")
 
     def __len__(self) -> int:
         return len(self.annotations["images"])
@@ -61,7 +66,9 @@ class CocoPictures:
 
     def scorer(self) -> CocoScorer:
         """AP and AR of the pictures that are added."""
-        return CocoScorer(self.annotations if self.has_annotations else None, self._person)
+        annotations = self.annotations if self.has_annotations else None
+        suppression = self._nms, self._oks_threshold, self.skeleton.sigmas
+        return CocoScorer(annotations, self._person, *suppression, self._metric)
 
     @property
     def notes(self) -> list[str]:
@@ -69,6 +76,52 @@ class CocoPictures:
         if self.has_annotations:
             return []
         return [f"{self.split} has no public annotations: hand the results in to COCO's server"]
+
+    def _places(self) -> tuple[Path, tuple[Path, ...], str]:
+        """The annotation file, folders of which one has the pictures, and what to download if they are not there."""
+        prefix = "person_keypoints" if self.has_annotations else "image_info"
+        path = self.root / "annotations" / f"{prefix}_{self.split}.json"
+        folder = self.split.replace("test-dev", "test")  # COCO has no pictures of its own for it
+        wanted = _WANTED.format(root=self.root, split=self.split, path=path, folder=folder)
+        return path, (self.root / "images" / folder, self.root / folder), wanted
+
+    def _checked(self, data: Any, path: Path) -> dict[str, Any]:
+        """The contents of an annotation file, if all that is needed is there."""
+        for name in ("images", "categories"):
+            field(data, name, str(path))
+        for place, image in enumerate(data["images"]):
+            for name in ("id", "file_name", "width", "height"):
+                field(image, name, f"{path}: image {place}")
+        if not data["images"]:
+            raise ValueError(f"{path} lists no images: there is nothing to evaluate")
+        known = {field(category, "id", f"{path}: a category") for category in data["categories"]}
+        images = {image["id"] for image in data["images"]}
+        for place, entry in enumerate(data.get("annotations", ())):
+            where = f"{path}: annotation {entry.get('id', place) if isinstance(entry, dict) else place}"
+            for name in self._fields:
+                field(entry, name, where)
+            if entry["category_id"] not in known:
+                raise ValueError(f"{where} has the category {entry['category_id']}, which the file does not list")
+            if entry["image_id"] not in images:
+                raise ValueError(f"{where} is of image {entry['image_id']}, which the file does not list")
+            if not is_numbers(entry["bbox"], 4) or not all(map(math.isfinite, entry["bbox"])):
+                raise ValueError(f"{where} has the box {entry['bbox']}; four finite numbers are needed")
+            entry.setdefault("iscrowd", 0)
+        return data
+
+    def _people_of(self, path: Path) -> dict[int, list[dict]]:
+        """Image id -> its people's annotations."""
+        people: dict[int, list[dict]] = {}
+        numbers = 3 * self.keypoints
+        for entry in self.annotations.get("annotations", ()):
+            if entry["category_id"] != self._person:
+                continue
+            where = f"{path}: annotation {entry['id']}"
+            if not is_numbers(field(entry, "keypoints", where), numbers):
+                raise ValueError(f"{where} has keypoints that are not {numbers} numbers: x, y and visibility of each")
+            entry.setdefault("num_keypoints", sum(seen > 0 for seen in entry["keypoints"][2::3]))
+            people.setdefault(entry["image_id"], []).append(entry)
+        return people
 
 
 class CocoKeypoints(CocoPictures):
@@ -86,7 +139,7 @@ class CocoKeypoints(CocoPictures):
     def __init__(
         self,
         root: str | os.PathLike,
-        split: str = "val2017",
+        split: str | None = None,
         *,
         boxes: str | os.PathLike = "auto",
         nms: str | None = "hard",
@@ -95,21 +148,16 @@ class CocoKeypoints(CocoPictures):
         suppression_of(nms)
         super().__init__(root, split)
         self._nms, self._oks_threshold = nms, oks_threshold
-        detections = find_detections(self.root, split) if boxes == "auto" else boxes
+        detections = find_detections(self.root, self.name, self.split) if boxes == "auto" else boxes
         self._skipped = 0
         if detections is None and not self.has_annotations:
-            raise FileNotFoundError(f"{split} has no annotated boxes: give boxes=FILE of detections")
+            raise FileNotFoundError(f"{self.split} has no annotated boxes: give boxes=FILE of detections")
         if detections is None or detections == "annotations":
             self.box_source = "annotations"
             self._boxes = {image["id"]: self._annotated_boxes(image) for image in self.annotations["images"]}
         else:
             self.box_source = Path(detections).name
             self._boxes, self._skipped = read_detections(detections)
-
-    def scorer(self) -> CocoScorer:
-        return CocoScorer(
-            self.annotations if self.has_annotations else None, self._person, self._nms, self._oks_threshold
-        )
 
     @property
     def notes(self) -> list[str]:
@@ -124,45 +172,28 @@ class CocoKeypoints(CocoPictures):
         return notes + super().notes
 
     def _annotated_boxes(self, image: dict[str, Any]) -> list[list[float]]:
-        """x, y, width, height, 1 of the people with keypoints; lib/dataset/coco.py, ..._annotation_kernal."""
+        """x, y, width, height, 1 of the people with keypoints."""
         boxes = []
         for person in self._people.get(image["id"], []):
-            x, y, width, height = person["bbox"]
-            x1, y1 = max(0, x), max(0, y)
-            x2 = min(image["width"] - 1, x1 + max(0, width - 1))
-            y2 = min(image["height"] - 1, y1 + max(0, height - 1))
-            if person["iscrowd"] or not any(person["keypoints"]):
+            if person["iscrowd"] or not self._is_marked(person):
                 continue
-            if person["area"] > 0 and x2 >= x1 and y2 >= y1 and max(x2 - x1, y2 - y1) > 0:
-                boxes.append([x1, y1, x2 - x1, y2 - y1, 1.0])
+            if box := self._clean_box(person, image):
+                boxes.append([*box, 1.0])
             else:
                 self._skipped += 1
         return boxes
 
+    def _is_marked(self, person: dict[str, Any]) -> bool:
+        return any(person["keypoints"])
 
-def _checked(data: Any, path: Path) -> dict[str, Any]:
-    """The contents of an annotation file, if all that is needed is there."""
-    for name in ("images", "categories"):
-        field(data, name, str(path))
-    for place, image in enumerate(data["images"]):
-        for name in ("id", "file_name", "width", "height"):
-            field(image, name, f"{path}: image {place}")
-    if not data["images"]:
-        raise ValueError(f"{path} lists no images: there is nothing to evaluate")
-    known = {field(category, "id", f"{path}: a category") for category in data["categories"]}
-    images = {image["id"] for image in data["images"]}
-    for place, entry in enumerate(data.get("annotations", ())):
-        where = f"{path}: annotation {entry.get('id', place) if isinstance(entry, dict) else place}"
-        for name in _FIELDS:
-            field(entry, name, where)
-        if entry["category_id"] not in known:
-            raise ValueError(f"{where} has the category {entry['category_id']}, which the file does not list")
-        if entry["image_id"] not in images:
-            raise ValueError(f"{where} is of image {entry['image_id']}, which the file does not list")
-        if not is_numbers(entry["bbox"], 4) or not all(map(math.isfinite, entry["bbox"])):
-            raise ValueError(f"{where} has the box {entry['bbox']}; four finite numbers are needed")
-        entry.setdefault("iscrowd", 0)
-    return data
+    def _clean_box(self, person: dict[str, Any], image: dict[str, Any]) -> tuple[float, ...] | None:
+        """lib/dataset/coco.py, _load_coco_keypoint_annotation_kernal; None for a box without area."""
+        x, y, width, height = person["bbox"]
+        x1, y1 = max(0, x), max(0, y)
+        x2 = min(image["width"] - 1, x1 + max(0, width - 1))
+        y2 = min(image["height"] - 1, y1 + max(0, height - 1))
+        has_area = person["area"] > 0 and x2 >= x1 and y2 >= y1 and max(x2 - x1, y2 - y1) > 0
+        return (x1, y1, x2 - x1, y2 - y1) if has_area else None
 
 
 def _person(data: dict[str, Any], path: Path) -> int:
@@ -172,18 +203,3 @@ def _person(data: dict[str, Any], path: Path) -> int:
         names = ", ".join(repr(category.get("name")) for category in data["categories"])
         raise ValueError(f"{path} has no category 'person', only {names or 'none at all'}")
     return person[0]
-
-
-def _people(data: dict[str, Any], person: int, path: Path) -> dict[int, list[dict]]:
-    """Image id -> its people's annotations."""
-    people: dict[int, list[dict]] = {}
-    numbers = 3 * CocoPictures.keypoints
-    for entry in data.get("annotations", ()):
-        if entry["category_id"] != person:
-            continue
-        where = f"{path}: annotation {entry['id']}"
-        if not is_numbers(field(entry, "keypoints", where), numbers):
-            raise ValueError(f"{where} has keypoints that are not {numbers} numbers: x, y and visibility of each")
-        entry.setdefault("num_keypoints", sum(seen > 0 for seen in entry["keypoints"][2::3]))
-        people.setdefault(entry["image_id"], []).append(entry)
-    return people

@@ -1,4 +1,4 @@
-"""COCO's AP and AR of keypoints: the official rescoring and suppression, then pycocotools."""
+"""AP and AR of keypoints as COCO has them: the official rescoring and suppression, then pycocotools."""
 
 from __future__ import annotations
 
@@ -6,18 +6,19 @@ import contextlib
 import io
 import json
 import os
+from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from ..files import replacing
 from ..optional import coco_tools
 from .boxes import Regions
-from .nms import OKS_THRE, suppression_of
+from .nms import suppression_of
 from .rescore import rescore
 from .samples import PoseSample
-from .skeletons import COCO
 
 # The order of COCOeval.stats for keypoints; names as the papers' tables
 METRICS = ("AP", "AP50", "AP75", "APM", "APL", "AR", "AR50", "AR75", "ARM", "ARL")
@@ -29,34 +30,37 @@ class CocoScorer:
 
     annotations: the contents of an annotation file; None if there are none, so that only `results` can be asked for.
     person: the id of the category of people.
-    nms: as `suppression_of` takes it. threshold: theirs.
+    nms: as `suppression_of` takes it. threshold, sigmas: theirs.
+    metric: the data set's; takes and gives what `average_precision` does.
     """
 
     def __init__(
         self,
         annotations: dict[str, Any] | None,
-        person: int = 1,
-        nms: str | None = "hard",
-        threshold: float = OKS_THRE,
+        person: int,
+        nms: str | None,
+        threshold: float,
+        sigmas: Sequence[float],
+        metric: Callable[..., dict[str, float]],
     ) -> None:
-        self._person = person
-        self._annotations, self._suppress, self._threshold = annotations, suppression_of(nms), threshold
+        self._annotations, self._person, self._metric = annotations, person, metric
+        self._suppress, self._threshold, self._sigmas = suppression_of(nms), threshold, sigmas
         self._images: list[int] = []
         self._people: list[tuple[int, Tensor, Tensor, Regions | None]] = []
 
     def add(self, sample: PoseSample, points: Tensor, regions: Regions) -> None:
-        """The people found in boxes, (N, 17, 3) x, y, score; rescored and suppressed."""
+        """The people found in boxes, (N, K, 3) x, y, score; rescored and suppressed."""
         if not len(points):
             self._images.append(sample.image_id)
             return
         scores = rescore(points[..., 2].double(), sample.box_scores)
         if self._suppress is not None:
-            keep = self._suppress(points, scores, regions.areas, COCO.sigmas, self._threshold)
+            keep = self._suppress(points, scores, regions.areas, self._sigmas, self._threshold)
             points, scores, regions = points[keep], scores[keep], Regions(regions.centers[keep], regions.sizes[keep])
         self.add_people(sample, points, scores, regions)
 
     def add_people(self, sample: PoseSample, points: Tensor, scores: Tensor, regions: Regions | None = None) -> None:
-        """People (N, 17, 3) with their scores (N,), as they are."""
+        """People (N, K, 3) with their scores (N,), as they are."""
         self._images.append(sample.image_id)
         self._people.append((sample.image_id, points, scores, regions))
 
@@ -78,20 +82,38 @@ class CocoScorer:
         """AP and AR in per cent over the pictures that were added, without those of sizes that no person has."""
         if self._annotations is None:
             return {}
-        stats = average_precision(self._annotations, self.results(), self._images, self._person)
-        return {name: 100.0 * value for name, value in zip(METRICS, stats) if value >= 0}
+        metrics = self._metric(self._annotations, self.results(), self._images, self._person)
+        return {name: 100.0 * value for name, value in metrics.items() if value >= 0}
 
 
 def average_precision(
     annotations: dict[str, Any], results: list[dict[str, Any]], images: list[int], person: int = 1
-) -> list[float]:
+) -> dict[str, float]:
     """COCOeval's ten numbers for keypoints over `images`, 0 to 1, -1 where there are no people of that size.
 
     annotations: the contents of a COCO annotation file. results: COCO's results format. person: the category's id.
     """
+    (stats,) = keypoint_stats(annotations, results, [images], person)
+    return dict(zip(METRICS, stats))
+
+
+def keypoint_stats(
+    annotations: dict[str, Any],
+    results: list[dict[str, Any]],
+    groups: Sequence[list[int]],
+    person: int = 1,
+    sigmas: Sequence[float] | None = None,
+    by_size: bool = True,
+) -> list[list[float]]:
+    """COCOeval.stats for keypoints over each group of images.
+
+    annotations, results, person: as `average_precision`. sigmas: of OKS, None for COCO's. by_size: whether medium and
+    large people are scored by themselves too; if not, their numbers are -1.
+    """
     coco = coco_tools()
     from pycocotools.cocoeval import COCOeval
 
+    stats = []
     with contextlib.redirect_stdout(io.StringIO()):  # it prints each of its steps
         truth = coco.COCO()
         truth.dataset = annotations
@@ -102,12 +124,19 @@ def average_precision(
             found = coco.COCO()
             found.dataset = {name: annotations[name] for name in ("images", "categories")} | {"annotations": []}
             found.createIndex()
-        evaluation = COCOeval(truth, found, "keypoints")
-        evaluation.params.imgIds, evaluation.params.catIds = sorted(set(images)), [person]
-        evaluation.evaluate()
-        evaluation.accumulate()
-        evaluation.summarize()
-    return torch.as_tensor(evaluation.stats).tolist()
+        for images in groups:
+            evaluation = COCOeval(truth, found, "keypoints")
+            params = evaluation.params
+            params.imgIds, params.catIds = sorted(set(images)), [person]
+            if sigmas is not None:
+                params.kpt_oks_sigmas = np.array(sigmas)
+            if not by_size:
+                params.areaRng, params.areaRngLbl = params.areaRng[:1], params.areaRngLbl[:1]
+            evaluation.evaluate()
+            evaluation.accumulate()
+            evaluation.summarize()
+            stats.append(torch.as_tensor(evaluation.stats).tolist())
+    return stats
 
 
 def write_results(path: str | os.PathLike, results: list[dict[str, Any]]) -> None:

@@ -10,20 +10,22 @@ from .samples import field, is_numbers, read_json
 
 _WANTED = (
     "a file of detections, such as COCO_val2017_detections_AP_H_56_person.json, which the README of "
-    'github.com/leoxiaobin/deep-high-resolution-net.pytorch links to under "Data preparation"'
+    'github.com/leoxiaobin/deep-high-resolution-net.pytorch links to under "Data preparation", or '
+    "CrowdPose's det_for_crowd_test_0.1_0.5.json, which docs/en/dataset_zoo/2d_body_keypoint.md of "
+    "github.com/open-mmlab/mmpose links to"
 )
 _PERSON = 1  # lib/dataset/coco.py, _load_coco_person_detection_results
-_NAMES = {
-    "val2017": "COCO_val2017_detections_AP_H_56_person.json",
-    "test-dev2017": "COCO_test-dev2017_detections_AP_H_609_person.json",
+_PLACES = {
+    ("COCO", "val2017"): "person_detection_results/COCO_val2017_detections_AP_H_56_person.json",
+    ("COCO", "test-dev2017"): "person_detection_results/COCO_test-dev2017_detections_AP_H_609_person.json",
+    ("CrowdPose", "test"): "annotations/det_for_crowd_test_0.1_0.5.json",
 }
 
 
-def find_detections(root: Path, split: str) -> Path | None:
-    """The official file for a split, if it lies where the official code has it."""
-    name = _NAMES.get(split)
-    path = root / "person_detection_results" / name if name else None
-    return path if path is not None and path.exists() else None
+def find_detections(root: Path, dataset: str, split: str) -> Path | None:
+    """The official file for a split, if it lies where the official code (CrowdPose: mmpose) has it."""
+    place = _PLACES.get((dataset, split))
+    return root / place if place and (root / place).exists() else None
 
 
 def read_detections(
