@@ -40,6 +40,7 @@ TAGS = MappingProxyType({
     "pose_coco_256x192": dict(head="pose", num_outputs=17, input_size=(256, 192)),
     "pose_coco_384x288": dict(head="pose", num_outputs=17, input_size=(384, 288)),
     "pose_mpii_256x256": dict(head="pose", num_outputs=16, input_size=(256, 256)),
+    "pose_crowdpose_256x192": dict(head="pose", num_outputs=14, input_size=(256, 192)),
     "pose_v1h_coco_256x192": dict(head="pose_v1h", num_outputs=17, input_size=(256, 192)),
     "pose_higher_coco_512x512": dict(head="pose_higher", num_outputs=17, input_size=(512, 512)),
     "pose_higher_coco_640x640": dict(head="pose_higher", num_outputs=17, input_size=(640, 640)),

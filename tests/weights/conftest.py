@@ -334,7 +334,7 @@ def _ours(head: str, outputs: int | None, **options) -> HighResolutionNet:
 ORIGINS: dict[tuple[str, str], Callable[[], tuple[nn.Module, HighResolutionNet]]] = {
     ("mmpose", "pose"): lambda: (MMPose(17, 0), _ours("pose", 17)),
     ("mmpose", "landmark"): lambda: (MMPose(29, 1), _ours("landmark", 29)),
-    ("mmpose0", "pose"): lambda: (MMPose0(17, 0), _ours("pose", 17)),
+    ("mmpose0", "pose"): lambda: (MMPose0(14, 0), models.create_model(f"{SMALL}.pose_crowdpose_256x192")),
     ("mmpose0", "landmark"): lambda: (MMPose0(29, 1), _ours("landmark", 29)),
     ("mmpose0", "pose_higher"): lambda: (MMPose0Higher(), _ours("pose_higher", 17)),
     ("higherhrnet", "pose_higher"): lambda: (OfficialHigher(), _ours("pose_higher", 17)),

@@ -71,7 +71,8 @@ CROWDPOSE = Skeleton(
         (10, 8), (8, 6), (11, 9), (9, 7), (6, 7), (0, 6), (1, 7), (0, 2), (1, 3), (2, 4), (3, 5), (0, 13), (1, 13),
         (12, 13),
     ),
-    (.079, .079, .072, .072, .062, .062, .107, .107, .087, .087, .089, .089, .079, .079),
+    # tenths, since 1.07 / 10 is not .107 to the last bit
+    tuple(s / 10 for s in (.79, .79, .72, .72, .62, .62, 1.07, 1.07, .87, .87, .89, .89, .79, .79)),
 )  # fmt: skip
 
 _BY_KEYPOINTS = {len(skeleton.keypoints): skeleton for skeleton in (COCO, MPII, CROWDPOSE)}
