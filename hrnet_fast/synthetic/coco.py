@@ -54,7 +54,7 @@ def write_coco(
         entries.append({"id": identity, "file_name": name, "height": size[0], "width": size[1], "license": 1})
         for person in people:
             annotations.append(annotation(person, identity, len(annotations) + 1))
-        found += _detections(random.Random(f"detections {scene_seed(seed, index)}"), people, identity, size)
+        found += detected(scene_seed(seed, index), people, identity, size)
     content = {
         "info": {"description": "figures on photographs, drawn by hrnet_fast", "version": "1.0", "year": 2017},
         "licenses": [{"id": 1, "name": "MIT", "url": "https://opensource.org/license/mit"}],
@@ -70,18 +70,22 @@ def write_coco(
 
 def annotation(person: PersonTruth, image: int, identity: int) -> dict[str, Any]:
     """One entry of "annotations"; a crowd's mask is run lengths, a person's polygons."""
-    keypoints = [int(value) if value == int(value) else float(value) for value in person.keypoints.ravel()]
     return {
         "id": identity,
         "image_id": image,
         "category_id": 1,
         "iscrowd": int(person.crowd),
         "num_keypoints": person.num_keypoints,
-        "keypoints": keypoints,
+        "keypoints": plain_numbers(person.keypoints),
         "bbox": list(person.box),
         "area": float(person.area),
         "segmentation": run_lengths(person.mask) if person.crowd else polygons(person.mask),
     }
+
+
+def plain_numbers(keypoints: np.ndarray) -> list[int | float]:
+    """x, y, mark, x, ...; whole numbers without a point, as in COCO's own files."""
+    return [int(value) if value == int(value) else float(value) for value in keypoints.ravel()]
 
 
 def run_lengths(mask: np.ndarray) -> dict[str, list[int]]:
@@ -105,10 +109,9 @@ def polygons(mask: np.ndarray) -> list[list[float]]:
     return [np.round(part, 2).ravel().tolist() for part in parts]
 
 
-def _detections(
-    rng: random.Random, people: list[PersonTruth], image: int, size: tuple[int, int]
-) -> list[dict[str, Any]]:
+def detected(seed: int, people: list[PersonTruth], image: int, size: tuple[int, int]) -> list[dict[str, Any]]:
     """What a good detector would find: boxes off by up to 4 % of their sides, and sometimes one too many."""
+    rng = random.Random(f"detections {seed}")
     found = []
     for person in people:
         x, y, width, height = person.box

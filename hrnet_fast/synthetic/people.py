@@ -64,11 +64,13 @@ def figure_scene(
     people: int | None = None,
     photographs: str | Path | None = None,
     crowds: bool = True,
+    spread: float = 1.0,
 ) -> tuple[np.ndarray, list[PersonTruth]]:
     """People on a floor before a photograph, from the farthest to the nearest; some hidden behind others or a crate.
 
     seed: the same seed gives the same picture; size: (H, W); people: how many, None for 1 to 5.
-    crowds: now and then a far crowd too. photographs: a folder for the background, as `background` takes it.
+    crowds: now and then a far crowd too. spread: the part of the picture's width, in its middle, that people stand in.
+    photographs: a folder for the background, as `background` takes it.
     Returns the picture, uint8 (H, W, 3) RGB, and the people of whom enough is seen, the crowds last.
     """
     rng = random.Random(f"people {seed}")
@@ -80,6 +82,8 @@ def figure_scene(
     count = rng.choices((1, 2, 3, 4, 5), (20, 30, 25, 15, 10))[0] if people is None else people
     crowd = _crowd(canvas, rng, horizon, camera) if crowds and rng.random() < 0.2 else []
     feet = sorted(horizon + height * (0.22 + 0.55 * rng.random()) for _ in range(count))
+    span = width * spread
+    left = (width - span) / 2
     slots = list(range(count))
     rng.shuffle(slots)
     figures = []
@@ -87,7 +91,7 @@ def figure_scene(
         if rng.random() < 0.25:
             _crate(canvas, rng, horizon, foot - 0.03 * height, camera)
         stature = (foot - horizon) / camera
-        x = width * (slot + 0.5 + 0.5 * (rng.random() - 0.5)) / count
+        x = left + span * (slot + 0.5 + 0.5 * (rng.random() - 0.5)) / count
         figures.append(draw_figure(canvas, random_pose(rng), random_outfit(rng), (x, foot), stature))
     truths = [truth for truth in (person_truth(canvas, figure) for figure in figures) if truth is not None]
     mask = np.isin(canvas.owner, crowd)
