@@ -8,6 +8,7 @@ pixel in ten thousand differs by a grey level or two.
 
 from .cityscapes import write_cityscapes
 from .coco import write_coco
+from .crowdpose import write_crowdpose
 from .faces import write_300w, write_aflw, write_cofw, write_wflw
 from .imagenet import write_imagenet
 from .mpii import write_mpii
@@ -22,6 +23,7 @@ from .streets import StreetTruth, street_scene
 WRITERS = {
     "coco": write_coco,
     "mpii": write_mpii,
+    "crowdpose": write_crowdpose,
     "cityscapes": write_cityscapes,
     "lip": write_lip,
     "pascal_context59": write_pascal_context,
@@ -52,6 +54,7 @@ __all__ = [
     "write_cityscapes",
     "write_coco",
     "write_cofw",
+    "write_crowdpose",
     "write_imagenet",
     "write_lip",
     "write_mpii",

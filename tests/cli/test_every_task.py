@@ -16,6 +16,8 @@ DATASETS = {
     "coco": ("pose_coco_256x192", ("--boxes", "annotations", "--no-flip", "--nms", "none"), "AP"),
     "coco bottom-up": ("pose_higher_coco_512x512", ("--short-side", "64", "--scales", "0.5,1", "--no-refine"), "AR"),
     "mpii": ("pose_mpii_256x256", ("--decode", "dark", "--no-shift"), "Mean"),
+    "crowdpose": ("pose_crowdpose_256x192", ("--nms", "soft"), "AP"),
+    "crowdpose bottom-up": ("pose_higher_crowdpose_512x512", ("--short-side", "64"), "AP easy"),
     "cityscapes": ("seg_cityscapes", ("--resize", "64x128", "--per-class"), "iIoU"),
     "lip": ("seg_lip", ("--resize", "96x64", "--flip"), "mIoU"),
     "pascal_context59": ("seg_ocr_pascal_context59", ("--resize", "64x96",), "mIoU"),
@@ -191,7 +193,7 @@ def test_options_of_another_task_are_refused(run, photo, argv, part):
         ),
         (
             ("evaluate", "--dataset", "mpii", "--root", "coco"),
-            "is for bottom_up, whose data sets are coco; 'mpii' is none",
+            "is for bottom_up, whose data sets are coco, crowdpose; 'mpii' is none",
         ),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else None,

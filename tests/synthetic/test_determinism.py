@@ -125,7 +125,7 @@ _SCRIPT = """
 import sys, pathlib, hashlib
 from hrnet_fast.synthetic import WRITERS
 root = pathlib.Path(sys.argv[1])
-for name in ("coco", "300w", "mpii"):
+for name in ("coco", "300w", "mpii", "crowdpose"):
     WRITERS[name](root / name, 2, size=(96, 128))
 """
 
@@ -139,7 +139,7 @@ def test_the_same_bytes_in_every_process(tmp_path):
         environment = os.environ | {"PYTHONHASHSEED": hashing}
         subprocess.run([sys.executable, "-c", _SCRIPT, str(tmp_path / hashing)], env=environment, check=True)
     first, second = files(tmp_path / "1"), files(tmp_path / "2")
-    assert len(first) == 4 + 4 + 4
+    assert len(first) == 4 + 4 + 4 + 4
     assert first == second
 
 

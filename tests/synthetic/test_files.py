@@ -20,6 +20,7 @@ from hrnet_fast.synthetic import (
     write_cityscapes,
     write_coco,
     write_cofw,
+    write_crowdpose,
     write_imagenet,
     write_lip,
     write_mpii,
@@ -28,8 +29,10 @@ from hrnet_fast.synthetic import (
 )
 from hrnet_fast.synthetic.cityscapes import colours
 from hrnet_fast.synthetic.coco import polygons, run_lengths
+from hrnet_fast.synthetic.crowdpose import crowd_index
 from hrnet_fast.synthetic.files import scene_seed
 from hrnet_fast.tasks import classification, pose, segmentation
+from hrnet_fast.tasks.pose.boxes import regions_of
 from tests.synthetic.alike import assert_about
 
 SIZE = (161, 221)
@@ -162,6 +165,42 @@ def test_mpii_without_anybody_is_one_sentence(tmp_path, monkeypatch):
     monkeypatch.setattr(mpii, "figure_scene", lambda *_, **__: (np.zeros((*SIZE, 3), np.uint8), []))
     with pytest.raises(ValueError, match="nobody can be seen in pictures of 161 x 221"):
         write_mpii(tmp_path, 2, 0, SIZE)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_crowdpose_has_easy_medium_and_hard_pictures(seed, tmp_path):
+    import torch
+
+    write_crowdpose(tmp_path, seed=seed)
+    content = json.loads((tmp_path / "json" / "crowdpose_test.json").read_text())
+    levels = np.histogram([image["crowdIndex"] for image in content["images"]], (0, 0.1, 0.8, np.inf))[0]
+    assert levels.sum() == 8 and levels.min() >= 2
+    dataset = pose.DATASETS["crowdpose"](tmp_path, boxes="annotations", nms=None)  # two may stand as one
+    scorer, people = dataset.scorer(), content["annotations"]
+    for image, sample in zip(content["images"], dataset):
+        own = [entry for entry in people if entry["image_id"] == image["id"] and entry["num_keypoints"]]
+        points = torch.tensor([entry["keypoints"] for entry in own], dtype=torch.float64).reshape(-1, 14, 3)
+        assert len(own) == len(sample.boxes) and image["file_name"] == f"{image['id']}.jpg"
+        for entry, marks in zip(own, points.numpy()):
+            assert entry["num_keypoints"] == (marks[:12, 2] > 0).sum()
+            x, y, width, height = entry["bbox"]
+            seen = marks[marks[:, 2] > 0, :2]
+            assert (seen >= (x, y)).all() and (seen <= (x + width + 1e-9, y + height + 1e-9)).all()
+        points[..., 2] = 1
+        scorer.add(sample, points, regions_of(sample.boxes, 0.75))
+    metrics = scorer.result()
+    assert len(metrics) == 9 and all(value == pytest.approx(100) for value in metrics.values())
+
+
+def test_the_crowd_index_counts_the_keypoints_of_others():
+    marks = np.zeros((3, 14, 3))
+    marks[0, :4] = 5, 5, 2
+    marks[1, :2] = 15, 5, 1  # in the box of the second alone
+    marks[1, 2:4] = 8, 8, 2  # in the box of the first too
+    assert crowd_index(marks[:2], [(0, 0, 10, 10), (7, 0, 10, 10)]) == (2 / 4 + 0 / 4) / 2
+    # of whom no keypoint is in the box does not count
+    assert crowd_index(marks, [(0, 0, 10, 10), (7, 0, 10, 10), (0, 0, 20, 20)]) == (2 / 4 + 0 / 4) / 2
+    assert crowd_index([], []) == 0
 
 
 def test_cityscapes(tmp_path):

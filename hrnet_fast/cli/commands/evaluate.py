@@ -26,14 +26,14 @@ EXAMPLES = (
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_model_option(parser, required=True)
-    parser.add_argument("--dataset", required=True, metavar="NAME", help="coco, mpii, cityscapes, wflw, imagenet, ...")
+    parser.add_argument("--dataset", required=True, metavar="NAME", help="coco, mpii, crowdpose, cityscapes, wflw, ...")
     parser.add_argument("--root", type=Path, required=True, metavar="DIR", help="where the data set lies")
     parser.add_argument("--split", metavar="NAME", help="default: the one of the paper's row")
     parser.add_argument("--limit", type=positive, metavar="N", help="only the first N images")
-    parser.add_argument("--boxes", metavar="FILE", help="coco: detections; `annotations` for the annotated boxes")
+    parser.add_argument("--boxes", metavar="FILE", help="coco, crowdpose: detections, or `annotations`")
     parser.add_argument("--labels", metavar="FILE", help="imagenet: lines `name label` (default: ROOT/SPLIT.txt)")
     parser.add_argument(
-        "--results", type=Path, metavar="PATH", help="also write them: coco as JSON, segmentation as a folder of PNG"
+        "--results", type=Path, metavar="PATH", help="also write them: people as JSON, segmentation as a folder of PNG"
     )
     parser.add_argument("--server", action="store_true", default=None, help="cityscapes: PNG as its server takes them")
     parser.add_argument("--per-class", action="store_true", default=None, help="segmentation: each class's IoU too")

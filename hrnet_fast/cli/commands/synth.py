@@ -19,7 +19,7 @@ EXAMPLES = (
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("dataset", metavar="DATASET", help="coco, mpii, cityscapes, lip, wflw, imagenet, ...")
+    parser.add_argument("dataset", metavar="DATASET", help="coco, mpii, crowdpose, cityscapes, lip, wflw, ...")
     parser.add_argument("--root", type=Path, required=True, metavar="DIR", help="where to write it")
     parser.add_argument("--images", type=positive, default=8, metavar="N", help="pictures (default: 8)")
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="default: 0")

@@ -1,8 +1,9 @@
-"""Pose estimation, bottom-up: pictures in, the keypoints of everyone in them out, without boxes; COCO's AP."""
+"""Pose estimation, bottom-up: pictures in, the keypoints of everyone in them out; COCO's and CrowdPose's AP."""
 
 from types import MappingProxyType
 
 from ..pose.coco import CocoPictures
+from ..pose.crowdpose import CrowdPosePictures
 from ..pose.draw import draw
 from ..pose.results import Person, to_json
 from ..pose.skeletons import COCO, CROWDPOSE, Skeleton
@@ -11,7 +12,7 @@ from .evaluate import evaluate
 from .grouping import Grouping
 
 Estimator = BottomUpPoseEstimator
-DATASETS = MappingProxyType({"coco": CocoPictures})
+DATASETS = MappingProxyType({"coco": CocoPictures, "crowdpose": CrowdPosePictures})
 
 __all__ = [
     "COCO",
@@ -19,6 +20,7 @@ __all__ = [
     "DATASETS",
     "BottomUpPoseEstimator",
     "CocoPictures",
+    "CrowdPosePictures",
     "Estimator",
     "Grouping",
     "Person",

@@ -1,4 +1,4 @@
-"""A bottom-up network on COCO, by its own metric, beside the official repository's scores."""
+"""A bottom-up network on COCO or CrowdPose, by the data set's own metric, beside the official repository's scores."""
 
 from __future__ import annotations
 

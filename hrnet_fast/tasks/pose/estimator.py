@@ -44,7 +44,7 @@ class PoseEstimator(TopDown[Person]):
         have sigma 3), else 11 (sigma 2).
     nms, oks_threshold: how duplicate detections of a person are suppressed: "hard" (the official OKS-NMS), "soft", or
         None, which keeps one person per box.
-    skeleton: the keypoints; None for COCO's or MPII's, by their number.
+    skeleton: the keypoints; None for COCO's, MPII's or CrowdPose's, by their number.
     batch_size: people per network call; it bounds the memory.
     A call gives a person for each box, in their order; with `nms`, by falling score. The official file of detections
     as boxes: `read_detections`.

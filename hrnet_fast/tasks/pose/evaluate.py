@@ -33,10 +33,10 @@ def evaluate(
     stages: Stages | None = None,
     results: str | os.PathLike | None = None,
 ) -> Evaluation:
-    """AP and AR (COCO) or PCKh (MPII) in per cent. Pictures stream through: only keypoints are kept.
+    """AP and AR (COCO, CrowdPose) or PCKh (MPII) in per cent. Pictures stream through: only keypoints are kept.
 
     limit: use only the first so many pictures, for the metric too. progress: called with how many more are done.
-        results: COCO: also writes the people to this file, in the format that COCO's server takes.
+        results: COCO, CrowdPose: also writes the people to this file, in the format that COCO's server takes.
     Errors: ValueError for an empty data set and for a network with other keypoints; those of `read_image`.
     """
     if dataset.keypoints != estimator.network.num_outputs:

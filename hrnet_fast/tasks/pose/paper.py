@@ -1,4 +1,4 @@
-"""The scores that the papers and the official repository print."""
+"""The scores that the papers, the official repository and mmpose print."""
 
 from __future__ import annotations
 
@@ -14,10 +14,19 @@ _COCO_ROWS = {
 # README of github.com/leoxiaobin/deep-high-resolution-net.pytorch, "Results on MPII val": flip test
 _MPII = ("Head", "Shoulder", "Elbow", "Wrist", "Hip", "Knee", "Ankle", "Mean", "Mean@0.1")
 _MPII_ROWS = {("hrnet_w32.pose_mpii_256x256", "valid"): (97.1, 95.9, 90.3, 86.4, 89.1, 87.1, 83.3, 90.3, 37.7)}
+# mmpose's model zoo, configs/body_2d_keypoint/topdown_heatmap/crowdpose/hrnet_crowdpose.md: CrowdPose test, flip test,
+# boxes of YOLOv3
+CROWDPOSE_METRICS = ("AP", "AP50", "AP75", "AP easy", "AP medium", "AP hard")
+_CROWDPOSE_ROWS = {("hrnet_w32.pose_crowdpose_256x192", "test"): (67.5, 82.5, 72.9, 77.0, 68.7, 55.3)}
+_TABLES = {
+    "COCO": (_COCO, _COCO_ROWS),
+    "MPII": (_MPII, _MPII_ROWS),
+    "CrowdPose": (CROWDPOSE_METRICS, _CROWDPOSE_ROWS),
+}
 
 
 def paper_row(model: str, dataset: str, split: str) -> dict[str, float] | None:
     """metric -> per cent; None if no row is printed for this model on this data."""
-    names, rows = {"COCO": (_COCO, _COCO_ROWS), "MPII": (_MPII, _MPII_ROWS)}.get(dataset, ((), {}))
+    names, rows = _TABLES.get(dataset, ((), {}))
     row = rows.get((model, split))
     return dict(zip(names, row)) if row else None

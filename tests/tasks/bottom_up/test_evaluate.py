@@ -1,15 +1,15 @@
-"""evaluate on COCO: an estimator that knows the answer scores 100, random ones score something; notes."""
+"""evaluate on COCO and CrowdPose: an estimator that knows the answer scores 100, random ones score something; notes."""
 
 import json
 
 import pytest
 import torch
 
-from hrnet_fast.tasks.bottom_up import DATASETS, BottomUpPoseEstimator, CocoPictures, evaluate
+from hrnet_fast.tasks.bottom_up import DATASETS, BottomUpPoseEstimator, CocoPictures, CrowdPosePictures, evaluate
 from hrnet_fast.tasks.bottom_up.paper import paper_row
 from hrnet_fast.tasks.stages import Stages
 from tests.tasks.bottom_up.planted import NAME
-from tests.tasks.pose.files import coco_data, write_coco
+from tests.tasks.pose.files import coco_data, crowdpose_data, write_coco, write_crowdpose
 from tests.tasks.turned import turn
 
 
@@ -69,6 +69,23 @@ def test_coco_is_evaluated(root, estimator):
     assert "AP50" in str(evaluation) and json.dumps(evaluation.to_json())
 
 
+class CrowdOracle(BottomUpPoseEstimator):
+    """Knows the annotations of CrowdPose's pictures, also of people who are not scored."""
+
+    def keypoints(self, picture, *, stages=None):
+        self.seen = getattr(self, "seen", 99999) + 1
+        people = [a["keypoints"] for a in crowdpose_data()["annotations"] if a["image_id"] == self.seen]
+        return torch.tensor(people, dtype=torch.float32).reshape(-1, 14, 3), torch.full((len(people),), 0.9)
+
+
+def test_crowdpose_is_evaluated(tmp_path):
+    estimator = CrowdOracle("hrnet_w32.pose_higher_crowdpose_512x512", short_side=64)
+    evaluation = evaluate(estimator, CrowdPosePictures(write_crowdpose(tmp_path / "crowdpose")))
+    assert evaluation.metrics == pytest.approx(dict.fromkeys(evaluation.metrics, 100)) and len(evaluation.metrics) == 9
+    assert evaluation.dataset == "CrowdPose test" and evaluation.paper["AP"] == 65.5
+    assert "short_side is 64; in the paper's row it is 512" in evaluation.notes
+
+
 def test_pictures_are_taken_as_they_are_stored(root, tmp_path, estimator):
     """As lib/dataset/COCODataset.py reads them, with cv2.IMREAD_IGNORE_ORIENTATION."""
     people = []
@@ -122,3 +139,8 @@ def test_the_papers_rows_are_found():
     assert paper_row(name, "COCO", "val2017", (1, 2)) is None
     assert paper_row(name, "COCO", "train2017") is None
     assert paper_row("hrnet_w48.pose_higher_coco_512x512", "COCO", "val2017") is None
+    name = "hrnet_w48.pose_higher_crowdpose_640x640"
+    assert paper_row(name, "CrowdPose", "test")["AP hard"] == 57.9
+    assert paper_row(name, "CrowdPose", "test", (0.5, 1, 2))["AP easy"] == 75.8
+    assert paper_row("hrnet_w32.pose_higher_crowdpose_512x512", "CrowdPose", "test", (1, 2))["AP"] == 66.1
+    assert paper_row(name, "CrowdPose", "val") is None and paper_row(name, "COCO", "val2017") is None

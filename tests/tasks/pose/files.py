@@ -7,7 +7,7 @@ import numpy as np
 from PIL import Image
 from scipy.io import savemat
 
-from hrnet_fast.tasks.pose.skeletons import COCO
+from hrnet_fast.tasks.pose.skeletons import COCO, CROWDPOSE
 
 SIZE = (120, 160)
 CATEGORIES = [
@@ -96,4 +96,40 @@ def write_mpii(root, data=None, split="valid"):
     for name in {entry["image"] for entry in entries if isinstance(entry, dict) and "image" in entry}:
         pixels = np.random.default_rng(1).integers(0, 256, (*SIZE, 3), dtype=np.uint8)
         Image.fromarray(pixels).save(root / "images" / name)
+    return root
+
+
+def crowdpose_annotation(number, image, box, **changes):
+    points = np.random.default_rng(number).uniform(box[:2], np.add(box[:2], box[2:]), (14, 2)).round(2)
+    entry = {"id": number, "image_id": image, "category_id": 1, "bbox": list(box), "iscrowd": 0, "num_keypoints": 12}
+    return entry | {"keypoints": np.hstack([points, np.full((14, 1), 2.0)]).ravel().tolist()} | changes
+
+
+def crowdpose_data():
+    """An easy picture, a medium and a hard one, each with a person; the hard one with some who are not scored too."""
+    nobody = {"num_keypoints": 0, "keypoints": [0] * 36 + [70, 40, 2, 72, 50, 1]}  # only the head and the neck
+    return {
+        "images": [
+            {"id": number, "file_name": f"{number}.png", "width": SIZE[1], "height": SIZE[0], "crowdIndex": index}
+            for number, index in ((100000, 0.19), (100001, 0.2), (100002, 0.8))
+        ],
+        "categories": [{"id": 1, "name": "person", "keypoints": list(CROWDPOSE.keypoints)}],
+        "annotations": [
+            crowdpose_annotation(1, 100000, (5, 10, 100, 105)),
+            crowdpose_annotation(2, 100001, (60, 8, 98, 110)),
+            crowdpose_annotation(3, 100002, (20, 20, 150, 99)),
+            crowdpose_annotation(4, 100002, (60, 30, 40, 50), **nobody),
+            crowdpose_annotation(5, 100002, (0, 0, 80, 80), iscrowd=1, num_keypoints=0),
+        ],
+    }
+
+
+def write_crowdpose(root, data=None, place="json/crowdpose_test.json"):
+    data = crowdpose_data() if data is None else data
+    (root / "images").mkdir(parents=True)
+    (root / place).parent.mkdir(exist_ok=True)
+    (root / place).write_text(json.dumps(data))
+    for image in data["images"]:
+        pixels = np.random.default_rng(image["id"]).integers(0, 256, (*SIZE, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(root / "images" / image.get("file_name", "nameless.png"))
     return root

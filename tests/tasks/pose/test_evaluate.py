@@ -5,10 +5,10 @@ import json
 import pytest
 import torch
 
-from hrnet_fast.tasks.pose import DATASETS, CocoKeypoints, Mpii, PoseEstimator, evaluate
+from hrnet_fast.tasks.pose import CROWDPOSE, DATASETS, CocoKeypoints, Mpii, PoseEstimator, evaluate
 from hrnet_fast.tasks.pose.paper import paper_row
 from hrnet_fast.tasks.stages import Stages
-from tests.tasks.pose.files import coco_data, write_coco, write_mpii
+from tests.tasks.pose.files import coco_data, write_coco, write_crowdpose, write_mpii
 from tests.tasks.turned import turn
 
 NAME = "hrnet_w18_small.pose_coco_256x192"
@@ -72,6 +72,16 @@ def test_mpii_is_evaluated(tmp_path):
         evaluate(estimator, dataset, results=tmp_path / "results.json")
 
 
+def test_crowdpose_is_evaluated(tmp_path):
+    estimator = PoseEstimator("hrnet_w18_small.pose_crowdpose_256x192")
+    assert estimator.skeleton is CROWDPOSE
+    dataset, path = DATASETS["crowdpose"](write_crowdpose(tmp_path / "crowdpose")), tmp_path / "results.json"
+    evaluation = evaluate(estimator, dataset, results=path)
+    assert evaluation.dataset == "CrowdPose test" and "AP medium" in str(evaluation)
+    assert all(0 <= value < 50 for value in evaluation.metrics.values()) and len(evaluation.metrics) == 9
+    assert [len(row["keypoints"]) for row in json.loads(path.read_text())] == [42] * 3
+
+
 def test_a_limit_knows_of_no_other_pictures(tmp_path):
     evaluation = evaluate(Oracle(NAME), CocoKeypoints(write_coco(tmp_path / "coco")), limit=1)
     assert evaluation.images == 1 and evaluation.metrics["AP"] == pytest.approx(100)
@@ -103,5 +113,8 @@ def test_an_unknown_suppression_gets_one_sentence(tmp_path):
 def test_the_papers_rows_are_found():
     assert paper_row("hrnet_w32.pose_coco_256x192", "COCO", "val2017")["AP"] == 74.4
     assert paper_row("hrnet_w32.pose_mpii_256x256", "MPII", "valid")["Mean"] == 90.3
+    crowd = {"AP": 67.5, "AP50": 82.5, "AP75": 72.9, "AP easy": 77.0, "AP medium": 68.7, "AP hard": 55.3}
+    assert paper_row("hrnet_w32.pose_crowdpose_256x192", "CrowdPose", "test") == crowd
+    assert paper_row("hrnet_w32.pose_crowdpose_256x192", "CrowdPose", "val") is None
     assert paper_row("hrnet_w32.pose_coco_256x192", "COCO", "train2017") is None
     assert paper_row("another", "MPII", "valid") is None
