@@ -6,20 +6,21 @@ import math
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 
 from .coco_scorer import CocoScorer, average_precision
 from .detections import find_detections, read_detections
 from .nms import OKS_THRE, suppression_of
-from .samples import PoseSample, field, is_numbers, read_json
+from .samples import LIST, NUMBER, TEXT, WHOLE, PoseSample, field, is_numbers, read_json
 from .skeletons import COCO
 
 _WANTED = (
     "download the images and the annotations of {split} from https://cocodataset.org/#download and unpack them to "
     "{path} and {root}/{folder}/*.jpg (or {root}/images/{folder}/*.jpg)"
 )
+FIELDS = {"id": WHOLE, "image_id": WHOLE, "category_id": WHOLE, "bbox": LIST}
 
 
 class CocoPictures:
@@ -36,7 +37,9 @@ class CocoPictures:
     name, samples = "COCO", "pictures"
     skeleton, keypoints = COCO, 17
     papers_split = "val2017"
-    _fields = ("id", "image_id", "category_id", "bbox", "area")  # of each annotation
+    # of each image and annotation: name -> kind, as `field` takes it
+    _image_fields: ClassVar[dict[str, str]] = {"id": WHOLE, "file_name": TEXT, "width": NUMBER, "height": NUMBER}
+    _fields: ClassVar[dict[str, str]] = {**FIELDS, "area": NUMBER}
     _metric = staticmethod(average_precision)
     _nms: str | None = None
     _oks_threshold = OKS_THRE
@@ -87,19 +90,19 @@ class CocoPictures:
 
     def _checked(self, data: Any, path: Path) -> dict[str, Any]:
         """The contents of an annotation file, if all that is needed is there."""
-        for name in ("images", "categories"):
-            field(data, name, str(path))
+        for name in ("images", "categories", "annotations") if self.has_annotations else ("images", "categories"):
+            field(data, name, str(path), LIST)
         for place, image in enumerate(data["images"]):
-            for name in ("id", "file_name", "width", "height"):
-                field(image, name, f"{path}: image {place}")
+            for name, kind in self._image_fields.items():
+                field(image, name, f"{path}: image {place}", kind)
         if not data["images"]:
             raise ValueError(f"{path} lists no images: there is nothing to evaluate")
-        known = {field(category, "id", f"{path}: a category") for category in data["categories"]}
+        known = {field(category, "id", f"{path}: a category", WHOLE) for category in data["categories"]}
         images = {image["id"] for image in data["images"]}
         for place, entry in enumerate(data.get("annotations", ())):
             where = f"{path}: annotation {entry.get('id', place) if isinstance(entry, dict) else place}"
-            for name in self._fields:
-                field(entry, name, where)
+            for name, kind in self._fields.items():
+                field(entry, name, where, kind)
             if entry["category_id"] not in known:
                 raise ValueError(f"{where} has the category {entry['category_id']}, which the file does not list")
             if entry["image_id"] not in images:
@@ -107,6 +110,7 @@ class CocoPictures:
             if not is_numbers(entry["bbox"], 4) or not all(map(math.isfinite, entry["bbox"])):
                 raise ValueError(f"{where} has the box {entry['bbox']}; four finite numbers are needed")
             entry.setdefault("iscrowd", 0)
+            field(entry, "iscrowd", where, NUMBER)
         return data
 
     def _people_of(self, path: Path) -> dict[int, list[dict]]:

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
-from .coco import CocoKeypoints, CocoPictures
+from .coco import FIELDS, CocoKeypoints, CocoPictures
 from .coco_scorer import METRICS, keypoint_stats
-from .samples import field, is_numbers
+from .samples import NUMBER
 from .skeletons import CROWDPOSE
 
 _WANTED = (
@@ -24,7 +24,7 @@ _ANNOTATIONS = ("json/crowdpose_{}.json", "annotations/crowdpose_{}.json", "anno
 AREA = 0.53  # crowdposetools/cocoeval.py, computeOks: a person's area, of that of the box
 # The same, get_type_result: where each level begins. The paper writes 0.1 for the second; xtcocotools, with which
 # mmpose scores, has 0.2 too. Some pictures have an index above 1.
-LEVELS = {"AP easy": 0.0, "AP medium": 0.2, "AP hard": 0.8}
+LEVELS = {"AP easy": -math.inf, "AP medium": 0.2, "AP hard": 0.8}
 
 
 def crowd_precision(
@@ -63,26 +63,14 @@ class CrowdPosePictures(CocoPictures):
     papers_split = "test"
     has_annotations = True
     # the official evaluation passes over people with num_keypoints 0, which counts neither heads nor necks
-    _fields = ("id", "image_id", "category_id", "bbox", "num_keypoints")
+    _fields: ClassVar[dict[str, str]] = {**FIELDS, "num_keypoints": NUMBER}
+    _image_fields: ClassVar[dict[str, str]] = {**CocoPictures._image_fields, "crowdIndex": NUMBER}
     _metric = staticmethod(crowd_precision)
 
     def _places(self) -> tuple[Path, tuple[Path, ...], str]:
         paths = [self.root / place.format(self.split) for place in _ANNOTATIONS]
         path = next((path for path in paths if path.exists()), paths[0])
         return path, (self.root / "images",), _WANTED.format(root=self.root, path=path)
-
-    def _checked(self, data: Any, path: Path) -> dict[str, Any]:
-        super()._checked(data, path)
-        field(data, "annotations", str(path))
-        for place, image in enumerate(data["images"]):
-            index = field(image, "crowdIndex", f"{path}: image {place}")
-            if not is_numbers([index], 1) or not 0 <= index < math.inf:
-                raise ValueError(f"{path}: image {place} has the crowdIndex {index!r}; a number from 0 is needed")
-        for entry in data["annotations"]:
-            if not is_numbers([entry["num_keypoints"]], 1):
-                where = f"{path}: annotation {entry['id']}"
-                raise ValueError(f"{where} has the num_keypoints {entry['num_keypoints']!r}; a number is needed")
-        return data
 
 
 class CrowdPoseKeypoints(CrowdPosePictures, CocoKeypoints):

@@ -6,7 +6,7 @@ import math
 import os
 from pathlib import Path
 
-from .samples import field, is_numbers, read_json
+from .samples import WHOLE, field, is_numbers, read_json
 
 _WANTED = (
     "a file of detections, such as COCO_val2017_detections_AP_H_56_person.json, which the README of "
@@ -44,13 +44,12 @@ def read_detections(
     boxes: dict[int, list[tuple[float, float, float, float, float]]] = {}
     skipped = 0
     for place, entry in enumerate(entries):
-        image, category, box, score = (
-            field(entry, name, f"{path}: detection {place}") for name in ("image_id", "category_id", "bbox", "score")
-        )
+        where = f"{path}: detection {place}"
+        image, category = (field(entry, name, where, WHOLE) for name in ("image_id", "category_id"))
+        box, score = (field(entry, name, where) for name in ("bbox", "score"))
         if not is_numbers(box, 4) or not is_numbers([score], 1):
             raise ValueError(
-                f"{path}: detection {place} has the box {box} and the score {score}; x, y, width, height and a number "
-                "are needed"
+                f"{where} has the box {box} and the score {score}; x, y, width, height and a number are needed"
             )
         if category != _PERSON or score < threshold:
             continue

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor
+
+# Kinds of fields, as sentences call them
+TEXT, WHOLE, NUMBER, LIST = "text", "a whole number", "a finite number", "a list"
+_TYPES = {TEXT: str, WHOLE: int, NUMBER: (int, float), LIST: list}
 
 
 @dataclass(frozen=True)
@@ -41,8 +46,12 @@ def is_numbers(values: Any, count: int) -> bool:
     return isinstance(values, list) and len(values) == count and all(isinstance(v, (int, float)) for v in values)
 
 
-def field(entry: Any, name: str, where: str) -> Any:
-    """entry[name]. ValueError, with `where`, if it is not there."""
+def field(entry: Any, name: str, where: str, kind: str | None = None) -> Any:
+    """entry[name]. ValueError, with `where`, if it is not there or not of that kind."""
     if not isinstance(entry, dict) or name not in entry:
         raise ValueError(f"{where} has no {name!r}")
-    return entry[name]
+    value = entry[name]
+    wrong = kind is not None and not isinstance(value, _TYPES[kind])
+    if wrong or (isinstance(value, float) and kind == NUMBER and not math.isfinite(value)):
+        raise ValueError(f"{where} has the {name} {value!r:.60}; {kind} is needed")
+    return value

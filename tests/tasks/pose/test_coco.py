@@ -232,6 +232,14 @@ BAD = {
     ),
     "words-for-a-box": (put("bbox", ["a"] * 4), "annotation 1 has the box ['a', 'a', 'a', 'a']; four finite numbers"),
     "nan-box": (put("bbox", [1, 2, float("nan"), 4]), "annotation 1 has the box [1, 2, nan, 4]; four finite numbers"),
+    "word-for-an-area": (put("area", "large"), "annotation 1 has the area 'large'; a finite number is needed"),
+    "nan-area": (put("area", float("nan")), "annotation 1 has the area nan; a finite number is needed"),
+    "list-for-an-id": (put("id", [7], "images"), "image 0 has the id [7]; a whole number is needed"),
+    "number-for-a-name": (put("file_name", 7, "images", 2), "image 2 has the file_name 7; text is needed"),
+    "word-for-a-width": (put("width", "wide", "images"), "image 0 has the width 'wide'; a finite number is needed"),
+    "null-annotations": (lambda data: data.update(annotations=None), "has the annotations None; a list is needed"),
+    "no-annotations": (lambda data: data.pop("annotations"), "val2017.json has no 'annotations'"),
+    "null-for-a-crowd": (put("iscrowd", None), "annotation 1 has the iscrowd None; a finite number is needed"),
     "no-people": (put("name", "dog", "categories"), "has no category 'person', only 'dog', 'car'"),
     "no-images": (lambda data: data["images"].clear(), "lists no images: there is nothing to evaluate"),
 }
@@ -273,8 +281,12 @@ def test_a_cut_off_file_gets_one_sentence(root):
         ([{"image_id": 1, "category_id": 1, "bbox": [1, 2, 3, 4]}], "detection 0 has no 'score'"),
         ([{"image_id": 1, "category_id": 1, "bbox": [1, 2, 3], "score": 1}], "detection 0 has the box [1, 2, 3]"),
         ([{"image_id": 1, "category_id": 1, "bbox": [1, 2, 3, 4], "score": "high"}], "and the score high; x, y, width"),
+        (
+            [{"image_id": [1], "category_id": 1, "bbox": [1, 2, 3, 4], "score": 1}],
+            "detection 0 has the image_id [1]; a whole",
+        ),
     ],
-    ids=["no-list", "no-score", "short-box", "word-score"],
+    ids=["no-list", "no-score", "short-box", "word-score", "list-image"],
 )
 def test_bad_detections_get_one_sentence(root, rows, sentence):
     with pytest.raises(ValueError) as caught:

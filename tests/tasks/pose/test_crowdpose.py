@@ -196,10 +196,10 @@ def change(place, index, **values):
 
 BAD = {
     "no-index": (change("images", 1, crowdIndex=None), "image 1 has no 'crowdIndex'"),
-    "nan-index": (change("images", 1, crowdIndex=float("nan")), "image 1 has the crowdIndex nan; a number from 0 is"),
-    "word-index": (change("images", 0, crowdIndex="low"), "image 0 has the crowdIndex 'low'; a number from 0 is"),
+    "nan-index": (change("images", 1, crowdIndex=float("nan")), "image 1 has the crowdIndex nan; a finite number is"),
+    "word-index": (change("images", 0, crowdIndex="low"), "image 0 has the crowdIndex 'low'; a finite number is"),
     "no-count": (change("annotations", 0, num_keypoints=None), "annotation 1 has no 'num_keypoints'"),
-    "word-count": (change("annotations", 0, num_keypoints="12"), "annotation 1 has the num_keypoints '12'; a number "),
+    "word-count": (change("annotations", 0, num_keypoints="12"), "annotation 1 has the num_keypoints '12'; a finite"),
     "no-box": (change("annotations", 2, bbox=None), "annotation 3 has no 'bbox'"),
     "cocos-keypoints": (change("annotations", 0, keypoints=[1] * 51), "annotation 1 has keypoints that are not 42 num"),
     "no-annotations": (lambda data: data.pop("annotations"), "crowdpose_test.json has no 'annotations'"),
