@@ -34,7 +34,6 @@ def interleave(
     min_rounds: int = 3,
     calls_per_turn: int = 3,
     turn_s: float = 0.5,
-    seed: int = 0,
     progress: Callable[[float], None] = lambda fraction: None,
 ) -> dict[str, Timing]:
     """Times the calls in turns, so that a machine that drifts or is disturbed troubles all of them alike.
@@ -47,7 +46,7 @@ def interleave(
     """
     timings = {name: Timing() for name in calls}
     order = list(calls)
-    shuffle = random.Random(seed).shuffle
+    shuffle = random.Random(0).shuffle
     start, rounds = time.perf_counter(), 0
     while calls and (rounds < min_rounds or time.perf_counter() - start < budget_s):
         shuffle(order)

@@ -51,9 +51,9 @@ def _measured_cpu(dtype: torch.dtype, threads: int) -> Machine:
     return Machine(f"this CPU ({threads} threads: {figures})", flops, bandwidth)
 
 
-def _best(work, repeats: int = 5) -> float:
+def _best(work) -> float:
     times = []
-    for _ in range(repeats):
+    for _ in range(5):
         start = time.perf_counter()
         work()
         times.append(time.perf_counter() - start)

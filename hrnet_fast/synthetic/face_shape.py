@@ -70,9 +70,9 @@ def _on_surface(x: np.ndarray, y: np.ndarray, lift: float = 0.0) -> np.ndarray:
     return np.stack([x, y, _surface(x, y) + lift], axis=-1)
 
 
-def jaw(shape: FaceShape, count: int = 33) -> np.ndarray:
-    """From the left ear over the chin to the right ear, (count, 3)."""
-    angle = np.linspace(-90, 90, count) * math.pi / 180
+def jaw(shape: FaceShape) -> np.ndarray:
+    """From the left ear over the chin to the right ear, (33, 3)."""
+    angle = np.linspace(-90, 90, 33) * math.pi / 180
     sine, cosine = np.sin(angle), np.cos(angle)
     x = 0.94 * shape.width * np.sign(sine) * np.abs(sine) ** 0.85
     y = -0.05 + (1.30 * shape.chin + 0.16 * shape.gape) * np.abs(cosine) ** 0.82

@@ -82,12 +82,12 @@ def _crop(photograph: np.ndarray, size: tuple[int, int], share: float, left: flo
     )
 
 
-def noise(seed: int, size: tuple[int, int], coarse: int = 6, octaves: int = 4) -> np.ndarray:
+def noise(seed: int, size: tuple[int, int], coarse: int = 6) -> np.ndarray:
     """Smooth noise of several scales, float32 (H, W), about 0 to 1."""
     cv2 = opencv()
     generator = np.random.default_rng(seed)
     total = np.zeros(size, np.float32)
-    for octave in range(octaves):
+    for octave in range(4):
         cells = coarse * 2**octave
         grid = generator.random((cells + 1, max(2, round(cells * size[1] / size[0]) + 1)), dtype=np.float32)
         total += cv2.resize(grid, (size[1], size[0]), interpolation=cv2.INTER_CUBIC) * np.float32(0.5 ** (octave + 1))

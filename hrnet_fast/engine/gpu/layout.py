@@ -5,7 +5,7 @@ A border written once as zeros then stays zero for every tenant, and so do the p
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from math import prod
 
@@ -14,18 +14,18 @@ from torch import Tensor
 
 from hrnet_fast.kernels.bordered import BorderedMap, bordered_size
 
-from ...plan import Level, Plan
+from ...plan import Plan
 from ...plan.lifetimes import lifetimes
 
 LIMIT = 2**31 - 1  # elements that a kernel's 32-bit index reaches
 
 
-def slots(plan: Plan, levels: Sequence[Level] | None = None) -> dict[int, int]:
+def slots(plan: Plan) -> dict[int, int]:
     """Value -> slot; values of one slot have one shape, and no two of them live at the same level.
 
     Inputs have slots of their own, which no item ever writes.
     """
-    life = lifetimes(plan.levels if levels is None else levels, plan.inputs, plan.outputs)
+    life = lifetimes(plan.levels, plan.inputs, plan.outputs)
     taken = {value: index for index, value in enumerate(plan.inputs)}
     free_from: dict[tuple[int, ...], list[tuple[int, int]]] = {}  # shape -> (last level that uses it, slot)
     count = len(taken)
