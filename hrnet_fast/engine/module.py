@@ -83,8 +83,7 @@ class OptimizedModule(nn.Module):
 
     def program_for(self, *inputs: Any) -> Program:
         """The Plan for inputs of these shapes with the function that plays it."""
-        leaves: list[Tensor] = []
-        structure = op.describe(inputs, leaves)
+        structure, leaves = op.describe(inputs)
         return self._prepared.program(inputs, leaves, structure)
 
     def tune(
@@ -114,8 +113,7 @@ class OptimizedModule(nn.Module):
         """
         if self.device.type != "cpu":
             return self.executor.profile(self.plan_for(*inputs))
-        leaves: list[Tensor] = []
-        structure = op.describe(inputs, leaves)
+        structure, leaves = op.describe(inputs)
         self._check_inputs(leaves)
         return time_levels(self.executor, self._prepared.program(inputs, leaves, structure).plan, leaves)
 
@@ -140,8 +138,7 @@ class OptimizedModule(nn.Module):
             inputs = self._by_position(inputs, named)
         if torch.compiler.is_compiling() or torch.jit.is_tracing() or dispatch_modes():
             return op.call(self, inputs)
-        leaves: list[Tensor] = []
-        structure = op.describe(inputs, leaves)
+        structure, leaves = op.describe(inputs)
         if leaves and type(leaves[0]) is not Tensor:  # a fake or wrapped tensor
             return op.call(self, inputs)
         self._check_inputs(leaves)

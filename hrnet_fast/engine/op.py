@@ -47,8 +47,7 @@ def register(module: OptimizedModule) -> str:
 
 def call(module: OptimizedModule, inputs: tuple[Any, ...]) -> Any:
     """The module's forward as one op; where an input requires a gradient, the original's operations instead."""
-    leaves: list[Tensor] = []
-    structure = describe(inputs, leaves)
+    structure, leaves = describe(inputs)
     if wants_original(leaves):
         return module._prepared.plain(inputs)
     results = torch.ops.hrnet_fast.run(leaves, module._token, structure)
@@ -72,8 +71,13 @@ def _is_transformed() -> bool:
     return around is not None and around.key() != torch._C._functorch.TransformType.Functionalize
 
 
-def describe(given: Any, leaves: list[Tensor]) -> str:
-    """The structure of nested inputs; their tensors join `leaves`. Raises TypeError for anything else but None."""
+def describe(inputs: Any) -> tuple[str, list[Tensor]]:
+    """The structure of nested inputs, and their tensors in order. Raises TypeError for anything else but None."""
+    leaves: list[Tensor] = []
+    return _structure(inputs, leaves), leaves
+
+
+def _structure(given: Any, leaves: list[Tensor]) -> str:
     if isinstance(given, Tensor):
         leaves.append(given)
         return str(len(leaves) - 1)
@@ -84,7 +88,7 @@ def describe(given: Any, leaves: list[Tensor]) -> str:
             f"inputs must be tensors, or lists of them, not {type(given).__name__}: optimize a module whose forward "
             "gives the network what is no tensor"
         )
-    inside = "".join([describe(part, leaves) + "," for part in given])
+    inside = "".join([_structure(part, leaves) + "," for part in given])
     return f"[{inside}]" if isinstance(given, list) else f"({inside})"
 
 
