@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from math import prod
 
-from ...plan import Concat, Conv, Function, Item, Param, Plan, Ref, Sum, Term
+from ...plan import Conv, Function, Item, Param, Plan, Ref, Term
 from ...plan.graph import Convolution
 from ...plan.transposed import SHUFFLE
 
 RESHAPES = {"flatten", "view", "reshape", "squeeze"}  # views that keep the elements in order
 
 
-def beyond(item: Conv | Sum | Concat, plan: Plan) -> str | None:
-    """Why the native kernels do not know an item, or None."""
+def beyond(item: Item, plan: Plan, functions: bool) -> str | None:
+    """Why the native kernels do not play an item, or None. functions: whether they know any."""
+    if isinstance(item, Function):
+        known = functions and function_kernel(item, plan) is not None
+        return None if known else f"{item.name} is no function that the native kernels know"
     if isinstance(item, Conv) and item.conv.groups != 1:
         return f"{item.name} is grouped"
     if isinstance(item, Conv) and max(item.conv.padding) > 1:

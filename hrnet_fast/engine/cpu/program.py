@@ -10,11 +10,11 @@ from torch import Tensor
 
 from hrnet_fast import kernels
 
-from ...plan import Concat, Conv, Function, Item, Plan, Sum, Term
+from ...plan import Concat, Conv, Item, Plan, Sum, Term
 from ..interpret import Watch
 from ..results import empty_result
 from .arena import fit
-from .functions import beyond, function_kernel, linear_as_conv, mean_source, shuffle_source
+from .functions import beyond, linear_as_conv, mean_source, shuffle_source
 from .kernels import DIRECT, Kernel
 from .memory import BufferPool, Buffers, Kept, as_map, bordered, caller_tensor, span, view_of, without_border
 from .pack import Packed
@@ -52,7 +52,7 @@ class CpuProgram:
         self.dtype = DTYPES[self.traits.element_bytes]
         self.arena = fit(plan, self.traits.tail)
         self.read_beyond = _read_beyond(plan, self.traits.strip)
-        called = [item for item in plan.items() if not self._plays(item)]
+        called = [item for item in plan.items() if beyond(item, plan, functions=not self.traits.direct_alone)]
         self.parts = self._parts(called)
         self.called_last = {item.out for item in self.parts[-1].called}
         self.torch = torch_plays
@@ -77,12 +77,6 @@ class CpuProgram:
                 else:
                     self._add_sums(item)
         self.pool = BufferPool(self.new_buffers, kept)
-
-    def _plays(self, item: Item) -> bool:
-        """Whether the kernels play an item; of functions, some kernels know none."""
-        if not isinstance(item, Function):
-            return beyond(item, self.plan) is None
-        return not self.traits.direct_alone and function_kernel(item, self.plan) is not None
 
     def _add_map(self, value: int, buffer: int, offset: int) -> None:
         n, c, h, w = as_map(self.plan.values[value].shape)

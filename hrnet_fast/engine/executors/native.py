@@ -80,7 +80,7 @@ def unsuited(plan: Plan) -> str | None:
     if any(len(plan.values[v].shape) not in (2, 4) for v in plan.inputs):
         return "an input is not a map"
     items = [item for item in plan.items() if not isinstance(item, Function)]
-    foreign = [why for why in (beyond(item, plan) for item in items) if why]
+    foreign = [why for why in (beyond(item, plan, functions=False) for item in items) if why]
     if len(foreign) > FOREIGN * len(items):
         return f"they do not know {len(foreign)} of {len(items)} convolutions and sums: {foreign[0]}"
     return None
@@ -126,8 +126,7 @@ class NativeExecutor(Executor):
     def explain(self, plan: Plan, level: Level) -> tuple[str, str]:
         if why := unsuited(plan):
             return self._onednn(why).explain(plan, level)
-        not_native = filter(None, (self._beyond(item, plan) for item in level.items))
-        refused = next(not_native, "")
+        refused = next(filter(None, (beyond(item, plan, self.functions) for item in level.items)), "")
         if not self._kernels(plan, level):
             return "torch", refused
         sizes = self._split(plan).sizes(torch.get_num_threads())
@@ -148,19 +147,12 @@ class NativeExecutor(Executor):
         return winograd_cost(plan, item, m) if m else direct_cost(plan, item)
 
     def _kernels(self, plan: Plan, level: Level) -> str:
-        native = [item for item in level.items if self._beyond(item, plan) is None]
+        native = [item for item in level.items if beyond(item, plan, self.functions) is None]
         convs = [item for item in native if isinstance(item, Conv)]
         counts = Counter(map(str, map(self._split(plan).choice_of, convs)))
         counts["sum"] = sum(isinstance(item, (Sum, Concat)) for item in native)
         counts.update(filter(None, (function_kernel(item, plan) for item in native)))
         return ", ".join(f"{count} {name}" for name, count in counts.items() if count)
-
-    def _beyond(self, item: Item, plan: Plan) -> str | None:
-        """Why torch plays an item, or None."""
-        if not isinstance(item, Function):
-            return beyond(item, plan)
-        known = self.functions and function_kernel(item, plan) is not None
-        return None if known else f"{item.name} is no function that the native kernels know"
 
     def _choices(self) -> Choices:
         key = cpu_key(self.isa, torch.get_num_threads())
