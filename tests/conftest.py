@@ -15,6 +15,15 @@ def _seeds():
     torch.manual_seed(0)
 
 
+@pytest.fixture(autouse=True)
+def _threads():
+    """A test may set torch's number of threads: it is set back."""
+    count = torch.get_num_threads()
+    yield
+    if torch.get_num_threads() != count:
+        torch.set_num_threads(count)
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _empty_cache(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:

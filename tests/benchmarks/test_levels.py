@@ -40,9 +40,6 @@ def network() -> Network:
 @pytest.fixture
 def briefly(monkeypatch):
     monkeypatch.setattr(profile, "SECONDS", 0.01)
-    threads = torch.get_num_threads()
-    yield
-    torch.set_num_threads(threads)
 
 
 def test_equal_levels_are_one_group_and_the_longest_comes_first(network):

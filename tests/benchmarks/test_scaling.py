@@ -30,13 +30,6 @@ def sheet() -> Sheet:
     return Sheet("scaling", "", rows=(*by_batch, *by_size))
 
 
-@pytest.fixture
-def threads():
-    before = torch.get_num_threads()
-    yield
-    torch.set_num_threads(before)
-
-
 def test_series_reach_from_one_image_to_sixty_four_and_to_two_megapixels():
     assert {one.model for one in SERIES} <= set(list_models())
     for one in SERIES:
@@ -62,7 +55,7 @@ def test_tables_and_picture(sheet, tmp_path):
     assert draw(sheet, tmp_path / "scaling.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_the_command_measures_every_point(threads, tmp_path, capsys):
+def test_the_command_measures_every_point(tmp_path, capsys):
     options = ["--cases", "seg", "--most", "0.01", "--threads", "1", "--seconds", "0.01", "--out", str(tmp_path)]
     assert main(options) == 0
     text = capsys.readouterr().out

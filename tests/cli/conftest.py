@@ -4,7 +4,6 @@ import json
 import types
 
 import pytest
-import torch
 
 from hrnet_fast.cli import main
 from hrnet_fast.tasks.classification import Classifier
@@ -22,13 +21,6 @@ def run(capsys):
         return types.SimpleNamespace(code=code, out=out, err=err, json=lambda: json.loads(out))
 
     return call
-
-
-@pytest.fixture(autouse=True)
-def _threads():
-    threads = torch.get_num_threads()
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="session")

@@ -105,11 +105,8 @@ def test_results_are_the_same_for_any_number_of_threads(isa):
     model = fill_weights(create_model("hrnet_w18_small.pose_coco_256x192"))
     x = torch.randn(2, 3, 96, 64)
     run = executor(model, isa).prepare(make_plan(model, x))
-    threads, results = torch.get_num_threads(), []
-    try:
-        for count in (1, 2, 3, 2):
-            torch.set_num_threads(count)
-            results.append(run([x])[0])
-    finally:
-        torch.set_num_threads(threads)
+    results = []
+    for count in (1, 2, 3, 2):
+        torch.set_num_threads(count)
+        results.append(run([x])[0])
     assert all(torch.equal(result, results[0]) for result in results)

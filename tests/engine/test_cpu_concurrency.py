@@ -44,13 +44,6 @@ def nets():
     return [optimize(fill(create_model(tag)), executor="native") for tag in tags]
 
 
-@pytest.fixture
-def threads():
-    count = torch.get_num_threads()
-    yield
-    torch.set_num_threads(count)
-
-
 FORKS = """
 def child_exits_well(play):
     pid = os.fork()
@@ -134,7 +127,7 @@ def test_first_calls_at_once():
     assert all(torch.equal(first, y) for y in others)
 
 
-def test_the_number_of_threads_is_that_of_the_calling_one(nets, threads):
+def test_the_number_of_threads_is_that_of_the_calling_one(nets):
     x = torch.randn(1, 3, 64, 64)
     torch.set_num_threads(2)
     want = nets[0](x)

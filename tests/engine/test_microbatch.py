@@ -26,13 +26,6 @@ def in_threes(monkeypatch):
     monkeypatch.setattr(native, "images_at_once", lambda *_, **__: 3)
 
 
-@pytest.fixture
-def threads():
-    before = torch.get_num_threads()
-    yield torch.set_num_threads
-    torch.set_num_threads(before)
-
-
 @pytest.mark.parametrize("images", [0, 1, 2, 3, 7, 100])
 @pytest.mark.parametrize("batch", [1, 2, 3, 5, 8, 13, 64])
 def test_parts_are_nearly_alike_and_make_up_the_batch(batch, images):
@@ -137,8 +130,8 @@ def test_a_view_that_knows_the_number_of_images_splits_only_where_torch_does_not
 
 @pytest.mark.parametrize("tag", ["pose_coco_256x192", "seg_cityscapes", "cls_in1k", "det_coco"])
 @pytest.mark.parametrize("batch", [7, 9])
-def test_numbers(tag, batch, in_threes, threads):
-    threads(2)
+def test_numbers(tag, batch, in_threes):
+    torch.set_num_threads(2)
     net, x = small(tag), torch.randn(batch, 3, 64, 96)
     fast = optimize(net, executor="native", example=x)
     report = verify(net, fast, x, levels=True)
@@ -156,19 +149,19 @@ def test_a_convolution_that_torch_plays_is_played_in_parts_too(in_threes):
     assert report.passed, str(report)
 
 
-def test_an_image_has_the_same_result_in_any_part_and_for_any_number_of_threads(in_threes, threads):
+def test_an_image_has_the_same_result_in_any_part_and_for_any_number_of_threads(in_threes):
     net, x = small("pose_coco_256x192"), torch.randn(9, 3, 64, 96)
     expected = optimize(net, executor="native")(x)
     turned = optimize(net, executor="native")(x.roll(4, 0)).roll(-4, 0)
     assert torch.equal(turned, expected)
     for count in (1, 3, 4, 8):  # parts of 3, 3, 6 and 12 images
-        threads(count)
+        torch.set_num_threads(count)
         assert torch.equal(optimize(net, executor="native")(x), expected), count
 
 
 @pytest.mark.parametrize(("count", "end"), [(2, "float32, images in 2 parts of up to 4"), (4, "float32")])
-def test_explain_tells_the_parts_for_the_threads_that_play(count, end, in_threes, threads):
-    threads(count)
+def test_explain_tells_the_parts_for_the_threads_that_play(count, end, in_threes):
+    torch.set_num_threads(count)
     assert explain(small("pose_coco_256x192"), (7, 3, 64, 96), executor="native").levels[0].reason.endswith(end)
 
 
