@@ -32,11 +32,6 @@ def written(folder: Path, key: DeviceKey = KEY) -> dict:
     return json.loads(file_of(folder, key).read_text())
 
 
-def shipped(folder: Path, key: DeviceKey, name: str, **entries) -> None:
-    folder.mkdir(exist_ok=True)
-    (folder / name).write_text(json.dumps({"format": 1, "device": asdict(key), **entries}))
-
-
 def test_what_is_put_is_got_by_the_next_process(tmp_path):
     cache = TuningCache(tmp_path)
     assert cache.get(KEY, "tiles", SIGNATURE) is None
@@ -261,36 +256,6 @@ def test_where_the_folder_lies(monkeypatch, tmp_path):
     monkeypatch.setenv("HRNET_FAST_CACHE", str(tmp_path / "own"))
     assert cache_folder() == tmp_path / "own"
     assert TuningCache().folder == tmp_path / "own"
-
-
-def test_shipped_tiles_answer_where_the_users_have_nothing(tmp_path):
-    defaults = tmp_path / "defaults"
-    older = replace(KEY, torch="2.11.0", triton="3.6.0")
-    shipped(defaults, older, "b.json", tiles={"a": {"n": 1}, "b": {"n": 1}}, executors={"p": {"executor": "cudnn"}})
-    shipped(defaults, KEY, "a.json", tiles={"b": {"n": 2}}, cuda_tiles={"a": {"n": 5}})
-    shipped(defaults, replace(KEY, kernels="others"), "c.json", tiles={"c": {"n": 3}})
-    shipped(defaults, replace(KEY, multiprocessors=66), "d.json", tiles={"d": {"n": 4}})
-    cache = TuningCache(tmp_path / "user", defaults)
-    assert [cache.get(KEY, "tiles", name) for name in "abcd"] == [{"n": 1}, {"n": 2}, None, None]
-    assert cache.get(KEY, "cuda_tiles", "a") == {"n": 5} and cache.get(KEY, "cuda_tiles", "b") is None
-    assert cache.get(KEY, "executors", "p") is None
-    cache.put(KEY, "tiles", "a", {"n": 9})
-    assert cache.get(KEY, "tiles", "a") == {"n": 9}
-    assert set(written(tmp_path / "user")["tiles"]) == {"a"}  # the package's stay the package's
-
-
-def test_a_damaged_default_is_ignored_with_one_warning(tmp_path):
-    defaults = tmp_path / "defaults"
-    shipped(defaults, KEY, "good.json", tiles={"a": {"n": 1}})
-    (defaults / "bad.json").write_text("{")
-    with pytest.warns(UserWarning, match=r"bad.json is ignored"):
-        assert TuningCache(tmp_path / "user", defaults).get(KEY, "tiles", "a") == {"n": 1}
-
-
-@pytest.mark.parametrize("path", sorted(cache_module.DEFAULTS.glob("*.json")), ids=lambda path: path.name)
-def test_what_is_shipped_is_sound(path):
-    key, entries = parse(path.read_bytes(), DeviceKey)
-    assert path.name == key.file_name and (entries["tiles"] or entries["cuda_tiles"])
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,6 @@ class DeviceKey(MachineKey):
     entries of kind cuda_tiles name their kernel themselves."""
 
     kinds: ClassVar[tuple[str, ...]] = ("tiles", "cuda_tiles", "executors")
-    shipped: ClassVar[tuple[str, ...]] = ("tiles", "cuda_tiles")  # the fastest executor hangs on the versions too
 
     gpu: str
     capability: str
@@ -35,13 +34,6 @@ class DeviceKey(MachineKey):
     def name_parts(self) -> tuple[str, ...]:
         return (self.gpu, f"sm{self.capability}", f"{self.multiprocessors}sm", f"torch{self.torch}",
                 f"triton{self.triton}", self.kernels[:12])  # fmt: skip
-
-    def same_machine(self, other: MachineKey) -> bool:
-        """Whether another key's GPU and kernels are these, whatever the versions of torch and Triton."""
-        return isinstance(other, DeviceKey) and (
-            (self.gpu, self.capability, self.multiprocessors, self.kernels)
-            == (other.gpu, other.capability, other.multiprocessors, other.kernels)
-        )
 
 
 def device_key(device: torch.device | int | None = None) -> DeviceKey:

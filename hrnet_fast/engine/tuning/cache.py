@@ -5,9 +5,7 @@
      "tiles": {"<level signature>": {...}},
      "executors": {"<program key>": {...}}}
 
-Files lie in $HRNET_FAST_CACHE, else $XDG_CACHE_HOME/hrnet_fast, else ~/.cache/hrnet_fast. Those in gpu/defaults came
-with the package. They answer where the user's have nothing, for the same GPU and kernels, and for the kinds that its
-key says.
+Files lie in $HRNET_FAST_CACHE, else $XDG_CACHE_HOME/hrnet_fast, else ~/.cache/hrnet_fast.
 """
 
 from __future__ import annotations
@@ -28,7 +26,6 @@ from .file_lock import file_lock
 from .key import MachineKey
 
 FORMAT = 1
-DEFAULTS = Path(__file__).parents[1] / "gpu" / "defaults"
 Entries = dict[str, dict[str, dict[str, Any]]]  # kind -> signature -> entry
 
 
@@ -51,16 +48,14 @@ def cache_of(folder: Path | None) -> TuningCache:
 class TuningCache:
     """Entries by machine key, kind (one of the key's, such as "tiles") and signature.
 
-    path: the folder; None for the user's. defaults: the folder of what came with the package. Safe for several threads
-    and processes: a write adds to what the file then holds, under a lock, and replaces the file at once. A file that
-    cannot be read or written is told of in one warning and does not stop anything: entries then live in memory.
+    path: the folder; None for the user's. Safe for several threads and processes: a write adds to what the file then
+    holds, under a lock, and replaces the file at once. A file that cannot be read or written is told of in one warning
+    and does not stop anything: entries then live in memory.
     """
 
-    def __init__(self, path: str | os.PathLike | None = None, defaults: Path = DEFAULTS) -> None:
+    def __init__(self, path: str | os.PathLike | None = None) -> None:
         self.folder = cache_folder() if path is None else Path(path)
-        self.defaults = defaults
         self._entries: dict[MachineKey, Entries] = {}
-        self._shipped: dict[MachineKey, Entries] = {}
         self._warned: set[str] = set()
         self._lock = Lock()
 
@@ -68,10 +63,7 @@ class TuningCache:
         """The entry, as the caller's own copy, or None."""
         _check_kind(key, kind)
         with self._lock:
-            entry = self._known(key)[kind].get(signature)
-            if entry is None and kind in key.shipped:
-                entry = self._default(key)[kind].get(signature)
-            return copy.deepcopy(entry)
+            return copy.deepcopy(self._known(key)[kind].get(signature))
 
     def put(self, key: MachineKey, kind: str, signature: str, entry: dict[str, Any]) -> None:
         """Keep an entry, in place of an older one. It must be a dict that comes back from JSON as it is."""
@@ -121,32 +113,10 @@ class TuningCache:
                 raise
             self._warn("read", f"measured results cannot be read from {path}: {_reason(error)}")
         except (ValueError, RecursionError) as error:
-            self._warn_foreign(path, error)
+            self._warn("read", f"{path} is ignored, as it is no file of measured results: {error}")
             if to_write:
                 path.replace(path.with_name(f"{path.name}.ignored"))
         return _nothing(key)
-
-    def _default(self, key: MachineKey) -> Entries:
-        """What came with the package for this machine and kernels; that of the same versions goes first."""
-        if key not in self._shipped:
-            fitting = []
-            for path in sorted(self.defaults.glob("*.json")):
-                try:
-                    found, entries = parse(path.read_bytes(), type(key))
-                except (OSError, ValueError, RecursionError) as error:
-                    self._warn_foreign(path, error)
-                    continue
-                if found.same_machine(key):
-                    fitting.append((found == key, entries))
-            shipped = _nothing(key)
-            for _, entries in sorted(fitting, key=lambda pair: pair[0]):
-                for kind in key.shipped:
-                    shipped[kind] |= entries[kind]
-            self._shipped[key] = shipped
-        return self._shipped[key]
-
-    def _warn_foreign(self, path: Path, error: Exception) -> None:
-        self._warn("read", f"{path} is ignored, as it is no file of measured results: {error}")
 
     def _warn(self, what: str, sentence: str) -> None:
         if what not in self._warned:

@@ -10,11 +10,10 @@ from typing import ClassVar
 class MachineKey:
     """The parts, strings and whole numbers, are fields of a subclass.
 
-    kinds: of entries that are kept under such a key. shipped: those that may come with the package.
+    kinds: of entries that are kept under such a key.
     """
 
     kinds: ClassVar[tuple[str, ...]]
-    shipped: ClassVar[tuple[str, ...]] = ()
 
     @property
     def file_name(self) -> str:
@@ -24,10 +23,6 @@ class MachineKey:
 
     def name_parts(self) -> tuple[str, ...]:
         raise NotImplementedError
-
-    def same_machine(self, other: MachineKey) -> bool:
-        """Whether what was shipped under another key holds under this one too."""
-        return self == other
 
     @classmethod
     def from_dict(cls, parts: object) -> MachineKey:
