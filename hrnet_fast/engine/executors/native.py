@@ -93,11 +93,12 @@ class NativeExecutor(Executor):
 
     tensors: the module's parameters and buffers by key. why: why it computes in its dtype, for `explain`. exact: direct
     convolutions alone, which err no more than torch's. isa: the instruction set, "avx512", "avx2", "portable" or
-    "avx512-bf16"; by default the widest allowed of float32. cache: of measured kernels, for the threads torch uses when the executor is
-    made; by default the user's. Weights are folded and packed once for all shapes and stay while a program needs them.
-    A large batch is played in parts (`cpu/microbatch.py`). Each plan owns one arena for each size of parts and each
-    concurrent caller, made at its first call and used again. Results are the same for any number of threads that play.
-    What its kernels do not know torch plays in between; a plan that does not suit it is played by oneDNN.
+    "avx512-bf16"; by default the widest allowed of float32. cache: of measured kernels, for the threads torch uses when
+    the executor is made; by default the user's. Weights are folded and packed once for all shapes and stay while a
+    program needs them. A large batch is played in parts (`cpu/microbatch.py`). Each plan owns one arena for each size
+    of parts and each concurrent caller, made at its first call and used again. Results are the same for any number of
+    threads that play. What its kernels do not know torch plays in between; a plan that does not suit it is played by
+    oneDNN.
     """
 
     name = "native"

@@ -18,8 +18,8 @@ _COCO_ROWS = {
     ("hrnet_w32.pose_higher_coco_640x640", _MULTI): (70.6, 88.1, 76.9, 66.6, 76.5),
     ("hrnet_w48.pose_higher_coco_640x640", _MULTI): (72.1, 88.4, 78.2, 67.8, 78.3),
 }
-# W48: the same README, "Results on CrowdPose test", whose network Papers with Code names. W32: mmpose's model zoo (0.x),
-# higherhrnet_crowdpose.md, whose checkpoint has been tested at scales of 2 and 1. All with flip test
+# W48: the same README, "Results on CrowdPose test", whose network Papers with Code names. W32: mmpose's model zoo
+# (0.x), higherhrnet_crowdpose.md, whose checkpoint has been tested at scales of 2 and 1. All with flip test
 _CROWDPOSE_ROWS = {
     ("hrnet_w48.pose_higher_crowdpose_640x640", _SINGLE): (65.9, 86.4, 70.6, 73.3, 66.5, 57.9),
     ("hrnet_w48.pose_higher_crowdpose_640x640", _MULTI): (67.6, 87.4, 72.6, 75.8, 68.1, 58.9),
