@@ -32,11 +32,20 @@ DEFAULT_ARCHES = "8.0;8.6;8.9;9.0+PTX"
 # sm_90a runs on the same GPUs as sm_90, and it alone has warpgroups; which of the two a driver takes is not documented
 SM_90, SM_90A = (f"-gencode=arch=compute_{arch},code=sm_{arch}" for arch in ("90", "90a"))
 # GCC 12 warns about its own AVX-512 headers (GCC bug 105593)
-FLAGS = {"cxx": ["-O3", "-g0", "-fopenmp", "-fvisibility=hidden", "-Wno-maybe-uninitialized"], "nvcc": ["-O3"]}
+GCC_FLAGS = ["-O3", "-g0", "-fopenmp", "-fvisibility=hidden", "-Wno-maybe-uninitialized"]
+FLAGS, LINK_FLAGS = {"cxx": GCC_FLAGS, "nvcc": ["-O3"]}, ["-fopenmp"]
 # On Arm GCC moves loads so far ahead that accumulators no longer fit into registers; on x86 it does not by itself
 ARM_FLAGS = ["-fno-schedule-insns"]
-if platform.machine() in ("aarch64", "arm64"):
-    FLAGS["cxx"] += ARM_FLAGS
+# Apple's Clang has OpenMP without its library. Torch brings that, and omp.h, but it cannot be linked against, since it
+# names a folder where torch was built. Its functions stay undefined, as Python's do, until found in the process.
+MAC_FLAGS = ["-O3", "-g0", "-Xclang", "-fopenmp", "-fvisibility=hidden"]
+MAC_LINK_FLAGS = ["-undefined", "dynamic_lookup"]
+if sys.platform == "darwin":
+    FLAGS["cxx"], LINK_FLAGS = MAC_FLAGS, MAC_LINK_FLAGS
+    # python.org's Python would compile for both processors
+    os.environ.setdefault("ARCHFLAGS", f"-arch {platform.machine()}")
+elif platform.machine() in ("aarch64", "arm64"):
+    FLAGS["cxx"] = [*GCC_FLAGS, *ARM_FLAGS]
 
 
 def output_of(*command: str) -> str:
@@ -65,10 +74,14 @@ def refusal(kind: str) -> str | None:
     """One sentence on why `kind` cannot be built here, or None if it can be tried."""
     if kind == "none":
         return None
+    if sys.platform == "win32":
+        return "the kernels are written for GCC and Clang and not built on Windows: torch computes; WSL counts as Linux"
     try:
         import torch
     except ImportError:
         return "torch was not importable during the build; install torch first and use pip's --no-build-isolation"
+    if sys.platform == "darwin" and not output_of("xcode-select", "-p"):
+        return "Apple's command line tools are missing; run xcode-select --install"
     compiler = os.environ.get("CXX", "c++").split()[0]
     if shutil.which(compiler) is None:
         return f"no C++ compiler was found (looked for `{compiler}`); install g++ or clang++, or set CXX"
@@ -123,7 +136,7 @@ def make_extension(kind: str, with_tests: bool) -> Extension:
         "sources": sorted(sources),
         "include_dirs": [str(ROOT / "csrc")],
         "extra_compile_args": {compiler: list(flags) for compiler, flags in FLAGS.items()},
-        "extra_link_args": ["-fopenmp"],
+        "extra_link_args": LINK_FLAGS,
         "define_macros": [("HRNET_FAST_WITH_TESTS", None)] if with_tests else [],
     }
     if kind == "cpu":
