@@ -15,7 +15,7 @@ from torch.autograd import forward_ad
 import hrnet_fast
 from hrnet_fast import create_model, explain, load_weights, optimize, save_weights, verify
 from hrnet_fast.engine import op, prepared, versions
-from hrnet_fast.engine.executors.onednn import OneDnnExecutor
+from hrnet_fast.engine.executors.onednn import OneDnnExecutor, has_instructions
 from hrnet_fast.models import BasicBlock, HighResolutionModule
 from hrnet_fast.numerics import relative_l2
 from hrnet_fast.plan import PlanError
@@ -90,7 +90,8 @@ def test_odd_sizes_of_bilinear_models(size, align_corners):
 
 
 NO_FLOAT16 = pytest.mark.skipif(
-    not torch.ops.mkldnn._is_mkldnn_fp16_supported(), reason="oneDNN has no float16 convolutions for this CPU"
+    not torch.backends.mkldnn.is_available() or not has_instructions(torch.float16),
+    reason="oneDNN has no float16 convolutions for this CPU",
 )
 
 
