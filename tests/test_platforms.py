@@ -97,11 +97,11 @@ def test_a_mac_s_processor_has_a_name(monkeypatch):
     assert processor._apple_model() == ""
 
 
-# Everything is imported and a network runs without what only Unix, or only Linux, has in Python's own library.
+# Everything is imported and a network runs without Triton and what only Unix, or only Linux, has in Python's own library.
 WITHOUT_UNIX = """
 import importlib, mmap, os, pkgutil, sys
 import torch, torch.utils.cpp_extension
-for name in ("fcntl", "grp", "pwd", "resource", "termios"):
+for name in ("fcntl", "grp", "pwd", "resource", "termios", "triton"):
     sys.modules[name] = None
 for name in ("fork", "getuid", "killpg", "register_at_fork", "sched_getaffinity", "sysconf", "uname"):
     if hasattr(os, name):
