@@ -95,7 +95,7 @@ class OneDnnExecutor(Executor):
 
     def _step(self, item: Item, plan: Plan) -> Step:
         if isinstance(item, Conv):
-            return self._conv(item, plan)
+            return self._column(item, plan) if _is_column(item, plan) else self._conv(item, plan)
         if isinstance(item, Sum):
             return _sum(item.terms, item.relu, len(plan.values[item.out].shape))
         if isinstance(item, Concat):
@@ -132,6 +132,18 @@ class OneDnnExecutor(Executor):
 
         return step
 
+    def _column(self, item: Conv, plan: Plan) -> Step:
+        """The first column of the same convolution without strides, as oneDNN's own has wrong numbers."""
+        relu = "none" if item.terms and item.relu == "last" else item.relu
+        every = self._conv(replace(item, conv=replace(item.conv, stride=(1, 1)), terms=(), relu=relu), plan)
+        finish = _sum((Term(item.out), *item.terms), bool(item.terms) and item.relu == "last")
+
+        def step(values):
+            values[item.out] = every(values)[..., :1]
+            return finish(values)
+
+        return step
+
     def _weights(self, item: Conv, plan: Plan) -> tuple[Tensor, Tensor | None]:
         conv, source = item.conv, item.sources[0]
         shape = plan.values[source.value].shape
@@ -140,6 +152,13 @@ class OneDnnExecutor(Executor):
         weight, bias = fold(item, self.tensors, self.dtype)
         geometry = (list(conv.padding), list(conv.stride), list(conv.dilation), conv.groups)
         return torch.ops.mkldnn._reorder_convolution_weight(weight, *geometry, list(shape)), bias
+
+
+def _is_column(item: Conv, plan: Plan) -> bool:
+    """Whether a convolution makes one column of one channel with a stride along rows alone, of which oneDNN's
+    channels-last kernels have wrong numbers (seen with torch 2.15)."""
+    one_channel = plan.values[item.sources[0].value].shape[1] == 1
+    return one_channel and plan.values[item.out].shape[3] == 1 and item.conv.stride[0] == 1 < item.conv.stride[1]
 
 
 def _watched(item: Item, step: Step, watch: Watch | None) -> Step:
