@@ -3,7 +3,7 @@
 #   make bench   the main job: W32 pose 256x192 against what else one could use
 #   make test    the tests, in as many processes as there are cores, at most eight; WORKERS=0 is one after another
 #   make gpu-report   tests, checks and measures this machine's GPU, in parts that resume (benchmarks/gpu)
-#   make lint    ruff: the rules, and the layout of every Python file
+#   make lint    ruff: the rules, and the layout of every Python file; clang-format: that of every C++ file
 #   make docs    writes the tables of README.md and docs/speed.md from the results in benchmarks/results
 #   make clean   removes what was built, but not .venv
 # PYTHON=python3.12 chooses the interpreter, TORCH="torch==2.11.0" the torch, HRNET_FAST_BUILD the extension (setup.py).
@@ -52,6 +52,7 @@ endif
 lint: $(VENV)/.with-ruff
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
+	find csrc -name '*.cpp' -o -name '*.h' -o -name '*.cu' -o -name '*.cuh' | xargs $(VENV)/bin/clang-format --dry-run --Werror
 
 docs: $(VENV)/.with-bench
 	$(PY) -m benchmarks.report --write
@@ -84,8 +85,8 @@ $(BUILT): $(SOURCES) | $(VENV)/.torch
 	@touch $@
 
 $(VENV)/.with-ruff: | $(VENV)/.created
-	@echo "== installing ruff"
-	$(PY) -m pip install --quiet ruff
+	@echo "== installing ruff and clang-format"
+	$(PY) -m pip install --quiet ruff clang-format==23.1.5
 	@touch $@
 
 # The extra's packages alone, since -e .[extra] would compile the extension again; and the torch that it was compiled for.

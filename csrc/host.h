@@ -21,8 +21,8 @@ inline Dtype dtype_of(const at::Tensor& tensor, const char* op) {
   TORCH_CHECK_TYPE(false, op, ": dtype ", tensor.scalar_type(), " is not one of float32, float64, bfloat16, float16");
 }
 
-// The values of a tensor, of the type that it is known to hold. Not by torch's const_data_ptr<T>: from version 18 on Clang gives
-// that template another name than torch before 2.15 exports, and the extension could not be opened.
+// The values of a tensor, of the type that it is known to hold. Not by torch's const_data_ptr<T>: from version 18 on
+// Clang gives that template another name than torch before 2.15 exports, and the extension could not be opened.
 template <class T>
 const T* values_of(const at::Tensor& tensor) {
   return static_cast<const T*>(tensor.const_data_ptr());

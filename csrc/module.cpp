@@ -16,7 +16,7 @@ namespace py = pybind11;
 namespace hrnet_fast {
 void bind_program(py::module_& m);   // csrc/cpu/program_python.cpp
 void bind_versions(py::module_& m);  // csrc/versions.cpp
-}
+}  // namespace hrnet_fast
 
 PYBIND11_MODULE(TORCH_EXTENSION_NAME, m) {
   m.def(

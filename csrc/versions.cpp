@@ -1,5 +1,5 @@
-// The Python class _C.Versions. A network has two thousand tensors in a thousand dictionaries of its modules, and is looked
-// through after every call, which has emptied the caches: so little as possible of each is read.
+// The Python class _C.Versions. A network has two thousand tensors in a thousand dictionaries of its modules, and is
+// looked through after every call, which has emptied the caches: so little as possible of each is read.
 #include <torch/csrc/autograd/python_variable.h>
 #include <torch/csrc/utils/pybind.h>
 
@@ -77,7 +77,8 @@ class Writes {
  private:
   // Python has eight, for all extensions together; without one, every call looks at all tables.
   static int watcher() {
-    static const int id = PyDict_AddWatcher([](PyDict_WatchEvent, PyObject*, PyObject*, PyObject*) { return ++writes, 0; });
+    static const int id =
+        PyDict_AddWatcher([](PyDict_WatchEvent, PyObject*, PyObject*, PyObject*) { return ++writes, 0; });
     return id;
   }
 
@@ -100,7 +101,8 @@ class Versions {
         if (!THPVariable_Check(value.ptr())) continue;
         at::TensorImpl* tensor = THPVariable_Unpack(value.ptr()).unsafeGetTensorImpl();
         if (tensor->has_storage()) storages_.emplace_back(tensor, tensor->unsafe_storage());
-        if (!tensor->is_inference()) counters_.emplace_back(tensor->version_counter(), tensor->version_counter().current_version());
+        if (!tensor->is_inference())
+          counters_.emplace_back(tensor->version_counter(), tensor->version_counter().current_version());
       }
     }
   }

@@ -23,8 +23,8 @@ HRNET_FAST_ISA Floats exponential(Floats x) {
   x = x > highest ? highest : x;
   const Floats shifted = multiply_add(round, x, Floats{} + 1.44269504f);  // its last bits are round(x / ln 2)
   const Floats turns = shifted - round;
-  Floats rest = multiply_add(x, turns, Floats{} - 0x1.62e4p-1f);   // ln 2 in two parts, of which the first times
-  rest = multiply_add(rest, turns, Floats{} - 1.42860677e-6f);     // a number of turns is exact
+  Floats rest = multiply_add(x, turns, Floats{} - 0x1.62e4p-1f);  // ln 2 in two parts, of which the first times
+  rest = multiply_add(rest, turns, Floats{} - 1.42860677e-6f);    // a number of turns is exact
   Floats sum = Floats{} + 1.0f / 5040;  // Taylor's series: |rest| < ln 2 / 2, and rest^8 / 8! is below 2^-27
   for (const float term : {1.0f / 720, 1.0f / 120, 1.0f / 24, 1.0f / 6, 0.5f, 1.0f, 1.0f})
     sum = multiply_add(Floats{} + term, sum, rest);
@@ -35,10 +35,10 @@ HRNET_FAST_ISA Floats exponential(Floats x) {
 // How the columns of a row are made of those of another: `kLanes` at a time, out of the two vectors at first[v].
 struct Across {
   int taps;
-  std::vector<int64_t> first;                     // [vectors]
-  std::vector<char> near;                         // [vectors]: two vectors hold all that is read
-  std::vector<int32_t> index;                     // [vectors, taps, kLanes], from first[v]
-  std::vector<float> weight;                      // [vectors, taps, kLanes]
+  std::vector<int64_t> first;  // [vectors]
+  std::vector<char> near;      // [vectors]: two vectors hold all that is read
+  std::vector<int32_t> index;  // [vectors, taps, kLanes], from first[v]
+  std::vector<float> weight;   // [vectors, taps, kLanes]
 };
 
 // `blend(i)` is what column i is made of, 0 <= i < width; `origin` is the source's first column.
@@ -99,8 +99,7 @@ HRNET_FAST_ISA void across_taps(float* target, int64_t target_stride, const floa
       Floats sum = kAdd ? lanes_at(to) : Floats{};
       if (plan.near[v]) {
         const Floats left = lanes_at(from), right = lanes_at(from + kLanes);
-        for (int t = 0; t < kTaps; ++t)
-          sum = multiply_add(sum, picked_of(left, right, index[t]), weight[t]);
+        for (int t = 0; t < kTaps; ++t) sum = multiply_add(sum, picked_of(left, right, index[t]), weight[t]);
       } else {
         for (int t = 0; t < kTaps; ++t) {
           Floats picked;

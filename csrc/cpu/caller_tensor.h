@@ -10,7 +10,8 @@
 
 namespace hrnet_fast {
 
-// Rows [begin, end) of all images' rows. to_map: from the tensor, of type T, into the map, of type E; else the other way.
+// Rows [begin, end) of all images' rows. to_map: from the tensor, of type T, into the map, of type E; else the other
+// way.
 template <bool to_map, class E, class T>
 void copy_rows(const Map& map, E* buffer, const CallerTensor& tensor, int64_t begin, int64_t end) {
   for (int64_t i = begin; i < end; ++i) {

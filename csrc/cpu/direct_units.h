@@ -1,7 +1,8 @@
 // How a direct convolution is cut into units: a group of kUnit pixels by a block of output channels.
 //
-// Pixels go by chunk by chunk, and each chunk again for every block of weights. Where all weights stay in the second-level
-// cache, a chunk's inputs stay in the first-level one; else they stay in the second-level one beside a block's weights.
+// Pixels go by chunk by chunk, and each chunk again for every block of weights. Where all weights stay in the
+// second-level cache, a chunk's inputs stay in the first-level one; else they stay in the second-level one beside a
+// block's weights.
 #pragma once
 
 #include <algorithm>
@@ -42,8 +43,9 @@ class DirectUnits {
   int64_t per_vector;  // words of weights
 
  private:
-  static constexpr int64_t kLightWeights = 64 * 1024, kNearInputs = 256 * 1024, kNearestInputs = 8 * 1024;  // words, elements
-  int64_t chunk_;  // groups
+  static constexpr int64_t kLightWeights = 64 * 1024;                            // words
+  static constexpr int64_t kNearInputs = 256 * 1024, kNearestInputs = 8 * 1024;  // elements
+  int64_t chunk_;                                                                // groups
 };
 
 }  // namespace hrnet_fast

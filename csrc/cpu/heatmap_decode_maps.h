@@ -104,7 +104,8 @@ HRNET_FAST_ISA void average_row_of_any(acc_t<T>* scratch, const T* row, int64_t 
     scratch[x] = (scratch[x] + load(mirror + mirrored(x, width, shift) * mirror_stride)) * A(0.5);
 }
 
-// One heatmap, averaged with its mirror image, in rows of `width`: where it lies if nothing is to be done, else `scratch`.
+// One heatmap, averaged with its mirror image, in rows of `width`: where it lies if nothing is to be done, else
+// `scratch`.
 template <class T>
 HRNET_FAST_ISA const acc_t<T>* averaged(const HeatmapDecode& p, int64_t n, int64_t k, acc_t<T>* scratch) {
   constexpr bool kAsSummed = std::is_same_v<T, acc_t<T>>;

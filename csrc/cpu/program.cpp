@@ -46,8 +46,8 @@ class Turn {
   const ItemKernels& kernels_;
 };
 
-// Counts of a run of the calling thread, all zero. Its memory stays: that of many threads would come from the system anew at
-// each call.
+// Counts of a run of the calling thread, all zero. Its memory stays: that of many threads would come from the system
+// anew at each call.
 Begun* none_begun(int64_t count) {
   thread_local std::unique_ptr<Begun[]> room;
   thread_local int64_t size = 0;
@@ -96,8 +96,9 @@ void Program::need(int buffer, int64_t elements) {
 
 const Schedule& Program::schedule(int threads) {
   const auto found = schedules_.find(threads);
-  return found != schedules_.end() ? found->second
-                                   : schedules_.emplace(threads, deal(levels_, maps_, *kernels_, threads)).first->second;
+  return found != schedules_.end()
+             ? found->second
+             : schedules_.emplace(threads, deal(levels_, maps_, *kernels_, threads)).first->second;
 }
 
 std::vector<std::vector<double>> Program::shares(int threads) {
@@ -156,7 +157,8 @@ void Program::run(void* const* buffers, int64_t begin, int64_t end, const Schedu
       play(schedule.pieces[level][part][piece], level, buffers);
     }
   };
-  play_together(parts, steps, none_begun(steps * parts), [&] { return Turn(*kernels_); }, pieces, pieces_of, play_piece);
+  play_together(
+      parts, steps, none_begun(steps * parts), [&] { return Turn(*kernels_); }, pieces, pieces_of, play_piece);
 }
 
 }  // namespace hrnet_fast

@@ -24,7 +24,9 @@ struct Map {
   int64_t image() const { return (height + 2) * row(); }
   // Offset of pixel (y, x) of image n, both counted from the first pixel that is not border.
   int64_t at(int64_t n, int64_t y, int64_t x) const { return offset + from_first(n, y, x); }
-  int64_t from_first(int64_t n, int64_t y, int64_t x) const { return n * image() + (y + 1) * row() + (x + 1) * channels; }
+  int64_t from_first(int64_t n, int64_t y, int64_t x) const {
+    return n * image() + (y + 1) * row() + (x + 1) * channels;
+  }
 };
 
 // A summand: a map, interpolated to the size of the sum. Taps are empty along an axis of equal size.
@@ -37,18 +39,20 @@ using Sides = std::pair<int64_t, int64_t>;  // along the height, along the width
 
 enum class Relu { none, last, first };
 
-// Convolution: out = relu(conv(in) + bias + summands); sum: the same without a convolution (in < 0); mean: of all pixels of
-// each image of `in`, into a map of one pixel; shuffle: each pixel of `in` becomes several, as in torch's pixel_shuffle.
+// Convolution: out = relu(conv(in) + bias + summands); sum: the same without a convolution (in < 0); mean: of all
+// pixels of each image of `in`, into a map of one pixel; shuffle: each pixel of `in` becomes several, as in torch's
+// pixel_shuffle.
 struct Item {
   int out;
-  int64_t channel;    // first channel of `out` that is written
-  int64_t channels;   // how many
+  int64_t channel;   // first channel of `out` that is written
+  int64_t channels;  // how many
   int in = -1;
   bool mean = false;
   int64_t shuffle = 0;  // pixels along each side that one becomes
-  const void* weights = nullptr;   // words [blocks][taps][words of a tap][lanes * vectors of the block], see block_vectors;
-                                   // of AMX as cpu/amx/convolve.h has them
-  const float* bias = nullptr;     // padded with zeros to whole vectors
+  // Words [blocks][taps][words of a tap][lanes * vectors of the block], see block_vectors; of AMX as
+  // cpu/amx/convolve.h has them.
+  const void* weights = nullptr;
+  const float* bias = nullptr;  // padded with zeros to whole vectors
   int64_t stride_h = 1, stride_w = 1;
   std::vector<int64_t> taps;  // offsets in elements from the input pixel at (y * stride_h - 1, x * stride_w - 1)
   int64_t tap_length = 0;     // elements side by side that a tap covers: a pixel's, or those of a row of pixels
@@ -58,7 +62,8 @@ struct Item {
   bool clears_border = true;  // the first writer of a map also zeroes its border, unless the map keeps it
   int winograd = 0;           // m of F(m x m, 3x3), 2 to 4; 0 for a direct convolution
   int64_t group = 0;          // tiles of m x m that are transformed together
-  bool plain_weights = false; // of Winograd: elements [blocks][in channels][taps][lanes * vectors of the block], as they are
+  // Of Winograd: the weights are elements [blocks][in channels][taps][lanes * vectors of the block], as they were.
+  bool plain_weights = false;
 
   // Sets `taps`, `tap_length` and `tap_words`: those of a kernel row count as one where they lie side by side.
   void set_taps(const Map& from, Sides kernel, Sides padding, Sides dilation, int64_t per_word);
@@ -72,24 +77,25 @@ inline int64_t block_vectors(int64_t vectors, int64_t first) {
 
 inline int64_t block_count(int64_t vectors) { return vectors == 1 ? 1 : vectors / 2; }
 
-// The kernels for one instruction set: floats in a vector, and the computation of units [begin, end) of an item. A unit of
-// a sum or shuffle is kUnit pixels, of a direct convolution also one block of output channels; of Winograd's, a group of tiles by a
-// block; of a mean, an image by kMeanVectors vectors of channels.
+// The kernels for one instruction set: floats in a vector, and the computation of units [begin, end) of an item. A unit
+// of a sum or shuffle is kUnit pixels, of a direct convolution also one block of output channels; of Winograd's, a
+// group of tiles by a block; of a mean, an image by kMeanVectors vectors of channels.
 constexpr int64_t kUnit = 24, kMeanVectors = 8;
 struct ItemKernels {
   const char* isa;
   int lanes;  // output channels are packed in vectors of as many
   void (*run)(const Item&, const std::vector<Map>&, void* const* buffers, int64_t begin, int64_t end);
   int64_t (*units)(const Item&, const std::vector<Map>&);
-  double (*unit_cost)(const Item&, const std::vector<Map>&, int64_t unit);  // in any measure, the same for all items
-  int element_bytes = 4;           // of a map: float, or bfloat16
-  int64_t per_word = 1;            // values of a word, whose products are summed at once: of 4 bytes; to AMX, a step
-  int64_t strip = 0;               // pixels behind a map that are read, and left out of the results
-  bool direct_alone = false;       // no Winograd, no means and no shuffles
+  // In any measure, the same for all items.
+  double (*unit_cost)(const Item&, const std::vector<Map>&, int64_t unit);
+  int element_bytes = 4;      // of a map: float, or bfloat16
+  int64_t per_word = 1;       // values of a word, whose products are summed at once: of 4 bytes; to AMX, a step
+  int64_t strip = 0;          // pixels behind a map that are read, and left out of the results
+  bool direct_alone = false;  // no Winograd, no means and no shuffles
   // Elements behind a map that are read as if they were border.
   int64_t tail() const { return per_word == 1 ? 0 : per_word; }
-  void (*enter)() = nullptr;       // by each thread before its first item of a run, and
-  void (*leave)() = nullptr;       // after its last
+  void (*enter)() = nullptr;  // by each thread before its first item of a run, and
+  void (*leave)() = nullptr;  // after its last
 };
 extern const ItemKernels kItems__avx512, kItems__avx2, kItems__portable;
 // Of maps in bfloat16; null where they cannot run.
@@ -135,8 +141,8 @@ class Program {
 
   // Who plays what of the items that were added: after the first call none may be. Calls may not meet each other.
   const Schedule& schedule(int threads);
-  // Plays levels [begin, end) in one parallel region. Results do not depend on the schedule. loads: what fills a map before;
-  // stores: what is filled from one after. May be called by several threads at once.
+  // Plays levels [begin, end) in one parallel region. Results do not depend on the schedule. loads: what fills a map
+  // before; stores: what is filled from one after. May be called by several threads at once.
   void run(void* const* buffers, int64_t begin, int64_t end, const Schedule& schedule,
            const std::vector<CallerTensor>& loads = {}, const std::vector<CallerTensor>& stores = {}) const;
 

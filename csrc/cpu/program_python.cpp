@@ -30,7 +30,8 @@ void require(bool good, const char* sentence) {
 const ItemKernels& kernels_of(const std::string& isa) {
   const ItemKernels* kernels = item_kernels(isa);
   if (kernels == nullptr)
-    throw std::invalid_argument("CpuProgram: there are no kernels for isa='" + (isa.empty() ? cpu_isa() : isa) + "' here");
+    throw std::invalid_argument("CpuProgram: there are no kernels for isa='" + (isa.empty() ? cpu_isa() : isa) +
+                                "' here");
   return *kernels;
 }
 
@@ -52,12 +53,14 @@ void require_new(const Program& program) {
   require(!program.has_run(), "a program that has run takes no more maps, levels or items: make another one");
 }
 
-int add_map(Program& program, int buffer, int64_t offset, int64_t n, int64_t h, int64_t w, int64_t c, bool keeps_border) {
+int add_map(Program& program, int buffer, int64_t offset, int64_t n, int64_t h, int64_t w, int64_t c,
+            bool keeps_border) {
   require_new(program);
   constexpr int kBuffers = 1 << 16;
   constexpr double kElements = 0x1p48;
   require(buffer >= 0 && buffer < kBuffers, "a buffer's index is from 0 to 65535");
-  require(offset >= 0 && n > 0 && h > 0 && w > 0 && c > 0, "a map needs a positive size and an offset that is not negative");
+  require(offset >= 0 && n > 0 && h > 0 && w > 0 && c > 0,
+          "a map needs a positive size and an offset that is not negative");
   require(double(offset) + double(n) * (double(h) + 2) * (double(w) + 2) * double(c) < kElements,
           "a map lies within the first 2^48 elements of its buffer");
   return program.add_map({buffer, offset, n, h, w, c, keeps_border});
@@ -84,8 +87,8 @@ std::vector<Summand> summands(const Program& program, const Map& out, int64_t ch
   for (const auto& [index, mode, align_corners] : specs) {
     const Map& map = map_at(program, index);
     require(map.batch == out.batch && map.channels == channels, "a summand has another batch or number of channels");
-    all.push_back({index, taps(mode, align_corners, map.height, out.height),
-                   taps(mode, align_corners, map.width, out.width)});
+    all.push_back(
+        {index, taps(mode, align_corners, map.height, out.height), taps(mode, align_corners, map.width, out.width)});
   }
   return all;
 }
@@ -143,8 +146,8 @@ void require_span(const char* what, const Span& span, int64_t elements, int byte
 }
 
 void add_conv(Program& program, int out, int in, Span weights, Span bias, Sides kernel, Sides stride, Sides padding,
-              Sides dilation, const std::vector<SummandSpec>& specs, const std::string& relu, int winograd, int64_t group,
-              bool plain_weights) {
+              Sides dilation, const std::vector<SummandSpec>& specs, const std::string& relu, int winograd,
+              int64_t group, bool plain_weights) {
   require_new(program);
   const Map &to = map_at(program, out), &from = map_at(program, in);
   const auto fits = [](int64_t size, int64_t result, int64_t k, int64_t s, int64_t p, int64_t d) {
@@ -165,14 +168,16 @@ void add_conv(Program& program, int out, int in, Span weights, Span bias, Sides 
   const Sides one{1, 1}, three{3, 3};
   const bool suits = kernel == three && stride == one && padding == one && dilation == one;
   require(winograd == 0 || (winograd >= 2 && winograd <= 4 && group > 0 && group <= kMostTiles && suits),
-          "Winograd's kernels are F(2x2), F(3x3) and F(4x4), for a 3x3 convolution of stride, padding and dilation 1 in groups of 1 "
-          "to 2^20 tiles");
+          "Winograd's kernels are F(2x2), F(3x3) and F(4x4), for a 3x3 convolution of stride, padding and dilation 1 "
+          "in groups of 1 to 2^20 tiles");
   require(winograd == 0 || !program.kernels().direct_alone, "these kernels have no Winograd");
   item.winograd = winograd, item.group = group, item.plain_weights = winograd != 0 && plain_weights;
   item.summands = summands(program, to, to.channels, specs);
   item.relu = relu_of(relu);
   const ItemKernels& kernels = program.kernels();
-  const auto padded = [&](int64_t values) { return (values + kernels.per_word - 1) / kernels.per_word * kernels.per_word; };
+  const auto padded = [&](int64_t values) {
+    return (values + kernels.per_word - 1) / kernels.per_word * kernels.per_word;
+  };
   const int64_t outputs = (to.channels + kernels.lanes - 1) / kernels.lanes * kernels.lanes;
   const int64_t inputs = winograd == 0 ? int64_t(item.taps.size()) * padded(item.tap_length)
                                        : (plain_weights ? 9 : (winograd + 2) * (winograd + 2)) * padded(from.channels);
@@ -207,11 +212,12 @@ std::vector<CallerTensor> caller_tensors(const Program& program, const std::vect
 
 void run(Program& program, const std::vector<Span>& buffers, int64_t begin, int64_t end,
          const std::vector<CallerTensorSpec>& loads, const std::vector<CallerTensorSpec>& stores) {
-  require(begin >= 0 && begin <= end && end <= program.levels(), "levels are played from begin to end, of those there are");
+  require(begin >= 0 && begin <= end && end <= program.levels(),
+          "levels are played from begin to end, of those there are");
   const std::vector<int64_t>& sizes = program.buffer_sizes();
   if (buffers.size() < sizes.size())
-    throw std::invalid_argument("CpuProgram: " + std::to_string(buffers.size()) + " buffers were given, but its maps lie in " +
-                                std::to_string(sizes.size()));
+    throw std::invalid_argument("CpuProgram: " + std::to_string(buffers.size()) +
+                                " buffers were given, but its maps lie in " + std::to_string(sizes.size()));
   std::vector<void*> pointers;
   for (size_t i = 0; i < sizes.size(); ++i) {
     const auto [address, elements] = buffers[i];
@@ -239,9 +245,11 @@ std::vector<std::vector<double>> shares(Program& program, int threads) {
 void bind_program(py::module_& m) {
   let_teams_survive_forks();
   m.def("cpu_program_isa_bfloat16", &isa_bfloat16,
-        "The instruction set whose CpuProgram keeps its maps in bfloat16, and gains by it; empty where this CPU has none.");
-  m.def("cpu_bfloat16_rate", &bf16_products_rate,
-        "Products of bfloat16 that this CPU adds up in the time of one of float32, outside AMX; 0 without AVX512_BF16.");
+        "The instruction set whose CpuProgram keeps its maps in bfloat16, and gains by it; empty where this CPU has "
+        "none.");
+  m.def(
+      "cpu_bfloat16_rate", &bf16_products_rate,
+      "Products of bfloat16 that this CPU adds up in the time of one of float32, outside AMX; 0 without AVX512_BF16.");
   m.def("cpu_program_isas", &isas, "The instruction sets that CpuProgram can use on this CPU, the widest first.");
   m.def("cores_of_quota", &cores_of_quota, py::arg("root") = "/",
         "Cores that the control groups of this process leave it the time of; 0 for no limit.");
@@ -249,8 +257,10 @@ void bind_program(py::module_& m) {
       .def_readonly("lanes", &ItemKernels::lanes, "Floats in a vector: output channels are packed in blocks of two.")
       .def_readonly("per_word", &ItemKernels::per_word,
                     "Inputs that products are summed of at once: weights are packed in words of as many.")
-      .def_readonly("element_bytes", &ItemKernels::element_bytes, "Of an element of a map: 4 for float32, 2 for bfloat16.")
-      .def_readonly("direct_alone", &ItemKernels::direct_alone, "Whether there are neither Winograd nor means nor shuffles.")
+      .def_readonly("element_bytes", &ItemKernels::element_bytes,
+                    "Of an element of a map: 4 for float32, 2 for bfloat16.")
+      .def_readonly("direct_alone", &ItemKernels::direct_alone,
+                    "Whether there are neither Winograd nor means nor shuffles.")
       .def_readonly("strip", &ItemKernels::strip,
                     "Pixels behind a map that are read, times the stride, and left out of the results.")
       .def_property_readonly("tail", &ItemKernels::tail, "Elements behind a map that belong to it, and are zeros.");
@@ -259,8 +269,8 @@ void bind_program(py::module_& m) {
   py::class_<Program>(m, "CpuProgram", "Levels of items over maps; hrnet_fast/engine/cpu/program.py builds it.")
       .def(py::init([](const std::string& isa) { return std::make_unique<Program>(kernels_of(isa)); }),
            py::arg("isa") = "")
-      .def("add_map", &add_map, py::arg("buffer"), py::arg("offset"), py::arg("n"), py::arg("h"), py::arg("w"), py::arg("c"),
-           py::arg("keeps_border") = false)
+      .def("add_map", &add_map, py::arg("buffer"), py::arg("offset"), py::arg("n"), py::arg("h"), py::arg("w"),
+           py::arg("c"), py::arg("keeps_border") = false)
       .def("add_level", [](Program& program) { require_new(program), program.add_level(); })
       .def("add_conv", &add_conv)
       .def("add_sum", &add_sum)

@@ -9,9 +9,10 @@
 namespace hrnet_fast {
 namespace {
 
-// Found by timing: vector multiply-adds that take as long as the epilogue of a vector of one pixel, as the transform of a
-// vector of one position of a patch, of its products, and of plain weights into a row of positions; as a shuffled element;
-// and floats of weights that arrive during one of them. hrnet_fast/engine/cpu/kernels.py chooses kernels by its own figures.
+// Found by timing: vector multiply-adds that take as long as the epilogue of a vector of one pixel, as the transform of
+// a vector of one position of a patch, of its products, and of plain weights into a row of positions; as a shuffled
+// element; and floats of weights that arrive during one of them. hrnet_fast/engine/cpu/kernels.py chooses kernels by
+// its own figures.
 constexpr double kEpilogue = 26, kPatch = 10, kProduct = 7, kWeights = 60, kShuffle = 2, kStream = 2;
 constexpr double kPieces = 12;  // of a thread's share of a level, about
 constexpr double kOver = 1.1;   // of an even share: what whole items may make up
@@ -54,7 +55,8 @@ struct ItemCost {
   double sum, coarsest;
 
   ItemCost(const Item& it, const std::vector<Map>& maps, const ItemKernels& kernels, int64_t item)
-      : item(item), together(it.winograd ? block_count((it.channels + kernels.lanes - 1) / kernels.lanes) : 1),
+      : item(item),
+        together(it.winograd ? block_count((it.channels + kernels.lanes - 1) / kernels.lanes) : 1),
         units(kernels.units(it, maps)) {
     for (size_t unit = 0; unit < units.size(); ++unit) units[unit] = kernels.unit_cost(it, maps, int64_t(unit));
     sum = std::accumulate(units.begin(), units.end(), 0.0);
@@ -93,19 +95,22 @@ double unit_cost(const Item& item, const std::vector<Map>& maps, int64_t lanes, 
   if (item.winograd == 0) {
     const DirectUnits units(item, maps, lanes);
     const DirectUnits::Unit own = units.at(unit);
-    const int64_t count = std::min(kUnit, pixels - own.group * kUnit), width = block_vectors(units.vectors, 2 * own.block);
+    const int64_t count = std::min(kUnit, pixels - own.group * kUnit),
+                  width = block_vectors(units.vectors, 2 * own.block);
     const double products = double(item.taps.size()) * double(item.tap_words);
-    return double(std::max<int64_t>(4, count) * width) * (products + finish);  // fewer than four pixels take as long as four
+    // Fewer than four pixels take as long as four.
+    return double(std::max<int64_t>(4, count) * width) * (products + finish);
   }
   const int64_t blocks = block_count(vectors);
   const double inputs = double(maps[item.in].channels), words = std::ceil(inputs / double(per_word));
-  const double positions = double((item.winograd + 2) * (item.winograd + 2)), width = double(block_vectors(vectors, unit % blocks * 2));
+  const double positions = double((item.winograd + 2) * (item.winograd + 2)),
+               width = double(block_vectors(vectors, unit % blocks * 2));
   const int64_t tiles = std::min(item.group, tile_count(item, to) - unit / blocks * item.group);
   const double product = positions * words * width;
   const double own = double(tiles) * positions * kPatch * std::max(1.0, inputs / double(lanes)) / double(blocks);
   const double rows = item.plain_weights ? inputs * width * double(item.winograd + 2) * kWeights : 0.0;
-  return std::max(product * double(std::max<int64_t>(4, (tiles + 1) / 2 * 2)), product * double(lanes) / kStream) + rows + own +
-         double(tiles) * width * positions * kProduct;
+  return std::max(product * double(std::max<int64_t>(4, (tiles + 1) / 2 * 2)), product * double(lanes) / kStream) +
+         rows + own + double(tiles) * width * positions * kProduct;
 }
 
 Schedule deal(const std::vector<std::vector<Item>>& levels, const std::vector<Map>& maps, const ItemKernels& kernels,
@@ -119,7 +124,8 @@ Schedule deal(const std::vector<std::vector<Item>>& levels, const std::vector<Ma
     const double share = total / threads;
     std::vector<double> load(threads, 0.0);
     std::vector<std::vector<Piece>>& level = made.pieces.emplace_back(threads);
-    std::stable_sort(costs.begin(), costs.end(), [](const ItemCost& a, const ItemCost& b) { return a.coarsest > b.coarsest; });
+    std::stable_sort(costs.begin(), costs.end(),
+                     [](const ItemCost& a, const ItemCost& b) { return a.coarsest > b.coarsest; });
     for (const ItemCost& cost : costs) {
       const auto least = std::min_element(load.begin(), load.end());
       if (*least + cost.sum <= share * kOver) {

@@ -14,9 +14,9 @@ int64_t units(const Item& item, const std::vector<Map>& maps, int64_t lanes);
 double unit_cost(const Item& item, const std::vector<Map>& maps, int64_t lanes, int64_t per_word, int64_t unit);
 
 // Deals the items of every level out in about equal shares of the cost, those of coarse units first. What fits into a
-// thread's share goes to it whole, so that its weights pass through one core's cache alone; the others are divided, as far as
-// their units allow. Shares are cut into pieces, so that a thread that has done with its own can help one whose core is
-// slower, waits for memory, or is busy with something else.
+// thread's share goes to it whole, so that its weights pass through one core's cache alone; the others are divided, as
+// far as their units allow. Shares are cut into pieces, so that a thread that has done with its own can help one whose
+// core is slower, waits for memory, or is busy with something else.
 Schedule deal(const std::vector<std::vector<Item>>& levels, const std::vector<Map>& maps, const ItemKernels& kernels,
               int threads);
 

@@ -71,7 +71,11 @@ void let_teams_survive_forks() {
   using Pause = int (*)(int);  // of OpenMP 5.0, looked up because older runtimes lack it
   static const Pause pause = reinterpret_cast<Pause>(dlsym(RTLD_DEFAULT, "omp_pause_resource_all"));
   constexpr int kSoft = 1;  // omp_pause_soft: settings stay
-  static const int registered = pthread_atfork([] { if (pause) pause(kSoft); }, nullptr, [] { runs = 0; });
+  static const int registered = pthread_atfork(
+      [] {
+        if (pause) pause(kSoft);
+      },
+      nullptr, [] { runs = 0; });
   (void)registered;
 #endif
 }

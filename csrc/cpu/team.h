@@ -15,8 +15,8 @@
 
 namespace hrnet_fast {
 
-// Threads whose pieces a thread plays, its own first. More would cost many threads more than it spares them: looking at what
-// another core wrote takes as long as a few hundred multiply-adds.
+// Threads whose pieces a thread plays, its own first. More would cost many threads more than it spares them: looking at
+// what another core wrote takes as long as a few hundred multiply-adds.
 constexpr int kHelped = 8;
 
 // How many of a thread's pieces of a step were begun, by whomever.
@@ -30,8 +30,8 @@ class Progress {
  public:
   int64_t step() const { return step_.load(std::memory_order_acquire); }
 
-  // Waits until `step`, of which `pieces` were to be played and this thread has played `played`, is complete; false if a
-  // thread has failed. Short waits spin. Long ones sleep, which leaves the core to whoever keeps the others waiting.
+  // Waits until `step`, of which `pieces` were to be played and this thread has played `played`, is complete; false if
+  // a thread has failed. Short waits spin. Long ones sleep, which leaves the core to whoever keeps the others waiting.
   bool complete(int64_t step, int64_t played, int64_t pieces) {
     if ((played > 0 && played_.fetch_add(played) + played == pieces) || pieces == 0) {
       played_.store(0, std::memory_order_relaxed);  // nobody adds to it before the next step
@@ -64,7 +64,9 @@ class Progress {
   bool is_past(int64_t step) const { return step_.load() > step || failed_.load(); }
   void wake() {
     if (sleepers_.load() == 0) return;  // whoever comes later sees what has changed
-    { const std::lock_guard<std::mutex> lock(mutex_); }
+    {
+      const std::lock_guard<std::mutex> lock(mutex_);
+    }
     woken_.notify_all();
   }
   static void pause() {
@@ -85,36 +87,36 @@ class Progress {
   std::exception_ptr error_;
 };
 
-// OpenMP's threads do not live on in a forked process, where libgomp would wait for them for ever. From this call on, each
-// fork first ends those of the forking thread; whoever needs threads afterwards, parent or child, gets new ones.
+// OpenMP's threads do not live on in a forked process, where libgomp would wait for them for ever. From this call on,
+// each fork first ends those of the forking thread; whoever needs threads afterwards, parent or child, gets new ones.
 void let_teams_survive_forks();
 
 // Cores that the control groups of this process leave it the time of, rounded up, as `docker --cpus` and Kubernetes set
 // them; 0 for no limit. root: where /proc and /sys lie.
 int cores_of_quota(const std::string& root = "/");
 
-// A run of a team, from the choice of its size on. Those of a process at one time share its cores, lest their threads wait
-// for cores that other teams' threads have.
+// A run of a team, from the choice of its size on. Those of a process at one time share its cores, lest their threads
+// wait for cores that other teams' threads have.
 class Run {
  public:
   Run();
   ~Run();
   Run(const Run&) = delete;
 
-  // How many threads may play where `asked` are wanted: one inside another parallel region, nowhere more than the calling
-  // thread has cores, or its control group the time of.
+  // How many threads may play where `asked` are wanted: one inside another parallel region, nowhere more than the
+  // calling thread has cores, or its control group the time of.
   int team_size(int asked) const;
 
  private:
   int running_;  // this one too
 };
 
-// Plays steps [0, steps) by a team of `parts` threads: all pieces of a step before any of the next one. Each thread plays its
-// own pieces in their order, and then what others have not begun.
+// Plays steps [0, steps) by a team of `parts` threads: all pieces of a step before any of the next one. Each thread
+// plays its own pieces in their order, and then what others have not begun.
 //
-// pieces(step): in all; pieces_of(step, part): those of one thread; play(step, part, piece). begun: zeros, for every step one
-// a part. Each thread holds what enter() returns meanwhile. OpenMP may give fewer threads than there are parts. What a piece
-// throws is thrown here, once, and the steps after it are left out.
+// pieces(step): in all; pieces_of(step, part): those of one thread; play(step, part, piece). begun: zeros, for every
+// step one a part. Each thread holds what enter() returns meanwhile. OpenMP may give fewer threads than there are
+// parts. What a piece throws is thrown here, once, and the steps after it are left out.
 template <class Enter, class Pieces, class PiecesOf, class Play>
 void play_together(int parts, int64_t steps, Begun* begun, const Enter& enter, const Pieces& pieces,
                    const PiecesOf& pieces_of, const Play& play) {

@@ -1,6 +1,6 @@
 // The rows of an UpsampleArgmax, once for every instruction set: include after cpu/isa/vec_<isa>.h.
-// A tile of kTile columns goes down the rows. Each source row is brought to the tile's columns once, and kept for as long
-// as output rows lie beside it; an output row is then a walk over the classes with two multiply-adds a value.
+// A tile of kTile columns goes down the rows. Each source row is brought to the tile's columns once, and kept for as
+// long as output rows lie beside it; an output row is then a walk over the classes with two multiply-adds a value.
 #pragma once
 
 #include <algorithm>
@@ -24,7 +24,7 @@ struct TileCols {
 // Two rows of one map at the tile's columns.
 struct TileRows {
   TileCols cols;
-  float* rows[2];  // each [channels, kTile]
+  float* rows[2];   // each [channels, kTile]
   int64_t held[2];  // their numbers in the map, or -1
 };
 

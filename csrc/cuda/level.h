@@ -13,7 +13,7 @@ constexpr int kWarpRows = 32;                      // output pixels of a warp
 constexpr int kGroupWarps = 4;                     // of a warpgroup
 constexpr int kMostItems = 12, kMostTerms = 32, kMostStages = 4;
 constexpr uint32_t kPlaceBytes = 32;  // at the start of a CTA's shared memory: which tiles it computes
-constexpr int kMostSteps = 3;                             // convolutions of a chain
+constexpr int kMostSteps = 3;         // convolutions of a chain
 constexpr int kWarpColumns[] = {16, 24, 32, 40, 48, 64};  // output channels of a warp: one compiled body each
 constexpr int kSumGranules = 2 * kThreads;                // 16-byte pieces of a sum that one CTA writes
 
@@ -50,8 +50,8 @@ struct LevelItem {
   int32_t first_source, sources, source_relu;
   int32_t first_term, terms, relu;  // relu: a LevelRelu
   int32_t first_channel, written, border;
-  int32_t steps;  // of the chain that begins here: 1 for a convolution alone, 0 for a sum and a chain's later steps
-  int32_t kept;   // of a chain's last step: its first term is the chain's source, taken from where that was loaded to
+  int32_t steps;   // of the chain that begins here: 1 for a convolution alone, 0 for a sum and a chain's later steps
+  int32_t kept;    // of a chain's last step: its first term is the chain's source, taken from where that was loaded to
   int32_t rounds;  // tiles that a CTA computes one after another. Above 1 the weights, one chunk of all channels, stay,
                    // and the next tile's pixels come while one is multiplied
   int32_t grouped;  // on sm_90a four warps at a time multiply as a warpgroup; warps_m is then a multiple of kGroupWarps

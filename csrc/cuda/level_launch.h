@@ -9,7 +9,8 @@ namespace hrnet_fast {
 // while the one before it ends (sm_90).
 void level_cuda(const Level& level, Dtype dtype, bool overlap);
 
-// Whether the code that a device takes of this extension multiplies by warpgroups: only what was compiled for sm_90a does.
+// Whether the code that a device takes of this extension multiplies by warpgroups: only what was compiled for sm_90a
+// does.
 bool level_has_warpgroups(int device);
 
 }  // namespace hrnet_fast

@@ -147,7 +147,8 @@ int main() {
   expect("a matrix that tensor cores cannot see", "which nothing has shown it",
          [] { multiply_in_groups(Mistake::not_shown); });
   expect("products without a fence", "that nothing has opened", [] { multiply_in_groups(Mistake::not_opened); });
-  expect("products that nothing waits for", "ends before its products", [] { multiply_in_groups(Mistake::not_waited_for); });
+  expect("products that nothing waits for", "ends before its products",
+         [] { multiply_in_groups(Mistake::not_waited_for); });
   expect("a warp that leaves its group", "not started all products", [] { multiply_in_groups(Mistake::alone); });
   expect("rows that change too early", "a product's rows change", [] { multiply_in_groups(Mistake::other_rows); });
   expect("sums that change too early", "sums change before", [] { multiply_in_groups(Mistake::other_sums); });

@@ -20,11 +20,12 @@ namespace {
 std::string name_of(const RandomItem& r, const char* isa) {
   const Item& item = r.item;
   const Map& to = r.maps[1];
-  const std::string kernel = item.in < 0     ? "sum"
-                             : item.mean     ? "mean"
-                             : item.shuffle  ? "shuffle"
-                             : item.winograd ? "F(" + std::to_string(item.winograd) + (item.plain_weights ? "), plain weights" : ")")
-                                             : "direct";
+  const std::string kernel =
+      item.in < 0     ? "sum"
+      : item.mean     ? "mean"
+      : item.shuffle  ? "shuffle"
+      : item.winograd ? "F(" + std::to_string(item.winograd) + (item.plain_weights ? "), plain weights" : ")")
+                      : "direct";
   return std::string(isa) + " " + kernel + ", " + std::to_string(to.batch) + " x " + std::to_string(to.height) + " x " +
          std::to_string(to.width) + ", " + std::to_string(item.in < 0 ? 0 : r.maps[0].channels) + " -> " +
          std::to_string(item.channels) + " channels from " + std::to_string(item.channel) + ", " +

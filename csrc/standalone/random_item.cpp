@@ -8,8 +8,8 @@ namespace {
 constexpr double kBilinear = 1e-6, kWinograd = 3e-6;  // errors of float32, against the sum of what was added up
 constexpr double kHalfBit = 1.0 / 256;                // of bfloat16, against what is rounded to it
 
-// Errors of bfloat16 by F(3x3) and F(4x4), whose patches and weights are rounded to it: against the largest result of one
-// input times the root of the inputs, since the roundings are independent. Twice the largest found in 20000 items.
+// Errors of bfloat16 by F(3x3) and F(4x4), whose patches and weights are rounded to it: against the largest result of
+// one input times the root of the inputs, since the roundings are independent. Twice the largest found in 20000 items.
 constexpr double kWinogradBf16[] = {0.02, 0.06};
 
 // G of F(m x m, 3x3) [m + 2][3]: p^j / product of (p - q), the last row for the point at infinity.
@@ -45,7 +45,8 @@ Values transform(const Values& weight, int m) {
 
 }  // namespace
 
-// A map of integers within a border of zeros, and zeros in the tail, behind a few NaN or at the very start of its memory.
+// A map of integers within a border of zeros, and zeros in the tail, behind a few NaN or at the very start of its
+// memory.
 Values RandomItem::add_map(Random& random, int64_t n, int64_t h, int64_t w, int64_t c) {
   const int64_t before = random.once_in(2) ? 0 : random.between(1, 20);
   const Map map{int(maps.size()), before, n, h, w, c};
@@ -101,8 +102,10 @@ void RandomItem::average(const Values& in) {
   const int64_t pixels = from.height * from.width;
   item.in = 0, item.mean = true;
   for (size_t i = 0; i < in.size(); ++i)
-    want[i / size_t(pixels * from.channels) * size_t(from.channels) + i % size_t(from.channels)] += in[i] / double(pixels);
-  for (size_t i = 0; i < want.size(); ++i) allowed[i] = 1e-7 * std::abs(want[i]) + 1e-12;  // whole numbers, divided once
+    want[i / size_t(pixels * from.channels) * size_t(from.channels) + i % size_t(from.channels)] +=
+        in[i] / double(pixels);
+  for (size_t i = 0; i < want.size(); ++i)
+    allowed[i] = 1e-7 * std::abs(want[i]) + 1e-12;  // whole numbers, divided once
 }
 
 // Makes `item` the shuffle of map 0, and `want` what it gives.
@@ -217,19 +220,26 @@ void RandomItem::add_summand(Random& random) {
 }
 
 RandomItem::RandomItem(Random& random, const ItemKernels& kernels) : kernels_(kernels) {
-  enum { direct, winograd, sum, mean, linear, shuffle } kind = random.once_in(8)   ? mean
-                                                               : random.once_in(8) ? linear
-                                                               : random.once_in(8) ? shuffle
-                                                               : random.once_in(4) ? sum
-                                                               : random.once_in(3) ? direct
-                                                                                   : winograd;
+  enum {
+    direct,
+    winograd,
+    sum,
+    mean,
+    linear,
+    shuffle
+  } kind = random.once_in(8)   ? mean
+           : random.once_in(8) ? linear
+           : random.once_in(8) ? shuffle
+           : random.once_in(4) ? sum
+           : random.once_in(3) ? direct
+                               : winograd;
   const bool moves = kind == mean || kind == shuffle;  // and computes no epilogue
-  const bool pixel = kind == mean || kind == linear;  // an image of the result has only one
+  const bool pixel = kind == mean || kind == linear;   // an image of the result has only one
   const int64_t n = random.between(1, 3), side = kind == shuffle ? random.between(1, 3) : 1;
   const int64_t h = side * (pixel || random.once_in(5) ? 1 : random.between(1, 13));
   const int64_t w = side * (pixel || random.once_in(5) ? 1 : random.between(1, 13));
   const int64_t outputs = random.channels();
-  const int64_t inputs = kind == shuffle                  ? outputs * side * side
+  const int64_t inputs = kind == shuffle              ? outputs * side * side
                          : pixel && random.once_in(2) ? random.between(1, 300)
                                                       : random.channels();
   item.channels = kind == mean ? inputs : outputs;

@@ -22,8 +22,8 @@ namespace hrnet_fast {
 using Values = std::vector<double>;
 
 // Floats, or bfloat16 where elements have two bytes, that nothing may be read or written around: on the heap, where a
-// sanitizer watches every access that the compiler sees, or beside a page that may not be touched, which stops the masked
-// ones too.
+// sanitizer watches every access that the compiler sees, or beside a page that may not be touched, which stops the
+// masked ones too.
 class Elements {
  public:
   enum Place { heap, before_fence, behind_fence };

@@ -44,9 +44,7 @@ struct Position {
     return {row / grid.height, row % grid.height, index % grid.width};
   }
   bool is_result(const Grid& grid) const { return x < grid.to.width && y < grid.to.height && n < grid.to.batch; }
-  int64_t input(const Grid& grid) const {
-    return grid.from.at(n, y * grid.stride_h - 1, x * grid.stride_w - 1);
-  }
+  int64_t input(const Grid& grid) const { return grid.from.at(n, y * grid.stride_h - 1, x * grid.stride_w - 1); }
   void advance(const Grid& grid, int64_t count) {  // within a row, or to the start of the next
     x += count;
     if (x < grid.width) return;

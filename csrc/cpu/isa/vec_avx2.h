@@ -51,7 +51,8 @@ struct Vec<float> {
   }
   MEMBER static Vec fill(float value) { return {_mm256_set1_ps(value)}; }
   MEMBER Vec plus(Vec a, Vec b) const { return {_mm256_fmadd_ps(a.v, b.v, v)}; }
-  MEMBER Vec at_least(float low) const { return {_mm256_max_ps(_mm256_set1_ps(low), v)}; }  // in this order a NaN stays a NaN
+  // In this order a NaN stays a NaN.
+  MEMBER Vec at_least(float low) const { return {_mm256_max_ps(_mm256_set1_ps(low), v)}; }
   MEMBER Vec relu() const { return at_least(0.0f); }
 };
 

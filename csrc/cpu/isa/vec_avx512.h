@@ -35,7 +35,9 @@ struct Vec<float> {
   MEMBER void store(float* t, int64_t count) const { _mm512_mask_storeu_ps(t, first(count), v); }
   MEMBER static Vec load(const bf16_t* s, int64_t count) { return of_bf16(_mm256_maskz_loadu_epi16(first(count), s)); }
   MEMBER void store(bf16_t* t, int64_t count) const { _mm256_mask_storeu_epi16(t, first(count), as_bf16()); }
-  MEMBER static __mmask16 first(int64_t count) { return count >= kWidth ? __mmask16(0xffff) : __mmask16((1u << count) - 1u); }
+  MEMBER static __mmask16 first(int64_t count) {
+    return count >= kWidth ? __mmask16(0xffff) : __mmask16((1u << count) - 1u);
+  }
   MEMBER void store(float* t) const { _mm512_storeu_ps(t, v); }
   MEMBER void store(bf16_t* t) const { _mm256_storeu_si256(reinterpret_cast<__m256i*>(t), as_bf16()); }
   MEMBER static Vec of_bf16(__m256i values) {
@@ -59,7 +61,8 @@ struct Vec<float> {
   }
   MEMBER static Vec fill(float value) { return {_mm512_set1_ps(value)}; }
   MEMBER Vec plus(Vec a, Vec b) const { return {_mm512_fmadd_ps(a.v, b.v, v)}; }
-  MEMBER Vec at_least(float low) const { return {_mm512_max_ps(_mm512_set1_ps(low), v)}; }  // in this order a NaN stays a NaN
+  // In this order a NaN stays a NaN.
+  MEMBER Vec at_least(float low) const { return {_mm512_max_ps(_mm512_set1_ps(low), v)}; }
   MEMBER Vec relu() const { return at_least(0.0f); }
 };
 

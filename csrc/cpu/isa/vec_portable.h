@@ -60,7 +60,8 @@ struct Vec {
   void store(f16_t* target) const {
     for (int i = 0; i < kWidth; ++i) hrnet_fast::store(target + i, v[i]);
   }
-  static Vec fill(A value) { return {value - Lanes{}}; }  // less 0: the compiler leaves that out, as it would not plus 0
+  // Less 0, which the compiler leaves out, as it would not plus 0.
+  static Vec fill(A value) { return {value - Lanes{}}; }
   Vec plus(Vec a, Vec b) const { return {v + a.v * b.v}; }
   Vec at_least(A low) const { return {v < fill(low).v ? fill(low).v : v}; }  // in this order a NaN stays a NaN
   Vec relu() const { return at_least(0); }

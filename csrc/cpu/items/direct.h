@@ -85,7 +85,7 @@ HRNET_FAST_ISA void tile(const Work& work, const Epilogue& epilogue, int64_t fir
   for (int p = 0; p < P; ++p)
 #pragma GCC unroll 4
     for (int v = 0; v < W; ++v) sums[p][v] = V::fill(0.0f);
-  V before[P][W];  // sums of the products so far, in memory, where there are many
+  V before[P][W];     // sums of the products so far, in memory, where there are many
   int64_t since = 0;  // words whose products `sums` holds
   bool any = false;
   for (const int64_t tap : item.taps) {
@@ -120,13 +120,15 @@ HRNET_FAST_ISA void tile(const Work& work, const Epilogue& epilogue, int64_t fir
     for (int p = 0; p < P; ++p)
 #pragma GCC unroll 4
       for (int v = 0; v < W; ++v) done[p][v] = sums[p][v];
-    full ? finish_pixels<W, true>(epilogue, done[0], first, count) : finish_pixels<W, false>(epilogue, done[0], first, count);
+    full ? finish_pixels<W, true>(epilogue, done[0], first, count)
+         : finish_pixels<W, false>(epilogue, done[0], first, count);
   }
 }
 
 // `count` pixels from `first` on of one block, tile by tile.
 template <int W>
-HRNET_FAST_ISA void block(const Work& work, int64_t first, const Place* at, int64_t count, int64_t c, const Word* weights) {
+HRNET_FAST_ISA void block(const Work& work, int64_t first, const Place* at, int64_t count, int64_t c,
+                          const Word* weights) {
   constexpr int kWide = tile_pixels(W);
   const Epilogue epilogue(work, c);
   const int even = even_width<kWide>(count);

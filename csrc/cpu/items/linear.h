@@ -54,7 +54,7 @@ HRNET_FAST_ISA void weigh(const Work& work, const Epilogue& epilogue, const Pixe
   for (int v = 0; v < W; ++v) total[v] = V::fill(0.0f);
   for (int64_t i = 0; i < words; i += kChunk)
     add_products<W>(total, x + i, std::min(kChunk, words - i), weights + i * W * kLanes);
-  epilogue.left >= W * kLanes ? finish<W, true>(epilogue, total, pixel) : finish<W, false>(epilogue, total, pixel);
+  W* kLanes <= epilogue.left ? finish<W, true>(epilogue, total, pixel) : finish<W, false>(epilogue, total, pixel);
 }
 
 // Units as those of a direct convolution.

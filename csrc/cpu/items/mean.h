@@ -1,4 +1,5 @@
-// The mean of all pixels of an image, by sums of up to 64 pixels of a row, since one long sum would err more than torch's.
+// The mean of all pixels of an image, by sums of up to 64 pixels of a row, since one long sum would err more than
+// torch's.
 #pragma once
 
 #include "cpu/items/work.h"

@@ -52,7 +52,9 @@ HRNET_FAST_ISA void run_item(const Item& item, const std::vector<Map>& maps, voi
   }
 }
 
-HRNET_FAST_ISA int64_t units_of_item(const Item& item, const std::vector<Map>& maps) { return units(item, maps, kLanes); }
+HRNET_FAST_ISA int64_t units_of_item(const Item& item, const std::vector<Map>& maps) {
+  return units(item, maps, kLanes);
+}
 
 HRNET_FAST_ISA double cost_of_unit(const Item& item, const std::vector<Map>& maps, int64_t unit) {
   return unit_cost(item, maps, kLanes, kPerWord, unit);

@@ -1,14 +1,14 @@
 // Convolution 3x3 of stride 1 by Winograd's minimal filtering, F(m x m, 3x3) (Lavin & Gray 2016, section 4): tiles of
 // m x m results come from (m + 2)^2 products of transformed patches and transformed weights.
 //
-// Toom-Cook points are infinity and 0, +-1 for m = 2; +-1/2, +-5/4 for m = 3; 0, +-5/8, +-3/2 for m = 4, whose rounding errors
-// are the smallest of the sets tried: of one layer by m = 4, less than half of those of the paper's 0, +-1, +-2.
+// Toom-Cook points are infinity and 0, +-1 for m = 2; +-1/2, +-5/4 for m = 3; 0, +-5/8, +-3/2 for m = 4, whose rounding
+// errors are the smallest of the sets tried: of one layer by m = 4, less than half of those of the paper's 0, +-1, +-2.
 //
 // A unit is a group of tiles by a block of output channels. For a group, all patches are transformed once, into
 // [position][tile][channel]; then every block multiplies, position by position, and is transformed back.
 //
-// Weights come transformed, or as they are (`Item::plain_weights`): then a unit transforms its block's as it goes. Either way
-// takes about the same time, but transformed ones are 1.8 to 4 times as many.
+// Weights come transformed, or as they are (`Item::plain_weights`): then a unit transforms its block's as it goes.
+// Either way takes about the same time, but transformed ones are 1.8 to 4 times as many.
 #pragma once
 
 #include <array>
@@ -105,7 +105,8 @@ struct Transform<4> {
 // The tiles of a map: `down` x `across` an image.
 struct Tiling {
   int64_t m, down, across, images;
-  Tiling(const Map& map, int64_t m) : m(m), down((map.height + m - 1) / m), across((map.width + m - 1) / m), images(map.batch) {}
+  Tiling(const Map& map, int64_t m)
+      : m(m), down((map.height + m - 1) / m), across((map.width + m - 1) / m), images(map.batch) {}
   int64_t count() const { return images * down * across; }
   Pixel corner(int64_t tile) const {  // its first pixel; `out` is left to who needs it
     const int64_t n = tile / (down * across), rest = tile % (down * across);
@@ -113,8 +114,8 @@ struct Tiling {
   }
 };
 
-// From one position's patches or products to the next one's, in values of type T: an odd number of cache lines, so that the
-// positions of a tile do not fall into few sets of the cache.
+// From one position's patches or products to the next one's, in values of type T: an odd number of cache lines, so that
+// the positions of a tile do not fall into few sets of the cache.
 template <class T>
 int64_t step_of(int64_t tiles, int64_t values) {
   constexpr int64_t kLine = 64 / sizeof(T);
@@ -124,8 +125,8 @@ int64_t step_of(int64_t tiles, int64_t values) {
 // B^T d B of one vector of channels, from patch[y][x] into target[position]. kWhole: the patch has all its rows and
 // columns, and the vector all its lanes.
 template <int M, bool kWhole>
-HRNET_FAST_ISA void transform_patch(const Element* patch, int64_t row, int64_t pixel, int rows, int columns, int64_t lanes,
-                                    Element* target, int64_t step) {
+HRNET_FAST_ISA void transform_patch(const Element* patch, int64_t row, int64_t pixel, int rows, int columns,
+                                    int64_t lanes, Element* target, int64_t step) {
   constexpr int N = M + 2;
   V half[N][N];  // [column][row]
 #pragma GCC unroll 1
@@ -154,7 +155,8 @@ HRNET_FAST_ISA void transform_patch(const Element* patch, int64_t row, int64_t p
 
 // Patches of tiles [first, first + count), into patches[position][tile][padded channels].
 template <int M>
-HRNET_FAST_ISA void transform_patches(const Work& work, const Tiling& tiling, int64_t first, int64_t count, Element* patches) {
+HRNET_FAST_ISA void transform_patches(const Work& work, const Tiling& tiling, int64_t first, int64_t count,
+                                      Element* patches) {
   constexpr int64_t N = M + 2;
   const Map& from = work.from;
   const int64_t padded = (from.channels + kLanes - 1) / kLanes * kLanes, row = from.row(), pixel = from.channels;
@@ -176,8 +178,8 @@ HRNET_FAST_ISA void transform_patches(const Work& work, const Tiling& tiling, in
 
 // The products of up to P tiles at one position: products[tile][W vectors] from patches[tile][padded channels].
 template <int P, int W>
-HRNET_FAST_ISA void multiply_tiles(const Element* patches, int64_t padded, int count, int64_t words, const Word* weights,
-                                   float* products) {
+HRNET_FAST_ISA void multiply_tiles(const Element* patches, int64_t padded, int count, int64_t words,
+                                   const Word* weights, float* products) {
   const Word* x[P];
 #pragma GCC unroll 16
   for (int p = 0; p < P; ++p) {  // past the end the last tile is computed again, and not stored
@@ -240,8 +242,8 @@ HRNET_FAST_ISA void transform_weights(const Element* weights, int64_t words, int
 // The products of one block at every position: products[position][tile][W vectors]. row: null where the weights are
 // transformed, else room for those of a row of positions.
 template <int M, int W>
-HRNET_FAST_ISA void multiply_block(const Element* patches, int64_t count, int64_t channels, const Word* block, Word* row,
-                                   float* products) {
+HRNET_FAST_ISA void multiply_block(const Element* patches, int64_t count, int64_t channels, const Word* block,
+                                   Word* row, float* products) {
   constexpr int N = M + 2, kWide = tile_pixels(W);
   const int64_t padded = (channels + kLanes - 1) / kLanes * kLanes, words = (channels + kPerWord - 1) / kPerWord;
   const int64_t step = step_of<Element>(count, padded), result_step = step_of<float>(count, W * kLanes);
@@ -249,8 +251,8 @@ HRNET_FAST_ISA void multiply_block(const Element* patches, int64_t count, int64_
   for (int position = 0; position < N * N; ++position) {
     if (row != nullptr && position % N == 0)
       transform_weights<M, W>(reinterpret_cast<const Element*>(block), words, position / N, row);
-    const Word* weights = row == nullptr ? block + position * words * W * kLanes
-                                         : row + position % N * step_of<Word>(words, W * kLanes);
+    const Word* weights =
+        row == nullptr ? block + position * words * W * kLanes : row + position % N * step_of<Word>(words, W * kLanes);
     const Element* x = patches + position * step;
     float* y = products + position * result_step;
     for (int64_t left = count; left > 0; left -= even) {
@@ -283,15 +285,17 @@ __attribute__((always_inline)) HRNET_FAST_ISA void transform_result(const float*
   }
 }
 
-// The results of vector `v` of a tile's products where the epilogue is plain and the tile has all its pixels, from `pixel` on.
+// The results of vector `v` of a tile's products where the epilogue is plain and the tile has all its pixels, from
+// `pixel` on.
 template <int M, bool kSummand, bool kFull>
-HRNET_FAST_ISA void finish_whole_tile(const Epilogue& epilogue, int v, const float* products, int64_t step, int64_t pixel) {
+HRNET_FAST_ISA void finish_whole_tile(const Epilogue& epilogue, int v, const float* products, int64_t step,
+                                      int64_t pixel) {
   const int64_t channels = epilogue.work.item.channels, row = (epilogue.work.to.width + 2) * channels;
   const int64_t first = pixel * channels + v * kLanes, lanes = epilogue.left - v * kLanes;
   const V bias = V::load(epilogue.bias + v * kLanes);
   Element* const out = epilogue.out + first;
   const Element* const same = kSummand ? epilogue.same[0] + first : out;
-  const auto take = [&](int64_t y, const V (&results)[M]) __attribute__((always_inline)) {
+  const auto take = [&](int64_t y, const V(&results)[M]) __attribute__((always_inline)) {
 #pragma GCC unroll 4
     for (int x = 0; x < M; ++x) {
       const int64_t at = y * row + x * channels;
@@ -303,10 +307,10 @@ HRNET_FAST_ISA void finish_whole_tile(const Epilogue& epilogue, int v, const flo
 
 // The results of vector `v` of any tile, rows x columns from `pixel` on.
 template <int M, bool kFull>
-HRNET_FAST_ISA void finish_any_tile(const Epilogue& epilogue, int v, const float* products, int64_t step, const Pixel& pixel,
-                                   int64_t rows, int64_t columns) {
+HRNET_FAST_ISA void finish_any_tile(const Epilogue& epilogue, int v, const float* products, int64_t step,
+                                    const Pixel& pixel, int64_t rows, int64_t columns) {
   const Epilogue own(epilogue.work, epilogue.c + v * kLanes);
-  const auto take = [&](int64_t y, const V (&results)[M]) __attribute__((always_inline)) {
+  const auto take = [&](int64_t y, const V(&results)[M]) __attribute__((always_inline)) {
     Pixel p = {pixel.n, pixel.y + y, pixel.x, pixel.out + y * (epilogue.work.to.width + 2)};
     for (int64_t x = 0; x < columns; ++x, ++p.x, ++p.out) finish<1, kFull>(own, &results[x], p);
   };
@@ -322,7 +326,8 @@ HRNET_FAST_ISA void transform_results(const Work& work, const Tiling& tiling, in
   for (int64_t t = 0; t < count; ++t) {
     Pixel p = tiling.corner(first + t);
     p.out = work.place(p.n, p.y, p.x);
-    const int64_t rows = std::min<int64_t>(M, work.to.height - p.y), columns = std::min<int64_t>(M, work.to.width - p.x);
+    const int64_t rows = std::min<int64_t>(M, work.to.height - p.y),
+                  columns = std::min<int64_t>(M, work.to.width - p.x);
     for (int64_t y = 0; y < rows; ++y)
       for (int64_t x = 0; x < columns; ++x) fetch_ahead<W>(epilogue, p.out + y * (work.to.width + 2) + x);
     const bool whole = epilogue.plain && rows == M && columns == M;

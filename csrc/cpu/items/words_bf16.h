@@ -1,6 +1,6 @@
-// Maps and weights in bfloat16: a word is two values side by side, which one instruction multiplies by two others and adds
-// to a float (AVX512_BF16). Of an odd number of values the last word's second one is whatever follows, against a weight
-// of 0: so what is not finite may also reach one result further left than its neighbourhood. Include after
+// Maps and weights in bfloat16: a word is two values side by side, which one instruction multiplies by two others and
+// adds to a float (AVX512_BF16). Of an odd number of values the last word's second one is whatever follows, against a
+// weight of 0: so what is not finite may also reach one result further left than its neighbourhood. Include after
 // cpu/isa/vec_avx512.h.
 #pragma once
 

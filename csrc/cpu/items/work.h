@@ -50,7 +50,9 @@ struct Work {
   Element* data(const Map& map) const { return static_cast<Element*>(buffers[map.buffer]) + map.offset; }
   const Word* weights() const { return static_cast<const Word*>(item.weights); }
 
-  int64_t place(int64_t n, int64_t y, int64_t x) const { return (n * (to.height + 2) + y + 1) * (to.width + 2) + x + 1; }
+  int64_t place(int64_t n, int64_t y, int64_t x) const {
+    return (n * (to.height + 2) + y + 1) * (to.width + 2) + x + 1;
+  }
 
   Pixel pixel(int64_t index) const {
     const int64_t plane = to.height * to.width, rest = index % plane;
@@ -107,9 +109,8 @@ HRNET_FAST_ISA void add_resized(V (&total)[W], const Rows& rows, int64_t x, int6
   }
   const V wx = V::fill(col.weight), wy = V::fill(rows.y), ux = V::fill(1.0f - col.weight), uy = V::fill(1.0f - rows.y);
   for (int v = 0; v < W; ++v) {
-    const auto at = [&](const Element* row, int64_t x) __attribute__((always_inline)) {
-      return load<kFull>(row + x + v * kLanes, left - v * kLanes);
-    };
+    const auto at = [&](const Element* row, int64_t x)
+                        __attribute__((always_inline)) { return load<kFull>(row + x + v * kLanes, left - v * kLanes); };
     const V a = at(rows.low, lo), b = at(rows.low, hi), c = at(rows.high, lo), d = at(rows.high, hi);
     const V top = V{ux.v * a.v}.plus(wx, b), bottom = V{ux.v * c.v}.plus(wx, d);
     total[v].v += V{uy.v * top.v}.plus(wy, bottom).v;
@@ -176,8 +177,8 @@ HRNET_FAST_ISA void finish(const Epilogue& e, const V* sums, const Pixel& p) {
   }
 }
 
-// The same of one vector where the epilogue is plain: in few instructions, since of small convolutions it takes as long as
-// the products.
+// The same of one vector where the epilogue is plain: in few instructions, since of small convolutions it takes as long
+// as the products.
 template <bool kSummand, bool kFull>
 HRNET_FAST_ISA void finish_plain(V sum, V bias, float low, const Element* same, Element* out, int64_t lanes) {
   V total = {sum.v + bias.v};
@@ -200,13 +201,13 @@ HRNET_FAST_ISA void fetch_ahead(const Epilogue& e, int64_t pixel) {
     for (int v = 0; v < W; ++v) __builtin_prefetch(e.same[k] + at + v * kLanes);
 }
 
-// Accumulators that stay in registers beside a vector of weights for each block's vector and one input; pixels of a tile
-// that is `vectors` wide.
+// Accumulators that stay in registers beside a vector of weights for each block's vector and one input; pixels of a
+// tile that is `vectors` wide.
 constexpr int kSums = kRegisters == 32 ? 24 : 12;
 constexpr int tile_pixels(int vectors) { return vectors == 1 ? 12 : kSums / vectors; }
 
-// How many of `count` pixels or tiles are computed at once, at most kWide: each time about as many, since few sums wait for
-// one another.
+// How many of `count` pixels or tiles are computed at once, at most kWide: each time about as many, since few sums wait
+// for one another.
 template <int kWide>
 int even_width(int64_t count) {
   const int64_t times = std::max<int64_t>(1, (count + kWide - 1) / kWide);
@@ -227,7 +228,8 @@ __attribute__((always_inline)) inline void with_width(int count, const Play& pla
 // Long sums err with their length: of more words of products than these, partial sums are added up.
 constexpr int64_t kLong = 256 / kPerWord;
 
-// Weights are fetched into the second-level cache so many words before they are used: those of a network come from memory.
+// Weights are fetched into the second-level cache so many words before they are used: those of a network come from
+// memory.
 constexpr int64_t kAhead = 4096;
 
 #if defined(__clang__) || defined(__aarch64__)
@@ -236,8 +238,9 @@ constexpr int64_t kAhead = 4096;
 #define MULTIPLY HRNET_FAST_ISA
 #endif
 
-// sums[p][v] += sum over i of x[p][i] * weights[i][v], `words` of inputs long, behind which it leaves x: the rate of everything
-// depends on it. For each word, the weights are loaded once and meet P broadcast inputs: 12 x 2 multiply-adds wait for 14 loads.
+// sums[p][v] += sum over i of x[p][i] * weights[i][v], `words` of inputs long, behind which it leaves x: the rate of
+// everything depends on it. For each word, the weights are loaded once and meet P broadcast inputs: 12 x 2
+// multiply-adds wait for 14 loads.
 template <int P, int W>
 MULTIPLY void multiply(V (&sums)[P][W], const Word* (&x)[P], int64_t words, const Word* weights) {
 #pragma GCC unroll 16
@@ -262,7 +265,8 @@ MULTIPLY void multiply(V (&sums)[P][W], const Word* (&x)[P], int64_t words, cons
     step(i, weights);
     int64_t next = i + 1;
 #if defined(__aarch64__)
-    __asm__("" : "+r"(next));  // its addresses are a pointer and one register: with i and 1, each would take an addition
+    // Its addresses are a pointer and one register: with i and 1, each would take an addition.
+    __asm__("" : "+r"(next));
 #endif
     step(next, weights + W * kLanes);
   }

@@ -68,7 +68,8 @@ HRNET_FAST_DEVICE void finish(const Level& level, const LevelItem& item, const C
     const int pixel = i / by_across, column = (i - pixel * across) * kValues, row = pixel / by_width;
     const int y = tile.y + row, x = tile.x + pixel - row * item.tile_width, channel = tile.channel + skipped + column;
     if (y >= item.height || x >= item.width || channel >= item.channels) continue;
-    // eight threads that are served at a time read 32 bytes apart: the first four take one half, the others the other one
+    // eight threads that are served at a time read 32 bytes apart: the first four take one half, the others the other
+    // one
     const uint32_t turned = kValues == 8 ? uint32_t(i) / 4 % 2 * 16 : 0;
     float total[kValues] = {};
     for (int k = 0; k < item.warps_k; ++k) {

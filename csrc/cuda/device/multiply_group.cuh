@@ -43,7 +43,7 @@ HRNET_FAST_DEVICE void multiply_chunk_grouped(const LevelItem& item, const ConvL
   const auto at = [&](int k) {  // beyond the last granule the last one, which nothing multiplies
     return tile + uint32_t(load_shared<int>(layout.offsets + uint32_t(least(k + half, granules - 1)) * 4));
   };
-  const auto step = [&](int k, const uint32_t(&a)[2][4], uint32_t(&next)[2][4]) {
+  const auto step = [&](int k, const uint32_t (&a)[2][4], uint32_t (&next)[2][4]) {
     start_step<T>(a, own + uint32_t(k) * kBlock, kBlock, across, sum);
     load_rows<T, true>(place, at(k + 2 * item.warps_k), next);
     wait_products();
