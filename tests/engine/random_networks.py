@@ -21,6 +21,7 @@ LINES = """
 <new> = F.relu(<norm>(<conv>(<map>)), inplace=True)
 <new> = F.relu(<norm>(<plain>(<map>)) + <map>)
 <new> = F.relu(<plain>(<map>)) + <map>
+<new> = F.relu(F.relu(<plain>(<map>)) + <map>)
 <new> = <map> + <plain>(<plain>(<map>).relu())
 <new> = <norm>(<deconv>(<map>)).relu()
 <new> = <norm>(<map>)
@@ -71,7 +72,7 @@ LINES = """
 <new> = <any>.mean(0, keepdim=True).expand(2, *<any>.shape[1:])
 <new> = <any>[<index>]
 <new> = <any>[<index>] * 2
-<new> = <any>[:, [0, -1]]
+<new> = <any>[[0, -1]]
 <any>[<index>] = 0.5
 <any>[<index>] += 1
 <any>[<index>] = <same>[<index>] * 2
@@ -113,7 +114,7 @@ class RandomNetwork:
         self.result = "locals()"
         self.values = {f"x{i}": x for i, x in enumerate(self.inputs())}
         while len(self.lines) < length:
-            self._add(self.one_of(*LINES[:10]) if self.draw.random() < 0.4 else self.one_of(*LINES))
+            self._add(self.one_of(*LINES[:11]) if self.draw.random() < 0.4 else self.one_of(*LINES))
         self.result = self._filled(self.one_of(*RESULTS), "")
 
     def __str__(self) -> str:

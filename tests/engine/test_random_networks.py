@@ -50,7 +50,7 @@ def test_random_networks_have_torchs_numbers(first):
     programs = [RandomNetwork(seed) for seed in range(first, first + AT_ONCE)]
     for executor, dtype in EXECUTORS.items():
         errors = [(program, pair) for program in programs if (pair := played(program, executor, dtype))]
-        assert len(errors) > AT_ONCE / 2
+        assert len(errors) >= AT_ONCE - 3
         worst = max(own for _, (_, own) in errors)
         allowed = FLOAT64 if dtype == torch.float64 else TOLERANCE_FACTOR * worst
         for program, (given, own) in errors:
