@@ -97,7 +97,7 @@ def test_a_mac_s_processor_has_a_name(monkeypatch):
     assert processor._apple_model() == ""
 
 
-# Everything is imported and a network runs without Triton and what only Unix, or only Linux, has in Python's own library.
+# Everything is imported and a network runs without Triton and what only Unix or Linux has in Python's own library.
 WITHOUT_UNIX = """
 import importlib, mmap, os, pkgutil, sys
 import torch, torch.utils.cpp_extension
