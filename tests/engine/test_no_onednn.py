@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from hrnet_fast import create_model, explain, kernels, optimize, verify
-from hrnet_fast.engine.executors import native, timed
+from hrnet_fast.engine.executors import fastest_cpu, native
 from hrnet_fast.engine.executors.onednn import OneDnnExecutor
 from hrnet_fast.kernels.extension import Extension
 from hrnet_fast.timing import Timing
@@ -56,7 +56,7 @@ def test_portable_kernels_are_timed_beside_plain_torch(net, monkeypatch):
 def test_either_of_them_can_win(net, monkeypatch, winner):
     monkeypatch.setattr(native, "is_portable", lambda: True)
     paces = {"native": 0.2, "torch": 0.2, winner: 0.1}
-    monkeypatch.setattr(timed, "interleave", lambda calls, **o: {name: Timing([paces[name]]) for name in calls})
+    monkeypatch.setattr(fastest_cpu, "interleave", lambda calls, **o: {name: Timing([paces[name]]) for name in calls})
     x = torch.randn(1, 3, 64, 64)
     fast = optimize(net, example=x)
     assert explain(fast, x).levels[0].executor == {"native": "native", "torch": "reference"}[winner]
