@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 _SHAPES = ((2, 1, 3), (1, 7, 6), (3, 40, 1))  # images, height, width of the maps on which a norm is told
+_LEAST = 5e-324  # adds nothing to a variance; older torch refuses an eps of 0
 _TENSORS = {"weight", "bias", "running_mean", "running_var"}
 
 
@@ -36,13 +37,13 @@ def _is_torchs(module: nn.Module) -> bool:
 
 
 def _epsilon(module: nn.Module) -> float | None:
-    """What is added to variances: an attribute, or a buffer that holds one number; else 0."""
+    """What is added to variances: an attribute, or a buffer that holds one number; else next to nothing."""
     eps = getattr(module, "eps", 0.0)
-    if not isinstance(eps, Tensor):
-        return float(eps) if isinstance(eps, (int, float)) else None
-    if eps.is_meta or eps.numel() == 0 or not bool((eps == eps.flatten()[0]).all()):
-        return None
-    return float(eps.flatten()[0])
+    if isinstance(eps, Tensor):
+        if eps.is_meta or eps.numel() == 0 or not bool((eps == eps.flatten()[0]).all()):
+            return None
+        eps = eps.flatten()[0].item()
+    return max(float(eps), _LEAST) if isinstance(eps, (int, float)) and eps >= 0 else None
 
 
 def _computes_one(module: nn.Module, channels: int, eps: float) -> bool:

@@ -169,7 +169,7 @@ def test_bench_times_ours_and_the_plain_module(run):
     assert data["passed"] and data["threads"] == 1
     assert [row["executor"] for row in data["rows"]] == ["hrnet_fast", "torch, NCHW", "torch, channels-last"]
     for row in data["rows"]:
-        assert 0 < row["p50_us"] <= row["p90_us"] <= row["p99_us"] and row["samples"] == 6
+        assert 0 < row["p50_us"] <= row["p90_us"] <= row["p99_us"] and 2 <= row["samples"] <= 6
 
 
 def test_bench_points_to_the_full_comparison(run):
