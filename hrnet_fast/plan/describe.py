@@ -16,7 +16,7 @@ def format_plan(plan: Plan) -> str:
     titles = ("", "item", "operation", "result", "FLOP", "bytes", "roof", "by")
     lines = [*_head(plan), "", _row(*titles), "-" * WIDTH]
     for index, level in enumerate(plan.levels):
-        lines += _level(index, level, plan, reasons)
+        lines += _level(plan, index, level, reasons)
     lines.append("-" * WIDTH)
     total = Level((), *(sum(getattr(v, cost) for v in plan.levels) for cost in ("flops", "bytes", "roofline_us")))
     lines.append(_row("all", f"{len(plan.levels)} levels", "", "", *_cost(total), ""))
@@ -41,7 +41,7 @@ def _head(plan: Plan) -> Iterator[str]:
         yield f"bytes in {plan.dtype}; roof: best time of {plan.machine}"
 
 
-def _level(index: int, level: Level, plan: Plan, reasons: list[str]) -> Iterator[str]:
+def _level(plan: Plan, index: int, level: Level, reasons: list[str]) -> Iterator[str]:
     by = level.executor + (f" [{reasons.index(level.reason) + 1}]" if level.reason else "")
     for position, item in enumerate(level.items):
         last = position == len(level.items) - 1

@@ -13,7 +13,6 @@ from hrnet_fast.engine.executors.cuda import CudaExecutor, unsupported
 from hrnet_fast.engine.executors.fastest_gpu import FastestGpuExecutor
 from hrnet_fast.engine.executors.reference import ReferenceExecutor
 from hrnet_fast.engine.executors.torch_graph import TorchExecutor
-from hrnet_fast.engine.gpu.cuda_lower import beyond_cuda
 from hrnet_fast.engine.gpu.device_key import DeviceKey
 from hrnet_fast.engine.gpu.gpu import Gpu
 from hrnet_fast.engine.gpu.layout import allocate
@@ -123,7 +122,7 @@ def test_levels_of_w32_as_large_as_they_are(kind, dtype, w32):
         memory.views[item.out].fill_(torch.nan)
         for value in item.reads:
             memory.views[value].normal_()
-    step = executor.lowering.step(level, plan, memory, executor.choice(plan, level), False)
+    step = executor.lowering.step(plan, level, memory, executor.choice(plan, level), False)
     assert step.others == []
     step()
     values = {value: memory.views[value] for item in level.items for value in item.reads}
@@ -169,7 +168,7 @@ def test_what_the_kernel_does_not_know_is_played_by_torch():
     module, x = fill(Odd()), torch.randn(1, 3, 9, 11)
     plan, tensors = planned(module, x)
     executor = CudaExecutor(tensors, HALF, CPU, op=launch)
-    refused = {item.name for item in plan.items() if beyond_cuda(item, plan)}
+    refused = {item.name for item in plan.items() if executor.lowering.beyond(item, plan)}
     assert {"large", "wide"} == {name.split()[0].split(".")[-1] for name in refused}, refused
     with torch.inference_mode():
         results = executor.prepare(plan)([x])

@@ -14,7 +14,7 @@ from hrnet_fast.engine.executors.cuda import CudaExecutor
 from hrnet_fast.engine.executors.cuda_chains import CudaChainExecutor
 from hrnet_fast.engine.gpu.chains import Chain, choose_chains, find_chains, schedule, written_in
 from hrnet_fast.engine.gpu.cuda_chain_tiles import ChainProblem
-from hrnet_fast.engine.gpu.cuda_lower import CudaLowering, beyond_cuda, cuda_choice, cuda_problem, cuda_problems
+from hrnet_fast.engine.gpu.cuda_lower import CudaLowering
 from hrnet_fast.engine.gpu.cuda_tiles import candidates, choose, level_time, most_shared, resident_of, shared_bytes
 from hrnet_fast.engine.gpu.layout import allocate, slots
 from hrnet_fast.kernels.cuda_level import Level, LevelItem, LevelTerm, describe
@@ -31,7 +31,8 @@ def every_chain(plan, found):
 
 
 def found_in(plan):
-    return find_chains(plan, lambda item: beyond_cuda(item, plan) is None)
+    lowering = CudaLowering({}, HALF, CPU, False)
+    return find_chains(plan, lambda item: lowering.beyond(item, plan) is None)
 
 
 @pytest.fixture(scope="module")
@@ -158,15 +159,15 @@ def test_chosen_tiles_fit_and_are_accepted_by_the_launcher(name, size, batch, mo
     monkeypatch.setattr("hrnet_fast.engine.gpu.cuda_lower.fold", lambda item, tensors: unfilled(item, tensors))
     gpu, most = GPUS[86 if batch == 1 else 90]
     lowering = CudaLowering(named_tensors(model), HALF, torch.device("meta"), False)
-    fits = [c for c in found_in(plan) if candidates(cuda_problem(c, plan, HALF), most_shared(gpu, 1))]
+    fits = [c for c in found_in(plan) if candidates(lowering.problem(c, plan), most_shared(gpu, 1))]
     played = replace(plan, levels=schedule(plan, fits).levels)
     memory = allocate(played, HALF, torch.device("meta"))
-    for problems, level in {cuda_problems(level, played, HALF): level for level in played.levels}.items():
+    for problems, level in {lowering.problems(played, level): level for level in played.levels}.items():
         if not any(isinstance(problem, ChainProblem) for problem in problems):
             continue
-        choice = cuda_choice(level, played, HALF, gpu)
+        choice = lowering.model_choice(played, level, gpu)
         resident, needed = resident_of(problems, choice.tiles, gpu), 0
-        for made in lowering.step(level, played, memory, choice, False).launches:
+        for made in lowering.step(played, level, memory, choice, False).launches:
             description = describe(made.works, lambda tensor: 16)
             assert cuda_emulator.refusal(description, HALF) == ""
             shared = cuda_emulator.shared_bytes(description, HALF)
@@ -185,7 +186,7 @@ def test_candidates_share_memory_as_the_kernel_divides_it(steps, kept):
         module = nn.Sequential(*(nn.Conv2d(widths[i], widths[i + 1], k, padding=k // 2) for i, k in enumerate(kernels)))
         plan = make_plan(module.eval(), torch.empty(1, 40, 15, 11))
         (chain,) = found_in(plan)
-        own = replace(cuda_problem(chain, plan, dtype), kept=kept)
+        own = replace(CudaLowering({}, dtype, CPU, False).problem(chain, plan), kept=kept)
         for tile in candidates(own, 10**6)[::29]:
             level = described(own, tile)
             assert cuda_emulator.refusal(level, dtype) == ""
@@ -228,7 +229,7 @@ def test_the_model_s_choice_ends_sooner_by_the_model(batch):
     executor = CudaChainExecutor({}, HALF, CPU, gpu=gpu)
 
     def total(levels):
-        problems = [cuda_problems(level, plan, HALF) for level in levels]
+        problems = [executor.lowering.problems(plan, level) for level in levels]
         return sum(level_time(each, choose(each, gpu), gpu) for each in problems if each)
 
     made = executor.schedule(plan)

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from hrnet_fast import create_model
-from hrnet_fast.engine.gpu.cuda_lower import CudaLowering, cuda_choice, cuda_problems
+from hrnet_fast.engine.gpu.cuda_lower import CudaLowering
 from hrnet_fast.engine.gpu.cuda_tiles import (
     CudaProblem,
     candidates,
@@ -57,9 +57,9 @@ def test_every_choice_fits_and_is_accepted_by_the_launcher(width, task, batch, m
     for arch in (86, 90) if batch == 1 else (80, 90):
         gpu, most = GPUS[arch]
         lowering = CudaLowering(named_tensors(model), torch.float16, torch.device("meta"), arch >= 90)
-        for problems, level in {cuda_problems(level, plan, torch.float16): level for level in plan.levels}.items():
-            choice = cuda_choice(level, plan, torch.float16, gpu)
-            step = lowering.step(level, plan, memory, choice, arch >= 90)
+        for problems, level in {lowering.problems(plan, level): level for level in plan.levels}.items():
+            choice = lowering.model_choice(plan, level, gpu)
+            step = lowering.step(plan, level, memory, choice, arch >= 90)
             resident = resident_of(problems, choice.tiles, gpu)
             for launch in step.launches:
                 description = describe(launch.works, lambda tensor: 16)

@@ -11,7 +11,7 @@ from hrnet_fast.engine.executors.cuda import CudaExecutor
 from hrnet_fast.engine.executors.cuda_chains import CudaChainExecutor
 from hrnet_fast.engine.executors.fastest_gpu import FastestGpuExecutor
 from hrnet_fast.engine.executors.torch_graph import TorchExecutor
-from hrnet_fast.engine.gpu.cuda_lower import CudaChoice, cuda_choice, cuda_problems, cuda_signature
+from hrnet_fast.engine.gpu.cuda_lower import CudaChoice, CudaLowering
 from hrnet_fast.engine.gpu.cuda_tile_choices import from_entry, likely
 from hrnet_fast.engine.gpu.cuda_tiles import CudaProblem, choose, most_shared, possible
 from hrnet_fast.engine.gpu.gpu import Gpu
@@ -92,11 +92,12 @@ def test_what_is_tried_is_possible_and_differs():
 
 def test_signatures_tell_levels_apart():
     _, plan = plan_of("hrnet_w32.pose_coco_256x192", (256, 192), 1)
+    half, bfloat = (CudaLowering({}, dtype, CPU, False) for dtype in (HALF, torch.bfloat16))
     by_name = {}
     for level in plan.levels:
-        by_name.setdefault(cuda_signature(level, plan, HALF), set()).add(cuda_problems(level, plan, HALF))
+        by_name.setdefault(half.signature(plan, level), set()).add(half.problems(plan, level))
     assert 10 < len(by_name) < 60 and all(len(problems) == 1 for problems in by_name.values())
-    assert cuda_signature(plan.levels[0], plan, torch.bfloat16) not in by_name
+    assert bfloat.signature(plan, plan.levels[0]) not in by_name
 
 
 def test_auto_tunes_all_that_has_tiles(small, tmp_path):
@@ -126,4 +127,5 @@ def test_the_model_s_choice_stays_where_nothing_is_faster(small, tmp_path):
     executor = make(CudaExecutor, tensors, TuningCache(tmp_path))
     executor.clock = lambda step: 1.0
     assert all(each.time == each.model_time for each in executor.tune(plan).values())
-    assert all(executor.choice(plan, level) == cuda_choice(level, plan, HALF, Gpu()) for level in plan.levels)
+    modelled = executor.lowering.model_choice
+    assert all(executor.choice(plan, level) == modelled(plan, level, Gpu()) for level in plan.levels)

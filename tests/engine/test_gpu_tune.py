@@ -139,13 +139,13 @@ def test_choices_are_made_ready_before_they_are_timed():
 
 
 def test_levels_that_take_most_come_first_and_the_rest_is_left(executor, small, monkeypatch):
-    plan, order = small[0], []
+    plan, order, lowering = small[0], [], executor.lowering
     times = {id(level): 1.0 + len(level.items) for level in plan.levels}
     tuned = executor._tune_level
     monkeypatch.setattr(executor, "_tune_level", lambda p, level, *rest: order.append(level) or tuned(p, level, *rest))
-    step = executor.lowering.step
+    step = lowering.step
     monkeypatch.setattr(
-        executor.lowering, "step", lambda level, *rest: SimpleNamespace(us=times[id(level)], made=step(level, *rest))
+        lowering, "step", lambda p, level, *rest: SimpleNamespace(us=times[id(level)], made=step(p, level, *rest))
     )
     executor.clock = lambda step: step.us
     wall = Time(0.01)
@@ -153,10 +153,10 @@ def test_levels_that_take_most_come_first_and_the_rest_is_left(executor, small, 
         monkeypatch.setattr(module, "monotonic", wall)
     found = executor.tune(plan, seconds=2.0)
     assert [each.complete for each in found.values()] == [True] * (len(found) - 1) + [False]
-    count = Counter(executor.signature(plan, level) for level in plan.levels)
-    spent = [count[executor.signature(plan, level)] * times[id(level)] for level in order]
+    count = Counter(lowering.signature(plan, level) for level in plan.levels)
+    spent = [count[lowering.signature(plan, level)] * times[id(level)] for level in order]
     assert spent == sorted(spent, reverse=True) and len(order) == len(found) > 2
-    everything = {executor.signature(plan, level) for level in plan.levels if executor.problems(plan, level)}
+    everything = {lowering.signature(plan, level) for level in plan.levels if lowering.tiled(plan, level)}
     assert found.left == len(everything) - len(found) + 1 > 2
 
     cut = list(found)[-1]

@@ -10,14 +10,7 @@ from hrnet_fast import create_model, explain, optimize, verify
 from hrnet_fast.engine.executors.triton import TritonExecutor, unsupported
 from hrnet_fast.engine.gpu.gpu import Gpu
 from hrnet_fast.engine.gpu.layout import allocate, slots, unplaceable
-from hrnet_fast.engine.gpu.triton_lower import (
-    TileChoice,
-    TritonLowering,
-    convolutions,
-    model_choice,
-    problem,
-    signature,
-)
+from hrnet_fast.engine.gpu.triton_lower import TileChoice, TritonLowering
 from hrnet_fast.engine.gpu.triton_tile_choices import from_entry, likely, variations
 from hrnet_fast.engine.gpu.triton_tiles import LARGEST, Problem, Tile, candidates, choose, stages
 from hrnet_fast.engine.gpu.tune import tune_level
@@ -134,7 +127,7 @@ def test_one_launch_a_level(name, launches):
     tensors = {key: torch.zeros(tensor.shape) for key, tensor in shapes.items()}
     lowering = TritonLowering(tensors, torch.float16, device, "ieee", False)
     memory = allocate(plan, torch.float16, device)
-    choice = lambda level: model_choice(level, plan, torch.float16, "ieee", Gpu())  # noqa: E731
+    choice = lambda level: lowering.model_choice(plan, level, Gpu())  # noqa: E731
     steps = lowering.steps(plan, memory, choice)
     made = [launch for step in steps for launch in step.launches]
     assert len(made) == launches
@@ -144,19 +137,11 @@ def test_one_launch_a_level(name, launches):
 def test_tf32_weights_are_rounded_to_nearest_where_the_tensor_cores_would_cut():
     plan, device = plan_of(f"{SMALL}.pose_coco_256x192", (32, 32)), torch.device("cpu")
     tensors = named_tensors(fill(create_model(f"{SMALL}.pose_coco_256x192")))
-    level = next(level for level in plan.levels if convolutions(level, plan))
-    (exact,), (rounded,) = (
-        TritonLowering(tensors, torch.float32, device, precision, False)
-        .step(
-            level,
-            plan,
-            allocate(plan, torch.float32, device),
-            model_choice(level, plan, torch.float32, "ieee", Gpu()),
-            False,
-        )
-        .launches
-        for precision in ("ieee", "tf32")
-    )
+    ieee, tf32 = (TritonLowering(tensors, torch.float32, device, own, False) for own in ("ieee", "tf32"))
+    level = next(level for level in plan.levels if ieee.tiled(plan, level))
+    memory = allocate(plan, torch.float32, device)
+    choice = ieee.model_choice(plan, level, Gpu())
+    (exact,), (rounded,) = (each.step(plan, level, memory, choice, False).launches for each in (ieee, tf32))
     want, given = exact.works[0].weight, rounded.works[0].weight
     assert not torch.equal(want, given) and not (given.view(torch.int32) & 0x1FFF).any()
     assert ((want - given).abs() <= 2.0**-11 * want.abs()).all() and (given.abs() > want.abs()).any()
@@ -167,7 +152,7 @@ def test_launches_do_not_overlap_with_what_torch_plays():
     plan, device = plan_of(f"{SMALL}.seg_ocr_lip", (32, 64)), torch.device("cpu")
     tensors = named_tensors(fill(create_model(f"{SMALL}.seg_ocr_lip")))
     lowering = TritonLowering(tensors, torch.float16, device, "ieee", True)
-    choice = lambda level: model_choice(level, plan, torch.float16, "ieee", Gpu())  # noqa: E731
+    choice = lambda level: lowering.model_choice(plan, level, Gpu())  # noqa: E731
     steps = lowering.steps(plan, allocate(plan, torch.float16, device), choice)
     after = [(bool(before.others), launch) for before, step in zip(steps, steps[1:-1]) for launch in step.launches]
     assert {alone for alone, _ in after} == {False, True}
@@ -208,17 +193,17 @@ def test_tuning_keeps_the_fastest_that_it_timed():
     device, gpu = torch.device("cpu"), Gpu()
     lowering = TritonLowering(named_tensors(model), torch.float16, device, "ieee", False)
     memory = allocate(plan, torch.float16, device)
-    level = max(plan.levels, key=lambda level: len(convolutions(level, plan)))
-    problems = [problem(item, plan, torch.float16, "ieee") for item in convolutions(level, plan)]
+    level = max(plan.levels, key=lambda level: len(lowering.tiled(plan, level)))
+    problems = lowering.problems(plan, level)
     timed = []
 
     def clock(choice):  # a GPU that likes many steps in flight, and 32 columns
-        step = lowering.step(level, plan, memory, choice, False)
+        step = lowering.step(plan, level, memory, choice, False)
         tiles = [work.tile for work in step.launches[0].works]
         timed.append(tiles)
         return 10.0 * sum(tile.columns != 32 for tile in tiles) + sum(t.split for t in tiles) - step.launches[0].stages
 
-    start = model_choice(level, plan, torch.float16, "ieee", gpu)
+    start = lowering.model_choice(plan, level, gpu)
     tuned = tune_level(start, variations(problems, gpu), clock)
     best = [[t for t in likely(p, gpu) if t.columns == 32] for p in problems]
     assert all(t.columns == 32 for t, options in zip(tuned.choice.tiles, best) if options)
@@ -237,8 +222,9 @@ def test_a_strange_entry_of_the_cache_is_not_used():
 
 def test_signatures_tell_levels_apart():
     plan = plan_of(LARGE[0], (256, 192))
-    signatures = {signature(level, plan, torch.float16, "ieee") for level in plan.levels}
-    assert 10 < len(signatures) < 60
-    level = plan.levels[0]
-    tf32, exact = (signature(level, plan, torch.float32, precision) for precision in ("tf32", "ieee"))
-    assert len({tf32, exact, signature(level, plan, torch.float16, "ieee")}) == 3
+    half, tf32, exact = (
+        TritonLowering({}, dtype, torch.device("cpu"), precision, False)
+        for dtype, precision in ((torch.float16, "ieee"), (torch.float32, "tf32"), (torch.float32, "ieee"))
+    )
+    assert 10 < len({half.signature(plan, level) for level in plan.levels}) < 60
+    assert len({each.signature(plan, plan.levels[0]) for each in (half, tf32, exact)}) == 3

@@ -12,7 +12,7 @@ import torch
 from hrnet_fast import create_model
 from hrnet_fast.engine.gpu.gpu import Gpu
 from hrnet_fast.engine.gpu.layout import allocate
-from hrnet_fast.engine.gpu.triton_lower import TritonLowering, model_choice
+from hrnet_fast.engine.gpu.triton_lower import TritonLowering
 from hrnet_fast.engine.gpu.triton_tiles import Problem, candidates, stages
 from hrnet_fast.kernels.bordered import BorderedMap
 from hrnet_fast.kernels.level import ConvWork, Launch, MapTerm, SumWork, Tile, pack_weight
@@ -105,8 +105,8 @@ def test_exchanges_of_a_large_network(arch):
     levels = [level for level in plan.levels if any(map(adds, level.items))]
     launches = {}
     for level in levels:
-        choice = model_choice(level, plan, dtype, "ieee", gpu)
-        (launch,) = lowering.step(level, plan, memory, choice, arch >= 90).launches
+        choice = lowering.model_choice(plan, level, gpu)
+        (launch,) = lowering.step(plan, level, memory, choice, arch >= 90).launches
         launches[launch.specialisation] = launch
     with ThreadPoolExecutor(2) as pool:
         found = list(pool.map(lambda launch: offline.compile_for(launch, arch), launches.values()))

@@ -9,7 +9,7 @@ import torch
 from hrnet_fast import create_model
 from hrnet_fast.engine.gpu.gpu import Gpu
 from hrnet_fast.engine.gpu.layout import allocate
-from hrnet_fast.engine.gpu.triton_lower import TritonLowering, model_choice
+from hrnet_fast.engine.gpu.triton_lower import TritonLowering
 from hrnet_fast.kernels.level import Launch
 from hrnet_fast.plan import inference_view, make_plan, named_tensors
 
@@ -39,7 +39,7 @@ def launches_of(name: str, size: tuple[int, int]) -> list[Launch]:
     plan = make_plan(inference_view(model.eval()), torch.empty(1, 3, *size, device="meta"))
     tensors = {key: torch.zeros(tensor.shape) for key, tensor in named_tensors(model).items()}
     lowering = TritonLowering(tensors, torch.float16, torch.device("meta"), "ieee", True)
-    choice = lambda level: model_choice(level, plan, torch.float16, "ieee", Gpu())  # noqa: E731
+    choice = lambda level: lowering.model_choice(plan, level, Gpu())  # noqa: E731
     steps = lowering.steps(plan, allocate(plan, torch.float16, torch.device("meta")), choice)
     return [launch for step in steps for launch in step.launches]
 

@@ -12,7 +12,7 @@ from hrnet_fast.kernels.library import is_compiled, why_not_compiled
 
 from ...plan import Level, Plan
 from ..gpu.cuda_chain_tiles import ChainProblem
-from ..gpu.cuda_lower import CudaChoice, CudaLowering, cuda_choice, cuda_problems, cuda_signature
+from ..gpu.cuda_lower import CudaChoice, CudaLowering
 from ..gpu.cuda_tile_choices import from_entry, variations
 from ..gpu.cuda_tiles import CudaProblem, resident_of, shared_bytes
 from ..gpu.gpu import Gpu, describe_gpu, overlaps
@@ -58,15 +58,6 @@ class CudaExecutor(LevelExecutor):
         gpu = gpu or describe_gpu(device)
         super().__init__(CudaLowering(tensors, dtype, device, overlaps(device, gpu), op), gpu, why, cache)
 
-    def problems(self, plan: Plan, level: Level) -> tuple[CudaProblem | ChainProblem, ...]:
-        return cuda_problems(level, plan, self.dtype)
-
-    def signature(self, plan: Plan, level: Level) -> str:
-        return cuda_signature(level, plan, self.dtype)
-
-    def modelled(self, plan: Plan, level: Level) -> CudaChoice:
-        return cuda_choice(level, plan, self.dtype, self.gpu)
-
     def from_entry(
         self, entry: dict[str, Any] | None, problems: Sequence[CudaProblem | ChainProblem]
     ) -> CudaChoice | None:
@@ -77,7 +68,7 @@ class CudaExecutor(LevelExecutor):
 
     def tiling(self, plan: Plan, level: Level) -> str:
         """Tiles, how many CTAs the convolutions are, how often they fill the GPU, and the shared memory of one."""
-        tiles, problems = self.choice(plan, level).tiles, self.problems(plan, level)
+        tiles, problems = self.choice(plan, level).tiles, self.lowering.problems(plan, level)
         if not tiles:
             return "sums alone"
         resident = resident_of(problems, tiles, self.gpu)

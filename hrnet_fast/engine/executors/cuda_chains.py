@@ -13,7 +13,6 @@ from torch import Tensor
 from ...plan import Level, Plan
 from ..executor import Progress
 from ..gpu.chains import Chain, Schedule, choose_chains, find_chains, schedule
-from ..gpu.cuda_lower import beyond_cuda, cuda_choice, cuda_problem, cuda_problems
 from ..gpu.cuda_tiles import candidates, level_time, most_shared
 from ..gpu.gpu import Gpu
 from ..gpu.tune import Tuning
@@ -50,8 +49,8 @@ class CudaChainExecutor(CudaExecutor):
         if plan.digest not in self._schedules:
             most = most_shared(self.gpu, 1)
             found = [
-                chain for chain in find_chains(plan, lambda item: beyond_cuda(item, plan) is None)
-                if candidates(cuda_problem(chain, plan, self.dtype), most)
+                chain for chain in find_chains(plan, lambda item: self.lowering.beyond(item, plan) is None)
+                if candidates(self.lowering.problem(chain, plan), most)
             ]  # fmt: skip
             self._schedules[plan.digest] = schedule(plan, self.choice_of_chains(plan, found))
         return self._schedules[plan.digest]
@@ -78,10 +77,10 @@ class CudaChainExecutor(CudaExecutor):
 
     def _faster(self, plan: Plan, found: list[Chain]) -> list[Chain]:
         def cost(level: Level) -> float:
-            problems = cuda_problems(level, plan, self.dtype)
+            problems = self.lowering.problems(plan, level)
             if not problems:
                 return GAP + SUMS
-            tiles = cuda_choice(level, plan, self.dtype, self.gpu).tiles
+            tiles = self.lowering.model_choice(plan, level, self.gpu).tiles
             return GAP + level_time(problems, tiles, self.gpu)
 
         return choose_chains(plan, found, cost)

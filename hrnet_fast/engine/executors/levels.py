@@ -74,18 +74,6 @@ class LevelExecutor(Executor):
         self.clock: Callable[[Callable[[], None]], float] = within_a_graph
 
     @abstractmethod
-    def problems(self, plan: Plan, level: Level) -> Sequence[Any]:
-        """What of a level needs a tile, in order."""
-
-    @abstractmethod
-    def signature(self, plan: Plan, level: Level) -> str:
-        """What a level's measured tiles are kept under: equal for equal work."""
-
-    @abstractmethod
-    def modelled(self, plan: Plan, level: Level) -> Choice:
-        """The tiles by the model of the GPU."""
-
-    @abstractmethod
     def from_entry(self, entry: dict[str, Any] | None, problems: Sequence[Any]) -> Choice | None:
         """The tiles that an entry of the cache holds; None where it does not fit the problems."""
 
@@ -99,12 +87,12 @@ class LevelExecutor(Executor):
 
     def choice(self, plan: Plan, level: Level) -> Choice:
         """The tiles of a level: measured, or as the model of the GPU has them."""
-        return self.measured(plan, level) or self.modelled(plan, level)
+        return self.measured(plan, level) or self.lowering.model_choice(plan, level, self.gpu)
 
     def measured(self, plan: Plan, level: Level) -> Choice | None:
         """The tiles of a level that the cache holds, or None."""
         entry = self._entry(plan, level)
-        return entry and self.from_entry(entry, self.problems(plan, level))
+        return entry and self.from_entry(entry, self.lowering.problems(plan, level))
 
     def origin(self, plan: Plan, level: Level) -> str:
         """Where a level's tiles come from."""
@@ -164,7 +152,8 @@ class LevelExecutor(Executor):
         if self.key is None:  # there is no GPU that they could be of
             raise self._no_choice("tune")
         deadline = monotonic() + seconds
-        distinct = {self.signature(plan, level): level for level in plan.levels if self.problems(plan, level)}
+        tiled = [level for level in plan.levels if self.lowering.tiled(plan, level)]
+        distinct = {self.lowering.signature(plan, level): level for level in tiled}
         missing = {name: level for name, level in distinct.items() if again or not self._is_tuned(plan, level)}
         memory, found = allocate(plan, self.dtype, self.device), Tuning()
         on_device = torch.cuda.device(self.device) if self.device.type == "cuda" else nullcontext()
@@ -185,21 +174,22 @@ class LevelExecutor(Executor):
 
         def step(choice: Choice) -> Step:
             if choice not in steps:
-                steps[choice] = self.lowering.step(level, plan, memory, choice, False)
+                steps[choice] = self.lowering.step(plan, level, memory, choice, False)
             return steps[choice]
 
         def ready(choices: Sequence[Choice]) -> None:
             with suppress(*refusals()):  # timing it alone meets the refusal again, and knows whose it is
                 self.warm([step(choice) for choice in choices])
 
-        start, variations = self.modelled(plan, level), self.variations(self.problems(plan, level))
+        start = self.lowering.model_choice(plan, level, self.gpu)
+        variations = self.variations(self.lowering.problems(plan, level))
         return tune_level(start, variations, lambda choice: self.clock(step(choice)), seconds, ready)
 
     def _slowest_first(self, plan: Plan, levels: dict[str, Level], memory: Memory) -> dict[str, Level]:
         """The levels by the time that the plan spends in all that are like them, with the model's tiles."""
-        count = Counter(self.signature(plan, level) for level in plan.levels)
+        count = Counter(self.lowering.signature(plan, level) for level in plan.levels)
         steps = {
-            name: self.lowering.step(level, plan, memory, self.modelled(plan, level), False)
+            name: self.lowering.step(plan, level, memory, self.lowering.model_choice(plan, level, self.gpu), False)
             for name, level in levels.items()
         }
         with suppress(*refusals()):
@@ -212,7 +202,7 @@ class LevelExecutor(Executor):
 
     def _entry(self, plan: Plan, level: Level) -> dict[str, Any] | None:
         """What the cache has of a level."""
-        return None if self.key is None else self.cache.get(self.key, self.kind, self.signature(plan, level))
+        return None if self.key is None else self.cache.get(self.key, self.kind, self.lowering.signature(plan, level))
 
     def _is_tuned(self, plan: Plan, level: Level) -> bool:
         return bool(self.measured(plan, level)) and self._entry(plan, level).get("complete", True)

@@ -11,7 +11,7 @@ from torch import Tensor
 from ...plan import Level, Plan
 from ..gpu.gpu import describe_gpu, overlaps
 from ..gpu.lower import Step
-from ..gpu.triton_lower import TileChoice, TritonLowering, convolutions, model_choice, problem, signature
+from ..gpu.triton_lower import TileChoice, TritonLowering
 from ..gpu.triton_tile_choices import from_entry, variations
 from ..gpu.triton_tiles import Problem
 from ..gpu.tune import Variation
@@ -58,18 +58,8 @@ class TritonExecutor(LevelExecutor):
         cache: TuningCache | None = None,
     ):  # fmt: skip
         tf32 = dtype == torch.float32 and device.type == "cuda" and torch.backends.cudnn.allow_tf32
-        self.precision = "tf32" if tf32 else "ieee"
-        gpu = describe_gpu(device)
-        super().__init__(TritonLowering(tensors, dtype, device, self.precision, overlaps(device, gpu)), gpu, why, cache)
-
-    def problems(self, plan: Plan, level: Level) -> list[Problem]:
-        return [problem(item, plan, self.dtype, self.precision) for item in convolutions(level, plan)]
-
-    def signature(self, plan: Plan, level: Level) -> str:
-        return signature(level, plan, self.dtype, self.precision)
-
-    def modelled(self, plan: Plan, level: Level) -> TileChoice:
-        return model_choice(level, plan, self.dtype, self.precision, self.gpu)
+        precision, gpu = "tf32" if tf32 else "ieee", describe_gpu(device)
+        super().__init__(TritonLowering(tensors, dtype, device, precision, overlaps(device, gpu)), gpu, why, cache)
 
     def from_entry(self, entry: dict[str, Any] | None, problems: Sequence[Problem]) -> TileChoice | None:
         return from_entry(entry, problems, self.gpu)

@@ -30,20 +30,7 @@ from .cuda_chain_tiles import ChainProblem, ChainTile
 from .cuda_tiles import CudaProblem, choose
 from .gpu import Gpu
 from .layout import Memory
-from .lower import Lowering, beyond
-
-
-def beyond_cuda(item: Item, plan: Plan) -> str | None:
-    """Why the CUDA level kernel cannot play an item, or None."""
-    if why := beyond(item, plan):
-        return why
-    if isinstance(item, (Conv, Sum)) and len(item.terms) + len(getattr(item, "sources", ())) > MOST_TERMS:
-        return f"{item.name} adds more than {MOST_TERMS} maps"
-    if isinstance(item, Conv):
-        geometry = (item.conv.kernel, item.conv.stride, item.conv.padding)
-        if any(y != x for y, x in geometry) or item.conv.kernel[0] not in (1, 3) or item.conv.stride[0] > 2:
-            return f"{item.name} is not a square 1x1 or 3x3 convolution of stride 1 or 2"
-    return None
+from .lower import Lowering
 
 
 @dataclass(frozen=True)
@@ -66,47 +53,6 @@ def _entry(tile: CudaTile) -> dict[str, Any]:
     return {**asdict(tile), "warps": list(tile.warps)}
 
 
-def cuda_problem(item: Conv | Chain, plan: Plan, dtype: torch.dtype) -> CudaProblem | ChainProblem:
-    """The item as the tile model sees it."""
-    if isinstance(item, Chain):
-        steps = tuple(replace(cuda_problem(each, plan, dtype), early=False) for each in item.items)
-        kept = item.keeps_its_source
-        return ChainProblem(steps, kept, bool(item.terms) and item.terms[0].resize is None and not kept)
-    n, channels, height, width = plan.values[item.out].shape
-    inputs = plan.values[item.sources[0].value].shape[1]
-    early = bool(item.terms) and item.terms[0].resize is None
-    return CudaProblem(
-        n, height, width, padded_channels(channels), padded_channels(inputs), item.conv.kernel[0], item.conv.stride[0],
-        dtype.itemsize, early, item.has_prologue,
-    )  # fmt: skip
-
-
-def cuda_problems(level: Level, plan: Plan, dtype: torch.dtype) -> tuple[CudaProblem | ChainProblem, ...]:
-    """Those of the level's convolutions and chains that the kernel plays, in order."""
-    played = (item for item in level.items if isinstance(item, (Conv, Chain)) and beyond_cuda(item, plan) is None)
-    return tuple(cuda_problem(item, plan, dtype) for item in played)
-
-
-def cuda_signature(level: Level, plan: Plan, dtype: torch.dtype) -> str:
-    """What a level's tiling depends on, as text: equal for equal work."""
-    played = [item for item in level.items if isinstance(item, (Conv, Chain)) and beyond_cuda(item, plan) is None]
-    parts = [str(dtype).removeprefix("torch.")]
-    for item, own in zip(played, cuda_problems(level, plan, dtype), strict=True):
-        steps = own.steps if isinstance(own, ChainProblem) else (own,)
-        shapes = ">".join(f"{s.in_channels}-{s.channels}k{s.kernel}s{s.stride}" for s in steps)
-        sources = () if isinstance(item, Chain) else item.sources
-        modes = "".join("=" if t.resize is None else t.resize.mode[0] for t in (*sources, *item.terms))
-        kept = "k" if isinstance(own, ChainProblem) and own.kept else ""
-        parts.append(f"{steps[-1].batch}x{steps[-1].height}x{steps[-1].width} {shapes}{modes}{kept}")
-    rest = len(level.items) - len(played)
-    return "; ".join(parts) + (f" +{rest}" if rest else "")
-
-
-def cuda_choice(level: Level, plan: Plan, dtype: torch.dtype, gpu: Gpu) -> CudaChoice:
-    """The tiles that the model of the GPU chooses for a level."""
-    return CudaChoice(choose(cuda_problems(level, plan, dtype), gpu))
-
-
 class CudaLowering(Lowering):
     """Makes the steps of plans on the CUDA level kernel. Weights are folded and packed once a convolution.
 
@@ -124,7 +70,44 @@ class CudaLowering(Lowering):
         self.op = op
 
     def beyond(self, item: Item, plan: Plan) -> str | None:
-        return beyond_cuda(item, plan)
+        if why := super().beyond(item, plan):
+            return why
+        if isinstance(item, (Conv, Sum)) and len(item.terms) + len(getattr(item, "sources", ())) > MOST_TERMS:
+            return f"{item.name} adds more than {MOST_TERMS} maps"
+        if isinstance(item, Conv):
+            geometry = (item.conv.kernel, item.conv.stride, item.conv.padding)
+            if any(y != x for y, x in geometry) or item.conv.kernel[0] not in (1, 3) or item.conv.stride[0] > 2:
+                return f"{item.name} is not a square 1x1 or 3x3 convolution of stride 1 or 2"
+        return None
+
+    def problem(self, item: Conv | Chain, plan: Plan) -> CudaProblem | ChainProblem:
+        if isinstance(item, Chain):
+            steps = tuple(replace(self.problem(each, plan), early=False) for each in item.items)
+            kept = item.keeps_its_source
+            return ChainProblem(steps, kept, bool(item.terms) and item.terms[0].resize is None and not kept)
+        n, channels, height, width = plan.values[item.out].shape
+        inputs = plan.values[item.sources[0].value].shape[1]
+        early = bool(item.terms) and item.terms[0].resize is None
+        return CudaProblem(
+            n, height, width, padded_channels(channels), padded_channels(inputs), item.conv.kernel[0],
+            item.conv.stride[0], self.dtype.itemsize, early, item.has_prologue,
+        )  # fmt: skip
+
+    def signature(self, plan: Plan, level: Level) -> str:
+        parts, tiled = [str(self.dtype).removeprefix("torch.")], self.tiled(plan, level)
+        for item in tiled:
+            own = self.problem(item, plan)
+            steps = own.steps if isinstance(own, ChainProblem) else (own,)
+            shapes = ">".join(f"{s.in_channels}-{s.channels}k{s.kernel}s{s.stride}" for s in steps)
+            sources = () if isinstance(item, Chain) else item.sources
+            modes = "".join("=" if t.resize is None else t.resize.mode[0] for t in (*sources, *item.terms))
+            kept = "k" if isinstance(own, ChainProblem) and own.kept else ""
+            parts.append(f"{steps[-1].batch}x{steps[-1].height}x{steps[-1].width} {shapes}{modes}{kept}")
+        rest = len(level.items) - len(tiled)
+        return "; ".join(parts) + (f" +{rest}" if rest else "")
+
+    def model_choice(self, plan: Plan, level: Level, gpu: Gpu) -> CudaChoice:
+        return CudaChoice(choose(self.problems(plan, level), gpu))
 
     def _can_form(self, work: CudaConv) -> bool:
         return work.tile.stages == work.chunks  # the kernel forms a source at once

@@ -15,6 +15,7 @@ from hrnet_fast.kernels.level import ConvWork, MapTerm, SumWork, Tile
 
 from ...plan import Concat, Conv, Function, Item, Level, Plan, Sum, Term
 from ..interpret import Interpreter
+from .gpu import Gpu
 from .layout import Memory
 
 SUM_TILE = Tile(64, 32)
@@ -80,6 +81,27 @@ class Lowering(ABC):
         """Why the kernel cannot play an item, or None."""
         return beyond(item, plan)
 
+    def tiled(self, plan: Plan, level: Level) -> list[Any]:
+        """The level's items that need a tile, in order: its convolutions, those that torch plays aside."""
+        needing = (item for item in level.items if not isinstance(item, (Sum, Concat)))
+        return [item for item in needing if self.beyond(item, plan) is None]
+
+    def problems(self, plan: Plan, level: Level) -> tuple[Any, ...]:
+        """Those items as the tile model sees them."""
+        return tuple(self.problem(item, plan) for item in self.tiled(plan, level))
+
+    @abstractmethod
+    def problem(self, item: Any, plan: Plan) -> Any:
+        """An item as the tile model sees it."""
+
+    @abstractmethod
+    def signature(self, plan: Plan, level: Level) -> str:
+        """What a level's tiling depends on, as text: equal for equal work. Measured tiles are kept under it."""
+
+    @abstractmethod
+    def model_choice(self, plan: Plan, level: Level, gpu: Gpu) -> Any:
+        """The tiles that the model of the GPU chooses for a level."""
+
     def steps(self, plan: Plan, memory: Memory, choice: Callable[[Level], Any], overlap: bool = True) -> list[Step]:
         """One step a level. choice: the tiles of a level. overlap: whether launches may overlap at all.
 
@@ -90,10 +112,10 @@ class Lowering(ABC):
         for index, level in enumerate(plan.levels):
             between = 0 < index < len(plan.levels) - 1
             early = overlap and self.overlap and between and not made[-1].others
-            made.append(self.step(level, plan, memory, choice(level), early))
+            made.append(self.step(plan, level, memory, choice(level), early))
         return made
 
-    def step(self, level: Level, plan: Plan, memory: Memory, choice: Any, overlap: bool) -> Step:
+    def step(self, plan: Plan, level: Level, memory: Memory, choice: Any, overlap: bool) -> Step:
         """The longest programs first, so that the short ones fill up the end."""
         tiles, timed, others, formed = iter(choice.tiles), [], [], []
         for item in level.items:

@@ -15,7 +15,7 @@ from hrnet_fast.kernels.level import ConvWork, Launch, SumWork, Tile, Work, pack
 from ...plan import Concat, Conv, Level, Plan, Sum
 from ...plan.fold import fold
 from .gpu import Gpu
-from .lower import Lowering, beyond
+from .lower import Lowering
 from .triton_tiles import Problem, choose, stages
 
 
@@ -31,45 +31,35 @@ class TileChoice:
         return {"tiles": [asdict(tile) for tile in self.tiles], "stages": self.stages}
 
 
-def problem(item: Conv, plan: Plan, dtype: torch.dtype, precision: str) -> Problem:
-    """The item as a matrix product over padded channels."""
-    n, c, h, w = plan.values[item.out].shape
-    k = prod(item.conv.kernel) * padded_channels(plan.values[item.sources[0].value].shape[1])
-    exact = dtype == torch.float32 and precision == "ieee"
-    resized = any(term.resize is not None for term in item.terms)
-    formed = item.has_prologue and dtype != torch.float32
-    return Problem(n * h * w, padded_channels(c), k, dtype.itemsize, exact, formed, resized)
-
-
-def convolutions(level: Level, plan: Plan) -> list[Conv]:
-    """The level's items that need a tile, in order."""
-    return [item for item in level.items if isinstance(item, Conv) and beyond(item, plan) is None]
-
-
-def signature(level: Level, plan: Plan, dtype: torch.dtype, precision: str) -> str:
-    """What a level's tiling depends on, as text: equal for equal work."""
-    parts = [str(dtype).removeprefix("torch.") + (" " + precision if dtype == torch.float32 else "")]
-    for item in convolutions(level, plan):
-        p, conv = problem(item, plan, dtype, precision), item.conv
-        modes = "".join("=" if t.resize is None else t.resize.mode[0] for t in (*item.sources, *item.terms))
-        parts.append(f"{p.pixels}x{p.channels}x{p.k}k{conv.kernel[0]}s{conv.stride[0]}{modes}")
-    rest = sum(isinstance(item, (Sum, Concat)) for item in level.items)
-    return " ".join(parts) + (f" +{rest}" if rest else "")
-
-
-def model_choice(level: Level, plan: Plan, dtype: torch.dtype, precision: str, gpu: Gpu) -> TileChoice:
-    """The tiles that the model of the GPU chooses for a level."""
-    problems = tuple(problem(item, plan, dtype, precision) for item in convolutions(level, plan))
-    if not problems:
-        return TileChoice((), 2)
-    tiles = choose(problems, gpu)
-    return TileChoice(tiles, stages(tiles, dtype.itemsize, gpu))
-
-
 class TritonLowering(Lowering):
     """Makes the steps of plans on the Triton kernel. Weights are packed once for each tile that asks for them."""
 
     work = ConvWork
+
+    def problem(self, item: Conv, plan: Plan) -> Problem:
+        """The item as a matrix product over padded channels."""
+        n, c, h, w = plan.values[item.out].shape
+        k = prod(item.conv.kernel) * padded_channels(plan.values[item.sources[0].value].shape[1])
+        exact = self.dtype == torch.float32 and self.precision == "ieee"
+        resized = any(term.resize is not None for term in item.terms)
+        formed = item.has_prologue and self.dtype != torch.float32
+        return Problem(n * h * w, padded_channels(c), k, self.dtype.itemsize, exact, formed, resized)
+
+    def signature(self, plan: Plan, level: Level) -> str:
+        parts = [str(self.dtype).removeprefix("torch.") + (" " + self.precision if self.dtype == torch.float32 else "")]
+        for item in self.tiled(plan, level):
+            p, conv = self.problem(item, plan), item.conv
+            modes = "".join("=" if t.resize is None else t.resize.mode[0] for t in (*item.sources, *item.terms))
+            parts.append(f"{p.pixels}x{p.channels}x{p.k}k{conv.kernel[0]}s{conv.stride[0]}{modes}")
+        rest = sum(isinstance(item, (Sum, Concat)) for item in level.items)
+        return " ".join(parts) + (f" +{rest}" if rest else "")
+
+    def model_choice(self, plan: Plan, level: Level, gpu: Gpu) -> TileChoice:
+        problems = self.problems(plan, level)
+        if not problems:
+            return TileChoice((), 2)
+        tiles = choose(problems, gpu)
+        return TileChoice(tiles, stages(tiles, self.dtype.itemsize, gpu))
 
     def _can_form(self, work: ConvWork) -> bool:
         return self.dtype != torch.float32  # else too much for a thread's registers
