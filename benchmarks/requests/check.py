@@ -11,6 +11,7 @@ from benchmarks.requests.plain_pose import STD, PlainPose
 from benchmarks.requests.plain_segmentation import PlainSegmentation
 from hrnet_fast.kernels import affine_crop, upsample_argmax
 from hrnet_fast.tasks.images import read_image
+from hrnet_fast.tasks.pixels import resize_planes
 from hrnet_fast.tasks.pose import PoseEstimator
 from hrnet_fast.tasks.pose.affine import crop_matrices, to_picture
 from hrnet_fast.tasks.pose.boxes import Regions, regions_of
@@ -18,7 +19,7 @@ from hrnet_fast.tasks.pose.decode import decode
 from hrnet_fast.tasks.pose.estimator import MEAN
 from hrnet_fast.tasks.pose.skeletons import COCO
 from hrnet_fast.tasks.segmentation import Segmenter
-from hrnet_fast.tasks.segmentation.transforms import fit, resize
+from hrnet_fast.tasks.segmentation.transforms import fit
 
 GREY_LEVEL = 1.0
 RELATIVE = 1e-6  # of the largest coordinate
@@ -64,7 +65,7 @@ def check_segmentation(ours: Segmenter, plain: PlainSegmentation, data: bytes) -
     """One sentence on how near ours is. Errors: Mismatch."""
     image = PlainPose.read(data)
     x = plain.prepare(image)
-    fitted = resize(fit(read_image(data), ours.protocol)[0], tuple(x.shape[2:]))
+    fitted = resize_planes(fit(read_image(data), ours.protocol)[0], tuple(x.shape[2:]))
     levels = ((fitted - x).abs() * 255 * torch.from_numpy(STD)[:, None, None]).max().item()
     _hold("the prepared pictures differ by", levels, GREY_LEVEL, "grey levels")
     error = _network(ours, plain, x)

@@ -1,4 +1,4 @@
-"""Pixels on their way into a network: resized as Pillow does, normalised as the ImageNet protocol does."""
+"""Pixels on their way into a network: resized as Pillow or OpenCV do, normalised as the ImageNet protocol does."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from torch import Tensor
 from .images import ImageError
 from .optional import pillow
 
-# Of RGB in 0..1; tools/valid.py of HRNet-Image-Classification, and lib/datasets/wflw.py of the landmarks' repository.
+# Of RGB in 0..1; tools/valid.py of HRNet-Image-Classification, lib/datasets/wflw.py of the landmarks' repository, and
+# lib/datasets/base_dataset.py of the segmentation's.
 MEAN = (0.485, 0.456, 0.406)
 STD = (0.229, 0.224, 0.225)
 MAX_ASPECT = 100  # of a picture's sides: beyond it one resized by its short side would fill the memory
@@ -45,6 +46,13 @@ def resize_bilinear(
         columns = _round(F.interpolate(planes.float(), (image.shape[0], size[1]), mode="bilinear", antialias=True))
         resized = _round(F.interpolate(columns, size, mode="bilinear", antialias=True)).to(torch.uint8)
     return resized[0].permute(1, 2, 0)
+
+
+def resize_planes(x: Tensor, size: Sequence[int]) -> Tensor:
+    """(N, C, H, W) floating point, bilinear with half-pixel centres and without antialiasing, as cv2.INTER_LINEAR."""
+    if tuple(x.shape[2:]) == tuple(size):
+        return x
+    return F.interpolate(x, tuple(size), mode="bilinear", align_corners=False)
 
 
 def normalise(

@@ -6,10 +6,10 @@ import os
 from collections.abc import Iterator
 from itertools import islice
 
-from ..evaluation import Evaluation, Progress, usual_notes
+from ..evaluation import Evaluation, Progress
 from ..images import Stored, read_image
 from ..pose.coco import CocoPictures
-from ..pose.coco_scorer import write_results
+from ..pose.evaluate import check_keypoints, scored
 from ..stages import Stages
 from .estimator import BottomUpPoseEstimator
 from .grouping import OFFICIAL
@@ -33,11 +33,7 @@ def evaluate(
     Errors: ValueError for an empty data set and for a network with other keypoints; those of `read_image`.
     """
     network = estimator.network
-    if dataset.keypoints != network.num_outputs:
-        raise ValueError(
-            f"{dataset.name} has {dataset.keypoints} keypoints and {network.name} {network.num_outputs}: "
-            "they cannot be compared"
-        )
+    check_keypoints(network, dataset)
     scorer = dataset.scorer()
     stages = stages if stages is not None else Stages(network.device)
     images = 0
@@ -50,27 +46,9 @@ def evaluate(
         images += 1
         if progress is not None:
             progress(1)
-    if not images:
-        raise ValueError(f"{dataset.name} {dataset.split} is empty: there is nothing to evaluate")
-    with stages("score"):
-        metrics = scorer.result()
-    if results is not None:
-        write_results(results, scorer.results())
     row = paper_row(network.name, dataset.name, dataset.split, estimator.scales)
-    return Evaluation(
-        task="bottom_up",
-        dataset=f"{dataset.name} {dataset.split}",
-        model=network.name,
-        images=images,
-        metrics=metrics,
-        paper=row,
-        seconds=stages.seconds,
-        notes=(
-            *usual_notes(network.random_weights, images, len(dataset), dataset.samples),
-            *(_differences(estimator) if row else ()),
-            *dataset.notes,
-        ),
-    )
+    notes = _differences(estimator) if row else ()
+    return scored("bottom_up", network, dataset, scorer, images, stages, row, notes, results)
 
 
 def _differences(estimator: BottomUpPoseEstimator) -> Iterator[str]:

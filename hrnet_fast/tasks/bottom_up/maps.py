@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
+
+from ..pixels import resize_planes
 
 
 @dataclass(frozen=True)
@@ -31,13 +32,13 @@ def view_maps(
     """
     coarse, fine = outputs
     keypoints = fine.shape[1]
-    coarse = resize(coarse, fine.shape[2:])
+    coarse = resize_planes(coarse, fine.shape[2:])
     heatmaps, tags = (coarse[:, :keypoints] + fine) / 2, coarse[:, keypoints:]
     if len(fine) == 2:
         order = torch.tensor(swap, device="cpu").to(fine.device)
         heatmaps, tags = (torch.stack((x[0], x[1].flip(2)[order])) for x in (heatmaps, tags))
     if size is not None:
-        heatmaps, tags = resize(heatmaps, size), resize(tags, size)
+        heatmaps, tags = resize_planes(heatmaps, size), resize_planes(tags, size)
     return heatmaps, tags
 
 
@@ -56,18 +57,11 @@ class Sum:
         """heatmaps, tags: (V, K, H, W), as `view_maps` gives them. with_tags: for the one view whose tags count."""
         size = heatmaps.shape[2:] if self._heatmaps is None else self._heatmaps.shape[1:]
         mean = (heatmaps[0] + heatmaps[1]) / 2 if len(heatmaps) == 2 else heatmaps[0]
-        mean = resize(mean[None], size)[0]
+        mean = resize_planes(mean[None], size)[0]
         self._heatmaps = mean if self._heatmaps is None else self._heatmaps + mean
         self._views += 1
         if with_tags:
-            self._tags = resize(tags, size)
+            self._tags = resize_planes(tags, size)
 
     def mean(self) -> Maps:
         return Maps(self._heatmaps / self._views, self._tags)
-
-
-def resize(x: Tensor, size: Sequence[int]) -> Tensor:
-    """(N, C, H, W), bilinear with half-pixel centres, without antialiasing."""
-    if tuple(x.shape[2:]) == tuple(size):
-        return x
-    return F.interpolate(x, tuple(size), mode="bilinear", align_corners=False)

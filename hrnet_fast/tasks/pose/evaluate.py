@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import islice
 
 import torch
@@ -12,12 +12,13 @@ from torch import Tensor
 
 from ..evaluation import Evaluation, Progress, usual_notes
 from ..images import Stored, read_image
+from ..network import Network
 from ..stages import Stages
 from .boxes import Regions
-from .coco import CocoKeypoints
+from .coco import CocoKeypoints, CocoPictures
 from .coco_scorer import CocoScorer, write_results
 from .estimator import PoseEstimator
-from .mpii import Mpii
+from .mpii import Mpii, MpiiScorer
 from .paper import paper_row
 from .samples import PoseSample
 
@@ -39,15 +40,12 @@ def evaluate(
         results: COCO, CrowdPose: also writes the people to this file, in the format that COCO's server takes.
     Errors: ValueError for an empty data set and for a network with other keypoints; those of `read_image`.
     """
-    if dataset.keypoints != estimator.network.num_outputs:
-        raise ValueError(
-            f"{dataset.name} has {dataset.keypoints} keypoints and {estimator.network.name} "
-            f"{estimator.network.num_outputs}: they cannot be compared"
-        )
+    network = estimator.network
+    check_keypoints(network, dataset)
     scorer = dataset.scorer()
     if results is not None and not isinstance(scorer, CocoScorer):
         raise ValueError(f"results are a file for COCO's server; {dataset.name} has none")
-    stages = stages if stages is not None else Stages(estimator.network.device)
+    stages = stages if stages is not None else Stages(network.device)
     waiting: deque[tuple[PoseSample, Regions]] = deque()
 
     def requests() -> Iterator[tuple[Tensor, Regions]]:
@@ -69,26 +67,39 @@ def evaluate(
         images += 1
         if progress is not None:
             progress(1)
+    row = paper_row(network.name, dataset.name, dataset.split)
+    notes = ["without the flip test, which the paper's row has"] if row and not estimator.flip_test else []
+    return scored("pose", network, dataset, scorer, images, stages, row, notes, results)
+
+
+def check_keypoints(network: Network, dataset: CocoPictures | Mpii) -> None:
+    """ValueError for a network with other keypoints than the data set's."""
+    if dataset.keypoints != network.num_outputs:
+        raise ValueError(
+            f"{dataset.name} has {dataset.keypoints} keypoints and {network.name} {network.num_outputs}: "
+            "they cannot be compared"
+        )
+
+
+def scored(
+    task: str, network: Network, dataset: CocoPictures | Mpii, scorer: CocoScorer | MpiiScorer, images: int,
+    stages: Stages, paper: dict[str, float] | None, notes: Iterable[str], results: str | os.PathLike | None,
+) -> Evaluation:  # fmt: skip
+    """What `evaluate` gives once the scorer has all images. notes: on how the network was used."""
     if not images:
         raise ValueError(f"{dataset.name} {dataset.split} is empty: there is nothing to evaluate")
     with stages("score"):
         metrics = scorer.result()
     if results is not None:
         write_results(results, scorer.results())
+    usual = usual_notes(network.random_weights, images, len(dataset), dataset.samples)
     return Evaluation(
-        task="pose",
+        task=task,
         dataset=f"{dataset.name} {dataset.split}",
-        model=estimator.network.name,
+        model=network.name,
         images=images,
         metrics=metrics,
-        paper=paper_row(estimator.network.name, dataset.name, dataset.split),
+        paper=paper,
         seconds=stages.seconds,
-        notes=tuple(_notes(estimator, dataset, images)),
+        notes=(*usual, *notes, *dataset.notes),
     )
-
-
-def _notes(estimator: PoseEstimator, dataset: CocoKeypoints | Mpii, images: int) -> Iterator[str]:
-    yield from usual_notes(estimator.network.random_weights, images, len(dataset), dataset.samples)
-    if not estimator.flip_test and paper_row(estimator.network.name, dataset.name, dataset.split):
-        yield "without the flip test, which the paper's row has"
-    yield from dataset.notes

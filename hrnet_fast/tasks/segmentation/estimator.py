@@ -13,12 +13,13 @@ from torch import Tensor, nn
 
 from ..images import Source, pictures_of, read_image
 from ..network import MAX_PIXELS, PIECES, open_network
+from ..pixels import resize_planes
 from ..stages import Stages, clock
 from .classes import ClassSet, class_set, classes_of
 from .labelling import View, label
 from .protocol import NATIVE, protocol_for
 from .results import Segmentation
-from .transforms import fit, resize, window
+from .transforms import fit, window
 
 COMBINATIONS = ("exp", "logits")
 
@@ -123,7 +124,7 @@ class Segmenter:
     def _view(self, base: Tensor, scale: float, stage) -> View:
         with stage("prepare"):
             size = self.protocol.view_size(base.shape[2], base.shape[3], scale)
-            pixels = resize(base, size)
+            pixels = resize_planes(base, size)
         places = self.protocol.windows(*size, scale)
         return View(size, [(place, self._logits(window(pixels, *place), stage)) for place in places])
 

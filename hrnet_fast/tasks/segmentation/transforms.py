@@ -3,24 +3,13 @@
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from ..optional import opencv
-from ..pixels import check_aspect
+from ..pixels import MEAN, STD, check_aspect, resize_planes
 from .protocol import Protocol
 
-# ImageNet's mean and standard deviation of RGB in 0..1 (lib/datasets/base_dataset.py).
-MEAN = (0.485, 0.456, 0.406)
-STD = (0.229, 0.224, 0.225)
 FIT_STRIDE = 8  # lib/datasets/pascal_ctx.py
-
-
-def resize(x: Tensor, size: tuple[int, int]) -> Tensor:
-    """(N, 3, H, W) float32, bilinear with half-pixel centres and without antialiasing, as cv2.INTER_LINEAR."""
-    if tuple(x.shape[2:]) == tuple(size):
-        return x
-    return F.interpolate(x, tuple(size), mode="bilinear", align_corners=False)
 
 
 def fit(image: Tensor, protocol: Protocol) -> tuple[Tensor, tuple[int, int]]:
@@ -47,7 +36,7 @@ def _resized_in_8_bits(image: Tensor, size: tuple[int, int]) -> Tensor:
     if image.device.type == "cpu":
         cv2 = opencv()
         return torch.from_numpy(cv2.resize(image.numpy(), size[::-1], interpolation=cv2.INTER_LINEAR))
-    resized = resize(image[None].permute(0, 3, 1, 2).float(), size).round_()
+    resized = resize_planes(image[None].permute(0, 3, 1, 2).float(), size).round_()
     return resized[0].permute(1, 2, 0).to(torch.uint8)
 
 

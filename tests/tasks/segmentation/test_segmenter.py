@@ -9,10 +9,11 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from benchmarks.peak_memory import PeakMemory
 from hrnet_fast import create_model
+from hrnet_fast.tasks.pixels import MEAN, STD
 from hrnet_fast.tasks.segmentation import CITYSCAPES, LIP, ClassSet, Segmenter
 from hrnet_fast.tasks.segmentation.labelling import View, label
 from hrnet_fast.tasks.segmentation.protocol import NATIVE, PROTOCOLS, protocol_for
-from hrnet_fast.tasks.segmentation.transforms import MEAN, STD, fit
+from hrnet_fast.tasks.segmentation.transforms import fit
 from hrnet_fast.tasks.stages import Stages
 from hrnet_fast.weights.random import fill_weights
 from tests.tasks.segmentation import official

@@ -6,8 +6,9 @@ import pytest
 import torch
 
 from hrnet_fast.tasks.images import ImageError
+from hrnet_fast.tasks.pixels import MEAN, STD, resize_planes
 from hrnet_fast.tasks.segmentation.protocol import NATIVE, protocol_for
-from hrnet_fast.tasks.segmentation.transforms import MEAN, STD, fit, normalise, resize, window
+from hrnet_fast.tasks.segmentation.transforms import fit, normalise, window
 
 SHAPES = [(90, 51), (40, 131), (200, 300), (65, 65), (1, 7)]
 by_shape = pytest.mark.parametrize("shape", SHAPES, ids=lambda s: f"{s[0]}x{s[1]}")
@@ -65,7 +66,7 @@ def test_cityscapes_and_native_pictures_keep_their_pixels(shape):
 def test_views_are_resized_as_opencv_does(size):
     x = normalise(torch.from_numpy(picture((90, 51))).permute(2, 0, 1)[None].float())
     want = cv2.resize(np.ascontiguousarray(x[0].permute(1, 2, 0).numpy()), size[::-1], interpolation=cv2.INTER_LINEAR)
-    np.testing.assert_allclose(resize(x, size)[0].permute(1, 2, 0), want, atol=2e-5)
+    np.testing.assert_allclose(resize_planes(x, size)[0].permute(1, 2, 0), want, atol=2e-5)
 
 
 def test_windows_past_the_view_are_black():
