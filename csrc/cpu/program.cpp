@@ -101,6 +101,7 @@ const Schedule& Program::schedule(int threads) {
              : schedules_.emplace(threads, deal(levels_, maps_, *kernels_, threads)).first->second;
 }
 
+#ifdef HRNET_FAST_WITH_TESTS
 std::vector<std::vector<double>> Program::shares(int threads) {
   std::vector<std::vector<double>> all;
   for (size_t level = 0; level < levels_.size(); ++level) {
@@ -115,6 +116,7 @@ std::vector<std::vector<double>> Program::shares(int threads) {
   }
   return all;
 }
+#endif
 
 void Program::play(const Piece& piece, int64_t level, void* const* buffers) const {
   const Item& item = levels_[level][piece.item];

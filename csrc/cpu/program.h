@@ -146,8 +146,10 @@ class Program {
   void run(void* const* buffers, int64_t begin, int64_t end, const Schedule& schedule,
            const std::vector<CallerTensor>& loads = {}, const std::vector<CallerTensor>& stores = {}) const;
 
+#ifdef HRNET_FAST_WITH_TESTS
   // Of each level, the cost of what each of so many threads is dealt.
   std::vector<std::vector<double>> shares(int threads);
+#endif
 
  private:
   template <bool to_map>

@@ -35,13 +35,6 @@ const ItemKernels& kernels_of(const std::string& isa) {
   return *kernels;
 }
 
-std::vector<std::string> isas() {
-  std::vector<std::string> all;
-  for (const char* isa : {"avx512", "avx2", "portable"})
-    if (item_kernels(isa) != nullptr) all.push_back(isa);
-  return all;
-}
-
 // The first of those that this CPU has and that compute faster than float32.
 std::string isa_bfloat16() {
   if (item_kernels("amx") != nullptr) return "amx";
@@ -235,11 +228,6 @@ void run(Program& program, const std::vector<Span>& buffers, int64_t begin, int6
   program.run(pointers.data(), begin, end, schedule, from, to);
 }
 
-std::vector<std::vector<double>> shares(Program& program, int threads) {
-  require(threads > 0, "a program is dealt out to one thread or more");
-  return program.shares(threads);
-}
-
 }  // namespace
 
 void bind_program(py::module_& m) {
@@ -247,12 +235,6 @@ void bind_program(py::module_& m) {
   m.def("cpu_program_isa_bfloat16", &isa_bfloat16,
         "The instruction set whose CpuProgram keeps its maps in bfloat16, and gains by it; empty where this CPU has "
         "none.");
-  m.def(
-      "cpu_bfloat16_rate", &bf16_products_rate,
-      "Products of bfloat16 that this CPU adds up in the time of one of float32, outside AMX; 0 without AVX512_BF16.");
-  m.def("cpu_program_isas", &isas, "The instruction sets that CpuProgram can use on this CPU, the widest first.");
-  m.def("cores_of_quota", &cores_of_quota, py::arg("root") = "/",
-        "Cores that the control groups of this process leave it the time of; 0 for no limit.");
   py::class_<ItemKernels>(m, "CpuKernels", "Traits of the kernels for an instruction set.")
       .def_readonly("lanes", &ItemKernels::lanes, "Floats in a vector: output channels are packed in blocks of two.")
       .def_readonly("per_word", &ItemKernels::per_word,
@@ -266,7 +248,9 @@ void bind_program(py::module_& m) {
       .def_property_readonly("tail", &ItemKernels::tail, "Elements behind a map that belong to it, and are zeros.");
   m.def("cpu_kernels", &kernels_of, py::arg("isa") = "", py::return_value_policy::reference,
         "Of an instruction set; by default of the widest that is allowed.");
-  py::class_<Program>(m, "CpuProgram", "Levels of items over maps; hrnet_fast/engine/cpu/program.py builds it.")
+  py::class_<Program> program(m, "CpuProgram",
+                              "Levels of items over maps; hrnet_fast/engine/cpu/program.py builds it.");
+  program
       .def(py::init([](const std::string& isa) { return std::make_unique<Program>(kernels_of(isa)); }),
            py::arg("isa") = "")
       .def("add_map", &add_map, py::arg("buffer"), py::arg("offset"), py::arg("n"), py::arg("h"), py::arg("w"),
@@ -276,10 +260,17 @@ void bind_program(py::module_& m) {
       .def("add_sum", &add_sum)
       .def("add_mean", &add_mean)
       .def("add_shuffle", &add_shuffle)
-      .def("shares", &shares, py::arg("threads"),
-           "Of each level, the cost of what each of so many threads is dealt, by the schedule's own measure.")
       .def("run", &run, py::arg("buffers"), py::arg("begin"), py::arg("end"),
            py::arg("loads") = std::vector<CallerTensorSpec>(), py::arg("stores") = std::vector<CallerTensorSpec>());
+#ifdef HRNET_FAST_WITH_TESTS
+  program.def("shares", &Program::shares, py::arg("threads"),
+              "Of each level, the cost of what each of so many threads is dealt, by the schedule's own measure.");
+  m.def(
+      "cpu_bfloat16_rate", &bf16_products_rate,
+      "Products of bfloat16 that this CPU adds up in the time of one of float32, outside AMX; 0 without AVX512_BF16.");
+  m.def("cores_of_quota", &cores_of_quota, py::arg("root"),
+        "Cores that the control groups of this process leave it the time of; 0 for no limit.");
+#endif
 }
 
 }  // namespace hrnet_fast
