@@ -26,23 +26,23 @@ def optimize(
 
     model: any HRNet (ours, the official repositories', timm's, OpenMMLab's, simple-HRNet), or one HighResolutionModule.
         It is read in evaluation mode and not changed.
-    dtype: what to compute in; None for the dtype of the weights. float32, bfloat16, float16 or float64. A CPU whose
-        convolutions in bfloat16 or float16 are slower than in float32 computes in float32.
-    executor: what computes.
-        "auto": on a GPU the fastest, as measured once per input shape, of those below and plain torch; on a CPU
-        "native", else "onednn", or the faster of both, as timed once per input shape, where vectors have 16 bytes.
-        Where none of them can play, "reference".
+    dtype: float32, bfloat16, float16 or float64; None for the dtype of the weights. A CPU whose convolutions in
+        bfloat16 or float16 are slower than in float32 computes in float32.
+    executor: what runs the network.
+        "auto": on a GPU, the fastest of those below and plain torch, measured once per input shape. On a CPU, "native",
+        or "onednn" if "native" cannot run; with 16-byte vectors, the faster of the two, timed once per input shape.
+        If none of them can run, "reference".
         "native": the C++ kernels, on a CPU. "onednn": torch's convolutions by oneDNN, on a CPU.
         "triton", "cuda": grouped kernels in Triton or CUDA C++, one launch per level, on a GPU. "cuda-chains": as
         "cuda", with consecutive convolutions in one launch. "cudnn": torch's convolutions by cuDNN, on a GPU.
         "reference": plain torch operations one after another, on any device, in any dtype.
-    exact: use no algorithm that errs more than a direct convolution: on a CPU, no Winograd. Otherwise errors are still
-        at most twice torch's own, unless channels differ in scale by orders of magnitude: `verify` tells for a network.
+    exact: use only algorithms that are as accurate as a direct convolution: on a CPU, no Winograd. Without it, errors
+        are still at most twice torch's own, unless channels differ in scale by orders of magnitude: check by `verify`.
     example: an input (or a tuple of them) of the shape to plan first; None for a size that suits the model.
-    Raises PlanError (a ValueError), naming what was not understood, for a module that cannot be planned, or not for
-    inputs like `example`; ValueError for weights that hold NaN or Inf, naming the first key, and for an unknown
-    executor; RuntimeError with the reason if the executor cannot be used on this machine, on the device of the weights
-    or in this dtype; TypeError if `model` is not an nn.Module, or `example` holds anything but tensors.
+    Raises PlanError (a ValueError), naming what was not understood, if the module cannot be planned, or cannot for
+    inputs like `example`; ValueError if weights hold NaN or Inf, naming the first key, or if the executor is unknown;
+    RuntimeError with the reason if the executor cannot be used on this machine, on the device of the weights or in this
+    dtype; TypeError if `model` is not an nn.Module, or `example` holds anything but tensors.
     """
     if not isinstance(model, nn.Module):
         raise TypeError(f"optimize takes an nn.Module, not {type(model).__name__}")
@@ -57,10 +57,10 @@ def optimize(
 
 
 def explain(model: nn.Module, *inputs: Any, dtype: torch.dtype | None = None, executor: str = "auto") -> Plan:
-    """The Plan with its maps' bytes and each level's cost, roofline time, executor and why. `print` it for the table.
+    """The Plan with its maps' bytes, and each level's cost, roofline time, executor and reason. `print` it as a table.
 
     model: an optimized module, or any module that `optimize` takes.
-    inputs: tensors, or shapes such as (1, 3, 256, 192); none for the size that `optimize` plans first.
+    inputs: tensors, or shapes such as (1, 3, 256, 192); without any, the size that `optimize` plans first.
     dtype, executor: as for `optimize`; an optimized module keeps its own.
     Raises PlanError, ValueError and RuntimeError as `optimize` does.
     """
@@ -78,10 +78,10 @@ def explain(model: nn.Module, *inputs: Any, dtype: torch.dtype | None = None, ex
 def verify(model: nn.Module, fast: OptimizedModule, *inputs: Any, levels: bool = False) -> VerifyReport:
     """The errors of `fast` against `model` in float64, next to those of the plain module in the same dtype.
 
-    The rule: the error of each result, the relative L2 norm of its difference, is at most twice the plain module's own,
-    for which the worse of its runs in the contiguous and in the channels-last format counts. In float64, which is its
-    own reference, it is at most 1e-12.
-    model: the plain module; of an optimized one, its original.
+    The rule: the error of each result (the relative L2 norm of its difference from float64) is at most twice the plain
+    module's own. The plain module runs in the contiguous and in the channels-last format, and its larger error counts.
+    In float64 the plain module is its own reference, and the error is at most 1e-12.
+    model: the plain module; an optimized one stands for its original.
     inputs: what the model takes, e.g. images (N, 3, H, W); each run gets copies in its own dtype.
     levels: also report every item of the plan whose result reaches memory; `passed` does not depend on these.
     Raises TypeError if `fast` is not optimized, ValueError if the two modules' results differ in number or shape, and

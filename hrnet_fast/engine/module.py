@@ -25,11 +25,11 @@ FLOATING = (torch.float64, torch.float32, torch.bfloat16, torch.float16)
 class OptimizedModule(nn.Module):
     """A drop-in for `original`: the same forward, the same `state_dict`, the same attributes and methods.
 
-    It shares the original's parameters and submodules, and folds and packs a copy of the weights for its executor.
-    Each new input shape is planned once and remembered. Inference only: where an input requires a gradient, and inside
-    torch.func's transforms, the original runs instead, in evaluation mode, and a warning says so once. Attributes that
-    it does not have itself are the original's, methods too: what those compute is the original's own. Autocast does not
-    change its dtype. `torch.compile` and `torch.export` of a larger model see one op (`hrnet_fast/engine/op.py`).
+    It shares the original's parameters and submodules; its executor uses a folded and packed copy of the weights.
+    Each new input shape is planned once and remembered. Inference only: if an input requires a gradient, and inside
+    torch.func's transforms, the original runs instead, in evaluation mode, and a warning says so once. Attributes
+    and methods that it lacks are the original's; such methods run the original's code. Autocast does not change its
+    dtype. `torch.compile` and `torch.export` of a larger model see it as one op (`hrnet_fast/engine/op.py`).
     """
 
     def __init__(self, original: nn.Module, dtype: torch.dtype | None, executor: str, exact: bool = False):
@@ -54,7 +54,7 @@ class OptimizedModule(nn.Module):
 
     @property
     def dtype(self) -> torch.dtype:
-        """What was asked for, or the dtype of the weights; `executor.dtype` is what it computes in."""
+        """The dtype asked for, or that of the weights; `executor.dtype` is the one that it computes in."""
         return self._prepared.dtype
 
     @property
@@ -74,7 +74,7 @@ class OptimizedModule(nn.Module):
         return getattr(self.original, name)
 
     def refresh(self) -> None:
-        """Fold and pack the weights anew, after they were changed; plan anew, after the module was."""
+        """Call it after the weights or the module were changed: folds and packs the weights and plans again."""
         self._prepare()
 
     def plan_for(self, *inputs: Any) -> Plan:
@@ -82,20 +82,20 @@ class OptimizedModule(nn.Module):
         return self.program_for(*inputs).plan
 
     def program_for(self, *inputs: Any) -> Program:
-        """The Plan for inputs of these shapes with the function that plays it."""
+        """The Plan for inputs of these shapes, together with the function that plays it."""
         structure, leaves = op.describe(inputs)
         return self._prepared.program(inputs, leaves, structure)
 
     def tune(
         self, *inputs: Any, progress: Progress = iter, again: bool = False, seconds: float | None = None
     ) -> dict[str, Any]:
-        """Measure the kernels for the plan for inputs like these, keep the best in the user's cache, and use them.
+        """Measure which kernels are the fastest for inputs like these, keep them in the user's cache, and use them.
 
-        On a GPU these are the tiles of every level, on a CPU the algorithms of every distinct 3x3 convolution, for as
-        many threads as torch uses now, and only if they make the whole network faster.
-        progress: wraps what is measured, e.g. in a progress bar. again: also measure what the cache already has.
-        seconds: on a GPU, after about so many nothing more is begun; `left` of the result is how many levels another
-        call would go on with.
+        On a GPU, these are the tiles of every level. On a CPU, they are the algorithms of every distinct 3x3
+        convolution, for as many threads as torch uses now, and are kept only if the whole network becomes faster.
+        progress: wraps the list of what is measured, e.g. in a progress bar. again: also measure what is in the cache.
+        seconds: on a GPU, begin nothing more after about so many; the result's `left` is the number of levels that
+        remain for another call.
         Returns the findings by signature, each with its time and the previous one; empty if everything was known.
         Raises RuntimeError if the executor has nothing to tune, ValueError for `seconds` on a CPU.
         """
@@ -106,10 +106,10 @@ class OptimizedModule(nn.Module):
         return found
 
     def profile(self, *inputs: Any) -> list[tuple[int, float]]:
-        """(level, microseconds) of the plan for inputs like these.
+        """The time of each level for inputs like these, as (level, microseconds).
 
-        On a GPU each level is repeated alone inside a CUDA graph, and RuntimeError is raised where the executor does
-        not play levels; on a CPU it is the median over whole calls, played level by level.
+        On a GPU, each level is repeated alone inside a CUDA graph; RuntimeError if the executor does not play levels.
+        On a CPU, it is the median over whole calls, played level by level.
         """
         if self.device.type != "cpu":
             return self.executor.profile(self.plan_for(*inputs))
@@ -121,18 +121,18 @@ class OptimizedModule(nn.Module):
         """What the original returns in evaluation mode.
 
         inputs, named: as the original takes them: images (N, 3, H, W), or a HighResolutionModule's list of maps
-        (N, C, H, W), or None. They may have any floating dtype, memory format and strides, lie on the module's device,
-        and are not written to. Of no images the original makes the results.
-        The results are nested as the original's. They are new tensors in the first input's dtype; maps are
-        channels-last if the first input is channels-last and not contiguous too, else contiguous.
-        Several threads may call at once; on a GPU, calls of one shape run one after another. A call that meets
-        `refresh`, `tune`, `load_state_dict`, `.to()` or the like ends with the weights it began with, or raises.
-        Raises TypeError for no input, one that is not a tensor or a list of tensors, a named one that has no place by
-        position and another value than its default, and a dtype that is not floating; ValueError for another device
-        than the module's and, as PlanError, shapes that do not suit the network; RuntimeError if the weights were
-        changed or replaced, as far as torch tells of it, or if the executor cannot play this shape. Of what is written
-        through `.data` by others than optimizers, through NumPy, by another process or into tensors made in inference
-        mode it does not tell: call `refresh`.
+        (N, C, H, W), or None. They may have any floating dtype, memory format and strides. They must be on the module's
+        device, and are not written to. An empty batch is run by the original.
+        The results are new tensors, nested as the original's, in the first input's dtype. Maps are channels-last if the
+        first input is channels-last and not also contiguous; otherwise they are contiguous.
+        Several threads may call at once; on a GPU, calls of one shape run one after another. A call during `refresh`,
+        `tune`, `load_state_dict`, `.to()` or the like ends with the weights it began with, or raises.
+        Raises TypeError if there is no input, if one is neither a tensor nor a list of tensors, if its dtype is not
+        floating, or if a named one cannot be given by position and is not the default; ValueError for inputs on another
+        device and (PlanError) for shapes that do not suit the network; RuntimeError if the executor cannot run this
+        shape, or if torch shows that the weights were changed or replaced. Torch does not show writes through `.data`
+        (but those of optimizers), through NumPy, by another process or into tensors made in inference mode: call
+        `refresh` after these.
         """
         if named:
             inputs = self._by_position(inputs, named)
@@ -195,7 +195,7 @@ class OptimizedModule(nn.Module):
         return self
 
     def train(self, mode: bool = True) -> OptimizedModule:
-        """Sets the original's mode; this module computes what the original does in evaluation mode, whatever it is."""
+        """Sets the original's mode. In either mode this module computes what the original does in evaluation mode."""
         self.original.train(mode)
         self.training = mode
         return self

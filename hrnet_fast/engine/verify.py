@@ -27,10 +27,10 @@ FLOAT64 = 1e-12  # in float64 torch itself is the reference, so its own error ca
 class OutputError:
     """One result's errors against float64.
 
-    error, error_torch: relative L2 norm of the difference, of the fast and of the plain module in the same dtype; of
-    the plain module's two memory formats the larger one, as oneDNN's channels-last kernels round more than its others.
-    allowed: what `error` may be.
-    max_abs: the largest difference, at `worst_index`, where the fast module gave `worst_value` for `worst_expected`.
+    error: relative L2 norm of the fast module's difference. error_torch: the same of the plain module in the same
+    dtype; the larger one of its two memory formats, as oneDNN's channels-last kernels round more than its others.
+    allowed: the largest `error` that passes.
+    max_abs: the largest difference; at `worst_index`, `worst_value` was given instead of `worst_expected`.
     """
 
     name: str
@@ -76,8 +76,8 @@ class VerifyReport:
 def verify(model: nn.Module, fast: OptimizedModule, *inputs: Any, levels: bool = False) -> VerifyReport:
     """Compare `fast` with `model` on these inputs; see `VerifyReport`.
 
-    levels: also compare every item of the plan, beside plain torch operations playing the same plan in the same dtype;
-    the first row that goes wrong names the item.
+    levels: also compare every item of the plan, next to plain torch operations that play the same plan in the same
+    dtype. The first bad row names the item that goes wrong.
     """
     exact = _run_plain(model, torch.float64, inputs)
     plain = [_run_plain(model, fast.dtype, inputs)]

@@ -29,18 +29,18 @@ class BottomUpPoseEstimator:
 
         BottomUpPoseEstimator("hrnet_w32.pose_higher_coco_512x512", "pose_higher_hrnet_w32_512.pth")("street.jpg")
 
-    model, weights, dtype, device, executor: as `open_network`.
-    flip_test: also looks at the mirror image: heatmaps are averaged, and people told apart by both tags
+    model, weights, dtype, device, executor: as in `open_network`.
+    flip_test: also run the mirror image: heatmaps are averaged, and people are told apart by the tags of both
         (TEST.FLIP_TEST).
-    scales: the sizes at which the picture is looked at, in times of `short_side` (TEST.SCALE_FACTOR); heatmaps are
+    scales: the sizes at which the picture is run, as multiples of `short_side` (TEST.SCALE_FACTOR). Heatmaps are
         averaged, tags are those of scale 1. The paper's multi-scale rows have 0.5, 1, 2.
-    short_side: of the picture as the network sees it at scale 1, rounded up to a multiple of 64 at the smallest scale;
-        None for the model's own (DATASET.INPUT_SIZE).
-    project: maps are enlarged to the size of the picture at scale 1 before peaks are looked for (TEST.PROJECT2IMAGE);
+    short_side: pixels of the picture's short side at scale 1; at the smallest scale, it is rounded up to a multiple of
+        64. None for the model's own (DATASET.INPUT_SIZE).
+    project: enlarge the maps to the size of the picture at scale 1 before looking for peaks (TEST.PROJECT2IMAGE);
         if not, they stay at half the size of the largest scale.
-    adjust, refine: as `decode.decode` (TEST.ADJUST, TEST.REFINE). grouping: the rules of what belongs together.
+    adjust, refine: as in `decode.decode` (TEST.ADJUST, TEST.REFINE). grouping: how keypoints are grouped into people.
     skeleton: the keypoints; None for COCO's or CrowdPose's, by their number.
-    A call gives everyone that was found, by falling score: also those of whom one keypoint was.
+    A call returns everyone that was found, by falling score, even with a single keypoint.
     Memory: with `project` some 110 maps of float32 at the size of the view at scale 1 (150 MB at 512 x 704).
     Errors: ValueError for scales that do not go together, a short side below 1 and a skeleton that does not fit the
         network; those of `open_network`.
@@ -105,8 +105,8 @@ class BottomUpPoseEstimator:
 
     @torch.no_grad()
     def keypoints(self, picture: Tensor, *, stages: Stages | None = None) -> tuple[Tensor, Tensor]:
-        """Of a picture (H, W, 3) uint8: (P, K, 3) x, y in its pixels and score, and the scores (P,) of its P people;
-        float32, on the CPU. Only candidates for keypoints come back from the network's device."""
+        """Keypoints (P, K, 3), as x, y in pixels and score, and scores (P,) of the P people in a picture (H, W, 3)
+        uint8; float32, on the CPU. Only candidates for keypoints come back from the network's device."""
         height, width = picture.shape[:2]
         lowest = self.scales[-1]
         maps = self._maps(picture, stages)

@@ -24,8 +24,8 @@ class Classifier:
 
         Classifier("hrnet_w18.cls_in1k", weights="hrnetv2_w18_imagenet_pretrained.pth")("dog.jpg")[0].label
 
-    model, weights, dtype, device, executor: as `open_network`.
-    names: what the classes are called: a file (one a line, or JSON), a list or a dict, as `read_class_names` reads.
+    model, weights, dtype, device, executor: as in `open_network`.
+    names: the names of the classes: a file (one a line, or JSON), a list or a dict, as `read_class_names` takes them.
     batch_size: pictures per network call; it bounds the memory.
     Errors: ValueError if there are not as many names as classes; those of `open_network`.
     """
@@ -57,14 +57,14 @@ class Classifier:
     def __call__(self, image: Source, top: int = 5, *, stages: Stages | None = None) -> list[Classification]:
         """The `top` likeliest classes of one picture (all of them if there are fewer), the likeliest first.
 
-        image: whatever `read_image` takes; its errors are those of that function.
+        image: whatever `read_image` takes. Errors: those of `read_image`.
         """
         return self.batch([image], top, stages=stages)[0]
 
     def batch(
         self, images: Iterable[Source], top: int = 5, *, stages: Stages | None = None
     ) -> list[list[Classification]]:
-        """The same for many pictures of any sizes, of which the network takes `batch_size` at once."""
+        """The same for many pictures, of any sizes; the network takes `batch_size` of them at once."""
         if top < 1:
             raise ValueError(f"top={top} asks for no class; it must be at least 1")
         probabilities = self.probabilities(images, stages=stages)

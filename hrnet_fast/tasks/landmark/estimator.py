@@ -24,14 +24,14 @@ class LandmarkEstimator(TopDown[Face]):
 
         LandmarkEstimator("hrnet_w18.landmark_wflw", weights="HR18-WFLW.pth")("party.jpg", boxes=[[40, 30, 120, 150]])
 
-    model, weights, dtype, device, executor: as `open_network`.
-    protocol: what the network was trained with: "official" (HRNet-Facial-Landmark-Detection, its evaluation's crop to
-        one grey level), "affine" (the same with an affine crop, which is not antialiased) or "mmpose".
-    flip_test: also looks at the mirror image, and averages; the papers' tables are without it.
+    model, weights, dtype, device, executor: as in `open_network`.
+    protocol: how the network was trained: "official" (HRNet-Facial-Landmark-Detection, with its evaluation's crop
+        to one grey level), "affine" (the same with an affine crop, which is not antialiased) or "mmpose".
+    flip_test: also run the mirror image, and average; the papers' tables are without it.
     batch_size: faces per network call; it bounds the memory.
-    A call gives a face for each box, in their order. A box is that around the landmarks, as a face detector gives it;
-    it is widened by 1.25 here.
-    Errors: ValueError for an unknown protocol, a network whose input is not square, and for flip_test with a
+    A call returns a face for each box, in the order of the boxes. A box encloses the landmarks, as a face detector's
+    does; it is widened by 1.25 here.
+    Errors: ValueError for an unknown protocol, for a network whose input is not square, and for flip_test with a
         number of points that no data set has; those of `open_network`.
     """
 

@@ -32,13 +32,13 @@ class PoseEstimator(TopDown[Person]):
 
         PoseEstimator("hrnet_w32.pose_coco_256x192", weights="pose_hrnet_w32_256x192.pth")("street.jpg", boxes)
 
-    model, weights, dtype, device, executor: as `open_network`.
+    model, weights, dtype, device, executor: as in `open_network`.
     detector: what finds people if no boxes are given: "torchvision" (Faster R-CNN; see `torchvision_detector` for its
         weights), or a function from a picture (H, W, 3) uint8 to boxes (N, 5) x, y, width, height, score. The function
-        gets the picture as `read_image` does: on the CPU, or on the device of the tensor that was given.
-    flip_test: also looks at the mirror image, and averages (TEST.FLIP_TEST).
-    shift: moves the mirrored heatmaps by one pixel (TEST.SHIFT_HEATMAP); None for True, except with UDP, which aligns
-        them.
+        gets the picture as `read_image` returns it: on the CPU, or on the device of the tensor that was given.
+    flip_test: also run the mirror image, and average the heatmaps (TEST.FLIP_TEST).
+    shift: move the mirrored heatmaps by one pixel (TEST.SHIFT_HEATMAP); None for True, but False with UDP, which aligns
+        them itself.
     decode: "quarter", "dark" or "udp". UDP needs a network trained for it; DARK works with any.
     blur: size of the Gaussian of DARK and UDP; None for 17 if the network's input is 384 or more high (its heatmaps
         have sigma 3), else 11 (sigma 2).
@@ -46,9 +46,9 @@ class PoseEstimator(TopDown[Person]):
         None, which keeps one person per box.
     skeleton: the keypoints; None for COCO's, MPII's or CrowdPose's, by their number.
     batch_size: people per network call; it bounds the memory.
-    A call gives a person for each box, in their order; with `nms`, by falling score. The official file of detections
-    as boxes: `read_detections`.
-    Errors: ValueError for an unknown `decode`, a skeleton that does not fit the network; those of `open_network`.
+    A call returns a person for each box, in the order of the boxes; with `nms`, by falling score. `read_detections`
+    reads boxes from the official file of detections.
+    Errors: ValueError for an unknown `decode` and a skeleton that does not fit the network; those of `open_network`.
     """
 
     def __init__(

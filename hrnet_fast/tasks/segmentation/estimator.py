@@ -29,19 +29,19 @@ class Segmenter:
 
         Segmenter("hrnet_w48.seg_cityscapes", weights="hrnet_cs_8090_torch11.pth")("street.png").labels
 
-    model, weights, dtype, device, executor: as `open_network`. OCR models answer with their second output.
+    model, weights, dtype, device, executor: as in `open_network`. Of an OCR model, the second output is used.
     classes: "cityscapes", "lip", "pascal_context59", "pascal_context60" or a ClassSet; None for the set that has as
         many classes as the network.
     size: "official": pictures are scaled as the official test does, with TEST.IMAGE_SIZE and TEST.BASE_SIZE
         (Cityscapes: long side 2048; LIP: 473 x 473; PASCAL-Context: long side 520); (height, width): the same test at
-        that size; "native": every picture in one piece at its own size, padded to multiples of 8, which is also what
-        other class sets get.
-    scales: the views that are summed; the paper's multi-scale rows have 0.5, 0.75, 1, 1.25, 1.5, 1.75.
+        that size; "native": every picture in one piece at its own size, padded to multiples of 8. Other class sets are
+        always run as "native".
+    scales: sizes of the views that are summed; the paper's multi-scale rows have 0.5, 0.75, 1, 1.25, 1.5, 1.75.
         Above 1 (Cityscapes), or where a view exceeds the window, windows slide over it.
-    flip_test: each view is averaged with that of the mirrored picture, for LIP with left and right exchanged.
+    flip_test: average each view with that of the mirrored picture; for LIP, left and right classes are exchanged.
     combine: "exp": logits are averaged over the flip, up-sampled and exponentiated, then averaged over windows and
-        summed over scales: what the official test does (it takes logits for log-probabilities), and what gave the
-        paper's numbers. "logits": the logits themselves are averaged and summed, which is faster.
+        summed over scales. The official test does so (it takes logits for log-probabilities), and the paper's numbers
+        are from it. "logits": the logits themselves are averaged and summed, which is faster.
     align_corners: of the up-sampling; None for the model's own (foreign modules: True with OCR, as official).
 
     Only labels are kept at full size: logits stay at a quarter of each view's height and width (classes / 4 bytes per
@@ -86,7 +86,7 @@ class Segmenter:
     def __call__(self, image: Source, *, stages: Stages | None = None) -> Segmentation:
         """The class of every pixel of one picture, at the picture's own size.
 
-        image: whatever `read_image` takes; its errors are those of that function.
+        image: whatever `read_image` takes. Errors: those of `read_image`.
         """
         return self.batch([image], stages=stages)[0]
 
