@@ -33,9 +33,9 @@ class TopDown(ABC, Generic[Result]):
         """The results of one picture, in the order of its boxes unless the class says otherwise.
 
         image: whatever `read_image` takes.
-        boxes: N rows of x, y, width, height and optionally a score, in pixels. None asks the detector, if there is one;
-            if not, it takes the whole picture for one box, and the result says so (`box_source`). No boxes give no
-            results. A box that passes the border is cut out with black around it.
+        boxes: N rows of x, y, width, height and optionally a score, in pixels; N may be 0. None: the boxes of the
+            detector; without a detector, the whole picture as one box, which the result tells (`box_source`). Where a
+            box reaches over the border, the crop is black.
         Errors: those of `read_boxes`, of `read_image` and of the network.
         """
         return self.batch([image], [boxes], stages=stages)[0]
