@@ -7,5 +7,10 @@
 engine is held to, in parts of under ten minutes: the same command goes on until no case remains.
 `python -m benchmarks.levels MODEL` says where the time goes, `benchmarks.scaling` how it grows with batch and size, and
 `benchmarks.memory` what a model takes; with `--out benchmarks/results/levels` and so on the report shows them.
+`HRNET_FAST_CPU_ISA=avx2` before any of them holds ours and the rivals to AVX2, as on a CPU that has no AVX-512.
 `python -m benchmarks.report --write` prints and draws benchmarks/results, and writes the tables of the docs.
 """
+
+from benchmarks.isa import hold_libraries
+
+hold_libraries()

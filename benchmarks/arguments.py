@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from benchmarks import isa
 from benchmarks.cases import Case, make_cases, parse_size, words_of
 from benchmarks.sheet import Sheet, write_sheet
 from hrnet_fast.processor import available_cores
@@ -77,7 +78,7 @@ def command_of(program: str, arguments: Sequence[str] | None) -> str:
         if not (is_folder or names_one):
             told.append(word)
         is_folder = names_one and "=" not in word
-    return " ".join([program, shlex.join(told)]).rstrip()
+    return isa.command(" ".join([program, shlex.join(told)]).rstrip())
 
 
 def _positive(kind: type) -> Callable[[str], float]:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import torch
 
+from benchmarks import isa
 from hrnet_fast.processor import available_cores
 
 PACKAGES = ("hrnet_fast", "torch", "triton", "onnxruntime", "openvino", "timm", "numpy")
@@ -18,14 +19,18 @@ _NOTABLE_ISA = ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "avx512_fp16", 
 
 
 def describe_machine() -> dict[str, object]:
-    """CPU model, usable cores, the instruction sets that matter, memory in GiB and the operating system."""
+    """CPU model, usable cores, the instruction sets that matter, memory in GiB and the operating system.
+
+    Where HRNET_FAST_CPU_ISA holds everything to an instruction set, the model's name says so: it is another machine.
+    """
     info = _cpuinfo()
     pages = os.sysconf("SC_PHYS_PAGES") if hasattr(os, "sysconf") else 0
     flags = set(info.get("flags", info.get("Features", "")).split())
+    notable = isa.within([name for name in _NOTABLE_ISA if name in flags])
     return {
-        "cpu": info.get("model name") or platform.processor() or platform.machine(),
+        "cpu": (info.get("model name") or platform.processor() or platform.machine()) + isa.held(),
         "cores": available_cores(),
-        "isa": [name for name in _NOTABLE_ISA if name in flags] or [torch.backends.cpu.get_cpu_capability()],
+        "isa": notable or [torch.backends.cpu.get_cpu_capability()],
         "memory_gib": round(pages * os.sysconf("SC_PAGE_SIZE") / 2**30) if pages else None,
         "system": f"{platform.system()} {platform.machine()}",
     }

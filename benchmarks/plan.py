@@ -11,7 +11,7 @@ from pathlib import Path
 
 import torch
 
-from benchmarks import machine
+from benchmarks import isa, machine
 from benchmarks.cases import PROFILES, Case, make_cases, parse_size, words_of
 from benchmarks.compare import Comparison
 from benchmarks.gpu.paths import our_code
@@ -114,7 +114,7 @@ def make_plan(option: Callable[[str], object]) -> Plan:
         device=device,
         seconds=seconds,
         out=_folder(option("out") or LOCAL),
-        command=" ".join(["pytest benchmarks --profile", name, *words, f"--threads {threads}"]),
+        command=isa.command(" ".join(["pytest benchmarks --profile", name, *words, f"--threads {threads}"])),
         budget=budget,
         resume=bool(option("resume")),
     )

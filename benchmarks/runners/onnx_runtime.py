@@ -8,6 +8,8 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from benchmarks import isa
+
 from .base import Call, Runner
 
 
@@ -18,6 +20,8 @@ class OnnxRuntime(Runner):
     needs = ("onnxruntime", "onnx", "onnxscript")
 
     def refusal(self, dtype: torch.dtype, device: torch.device) -> str | None:
+        if isa.ASKED:
+            return f"cannot be held to {isa.ASKED}: its kernels choose by the CPU alone"
         if dtype != torch.float32 and device.type == "cpu":
             return f"its CPU provider has no {str(dtype).removeprefix('torch.')} convolution"
         return super().refusal(dtype, device)
