@@ -90,7 +90,7 @@ def _model(name: str) -> nn.Module:
 
 def _pose(case: Case) -> tuple[Callable[[], str], dict[str, Request]]:
     data, people = jpeg(*case.picture), boxes(case.people, *case.picture)
-    ours = PoseEstimator(case.model)
+    ours = PoseEstimator(_model(case.model))
     plain = PlainPose(_model(case.model), ours.network.input_size)
     requests = {
         OURS: lambda stages: ours(data, people, stages=stages),
@@ -101,7 +101,7 @@ def _pose(case: Case) -> tuple[Callable[[], str], dict[str, Request]]:
 
 def _segmentation(case: Case) -> tuple[Callable[[], str], dict[str, Request]]:
     data = jpeg(*case.picture)
-    ours = Segmenter(case.model, size=case.picture)
+    ours = Segmenter(_model(case.model), size=case.picture)
     plain = PlainSegmentation(_model(case.model), max(case.picture))
     requests = {OURS: lambda stages: ours(data, stages=stages), PLAIN: lambda stages: plain(data, stages)}
     return lambda: check_segmentation(ours, plain, data), requests

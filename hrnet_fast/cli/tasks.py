@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from inspect import signature
@@ -106,20 +107,24 @@ def open_estimator(args: argparse.Namespace, task: str) -> Any:
     """The task's estimator, as the arguments ask for."""
     import torch
 
+    from hrnet_fast.tasks.network import RandomWeightsWarning
+
     from .models import random_model
 
     package = package_of(task)
     options = estimator_options(args, task)
     if options.get("detector", "torchvision") != "torchvision":
         options["detector"] = package.torchvision_detector(options["detector"], device=args.device)
-    return package.Estimator(
-        random_model(args) if args.outputs else args.model,
-        args.weights,
-        dtype=getattr(torch, args.dtype),
-        device=args.device,
-        executor=args.executor,
-        **options,
-    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RandomWeightsWarning)  # the commands say it in their own notes
+        return package.Estimator(
+            random_model(args) if args.outputs else args.model,
+            args.weights,
+            dtype=getattr(torch, args.dtype),
+            device=args.device,
+            executor=args.executor,
+            **options,
+        )
 
 
 def estimator_options(args: argparse.Namespace, task: str) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import os
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -29,6 +30,10 @@ _INPUT_SIZES = {
     "classification": (224, 224),
     "bottom_up": (512, 512),
 }
+
+
+class RandomWeightsWarning(UserWarning):
+    """A network was named without weights, so that its results mean nothing."""
 
 
 class Network:
@@ -109,7 +114,7 @@ def open_network(
 
     model: a name of `hrnet_fast.list_models`, or any module that `hrnet_fast.optimize` takes; it is not changed.
     weights: a checkpoint of any HRNet code base, or a state dict. A name without weights gets random ones, the same in
-        every process, and `random_weights` says so.
+        every process; `random_weights` says so, and a RandomWeightsWarning.
     task: "pose", "segmentation", "landmark", "classification" or "bottom_up".
     dtype, executor: as `hrnet_fast.optimize`. device: None for where the module is, or the CPU.
     input_size: (height, width); None for the model's own, or for a foreign module that of the paper's table.
@@ -127,6 +132,9 @@ def open_network(
             plain = create_model(model)
         _check_head(task, plain.config)
         fill_weights(plain)
+        if weights is None:
+            said = f"{model} has random weights, so its results mean nothing: name a checkpoint with weights="
+            warnings.warn(said, RandomWeightsWarning, stacklevel=3)
     elif isinstance(model, nn.Module):
         plain = model
         if isinstance(model, OptimizedModule):

@@ -9,7 +9,7 @@ from torch import nn
 import hrnet_fast
 from hrnet_fast.numerics import relative_l2, within_tolerance
 from hrnet_fast.tasks import network as door
-from hrnet_fast.tasks.network import open_network
+from hrnet_fast.tasks.network import RandomWeightsWarning, open_network
 from hrnet_fast.weights.random import fill_weights
 
 POSE = "hrnet_w18_small.pose_coco_256x192"
@@ -18,7 +18,8 @@ CLASSES = "hrnet_w18_small.cls_in1k"
 
 @pytest.fixture(scope="module")
 def pose():
-    return open_network(POSE, task="pose")
+    with pytest.warns(RandomWeightsWarning, match=f"{POSE} has random weights, so its results mean nothing"):
+        return open_network(POSE, task="pose")
 
 
 def test_a_name_without_weights_gets_the_same_random_ones_everywhere(pose):
