@@ -50,6 +50,13 @@ class BorderedMap:
 
     def nchw(self) -> Tensor:
         """The logical map (N, C, H, W), a view."""
-        (n, c, h, w), b = self.shape, self.border
-        whole = self.data.view(n, h + 2 * b, w + 2 * b, self.channels)
-        return whole[:, b : b + h, b : b + w, :c].permute(0, 3, 1, 2)
+        return self._inside()[..., : self.shape[1]].permute(0, 3, 1, 2)
+
+    def pads(self) -> Tensor:
+        """The padded channels of its pixels (N, H, W, C' - C), a view."""
+        return self._inside()[..., self.shape[1] :]
+
+    def _inside(self) -> Tensor:
+        """All channels without the border (N, H, W, C'), a view."""
+        (n, _, h, w), b = self.shape, self.border
+        return self.data.view(n, h + 2 * b, w + 2 * b, self.channels)[:, b : b + h, b : b + w]

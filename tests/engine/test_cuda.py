@@ -177,6 +177,17 @@ def test_what_the_kernel_does_not_know_is_played_by_torch():
     assert any("is not a square 1x1 or 3x3 convolution of stride 1 or 2" in reason for reason in told)
 
 
+def test_a_call_with_infinity_leaves_nothing_to_the_next_one():
+    """Zero weights times infinity are NaN in padded channels, where torch writes nothing of what it plays."""
+    torchs, ours = nn.Conv2d(3, 10, 5, padding=2), (nn.Conv2d(10, 10, 3, padding=1) for _ in range(2))
+    module, x = fill(nn.Sequential(torchs, *ours)), torch.randn(1, 3, 5, 6)
+    plan, tensors = planned(module, x)
+    with torch.inference_mode():
+        run = CudaExecutor(tensors, HALF, CPU, op=launch).prepare(plan)
+        run([torch.full_like(x, torch.inf)])
+        assert_as_exact_as_torch(plan, tensors, [x], run([x]), HALF)
+
+
 def test_explain_tells_tiles_ctas_and_waves():
     with torch.device("meta"):
         model = create_model("hrnet_w32.pose_coco_256x192").eval()

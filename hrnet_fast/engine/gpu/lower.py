@@ -163,8 +163,12 @@ class Lowering(ABC):
         )  # fmt: skip
 
     def _by_torch(self, item: Item, memory: Memory) -> Callable[[], None]:
+        pads = memory.maps[item.out].pads() if item.out in memory.maps else None
+
         def play() -> None:
             memory.views[item.out].copy_(self.torch.play(item, memory.views))
+            if pads is not None and pads.numel():
+                pads.zero_()  # a convolution of Inf leaves NaN there, and may have had this memory
 
         return play
 
