@@ -15,7 +15,7 @@ from torch.utils._python_dispatch import _len_torch_dispatch_stack as dispatch_m
 from ..plan import Plan, unwrap
 from . import op
 from .executor import Executor, Progress
-from .prepared import Prepared, Program
+from .prepared import Prepared, Program, no_autocast
 from .profile import time_levels
 from .results import own_copies
 
@@ -168,7 +168,7 @@ class OptimizedModule(nn.Module):
             with torch.no_grad():
                 return pytree.tree_flatten(prepared.plain(inputs))
         program = prepared.program(inputs, leaves, structure)
-        with torch.inference_mode():
+        with torch.inference_mode(), no_autocast(self.device):
             results = program.run(leaves)
         if not prepared.executor.hands_over:
             results = own_copies(results, leaves[0])

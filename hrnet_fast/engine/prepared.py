@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,6 +33,12 @@ class Program:
     run: Run
 
 
+def no_autocast(device: torch.device) -> AbstractContextManager:
+    """The executors' dtype is their own: torch would change it for what torch plays, and a CUDA graph keep that."""
+    there = torch.amp.is_autocast_available(device.type) and torch.is_autocast_enabled(device.type)
+    return torch.autocast(device.type, enabled=False) if there else nullcontext()
+
+
 class Prepared:
     """One state of the weights: where they change, another `Prepared` takes its place, and a call keeps the one that it
     began with.
@@ -58,8 +65,9 @@ class Prepared:
             program = self.programs.get(key)
             if program is None:
                 self.check_weights()  # the plan is made of the module as it is now, the rest of what it was
-                plan = make_plan(self.view, *inputs)
-                program = self.programs[key] = Program(plan, self.executor.prepare(plan))
+                with no_autocast(self.device):
+                    plan = make_plan(self.view, *inputs)
+                    program = self.programs[key] = Program(plan, self.executor.prepare(plan))
                 if len(self.programs) > self.executor.max_plans:  # the least recently used one goes
                     self.programs.popitem(last=False)
             else:

@@ -493,6 +493,19 @@ def test_inference_mode_works(pose):
         assert optimize(pose)(torch.randn(1, 3, 64, 64)).shape == (1, 17, 16, 16)
 
 
+@pytest.mark.parametrize("executor", ["auto", "onednn", "reference"])
+def test_autocast_changes_nothing(executor):
+    """Neither of a call nor of a shape that is planned inside of it; torch plays both layers here."""
+    module, x = (
+        nn.Sequential(nn.Conv2d(3, 3, 3, groups=3), nn.Flatten(), nn.Linear(48, 5)).eval(),
+        torch.randn(2, 3, 6, 6),
+    )
+    want, fast = optimize(module, executor=executor, example=x)(x), optimize(module, executor=executor, example=x)
+    fast.refresh()
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(fast(x), want) and torch.equal(fast(x), want)
+
+
 def test_results_do_not_depend_on_the_run_or_the_batch(pose):
     fast = optimize(pose)
     x = torch.randn(3, 3, 64, 64)
