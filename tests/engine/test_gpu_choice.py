@@ -1,5 +1,6 @@
 """The cuDNN executor with torch's convolutions in cuDNN's place, and the choice among executors by measurement."""
 
+from contextlib import contextmanager
 from types import SimpleNamespace
 
 import pytest
@@ -8,6 +9,7 @@ from torch.nn import functional as F
 
 from hrnet_fast import create_model, kernels
 from hrnet_fast.engine.executor import Executor
+from hrnet_fast.engine.executors import fastest_gpu
 from hrnet_fast.engine.executors.cudnn import CudnnExecutor
 from hrnet_fast.engine.executors.fastest_gpu import FastestGpuExecutor
 from hrnet_fast.engine.executors.reference import ReferenceExecutor
@@ -215,6 +217,26 @@ def test_what_is_right_is_computed_without_trying_out_algorithms(pose, tmp_path,
     assert seen[:2] == [(torch.float64, False), (torch.float32, False)]
     assert len(seen) > 2 and all(each == (torch.float32, asked) for each in seen[2:])
     assert torch.backends.cudnn.benchmark == asked
+
+
+def test_candidates_are_timed_on_their_own_gpu(pose, tmp_path, monkeypatch):
+    """Events of another one would time the host alone."""
+    current = []
+
+    @contextmanager
+    def on_device(device):
+        current.append(device)
+        yield
+        current.pop()
+
+    def clock(work):
+        assert current == [CPU]
+        return 1.0
+
+    monkeypatch.setattr(fastest_gpu, "on_device", on_device)
+    plan, tensors, _ = pose
+    candidates = [Fake("a", tensors, 1.0)]
+    FastestGpuExecutor(tensors, torch.float32, CPU, candidates, clock, TuningCache(tmp_path), KEY).prepare(plan)
 
 
 def test_where_none_is_left_all_reasons_are_told(pose, tmp_path):

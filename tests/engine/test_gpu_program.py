@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from hrnet_fast.engine.gpu.program import GpuProgram, capture
+from hrnet_fast.engine.gpu.program import GpuProgram, capture, play_once
 from hrnet_fast.engine.gpu.timing import COPIES, within_a_graph
 
 
@@ -39,6 +39,7 @@ def calls(monkeypatch):
         "Stream": lambda: stream, "current_stream": lambda: stream, "stream": lambda each: nullcontext(),
         "graph": lambda *arguments, **options: nullcontext(), "_sleep": lambda ticks: made.append("sleep"),
         "current_device": lambda: 0, "is_current_stream_capturing": lambda: False,
+        "synchronize": lambda: made.append("wait for all"), "device": nullcontext,
     }.items():  # fmt: skip
         monkeypatch.setattr(torch.cuda, name, stand_in)
     return made
@@ -97,12 +98,15 @@ def test_a_capture_waits_for_another_thread_s_on_the_same_device(calls, monkeypa
     assert not together.broken
 
 
-def test_the_first_replay_reads_inputs_that_were_loaded_after_the_capture(calls, monkeypatch):
-    """A capture waits for the whole GPU, also for the stream that the maps were made on: zeros may come as late."""
-    tape = SimpleNamespace(device=SimpleNamespace(type="cuda"), results=list)
+def pretended_tape(calls):
+    tape = SimpleNamespace(device=torch.device("cuda", 1), results=list)
     tape.load, tape.play = lambda inputs: calls.append("load"), lambda: calls.append("play")
-    monkeypatch.setattr(torch.cuda, "device", lambda device: nullcontext())
-    program = GpuProgram(tape)
+    return tape
+
+
+def test_the_first_replay_reads_inputs_that_were_loaded_after_the_capture(calls):
+    """A capture waits for the whole GPU, also for the stream that the maps were made on: zeros may come as late."""
+    program = GpuProgram(pretended_tape(calls))
     for _ in range(2):
         program.run([torch.empty(0)])
     first, second = calls[: calls.index("replay") + 1], calls[calls.index("replay") + 1 :]
@@ -124,3 +128,17 @@ def test_a_program_that_is_dropped_waits_for_its_last_work(calls, monkeypatch, c
     del program
     assert calls == ([] if capturing else [True])
     assert there() is None
+
+
+def test_a_tape_is_played_on_its_own_gpu(calls, monkeypatch):
+    """Also item by item, where no graph is."""
+
+    @contextmanager
+    def device(which):
+        calls.append(str(which))
+        yield
+        calls.append("back")
+
+    monkeypatch.setattr(torch.cuda, "device", device)
+    play_once(pretended_tape(calls), [])
+    assert calls == ["cuda:1", "load", "play", "back"]

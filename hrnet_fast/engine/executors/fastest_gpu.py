@@ -16,6 +16,7 @@ from ...numerics import TOLERANCE_FACTOR, relative_l2
 from ...plan import Plan
 from ..executor import Executor, NoChoice, Progress, Run
 from ..gpu.device_key import DeviceKey, device_key
+from ..gpu.program import on_device
 from ..gpu.timing import isolated
 from ..gpu.tune import Tuning
 from ..interpret import Watch
@@ -51,7 +52,7 @@ class FastestGpuExecutor(FastestExecutor):
         if watch is not None:
             return self.winner(plan).prepare(plan, watch)
         signature = self._signature(plan)
-        with torch.inference_mode():
+        with torch.inference_mode(), on_device(self.device):
             contest = Contest(plan, self._inputs(plan), self.tensors, self.dtype, self.device)
             run = self._remembered(contest, signature) or self._measure(contest, signature)
         winners = {verdict.winner for verdict in self._verdicts.values()}

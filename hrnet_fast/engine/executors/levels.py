@@ -6,7 +6,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections import Counter
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext, suppress
+from contextlib import suppress
 from functools import partial
 from math import inf, isfinite
 from time import monotonic
@@ -21,7 +21,7 @@ from ..gpu.device_key import device_key
 from ..gpu.gpu import Gpu
 from ..gpu.layout import Memory, allocate, unplaceable
 from ..gpu.lower import Lowering, Step
-from ..gpu.program import CaptureError, GpuProgram, play_once
+from ..gpu.program import CaptureError, GpuProgram, on_device, play_once
 from ..gpu.timing import within_a_graph
 from ..gpu.tune import Choice, Tuned, Tuning, Variation, refusals, tune_level
 from ..interpret import Watch
@@ -139,7 +139,7 @@ class LevelExecutor(Executor):
         A level's maps then lie in L2, as they do after the level before it; the sum leaves out what overlapping
         launches save.
         """
-        with torch.inference_mode(), torch.cuda.device(self.device):
+        with torch.inference_mode(), on_device(self.device):
             steps = self.tape(plan, overlap=False).steps  # a level may end in a copy, and then itself follows
             return [(index, within_a_graph(step)) for index, step in enumerate(steps)]
 
@@ -156,8 +156,7 @@ class LevelExecutor(Executor):
         distinct = {self.lowering.signature(plan, level): level for level in tiled}
         missing = {name: level for name, level in distinct.items() if again or not self._is_tuned(plan, level)}
         memory, found = allocate(plan, self.dtype, self.device), Tuning()
-        on_device = torch.cuda.device(self.device) if self.device.type == "cuda" else nullcontext()
-        with torch.inference_mode(), on_device:
+        with torch.inference_mode(), on_device(self.device):
             if seconds < inf:
                 missing = self._slowest_first(plan, missing, memory)
             for name, level in zip(missing, progress(list(missing.values()))):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from typing import Protocol
 
 import torch
@@ -13,6 +13,10 @@ from torch import Tensor
 from ..locks import Lock
 from ..results import own_copies
 
+NEVER_RUN = (
+    "this input shape was never run before the present CUDA graph capture: call the module once with it outside the "
+    "capture"
+)
 _capturing: dict[int, Lock] = {}  # by device
 
 
@@ -61,13 +65,10 @@ class GpuProgram:
         if self.tape.device.type != "cuda":
             with self._lock:
                 return own_copies(play_once(self.tape, inputs), inputs[0])
-        with self._lock, torch.cuda.device(self.tape.device):
+        with self._lock, on_device(self.tape.device):
             if torch.cuda.is_current_stream_capturing():
                 if self.graph is None:
-                    raise CaptureError(
-                        "this input shape was never run before the present CUDA graph capture: call the module once "
-                        "with it outside the capture"
-                    )
+                    raise CaptureError(NEVER_RUN)
                 return own_copies(play_once(self.tape, inputs), inputs[0])
             stream = torch.cuda.current_stream()
             if self._done is not None:
@@ -86,9 +87,15 @@ class GpuProgram:
 
 def play_once(tape: Tape, inputs: Sequence[Tensor]) -> list[Tensor]:
     """The tape's results for these inputs, without a graph, where it leaves them."""
-    tape.load(inputs)
-    tape.play()
-    return tape.results()
+    with on_device(tape.device):
+        tape.load(inputs)
+        tape.play()
+        return tape.results()
+
+
+def on_device(device: torch.device) -> AbstractContextManager:
+    """Makes a GPU the current one, of which launches, streams and events are."""
+    return torch.cuda.device(device) if device.type == "cuda" else nullcontext()
 
 
 def capture(work: Callable[[], None]) -> torch.cuda.CUDAGraph:
