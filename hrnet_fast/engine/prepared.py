@@ -15,6 +15,7 @@ from torch.utils import _pytree as pytree
 from ..plan import Plan, inference_view, make_plan, named_tensors
 from .choose import make_executor
 from .executor import Run
+from .gpu.program import refuse_capture
 from .locks import Lock
 from .outline import Outlines
 from .versions import Versions
@@ -64,6 +65,7 @@ class Prepared:
         with self._lock:
             program = self.programs.get(key)
             if program is None:
+                refuse_capture(self.device)
                 self.check_weights()  # the plan is made of the module as it is now, the rest of what it was
                 with no_autocast(self.device):
                     plan = make_plan(self.view, *inputs)

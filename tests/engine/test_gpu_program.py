@@ -8,8 +8,11 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from torch import nn
 
-from hrnet_fast.engine.gpu.program import GpuProgram, capture, play_once
+from hrnet_fast import optimize
+from hrnet_fast.engine.gpu import program as programs
+from hrnet_fast.engine.gpu.program import CaptureError, GpuProgram, capture, play_once
 from hrnet_fast.engine.gpu.timing import COPIES, within_a_graph
 
 
@@ -110,7 +113,8 @@ def test_the_first_replay_reads_inputs_that_were_loaded_after_the_capture(calls)
     for _ in range(2):
         program.run([torch.empty(0)])
     first, second = calls[: calls.index("replay") + 1], calls[calls.index("replay") + 1 :]
-    assert first == ["load", "play", "play", "load", "replay"]  # once by itself, once captured
+    # what another stream has still to write is waited for; then it is played once by itself, and captured
+    assert first == ["load", "wait for all", "play", "play", "load", "replay"]
     assert second == ["record", "load", "replay", "record"]
 
 
@@ -142,3 +146,29 @@ def test_a_tape_is_played_on_its_own_gpu(calls, monkeypatch):
     monkeypatch.setattr(torch.cuda, "device", device)
     play_once(pretended_tape(calls), [])
     assert calls == ["cuda:1", "load", "play", "back"]
+
+
+def test_what_a_caller_s_graph_replays_on_is_kept(calls, monkeypatch):
+    """Also where the program is forgotten for others, or the weights are refreshed."""
+    monkeypatch.setattr(programs, "_of_callers", {})
+    tape = pretended_tape(calls)
+    tape.maps = torch.empty(0)
+    program, there = GpuProgram(tape), weakref.ref(tape.maps)
+    program.run([torch.empty(0)])
+    monkeypatch.setattr(torch.cuda, "is_current_stream_capturing", lambda: True)
+    program.run([torch.empty(0)])
+    del program, tape
+    assert there() is not None
+
+
+def test_nothing_is_prepared_inside_a_capture(calls, monkeypatch):
+    """Weights packed there would be written by the caller's replays alone, and used by every later call."""
+    fast = optimize(nn.Conv2d(3, 8, 3), executor="reference")
+    known = list(fast._prepared.programs)
+    monkeypatch.setattr(fast._prepared, "device", torch.device("cuda", 0))
+    monkeypatch.setattr(torch.cuda, "is_current_stream_capturing", lambda: True)
+    with pytest.raises(CaptureError, match="was never run before the present CUDA graph capture: call the module once"):
+        fast.plan_for(torch.empty(1, 3, 8, 8))
+    assert list(fast._prepared.programs) == known
+    monkeypatch.setattr(torch.cuda, "is_current_stream_capturing", lambda: False)
+    assert fast.plan_for(torch.empty(1, 3, 8, 8)).levels

@@ -18,6 +18,7 @@ NEVER_RUN = (
     "capture"
 )
 _capturing: dict[int, Lock] = {}  # by device
+_of_callers: dict[int, Tape] = {}  # those in callers' graphs, whose end nobody tells
 
 
 class Tape(Protocol):
@@ -43,8 +44,8 @@ class GpuProgram:
     """Runs a tape for one caller at a time, on its stream; each gets fresh tensors, which no later call writes.
 
     The tape is captured at the first run. Where the caller is capturing a graph of its own, the tape is played instead
-    of replayed, and so becomes part of that graph, on the same memory: the two must not run at the same time. On the
-    CPU (Triton's interpreter) it is always played.
+    of replayed, and so becomes part of that graph, on the same memory: the two must not run at the same time. That
+    memory is then kept as long as the process lives. On the CPU (Triton's interpreter) it is always played.
     """
 
     def __init__(self, tape: Tape):
@@ -69,6 +70,7 @@ class GpuProgram:
             if torch.cuda.is_current_stream_capturing():
                 if self.graph is None:
                     raise CaptureError(NEVER_RUN)
+                _of_callers[id(self.tape)] = self.tape
                 return own_copies(play_once(self.tape, inputs), inputs[0])
             stream = torch.cuda.current_stream()
             if self._done is not None:
@@ -98,6 +100,15 @@ def on_device(device: torch.device) -> AbstractContextManager:
     return torch.cuda.device(device) if device.type == "cuda" else nullcontext()
 
 
+def refuse_capture(device: torch.device) -> None:
+    """Raises CaptureError where the caller is capturing a graph: what is made now, as packed weights, would be written
+    only by its replays."""
+    if device.type == "cuda":
+        with on_device(device):
+            if torch.cuda.is_current_stream_capturing():
+                raise CaptureError(NEVER_RUN)
+
+
 def capture(work: Callable[[], None]) -> torch.cuda.CUDAGraph:
     """A graph of `work`, which runs once before: it may compile kernels and make handles, which a capture must not.
 
@@ -105,9 +116,8 @@ def capture(work: Callable[[], None]) -> torch.cuda.CUDAGraph:
     Raises CaptureError where the GPU's memory does not suffice.
     """
     with _capturing.setdefault(torch.cuda.current_device(), Lock()):
-        side = torch.cuda.Stream()
-        side.wait_stream(torch.cuda.current_stream())
-        graph = torch.cuda.CUDAGraph()
+        torch.cuda.synchronize()  # also for the streams on which others made the maps, the weights and the counters
+        side, graph = torch.cuda.Stream(), torch.cuda.CUDAGraph()
         try:
             with torch.cuda.stream(side):
                 work()
