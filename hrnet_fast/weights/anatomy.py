@@ -146,7 +146,7 @@ def foreign_words(keys: Iterable[str]) -> str:
         if example := next((key for key in keys if re.fullmatch(pattern, key)), None):
             return f"{words} (keys such as {example!r})"
     names = list(dict.fromkeys(key.split(".")[0] for key in keys))
-    shown = ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
+    shown = ", ".join(repr(name)[1:-1] for name in names[:5]) + (", ..." if len(names) > 5 else "")
     return f"another network (keys begin with {shown}; the first is {keys[0]!r})"
 
 

@@ -121,12 +121,16 @@ def _safetensors(verb: str, path: Path):
 
 def _state_dict(found: Any, where: str) -> dict[str, Tensor]:
     """The innermost dict of tensors, without wrappers around it or prefixes on its keys."""
+    opened = []
     while isinstance(found, Mapping) and (wrapper := next((w for w in WRAPPERS if _holds_tensors(found, w)), None)):
+        opened.append(id(found))
         found = found[wrapper]
+        if id(found) in opened:
+            raise CheckpointError(f"{where} holds itself as {wrapper!r}; save model.state_dict()")
     if not isinstance(found, Mapping):
         raise CheckpointError(f"{where} holds a {type(found).__name__}, not a state dict; save model.state_dict()")
     written = {key: value for key, value in found.items() if _is_tensor(value)}
-    state = {_bare(key): _tensor(value) for key, value in written.items()}
+    state = {_bare(key): _tensor(key, value, where) for key, value in written.items()}
     if len(state) < len(written):
         raise CheckpointError(f"{where} has keys that differ only by a prefix such as 'module.'; give one of the sets")
     if not state:
@@ -153,8 +157,18 @@ def _is_tensor(value: Any) -> bool:
     return isinstance(value, Tensor) or (isinstance(value, np.ndarray) and value.dtype.kind in "biuf")
 
 
-def _tensor(value: Tensor | np.ndarray) -> Tensor:
-    return value.detach() if isinstance(value, Tensor) else torch.tensor(value)
+def _tensor(key: Any, value: Tensor | np.ndarray, where: str) -> Tensor:
+    """The numbers of an array or tensor. CheckpointError for what does not hold each of them in a torch dtype."""
+    if isinstance(value, np.ndarray):
+        if value.dtype.itemsize > 8:
+            raise CheckpointError(f"{where} has {value.dtype} numbers in {key!r}; save them as float64 or float32")
+        return torch.tensor(value.astype(value.dtype.newbyteorder("=")))
+    kinds = {"nested": value.is_nested, "quantized": value.is_quantized, "sparse": value.layout != torch.strided}
+    if kind := next((kind for kind, true in kinds.items() if true), None):
+        raise CheckpointError(f"{where} has a {kind} tensor in {key!r}; save ordinary, dense tensors")
+    if value.is_meta:
+        raise CheckpointError(f"{where} has no values in {key!r}, a tensor on the meta device; save them from the CPU")
+    return value.detach()
 
 
 def _plain(key: str, value: Tensor) -> Tensor:

@@ -173,7 +173,8 @@ def _misfit(match: Match, key: str, own: Mapping[str, Tensor]) -> str:
 
 
 def _shapes(state: Mapping[str, Tensor]) -> dict[str, tuple[int, ...]]:
-    return {key: tuple(value.shape) for key, value in state.items()}
+    """Every shape, with zeros for the sizes up to four that it lacks: a damaged checkpoint's may lack any."""
+    return {key: (*value.shape, *(0,) * (4 - value.dim())) for key, value in state.items()}
 
 
 def _size(value: Tensor) -> str:

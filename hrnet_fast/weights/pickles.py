@@ -28,16 +28,42 @@ _RECORDS = (
 )
 
 
+class _Dtype:
+    """A pickled np.dtype, whose own __setstate__ reads and writes any memory if the file is damaged."""
+
+    def __init__(self, code: str, *_: Any) -> None:
+        self.dtype = np.dtype(code)
+
+    def __setstate__(self, state: tuple) -> None:
+        self.dtype = self.dtype.newbyteorder(state[1])
+
+
+class _Array(np.ndarray):
+    """A pickled array; empty until its state, checked to be the bytes of numbers or characters, is set."""
+
+    def __new__(cls, *_: Any) -> _Array:
+        return super().__new__(cls, 0)
+
+    def __setstate__(self, state: tuple) -> None:
+        _, shape, dtype, fortran, data = state
+        if isinstance(data, list):  # of objects, which are no weights
+            return
+        array = np.frombuffer(data, dtype.dtype).reshape(shape)
+        super().__setstate__((1, array.shape, array.dtype, bool(fortran), array.tobytes()))
+
+
+def _scalar(dtype: _Dtype, data: bytes) -> np.generic:
+    return np.frombuffer(data, dtype.dtype)[0]
+
+
 def _inert() -> list[Any]:
-    """What torch's weights-only unpickler may rebuild in addition to its own list."""
-    multiarray = np._core.multiarray if hasattr(np, "_core") else np.core.multiarray
+    """What torch's weights-only unpickler may rebuild in addition to its own list, each with the name in the file."""
     numpy = [
-        (getattr(multiarray, name), f"numpy.{core}.multiarray.{name}")
-        for name in ("scalar", "_reconstruct")
+        (rebuild, f"numpy.{core}.multiarray.{name}")
+        for name, rebuild in (("scalar", _scalar), ("_reconstruct", _Array))
         for core in ("core", "_core")  # numpy renamed it in 2.0
     ]
-    dtypes = {type(np.dtype(code)) for code in "?bhilqBHILQefdFDOSU"}
-    return [*numpy, np.ndarray, np.dtype, *dtypes, *((OrderedDict, name) for name in _RECORDS)]
+    return [*numpy, (_Array, "numpy.ndarray"), (_Dtype, "numpy.dtype"), *((OrderedDict, name) for name in _RECORDS)]
 
 
 _INERT = _inert()
@@ -48,11 +74,10 @@ _REFUSED = re.compile(r"GLOBAL (\S*\w) (?:was not|whose module)")
 
 def load_pickle(path: Path, zipped: bool) -> Any:
     """The object in a torch.save file. Raises CheckpointError if it is corrupt or would run code."""
-    if zipped:
-        _check_zip(path)
+    mapped = zipped and _check_zip(path)
     try:
         with _LOCK, torch.serialization.safe_globals(_INERT):
-            return torch.load(path, map_location="cpu", weights_only=True, mmap=zipped)
+            return torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
     except Exception as error:  # a corrupt pickle can raise any exception
         if refused := _REFUSED.search(str(error)):
             raise CheckpointError(
@@ -63,8 +88,11 @@ def load_pickle(path: Path, zipped: bool) -> Any:
         raise CheckpointError(f"checkpoint '{path}' is truncated, corrupt or not written by torch.save") from error
 
 
-def _check_zip(path: Path) -> None:
-    """Checks the archive and every checksum: torch.load itself does not, and would return damaged weights."""
+def _check_zip(path: Path) -> bool:
+    """Checks the archive and every checksum: torch.load itself does not, and would return damaged weights.
+
+    Returns whether nothing in it is compressed, so that tensors can be mapped: torch.load would map the packed bytes.
+    """
     try:
         with zipfile.ZipFile(path) as archive:
             names = archive.namelist()
@@ -78,5 +106,8 @@ def _check_zip(path: Path) -> None:
                 with archive.open(entry) as record:
                     while record.read(1 << 20):
                         pass
-    except (zipfile.BadZipFile, EOFError, OSError, NotImplementedError, RuntimeError) as error:
+            return all(entry.compress_type == zipfile.ZIP_STORED for entry in archive.infolist())
+    except CheckpointError:
+        raise
+    except Exception as error:  # so can a corrupt archive
         raise CheckpointError(f"checkpoint '{path}' is truncated or corrupt ({error}); fetch it again") from error

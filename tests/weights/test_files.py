@@ -154,6 +154,8 @@ def test_inert_records_beside_the_weights_are_harmless(
         "cfg": config,
         "old_cfg": foreign_classes["mmcv.utils.config.ConfigDict"](a=1),
         "node": foreign_classes["yacs.config.CfgNode"](GPUS=(0,)),
+        "keypoints": np.array([{"name": "nose"}], dtype=object),
+        "flipped": np.asfortranarray(np.ones((2, 3))),
         "best_score": np.float64(0.749),
         "best_epoch": np.int64(200),
         "flag": np.bool_(True),

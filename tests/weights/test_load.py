@@ -60,6 +60,15 @@ def test_other_input_channels(make, refused):
     refused(make(POSE), source, "differs in input channels 4 against 3")
 
 
+@pytest.mark.parametrize("key", ["conv1.weight", "layer1.0.conv1.weight", "stage2.0.branches.0.0.conv2.weight"])
+def test_tensor_of_another_rank(key, make, refused):
+    refused(make(POSE), dict(make(POSE).state_dict()) | {key: torch.tensor(1.0)}, "the model is|does not fit")
+
+
+def test_key_with_a_line_break(make, refused):
+    refused(make(POSE), {"a\nb.weight": torch.ones(1)}, r"another network .keys begin with a\\nb;")
+
+
 @pytest.mark.parametrize(
     ("tag", "key"),
     [
