@@ -1,4 +1,4 @@
-"""Files are written whole or not at all."""
+"""Files are written whole or not at all, and text is UTF-8 wherever it is read."""
 
 import errno
 import os
@@ -6,7 +6,7 @@ import stat
 
 import pytest
 
-from hrnet_fast.tasks.files import replacing
+from hrnet_fast.tasks.files import read_text, replacing
 
 
 def test_a_file_appears_with_its_folder_when_it_is_whole(tmp_path):
@@ -41,3 +41,13 @@ def test_a_full_disk_is_told_with_the_name_of_the_file(tmp_path):
         raise OSError(errno.ENOSPC, "No space left on device")
     assert (caught.value.errno, caught.value.filename) == (errno.ENOSPC, str(path))
     assert os.listdir(tmp_path) == []
+
+
+def test_text_is_utf_8_with_or_without_a_byte_order_mark(tmp_path):
+    path = tmp_path / "list.txt"
+    for encoding in ("utf-8", "utf-8-sig"):
+        path.write_text("straße.jpg 1\r\n", encoding=encoding, newline="")
+        assert read_text(path) == "straße.jpg 1\n"
+    path.write_text("a.jpg 1", encoding="utf-16")
+    with pytest.raises(ValueError, match=r"list.txt is not text in UTF-8: invalid start byte at byte 0"):
+        read_text(path)

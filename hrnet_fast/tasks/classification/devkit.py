@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from ..files import read_text
 from ..matlab import reading_mat
 
 CLASSES = 1000  # of the challenge; meta.mat also lists inner nodes of the tree, with higher ids
@@ -30,7 +31,7 @@ def read_devkit(folder: Path, names: list[str]) -> tuple[tuple[str, ...], dict[s
     classes = tuple(sorted(wnids.values()))
     label = {wnid: position for position, wnid in enumerate(classes)}
     try:
-        truth = [label[wnids[int(line)]] for line in (folder / TRUTH).read_text().split()]
+        truth = [label[wnids[int(line)]] for line in read_text(folder / TRUTH).split()]
     except (ValueError, KeyError) as error:
         raise ValueError(f"{folder / TRUTH} holds {error}, which is not an id of {META}") from None
     return classes, {name: truth[_number(name, len(truth)) - 1] for name in names}

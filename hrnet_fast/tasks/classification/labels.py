@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from ..files import read_text
+
 _LINE = re.compile(r"(.+?)[\s,]+(\S+)")
 
 
@@ -19,7 +21,7 @@ def read_labels(
     if not path.is_file():
         raise FileNotFoundError(f"there is no list of labels {path}: it has lines such as `picture.JPEG 65`")
     labels: dict[str, str] = {}
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+    for number, line in enumerate(read_text(path).splitlines(), start=1):
         if not line.strip():
             continue
         match = _LINE.fullmatch(line.strip())

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ..files import read_text
+
 _WNID = re.compile(r"n\d{8}")
 
 
@@ -42,7 +44,7 @@ def _read(path: Path) -> Any:
     if not path.is_file():
         raise FileNotFoundError(f"there is no file of class names {path}")
     try:
-        text = path.read_text(encoding="utf-8")
+        text = read_text(path)
         return json.loads(text) if path.suffix == ".json" else [line for line in text.splitlines() if line.strip()]
     except ValueError as error:
         raise ValueError(f"{path} is not a readable list of class names: {error}") from None

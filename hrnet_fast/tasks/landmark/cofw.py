@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -79,9 +80,12 @@ def _picture(stored: Any, where: str) -> np.ndarray:
     return np.ascontiguousarray(pixels.T)
 
 
-def _open(path: Path) -> Any:
+@contextmanager
+def _open(path: Path) -> Iterator[Any]:
+    """ValueError for a file that h5py cannot read, and for what it cannot read of it while the block runs."""
     package = h5py()
     try:
-        return package.File(path, "r")
-    except OSError:
-        raise ValueError(f"{path} is not a Matlab 7.3 file (HDF5), or it is cut off") from None
+        with package.File(path, "r") as file:
+            yield file
+    except (OSError, KeyError, TypeError, AttributeError, RuntimeError) as error:
+        raise ValueError(f"{path} is not a Matlab 7.3 file (HDF5), or it is cut off or damaged: {error}") from None

@@ -10,6 +10,7 @@ import csv
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from ..files import read_text
 from .boxes import box_of_center
 from .samples import FaceSample, as_numbers, as_points
 
@@ -56,7 +57,10 @@ def faces_of(path: Path, columns: int) -> set[tuple[str, ...]]:
 
 def _lines(path: Path) -> Iterator[tuple[int, list[str]]]:
     """(line number, fields) without the titles and empty lines."""
-    with path.open(newline="", encoding="utf-8") as file:
-        for number, fields in enumerate(csv.reader(file), start=1):
+    number = 0
+    try:
+        for number, fields in enumerate(csv.reader(read_text(path).splitlines()), start=1):
             if number > 1 and any(fields):
                 yield number, [field.strip() for field in fields]
+    except csv.Error as error:
+        raise ValueError(f"{path}, line {number + 1}, is not of a list of faces: {error}") from None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from ..files import read_text
 from .boxes import box_of_points
 from .lists import faces_of, read_list
 from .samples import FaceDataset, FaceSample, as_numbers, as_points, check_pictures, first_of
@@ -64,7 +65,7 @@ def _original(path: Path, images: Path, box: str) -> list[FaceSample]:
     """Lines of 98 x, y, then x_min, y_min, x_max, y_max, six attributes 0 or 1, and the picture's name."""
     columns = 2 * POINTS + 4 + len(ATTRIBUTES) + 1
     samples = []
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+    for number, line in enumerate(read_text(path).splitlines(), start=1):
         fields = line.split(maxsplit=columns - 1)
         if not fields:
             continue

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,8 +14,8 @@ from torch import Tensor
 
 from ..matlab import reading_mat
 from .boxes import Regions
-from .pckh import pckh
-from .samples import PoseSample, field, is_numbers, read_json
+from .pckh import JOINTS, pckh
+from .samples import TEXT, PoseSample, field, is_numbers, read_json
 
 _WANTED = (
     "download the images from http://human-pose.mpi-inf.mpg.de to {root}/images/*.jpg, and valid.json and "
@@ -97,17 +98,25 @@ def _read_truth(path: Path) -> dict[str, Any]:
             name: torch.from_numpy(np.asarray(field(contents, name, str(path)), np.float64))
             for name in ("jnt_missing", "pos_gt_src", "headboxes_src")
         }
-        names = field(contents, "dataset_joints", str(path)).ravel()
-        return truth | {"dataset_joints": [np.asarray(name).item() for name in names]}
+        people = truth["pos_gt_src"].shape[-1]
+        shapes = {"pos_gt_src": (KEYPOINTS, 2), "jnt_missing": (KEYPOINTS,), "headboxes_src": (2, 2)}
+        for name, shape in shapes.items():
+            shape = (*shape, people)
+            if truth[name].shape != shape:
+                raise ValueError(f"{name} is {tuple(truth[name].shape)}; {shape} was expected")
+        names = [np.asarray(name).item() for name in field(contents, "dataset_joints", str(path)).ravel()]
+        if missing := [name for name in JOINTS if name not in names]:
+            raise ValueError(f"dataset_joints has no {missing[0]!r}")
+        return truth | {"dataset_joints": names}
 
 
 def _box(person: Any, where: str) -> list[float]:
     """x, y, width, height of the square that is widened by 1.25, pixels from 0: _get_db of lib/dataset/mpii.py."""
-    field(person, "image", where)
+    field(person, "image", where, TEXT)
     center, scale = field(person, "center", where), field(person, "scale", where)
-    if not is_numbers(center, 2):
+    if not is_numbers(center, 2) or not all(map(math.isfinite, center)):
         raise ValueError(f"{where} has the center {center}; x and y are needed")
-    if not is_numbers([scale], 1) or not scale > 0:
+    if not is_numbers([scale], 1) or not 0 < scale < math.inf:
         raise ValueError(f"{where} has the scale {scale}; a number above 0 is needed")
     x, y = center
     side = scale * _SCALE

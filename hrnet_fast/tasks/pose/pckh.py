@@ -20,6 +20,7 @@ _GROUPS = {
     "Knee": ("lkne", "rkne"),
     "Ankle": ("lank", "rank"),
 }
+JOINTS = tuple(member for members in _GROUPS.values() for member in members)  # that have to be named
 
 
 def pckh(

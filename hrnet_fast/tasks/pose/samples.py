@@ -10,6 +10,8 @@ from typing import Any
 
 from torch import Tensor
 
+from ..files import read_text
+
 # Kinds of fields, as sentences call them
 TEXT, WHOLE, NUMBER, LIST = "text", "a whole number", "a finite number", "a list"
 _TYPES = {TEXT: str, WHOLE: int, NUMBER: (int, float), LIST: list}
@@ -32,13 +34,19 @@ class PoseSample:
 def read_json(path: Path, wanted: str) -> Any:
     """The contents of a JSON file. FileNotFoundError with `wanted` if it is missing; ValueError if it is damaged."""
     try:
-        text = path.read_text()
+        text = read_text(path)
     except FileNotFoundError:
         raise FileNotFoundError(f"{path} is missing: {wanted}") from None
     try:
-        return json.loads(text)
-    except ValueError as error:
+        return json.loads(text, parse_int=_whole)
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"{path} is no JSON, or is cut off: {error}") from None
+
+
+def _whole(digits: str) -> int:
+    if len(digits) > 18:  # neither torch nor pycocotools holds more
+        raise ValueError(f"a whole number of {len(digits)} digits")
+    return int(digits)
 
 
 def is_numbers(values: Any, count: int) -> bool:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from ..optional import pillow
-from .classes import ClassSet
+from .classes import IGNORE, ClassSet
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,15 @@ class LabelledPictures:
         return f"{type(self).__name__}({self.root}, {self.split}: {len(self)} pictures)"
 
 
-def read_labels(path: Path, table: Tensor | None = None) -> Tensor:  # (H, W) uint8
+def own_labels(classes: int) -> Tensor:  # (256,) uint8: a table for `read_labels`
+    """Of label images that hold our labels, 0 to classes - 1, and 255 where nothing is counted."""
+    table = torch.full((256,), 254, dtype=torch.uint8)
+    table[:classes] = torch.arange(classes)
+    table[IGNORE] = IGNORE
+    return table
+
+
+def read_labels(path: Path, table: Tensor) -> Tensor:  # (H, W) uint8
     """The numbers in a label image: grey levels, or the indices of a palette; `table` (256,) uint8 maps them.
 
     Errors: FileNotFoundError; ValueError for a file that is no label image of 8 bits, or (254 in `table`) for a number
@@ -61,8 +69,6 @@ def read_labels(path: Path, table: Tensor | None = None) -> Tensor:  # (H, W) ui
     if values.dtype != np.uint8 or values.ndim != 2:
         raise ValueError(f"{path} is no label image: it holds {values.dtype} of shape {values.shape}, not 8-bit labels")
     labels = torch.from_numpy(values)
-    if table is None:
-        return labels
     mapped = table[labels.int()]
     if (unknown := mapped == 254).any():
         raise ValueError(f"{path} holds the label {int(labels[unknown][0])}, which its data set does not have")
@@ -86,5 +92,5 @@ def _read(path: Path) -> np.ndarray:
         raise FileNotFoundError(f"there is no label image {path}: the annotations are incomplete") from None
     except pil.UnidentifiedImageError:
         raise ValueError(f"{path} is not a picture, or it is damaged at its beginning") from None
-    except (OSError, SyntaxError, EOFError) as error:
+    except (OSError, SyntaxError, ValueError, EOFError, pil.DecompressionBombError) as error:
         raise ValueError(f"{path} is cut off or damaged: {str(error).splitlines()[0].rstrip('.')}") from None

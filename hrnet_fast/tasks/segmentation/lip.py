@@ -6,8 +6,9 @@ import os
 from functools import partial
 from pathlib import Path
 
+from ..files import read_text
 from .classes import LIP
-from .dataset import LabelledPictures, Sample, read_labels
+from .dataset import LabelledPictures, Sample, own_labels, read_labels
 
 SPLITS = ("train", "val")
 
@@ -41,12 +42,16 @@ class LookIntoPerson(LabelledPictures):
                 f"{root}"
             )
         super().__init__(
-            root, [Sample(key, images / f"{key}.jpg", partial(read_labels, truths / f"{key}.png")) for key in ids]
+            root,
+            [
+                Sample(key, images / f"{key}.jpg", partial(read_labels, truths / f"{key}.png", own_labels(len(LIP))))
+                for key in ids
+            ],
         )
 
 
 def _ids(root: Path, split: str) -> list[str]:
     for path in (root / "TrainVal_images" / f"{split}_id.txt", root / f"{split}_id.txt"):
         if path.is_file():
-            return path.read_text().split()
+            return read_text(path).split()
     return []

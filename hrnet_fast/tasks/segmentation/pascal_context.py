@@ -10,8 +10,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..files import read_text
 from .classes import IGNORE, PASCAL_CONTEXT59, PASCAL_CONTEXT60
-from .dataset import LabelledPictures, Sample, read_labels
+from .dataset import LabelledPictures, Sample, own_labels, read_labels
 
 SPLITS = ("train", "val")
 
@@ -47,7 +48,7 @@ class PascalContext(LabelledPictures):
         mats = next((folder for folder in (root / "trainval", voc / "trainval") if folder.is_dir()), None)
         if masks.is_dir():
             listed = voc / "ImageSets" / "SegmentationContext" / f"{split}.txt"
-            read, truths, suffix, table = read_labels, masks, ".png", _mask_table()
+            read, truths, suffix, table = read_labels, masks, ".png", own_labels(60)
         elif mats is not None:
             listed = voc / "ImageSets" / "Main" / f"{split}.txt"
             read, truths, suffix, table = read_mat, mats, ".mat", _id_table()
@@ -67,7 +68,7 @@ class PascalContext(LabelledPictures):
             root,
             [
                 Sample(key, voc / "JPEGImages" / f"{key}.jpg", partial(read, truths / f"{key}{suffix}", table))
-                for key in listed.read_text().split()
+                for key in read_text(listed).split()
             ],
         )
 
@@ -96,13 +97,6 @@ def read_mat(path: Path, table: Tensor) -> Tensor:  # (H, W) uint8
     if ids.max(initial=0) >= len(table):
         raise ValueError(f"{path} holds the id {ids.max()}, but PASCAL-Context has {len(table) - 1} classes")
     return table[torch.from_numpy(ids.astype(np.int64))]
-
-
-def _mask_table() -> Tensor:  # (256,) uint8: labels of a mask to ours
-    table = torch.full((256,), 254, dtype=torch.uint8)
-    table[:60] = torch.arange(60)
-    table[IGNORE] = IGNORE
-    return table
 
 
 def _id_table() -> Tensor:  # (460,) uint8: the annotations' ids to our labels

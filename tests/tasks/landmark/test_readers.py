@@ -188,6 +188,12 @@ def test_damaged_wflw_files(wflw_original, change, words):
         open_wflw(wflw_original)
 
 
+def test_a_quote_that_is_never_closed(wflw_lists):
+    edit(wflw_lists / "face_landmarks_wflw_test.csv", 2, lambda line: '"' + line + 100_000 * ", 0")
+    with pytest.raises(ValueError, match="wflw_test.csv, line 3, is not of a list of faces: field larger"):
+        open_wflw(wflw_lists)
+
+
 def test_wflw_names_may_hold_spaces(wflw_original):
     path = next(wflw_original.rglob("list_98pt_rect_attr_test.txt"))
     picture = wflw_original / "WFLW_images" / "0--Parade" / "0_Parade_0.jpg"
@@ -239,6 +245,17 @@ def test_cofw_that_is_something_else(cofw_file):
         open_cofw(cofw_file)
     path.write_bytes(path.read_bytes()[:700])
     with pytest.raises(ValueError, match="is not a Matlab 7.3 file"):
+        open_cofw(cofw_file)
+
+
+def test_cofw_that_is_damaged(cofw_file):
+    path = cofw_file / "COFW_test_color.mat"
+    with h5py.File(path, "r+") as file:
+        del file["IsT"]
+        file.create_group("IsT")
+    with pytest.raises(
+        ValueError, match="COFW_test_color.mat is not a Matlab 7.3 file .HDF5., or it is cut off or dam"
+    ):
         open_cofw(cofw_file)
 
 

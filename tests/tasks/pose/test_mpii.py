@@ -1,10 +1,12 @@
 """MPII: the reader against the official centre and scale, PCKh against the official arithmetic."""
 
 import json
+import math
 
 import numpy as np
 import pytest
 import torch
+from scipy.io import loadmat, savemat
 
 from hrnet_fast.tasks.pose import Mpii
 from hrnet_fast.tasks.pose.boxes import regions_of
@@ -120,12 +122,27 @@ def test_other_bad_files_get_one_sentence(root):
         "[]": "valid.json lists no people: there is nothing to evaluate",
         json.dumps([entries[0] | {"scale": 0}]): r"valid.json: person 0 has the scale 0; a number above 0 is needed",
         json.dumps([entries[0] | {"center": [1]}]): r"valid.json: person 0 has the center \[1\]; x and y are needed",
+        json.dumps([entries[0] | {"center": [1, math.nan]}]): r"person 0 has the center \[1, nan\]; x and y are needed",
+        json.dumps([entries[0] | {"image": 7}]): r"valid.json: person 0 has the image 7; text is needed",
+        json.dumps([entries[0] | {"scale": 10**400}]): "valid.json is no JSON.*: a whole number of 401 digits",
+        "[" * 100_000: "valid.json is no JSON, or is cut off: maximum recursion depth",
     }.items():
         path.write_text(text)
         with pytest.raises(ValueError, match=sentence):
             Mpii(root)
     path.write_text(json.dumps(entries[:4]))
     with pytest.raises(ValueError, match=r"gt_valid.mat has 6 people, and 4 are annotated beside it"):
+        score(Mpii(root), mpii_data()[1])
+
+
+@pytest.mark.parametrize("name", ["jnt_missing", "pos_gt_src", "headboxes_src", "dataset_joints"])
+def test_a_truth_of_other_shapes_gets_one_sentence(root, name):
+    path = root / "annot" / "gt_valid.mat"
+    contents = {key: value for key, value in loadmat(path).items() if not key.startswith("__")}
+    savemat(path, contents | {name: contents[name].ravel()[:7]})
+    with pytest.raises(
+        ValueError, match=rf"gt_valid.mat is not a file of MPII's annotations, or it is damaged: {name}"
+    ):
         score(Mpii(root), mpii_data()[1])
 
 

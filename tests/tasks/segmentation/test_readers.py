@@ -146,6 +146,11 @@ DAMAGE = {
     "cut-off": (lambda path: path.write_bytes(path.read_bytes()[:60]), ValueError, "is cut off or damaged"),
     "text": (lambda path: path.write_text("no picture"), ValueError, "is not a picture"),
     "colours": (lambda path: put(path, rgb()), ValueError, r"holds uint8 of shape \(6, 8, 3\), not 8-bit labels"),
+    "bad header": (
+        lambda path: path.write_bytes(path.read_bytes()[:11] + b"\x05IHDR" + bytes(99)),
+        ValueError,
+        "damaged",
+    ),
     "sixteen-bits": (lambda path: put(path, np.full((6, 8), 400, np.uint16)), ValueError, "is no label image"),
 }
 
@@ -164,9 +169,11 @@ def test_damaged_labels_are_named(damage, kind, sentence, tmp_path):
 def test_labels_that_the_data_set_does_not_have_are_named(tmp_path):
     write_cityscapes(tmp_path, images=1, size=(32, 64))
     put(next(tmp_path.glob("gtFine/val/*/*_labelIds.png")), np.full((32, 64), 77, np.uint8))
-    (sample,) = Cityscapes(tmp_path)
-    with pytest.raises(ValueError, match="holds the label 77, which its data set does not have"):
-        sample.truth()
+    make_lip(tmp_path)
+    put(tmp_path / "TrainVal_parsing_annotations" / "val_segmentations" / "a_1.png", np.full((6, 8), 77, np.uint8))
+    for dataset in (Cityscapes(tmp_path), LookIntoPerson(tmp_path)):
+        with pytest.raises(ValueError, match="holds the label 77, which its data set does not have"):
+            next(iter(dataset)).truth()
 
 
 @pytest.mark.parametrize("content", ["no-map", "text", "large"])
