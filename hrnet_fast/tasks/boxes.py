@@ -22,8 +22,8 @@ def read_boxes(boxes: Any, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
         that lies outside the picture.
     """
     try:
-        rows = torch.as_tensor(boxes, dtype=torch.float64, device="cpu").detach()
-    except (TypeError, ValueError, RuntimeError) as error:
+        rows = torch.as_tensor(boxes, dtype=torch.float64, device="cpu").detach().to_dense()
+    except (TypeError, ValueError, RuntimeError, OverflowError) as error:
         raise ValueError(f"boxes must be an array of N rows x, y, width, height: {error}") from None
     if rows.numel() == 0:
         rows = rows.reshape(0, 5)

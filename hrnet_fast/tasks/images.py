@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import os
-import struct
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -98,15 +97,15 @@ def _open(file: Path | io.BytesIO, name: str) -> Image.Image:
         raise ImageError(f"{name} is not a picture that Pillow can read, or it is damaged at its beginning") from None
     except pil.DecompressionBombError:
         raise ImageError(f"{name} claims to have more pixels than Pillow's Image.MAX_IMAGE_PIXELS allows") from None
-    except (OSError, SyntaxError, ValueError) as error:
-        raise ImageError(f"{name} cannot be opened: {_reason(error)}") from None
+    except Exception as error:  # Pillow's readers raise many kinds for a damaged file
+        raise ImageError(f"{name} cannot be opened: {reason_of(error)}") from None
 
 
 def _from_pil(image: Image.Image, name: str, upright: bool) -> Tensor:
     try:
         image.load()
-    except (OSError, SyntaxError, ValueError, EOFError) as error:
-        raise ImageError(f"{name} is cut off or damaged: {_reason(error)}") from None
+    except Exception as error:
+        raise ImageError(f"{name} is cut off or damaged: {reason_of(error)}") from None
     if min(image.size) < 1:
         raise ImageError(f"{name} has no pixels: its size is {image.width} x {image.height}")
     pixels = _pixels(image, name)
@@ -128,7 +127,7 @@ def _orientation(image: Image.Image) -> int:
     """1 (upright) to 8; damaged EXIF data say nothing, so the pixels are taken as they lie."""
     try:
         value = image.getexif().get(_ORIENTATION, 1)
-    except (OSError, SyntaxError, ValueError, KeyError, struct.error):
+    except Exception:
         return 1
     return value if isinstance(value, int) and 1 <= value <= 8 else 1
 
@@ -151,12 +150,16 @@ def _from_array(array: np.ndarray) -> Tensor:
     if array.ndim == 2 or array.shape[2] == 1:
         return _grey(array.reshape(array.shape[:2]))
     array = array[..., :3]
+    if min(array.strides) < 0:  # a single row or column, turned round, counts as contiguous
+        array = array.copy()
     return torch.from_numpy(np.require(array, requirements=["C", "W"]))
 
 
 def _from_tensor(tensor: Tensor) -> Tensor:
     if tensor.dtype != torch.uint8:
         raise TypeError(f"a tensor of a picture must be torch.uint8 (0 to 255), not {tensor.dtype}")
+    if tensor.is_meta or tensor.layout != torch.strided:
+        raise ImageError("a tensor of a picture must hold its pixels: it is sparse or on the meta device")
     if tensor.dim() != 3 or tensor.shape[0] not in (1, 3, 4) or tensor.numel() == 0:
         raise ImageError(
             f"a tensor of a picture must be (3, H, W), as torchvision reads it, not {tuple(tensor.shape)}; "
@@ -170,7 +173,7 @@ def _grey(values: np.ndarray) -> Tensor:
     return torch.from_numpy(np.repeat(values[..., None], 3, axis=2))
 
 
-def _reason(error: Exception) -> str:
+def reason_of(error: Exception) -> str:
     """A library's message as a part of a sentence."""
     text = getattr(error, "strerror", None) or str(error) or type(error).__name__
     return text.splitlines()[0].rstrip(".")

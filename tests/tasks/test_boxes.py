@@ -11,8 +11,14 @@ SIZE = (40, 60)
 
 @pytest.mark.parametrize(
     "rows",
-    [[[1, 2, 3, 4]], np.array([[1, 2, 3, 4]], np.float32), torch.tensor([[1, 2, 3, 4]]), [(1, 2, 3, 4, 1)]],
-    ids=["list", "array", "tensor", "scored"],
+    [
+        [[1, 2, 3, 4]],
+        np.array([[1, 2, 3, 4]], np.float32),
+        torch.tensor([[1, 2, 3, 4]]),
+        torch.tensor([[1, 2, 3, 4]]).to_sparse(),
+        [(1, 2, 3, 4, 1)],
+    ],
+    ids=["list", "array", "tensor", "sparse", "scored"],
 )
 def test_boxes_come_in_many_forms(rows):
     got, scores = read_boxes(rows, SIZE)
@@ -45,6 +51,7 @@ BAD = {
     ),
     "right-of-it": ([[60, 2, 3, 4]], "box 0, [60.0, 2.0, 3.0, 4.0], lies outside the picture of 60 x 40 pixels"),
     "above-it": ([[1, 2, 3, 4], [1, -9, 3, 9]], "box 1, [1.0, -9.0, 3.0, 9.0], lies outside the picture of 60 x 40"),
+    "too large": ([[1, 2, 10**400, 4]], "boxes must be an array of N rows x, y, width, height: int too large"),
     "words": ("people.json", "boxes must be an array of N rows x, y, width, height: "),
 }
 

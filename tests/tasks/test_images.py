@@ -67,6 +67,12 @@ def test_an_array_that_fits_is_not_copied():
     assert read_image(array).data_ptr() == array.ctypes.data
 
 
+def test_a_single_row_may_run_backwards():
+    row = np.array(rgb())[:1]
+    assert np.array_equal(read_image(row[::-1]).numpy(), row)
+    assert np.array_equal(read_image(row[:, ::-1]).numpy(), row[:, ::-1])
+
+
 def test_a_jpeg_gives_what_opencv_gives():
     cv2 = pytest.importorskip("cv2")
     data = encoded(rgb(), "JPEG", quality=90)
@@ -152,6 +158,7 @@ BAD_FILES = {
     "cut GIF": (cut("GIF"), "is cut off or damaged"),
     "cut BMP": (cut("BMP"), "is cut off or damaged"),
     "cut WEBP": (cut("WEBP"), "is cut off or damaged|cannot be opened|is not a picture"),
+    "DDS of no known kind": (encoded(rgb(), "DDS")[:80] + b"\4\0\0\0XXXX" + bytes(40), "cannot be opened"),
     "float TIFF": (encoded(Image.fromarray(np.ones((4, 4), np.float32)), "TIFF"), "floating-point pixels"),
     "few of 32 bits": (encoded(Image.fromarray(np.full((4, 4), 93, np.int32)), "TIFF"), "32-bit pixels"),
     "32-bit TIFF": (encoded(Image.fromarray(np.full((4, 4), 1 << 20, np.int32)), "TIFF"), "32-bit pixels"),
@@ -194,11 +201,13 @@ def test_a_picture_of_too_many_pixels_is_refused(monkeypatch):
         (torch.zeros(3, 4, 4), TypeError, "not torch.float32"),
         (torch.zeros(4, 4, 5, dtype=torch.uint8)[:2], ImageError, r"not \(2, 4, 5\)"),
         (torch.zeros(17, 19, 3, dtype=torch.uint8), ImageError, r"give \(H, W, 3\) as an array"),
+        (torch.zeros(3, 4, 4, dtype=torch.uint8, device="meta"), ImageError, "must hold its pixels"),
+        (torch.zeros(3, 4, 4, dtype=torch.uint8).to_sparse(), ImageError, "must hold its pixels"),
         (None, TypeError, "not NoneType"),
         ([1, 2], TypeError, "not list"),
     ],
-    ids=["float array", "two channels", "no rows", "a line", "float tensor", "two-channel tensor", "HWC tensor", "None",
-         "list"],
+    ids=["float array", "two channels", "no rows", "a line", "float tensor", "two-channel tensor", "HWC tensor", "meta",
+         "sparse", "None", "list"],
 )  # fmt: skip
 def test_what_is_no_picture_is_refused(source, error, part):
     with pytest.raises(error, match=part):

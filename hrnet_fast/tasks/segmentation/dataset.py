@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..images import reason_of
 from ..optional import pillow
 from .classes import IGNORE, ClassSet
 
@@ -92,5 +93,5 @@ def _read(path: Path) -> np.ndarray:
         raise FileNotFoundError(f"there is no label image {path}: the annotations are incomplete") from None
     except pil.UnidentifiedImageError:
         raise ValueError(f"{path} is not a picture, or it is damaged at its beginning") from None
-    except (OSError, SyntaxError, ValueError, EOFError, pil.DecompressionBombError) as error:
-        raise ValueError(f"{path} is cut off or damaged: {str(error).splitlines()[0].rstrip('.')}") from None
+    except Exception as error:  # Pillow's readers raise many kinds for a damaged file
+        raise ValueError(f"{path} is cut off or damaged: {reason_of(error)}") from None
