@@ -9,16 +9,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from inspect import signature
 from itertools import accumulate
-from operator import index
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.overrides import TorchFunctionMode, resolve_name
+from torch.overrides import TorchFunctionMode
 from torch.utils import _pytree as pytree
 
 from . import functions as known
+from .arguments import check_channels, is_basic, name_of, pair, whole_size
 from .constants import frozen, without_lists
 from .errors import PlanError
 from .failure import what, where
@@ -65,6 +65,9 @@ def trace(module: nn.Module, *inputs: Any) -> Graph:
     )
 
 
+_TRAINING = "asks for training=True, but a plan is of a network in evaluation mode: pass training=self.training"
+
+
 class _Nothing:
     """Stands for None among inputs and results: nothing to the plan, and None again where they are nested."""
 
@@ -94,7 +97,7 @@ class _Recorder(Values, TorchFunctionMode):
         if not any(id(leaf) in self.traced for leaf in leaves):
             return self._untraced(function, args, kwargs, leaves)
         if kwargs.pop("out", None) is not None:
-            raise PlanError(f"{_name(function)} gets out=, which a plan cannot express: use what it returns instead")
+            raise PlanError(f"{name_of(function)} gets out=, which a plan cannot express: use what it returns instead")
         if function is torch.conv2d:
             return self._conv(*args, **kwargs)
         if function is torch.conv_transpose2d:
@@ -132,7 +135,7 @@ class _Recorder(Values, TorchFunctionMode):
             in_place = given.arguments.pop("inplace", False)
             result = self._call(known.NAMES[function], given.args, given.kwargs)
             return self.overwrite(args[0], result) if in_place else result
-        if function is Tensor.__setitem__ and _is_basic(args[1]):
+        if function is Tensor.__setitem__ and is_basic(args[1]):
             return self._set(*args)
         if getattr(function, "_qualified_op_name", "") == "torchvision::deform_conv2d":
             return self._call(known.DEFORM, args, kwargs)
@@ -163,13 +166,13 @@ class _Recorder(Values, TorchFunctionMode):
     def _conv(self, input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1) -> Tensor:
         name = self._key(weight, "a convolution's weight")
         if isinstance(padding, str):
-            total = [d * (k - 1) * (padding == "same") for d, k in zip(_pair(dilation), weight.shape[2:])]
+            total = [d * (k - 1) * (padding == "same") for d, k in zip(pair(dilation), weight.shape[2:])]
             padding = tuple(side // 2 for side in total)
             if any(side % 2 for side in total):  # torch pads one pixel more at the right and the bottom
                 input = self._call("functional.pad", (input, (0, total[1] % 2, 0, total[0] % 2)), {})
-        stride, padding, dilation = (_pair(v) for v in (stride, padding, dilation))
+        stride, padding, dilation = (pair(v) for v in (stride, padding, dilation))
         kernel = tuple(weight.shape[2:])
-        _check_channels(name, input, weight.shape[1] * groups)
+        check_channels(name, input, weight.shape[1] * groups)
         size = [
             (side + 2 * p - d * (k - 1) - 1) // s + 1
             for side, k, s, p, d in zip(input.shape[2:], kernel, stride, padding, dilation)
@@ -183,8 +186,8 @@ class _Recorder(Values, TorchFunctionMode):
         self, input, weight, bias=None, stride=1, padding=0, output_padding=0, groups=1, dilation=1
     ) -> Tensor:
         name = self._key(weight, "a transposed convolution's weight")
-        _check_channels(name, input, weight.shape[0])
-        pairs = tuple(_pair(v) for v in (stride, padding, output_padding, dilation))
+        check_channels(name, input, weight.shape[0])
+        pairs = tuple(pair(v) for v in (stride, padding, output_padding, dilation))
         conv = ordinary(name, self._key(bias, f"{name}'s bias"), tuple(weight.shape[2:]), *pairs, groups)
         if conv is None:
             given = (input, weight, bias, *pairs[:3], groups, pairs[3])
@@ -248,9 +251,11 @@ class _Recorder(Values, TorchFunctionMode):
                 self.constants.cast(x, result)
             return result
         if result.dtype != x.dtype:
-            raise PlanError(f"{_name(function)} gives {result.dtype}, but all of a plan is in {self.dtype}")
+            raise PlanError(f"{name_of(function)} gives {result.dtype}, but all of a plan is in {self.dtype}")
         if result.device != self.device:
-            raise PlanError(f"{_name(function)} gives a tensor on {result.device}, but the network is on {self.device}")
+            raise PlanError(
+                f"{name_of(function)} gives a tensor on {result.device}, but the network is on {self.device}"
+            )
         return self.share(self._alias(x), x)
 
     def _set(self, target: Tensor, index: Any, value: Any) -> None:
@@ -263,7 +268,7 @@ class _Recorder(Values, TorchFunctionMode):
         self, input, size=None, scale_factor=None, mode="nearest", align_corners=None, recompute_scale_factor=None,
         antialias=False,
     ) -> Tensor:  # fmt: skip
-        whole = _whole_size(input, size, scale_factor)
+        whole = whole_size(input, size, scale_factor)
         if mode in ("nearest", "bilinear") and whole and not antialias:
             detail = Resize(whole, mode, bool(align_corners))
             return self._unary("resize", input, detail, (*input.shape[:2], *whole))
@@ -342,7 +347,7 @@ class _Recorder(Values, TorchFunctionMode):
         self.record("call", tuple(inputs), result, detail)
         if name in known.COMPUTING:
             return result
-        if name == "Tensor.__getitem__" and _is_basic(args[1]):
+        if name == "Tensor.__getitem__" and is_basic(args[1]):
             self.traced[id(result)].part_of = self.traced[id(args[0])], args[1]
         return self.share(result, *pytree.tree_leaves((args, kwargs)))
 
@@ -355,36 +360,4 @@ class _Recorder(Values, TorchFunctionMode):
             if not any(isinstance(leaf, Tensor) for leaf in pytree.tree_leaves(result)):
                 return result
         why = f": {known.WHY_NOT[function]}" if function in known.WHY_NOT else ""
-        raise PlanError(f"the operation {_name(function)} is not understood by the planner{why}")
-
-
-def _check_channels(name: str, x: Tensor, channels: int) -> None:
-    if x.dim() != 4 or x.shape[1] != channels:
-        raise PlanError(f"{name} expects maps of shape (N, {channels}, H, W), but gets {tuple(x.shape)}")
-
-
-_TRAINING = "asks for training=True, but a plan is of a network in evaluation mode: pass training=self.training"
-
-
-def _name(function: Callable) -> str:
-    return resolve_name(function) or getattr(function, "__name__", repr(function))
-
-
-def _whole_size(x: Tensor, size: Any, factor: Any) -> tuple[int, int] | None:
-    """The size of an interpolated map, unless the factors give none or one that is not whole."""
-    if x.dim() != 4 or (size is None and factor is None):
-        return None
-    if size is not None:
-        return tuple(map(index, _pair(size)))
-    sides = tuple(side * each for side, each in zip(x.shape[2:], _pair(factor)))
-    return tuple(map(int, sides)) if all(int(side) == side for side in sides) else None
-
-
-def _pair(value) -> tuple:
-    return tuple(value) if isinstance(value, (tuple, list)) else (value, value)
-
-
-def _is_basic(index: Any) -> bool:
-    """Whether an index takes a part by numbers and slices alone."""
-    parts = index if isinstance(index, tuple) else (index,)
-    return all(part is None or part is Ellipsis or type(part) is int or isinstance(part, slice) for part in parts)
+        raise PlanError(f"the operation {name_of(function)} is not understood by the planner{why}")

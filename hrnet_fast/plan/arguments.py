@@ -1,0 +1,41 @@
+"""What the arguments of a call say."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from operator import index
+from typing import Any
+
+from torch import Tensor
+from torch.overrides import resolve_name
+
+from .errors import PlanError
+
+
+def check_channels(name: str, x: Tensor, channels: int) -> None:
+    if x.dim() != 4 or x.shape[1] != channels:
+        raise PlanError(f"{name} expects maps of shape (N, {channels}, H, W), but gets {tuple(x.shape)}")
+
+
+def name_of(function: Callable) -> str:
+    return resolve_name(function) or getattr(function, "__name__", repr(function))
+
+
+def whole_size(x: Tensor, size: Any, factor: Any) -> tuple[int, int] | None:
+    """The size of an interpolated map, unless the factors give none or one that is not whole."""
+    if x.dim() != 4 or (size is None and factor is None):
+        return None
+    if size is not None:
+        return tuple(map(index, pair(size)))
+    sides = tuple(side * each for side, each in zip(x.shape[2:], pair(factor)))
+    return tuple(map(int, sides)) if all(int(side) == side for side in sides) else None
+
+
+def pair(value) -> tuple:
+    return tuple(value) if isinstance(value, (tuple, list)) else (value, value)
+
+
+def is_basic(index: Any) -> bool:
+    """Whether an index takes a part by numbers and slices alone."""
+    parts = index if isinstance(index, tuple) else (index,)
+    return all(part is None or part is Ellipsis or type(part) is int or isinstance(part, slice) for part in parts)
