@@ -16,7 +16,7 @@ from . import functions as known
 from .graph import Call, Constant, Param
 
 _MAKE = ("zeros", "ones", "full", "arange", "linspace", "eye", "tensor")
-_CHANGE = ("to", "float", "long", "repeat", "flip", "t", "cumsum")
+_CHANGE = ("to", "float", "long", "t", "cumsum")
 _MAKING = {getattr(torch, name): f"torch.{name}" for name in _MAKE}
 _CHANGING = {getattr(Tensor, name): f"Tensor.{name}" for name in _CHANGE}
 # What makes numbers of the shape of a traced tensor, or of a shape that it gets: the same of numbers alone.

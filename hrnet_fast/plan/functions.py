@@ -12,17 +12,18 @@ from torch import Tensor
 # Pure functions that are kept as they are; any other is refused by name. What computes has memory of its own; a view
 # may share its argument's.
 _METHODS_TOO = """add neg abs exp log sqrt rsqrt square reciprocal tanh pow clamp clamp_min clamp_max amax amin maximum
-    minimum log_softmax"""
+    minimum log_softmax std var norm cross roll"""
 _ACTIVATIONS = "silu leaky_relu hardswish hardsigmoid hardtanh relu6 elu selu celu mish"  # with an argument `inplace`
 _COMPUTE = {
-    "Tensor": "mean sum matmul mul div sub softmax sigmoid __rmul__ __rsub__ __rtruediv__",
-    "torch": f"mean sum matmul bmm mul div sub softmax sigmoid stack cat prelu {_METHODS_TOO}",
+    "Tensor": "mean sum matmul mul div sub softmax sigmoid repeat flip __rmul__ __rsub__ __rtruediv__",
+    "torch": f"mean sum matmul bmm mul div sub softmax sigmoid stack cat prelu einsum conv1d conv3d {_METHODS_TOO}",
     "functional": f"""linear avg_pool2d adaptive_avg_pool2d max_pool2d adaptive_max_pool2d softmax log_softmax pad
         sigmoid batch_norm layer_norm group_norm normalize interpolate gelu softplus pixel_shuffle pixel_unshuffle
-        conv_transpose2d {_ACTIVATIONS}""",
+        conv2d conv_transpose2d instance_norm grid_sample scaled_dot_product_attention {_ACTIVATIONS}""",
 }
 _VIEW = {
-    "Tensor": "view reshape permute transpose flatten unflatten unsqueeze squeeze contiguous expand __getitem__",
+    "Tensor": """view reshape permute transpose flatten unflatten unsqueeze squeeze contiguous expand expand_as
+        __getitem__""",
     "torch": "reshape permute transpose flatten unsqueeze squeeze narrow",
 }
 _OWNERS = {"Tensor": Tensor, "torch": torch, "functional": F}
@@ -43,14 +44,26 @@ def _deform_conv2d(*args: Any) -> Tensor:
     return torch.ops.torchvision.deform_conv2d(*args)  # there once torchvision is imported
 
 
+def _attention(**given: Any) -> Tensor:
+    return F.multi_head_attention_forward(**given, need_weights=False)[0]
+
+
+def _attention_weights(**given: Any) -> Tensor:
+    return F.multi_head_attention_forward(**given)[1]
+
+
 WRITTEN, DEFORM = "written", "torchvision.deform_conv2d"
-COMPUTING = _by_name(_COMPUTE) | {WRITTEN: written, DEFORM: _deform_conv2d}
+ATTENTION, ATTENTION_WEIGHTS = "attention", "attention weights"
+COMPUTING = _by_name(_COMPUTE) | {
+    WRITTEN: written, DEFORM: _deform_conv2d, ATTENTION: _attention, ATTENTION_WEIGHTS: _attention_weights,
+}  # fmt: skip
 PURE_FUNCTIONS = COMPUTING | _by_name(_VIEW)
 # Python operators reach torch as other objects than the named methods.
 NAMES = {function: name for name, function in PURE_FUNCTIONS.items()} | {
     Tensor.__mul__: "Tensor.mul", Tensor.__truediv__: "Tensor.div", Tensor.__matmul__: "Tensor.matmul",
     Tensor.__sub__: "Tensor.sub", Tensor.__add__: "torch.add", Tensor.__radd__: "torch.add",
     Tensor.__pow__: "torch.pow", Tensor.narrow: "torch.narrow", torch.max_pool2d: "functional.max_pool2d",
+    torch.flip: "Tensor.flip",
 }  # fmt: skip
 NAMES |= {getattr(Tensor, name): f"torch.{name}" for name in _METHODS_TOO.split()}
 # Functions that write what another one computes into their first argument.

@@ -153,5 +153,6 @@ _RULES: dict[str, Callable[..., Shape | None]] = {
     "log_softmax": _softmax, "pixel_shuffle": _pixel_shuffle,
 }  # fmt: skip
 _UNARY = """neg abs exp log sqrt rsqrt square reciprocal tanh clamp clamp_min clamp_max sigmoid __rtruediv__ normalize
-    gelu softplus silu leaky_relu hardswish hardsigmoid hardtanh relu6 elu selu celu mish"""
+    gelu softplus silu leaky_relu hardswish hardsigmoid hardtanh relu6 elu selu celu mish
+    flip roll"""
 _RULES |= dict.fromkeys(_UNARY.split(), _same)

@@ -65,7 +65,8 @@ def trace(module: nn.Module, *inputs: Any) -> Graph:
     )
 
 
-_TRAINING = "asks for training=True, but a plan is of a network in evaluation mode: pass training=self.training"
+_EVALUATION = "but a plan is of a network in evaluation mode: pass"
+_TRAINING = f"asks for training=True, {_EVALUATION} training=self.training"
 
 
 class _Nothing:
@@ -120,6 +121,12 @@ class _Recorder(Values, TorchFunctionMode):
             return self._concat(*args, **kwargs)
         if function in known.DROPOUT:
             return self._dropout(function, *args, **kwargs)
+        if function is F.instance_norm:
+            return self._instance_norm(*args, **kwargs)
+        if function is F.multi_head_attention_forward:
+            return self._attention(*args, **kwargs)
+        if function is F.scaled_dot_product_attention and any((*args[4:5], kwargs.get("dropout_p"))):
+            raise PlanError(f"scaled_dot_product_attention gets dropout_p, {_EVALUATION} 0 unless self.training")
         if function in known.CHUNK:
             return self._chunk(*args, **kwargs)
         if function in known.SPLIT:
@@ -164,6 +171,8 @@ class _Recorder(Values, TorchFunctionMode):
         return self.record(op, (self.value_of(x, f"the input of {op}"),), result, detail)
 
     def _conv(self, input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1) -> Tensor:
+        if any(id(t) in self.traced or t in self.constants for t in (weight, bias)):  # weights that are computed
+            return self._call("functional.conv2d", (input, weight, bias, stride, padding, dilation, groups), {})
         name = self._key(weight, "a convolution's weight")
         if isinstance(padding, str):
             total = [d * (k - 1) * (padding == "same") for d, k in zip(pair(dilation), weight.shape[2:])]
@@ -207,6 +216,16 @@ class _Recorder(Values, TorchFunctionMode):
         keys = (self._key(t, "a batch norm's tensor") for t in (weight, bias, running_mean, running_var))
         return self._unary("norm", input, Norm(*keys, eps))
 
+    def _instance_norm(
+        self, input, running_mean=None, running_var=None, weight=None, bias=None, use_input_stats=True, momentum=0.1,
+        eps=1e-5,
+    ) -> Tensor:  # fmt: skip
+        if running_mean is None:
+            return self._call("functional.instance_norm", (input, None, None, weight, bias, True, momentum, eps), {})
+        if use_input_stats:
+            raise PlanError(f"instance_norm writes its running statistics, {_EVALUATION} use_input_stats=self.training")
+        return self._norm(input, running_mean, running_var, weight, bias, eps=eps)
+
     def _dropout(self, function: Callable, *args, **kwargs) -> Tensor:
         """What dropout does while a network is not trained: nothing."""
         given = signature(function).bind(*args, **kwargs)
@@ -215,6 +234,17 @@ class _Recorder(Values, TorchFunctionMode):
             raise PlanError(f"{function.__name__} {_TRAINING}")
         x = given.arguments["input"]
         return self.share(self._alias(x), x)
+
+    def _attention(self, *args, **kwargs) -> tuple[Tensor, Tensor | None]:
+        """Attention's result, and its weights where they are asked for."""
+        given = signature(F.multi_head_attention_forward).bind(*args, **kwargs)
+        given.apply_defaults()
+        given = given.arguments
+        if given["training"] and given["dropout_p"]:
+            raise PlanError(f"multi_head_attention_forward {_TRAINING}")
+        weights = given.pop("need_weights")
+        result = self._call(known.ATTENTION, (), given)
+        return result, self._call(known.ATTENTION_WEIGHTS, (), given) if weights else None
 
     def _compute(self, name: str, args, kwargs) -> Tensor:
         return (

@@ -43,6 +43,28 @@ def joined(net, y):
     return both
 
 
+def heads_of(y):
+    """Maps to what attention takes: (N, 2 heads, H * W, 4 channels)."""
+    return y.flatten(2).unflatten(1, (2, 4)).transpose(2, 3)
+
+
+def attention_by_einsum(net, y):
+    weights = torch.einsum("nhic, nhjc -> nhij", heads_of(y), heads_of(net.d(y))) * 4**-0.5
+    return torch.einsum("nhij, nhjc -> nhic", weights.softmax(-1), heads_of(y))
+
+
+def standardised(net, y):
+    """A convolution whose weights are made of its parameters at each call."""
+    weight = net.d.weight - net.d.weight.mean((1, 2, 3), keepdim=True)
+    return F.conv2d(y, weight / weight.flatten(1).std(1)[:, None, None, None], net.d.bias, padding=1)
+
+
+def dynamic(net, y):
+    """One convolution for each image, made of the image."""
+    weights = y.mean((2, 3))[:, :, None, None, None] * net.d.weight
+    return F.conv2d(y.flatten(0, 1)[None], weights.flatten(0, 1), padding=1, groups=len(y)).view(y.shape)
+
+
 def enlarged(y, mode="nearest"):
     return F.interpolate(y, size=(18, 14), mode=mode)
 
@@ -68,6 +90,26 @@ PARAMETERS = {
     "many resized": lambda net, y: torch.cat([enlarged(net.d(y)) for _ in range(10)], 1),
     "a head over many": lambda net, y: F.conv2d(torch.cat([enlarged(y) for _ in range(9)], 1), net.head),
     "a part without elements": lambda net, y: torch.cat([y[:, :, :0].relu(), net.d(y)], 2),
+    "attention": lambda net, y: F.scaled_dot_product_attention(heads_of(y), heads_of(net.d(y)), heads_of(y)),
+    "attention by einsum": attention_by_einsum,
+    "attention of channels": lambda net, y: (
+        y * F.conv1d(y.mean((2, 3))[:, None], net.d.weight[:1, :1, 1], padding=1)[:, 0, :, None, None]
+    ),
+    "planes": lambda net, y: F.conv3d(y[:, None], net.d.weight[:2, None, :5], padding=(2, 1, 1)),
+    "instance norm": lambda net, y: F.instance_norm(net.d(F.instance_norm(y)), weight=net.norm.weight, eps=1e-3),
+    "instance norm by statistics": lambda net, y: F.instance_norm(
+        y, net.norm.running_mean, net.norm.running_var, net.norm.weight, net.norm.bias, False
+    ),
+    "standardised weights": standardised,
+    "weights of the map": dynamic,
+    "norms": lambda net, y: (
+        y / torch.norm(y, dim=1, keepdim=True) + y.std(2, keepdim=True) + y.var((1, 3), keepdim=True)
+    ),
+    "rotations": lambda net, y: torch.cross(y[:, :3], net.d(y)[:, 5:], dim=1),
+    "sampled": lambda net, y: F.grid_sample(y, net.d(y)[:, :2].permute(0, 2, 3, 1).tanh(), align_corners=False),
+    "repeated": lambda net, y: (
+        y.repeat(1, 2, 1, 1) + y.mean((2, 3), keepdim=True).repeat(1, 2, 1, 1).expand_as(y.repeat(1, 2, 1, 1))
+    ),
     "a size of tensors": lambda net, y: F.interpolate(y, size=(torch.tensor(18), 14)),
 }
 
@@ -81,6 +123,24 @@ def test_functions_of_parameters(function, batch, executor):
     net.register_buffer("head", torch.randn(5, 72, 1, 1))
     x = torch.randn(batch, 3, 9, 7)
     report = verify(net, optimize(net, executor=executor, example=x), x, levels=True)
+    assert report.passed, str(report)
+
+
+@pytest.mark.parametrize("executor", EXECUTORS)
+@pytest.mark.parametrize("batch", [1, 3])
+@pytest.mark.parametrize("weights", [False, True])
+def test_multi_head_attention(weights, batch, executor):
+    """Pixels come first, as they do by default, and the weights may be among the results."""
+
+    def run(net, x):
+        pixels = net.c(x).flatten(2).permute(2, 0, 1)
+        attended, shares = net.attention(pixels + net.places, pixels, pixels)
+        return (attended, shares) if weights else net.d(attended.permute(1, 2, 0).view(len(x), 8, 9, 7))
+
+    net = Net(run)
+    net.attention, net.places = nn.MultiheadAttention(8, 2, dropout=0.1), nn.Parameter(torch.empty(63, 1, 8))
+    x = torch.randn(batch, 3, 9, 7)
+    report = verify(net, optimize(fill_weights(net).eval(), executor=executor, example=x), x, levels=True)
     assert report.passed, str(report)
 
 
@@ -171,6 +231,11 @@ def test_results_that_are_none_may_be_compiled_and_have_gradients():
         (lambda net, y: y.split([1, 2], 1), r"split gets sizes \[1, 2\], which do not make up 8"),
         (lambda net, y: y.mul_(y.mean(1)[:, None].expand(-1, 2, -1, -1)), "cannot be planned|cannot hold"),
         (lambda net, y: y.mean(1, keepdim=True).add_(y), "of shape .* cannot hold a result of"),
+        (
+            lambda net, y: F.scaled_dot_product_attention(y, y, y, None, 0.1),
+            "gets dropout_p, .* 0 unless self.training",
+        ),
+        (lambda net, y: F.instance_norm(y, net.norm.running_mean, net.norm.running_var), "use_input_stats=self.train"),
         (lambda net, y: F.max_pool2d(y, 2, return_indices=True), "max_pool2d_with_indices is not understood"),
         (lambda net, y: y + net.plain, "a tensor made outside the network, .* make it a parameter or buffer"),
         (lambda net, y: y + torch.rand(1), "a tensor made outside the network, .* make it a parameter or buffer"),

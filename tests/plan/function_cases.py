@@ -57,6 +57,7 @@ FUNCTIONS = {
     "area": lambda y: F.interpolate(y, size=(3, 3), mode="area"),
     "nearest-exact": lambda y: F.interpolate(y, size=(5, 11), mode="nearest-exact"),
     "lines": lambda y: F.interpolate(y.flatten(2), scale_factor=2),
+    "flipped": lambda y: y.flip(3) + torch.flip(y, (2, -1)) + y.flip(1, 0) + y.roll((1, 2), (2, 3)),
     "normalized": lambda y: F.normalize(y, dim=1),
     "log_softmax": lambda y: F.log_softmax(y, dim=1) + y.log_softmax(1),
     "casts to its own dtype": lambda y: y.to(y.dtype) + y.type_as(y) + y.to(y).relu_(),
