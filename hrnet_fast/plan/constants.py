@@ -23,6 +23,7 @@ _CHANGING = {getattr(Tensor, name): f"Tensor.{name}" for name in _CHANGE}
 _LIKE = {torch.zeros_like: "torch.zeros", torch.ones_like: "torch.ones", torch.full_like: "torch.full"}
 _NEW = {Tensor.new_zeros: "torch.zeros", Tensor.new_ones: "torch.ones", Tensor.new_full: "torch.full"}
 _BY_NAME = known.PURE_FUNCTIONS | {name: function for function, name in (_MAKING | _CHANGING).items()}
+_BY_NAME |= {"grid": lambda axis, *given, **how: torch.meshgrid(*given, **how)[axis]}
 _PLAIN = (Number, str, slice, torch.dtype, torch.device, torch.layout, torch.memory_format)
 _MAKERS = frozenset(_MAKING.values())
 
@@ -55,6 +56,9 @@ class Constants:
     def note(self, function: Callable, args: Sequence[Any], kwargs: Mapping[str, Any], result: Any) -> None:
         """Keep how a result was made, if that is by known functions of parameters and numbers."""
         name = _MAKING.get(function) or _CHANGING.get(function) or known.NAMES.get(function)
+        if function is torch.meshgrid:
+            for axis, part in enumerate(result):
+                self._keep("grid", (axis, *args), kwargs, part)
         if name is not None and isinstance(result, Tensor) and not result.is_inference():
             self._keep(name, args, kwargs, result)
 

@@ -18,6 +18,10 @@ def row(net, y, **how):
     return torch.arange(y.shape[3], device=y.device, **how)
 
 
+def rows(y):
+    return torch.linspace(-1, 1, y.shape[2], dtype=y.dtype, device=y.device)
+
+
 MADE = {
     "zeros": lambda net, y: y + torch.zeros(1),
     "ones like": lambda net, y: y + torch.ones_like(y),
@@ -29,6 +33,8 @@ MADE = {
     "as the map": lambda net, y: y * row(net, y, dtype=y.dtype),
     "cast": lambda net, y: y * row(net, y).to(y.dtype) + row(net, y).type_as(y) + row(net, y).to(y),
     "moved": lambda net, y: y * torch.linspace(-1, 1, 7).to(y.device)[None].repeat(9, 1),
+    "a grid": lambda net, y: y * torch.stack(torch.meshgrid(rows(y), row(net, y, dtype=y.dtype), indexing="ij")).sum(0),
+    "a grid of a list": lambda net, y: y * torch.meshgrid([row(net, y), torch.arange(9)], indexing="xy")[1],
     "identity": lambda net, y: torch.eye(9, dtype=y.dtype, device=y.device) @ y,
     "of a parameter": lambda net, y: y * net.scale.view(-1).flip(0)[:, None, None].abs().sqrt(),
     "a parameter cast": lambda net, y: nn.functional.conv2d(y, net.d.weight.type_as(y), net.d.bias.to(y)),
