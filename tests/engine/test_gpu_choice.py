@@ -5,6 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from torch import nn
 from torch.nn import functional as F
 
 from hrnet_fast import create_model, kernels
@@ -15,6 +16,7 @@ from hrnet_fast.engine.executors.fastest_gpu import FastestGpuExecutor
 from hrnet_fast.engine.executors.reference import ReferenceExecutor
 from hrnet_fast.engine.executors.torch_graph import TorchExecutor
 from hrnet_fast.engine.gpu.device_key import DeviceKey
+from hrnet_fast.engine.gpu.layout import unplaceable
 from hrnet_fast.engine.tuning.cache import TuningCache
 from hrnet_fast.numerics import relative_l2
 from hrnet_fast.plan import inference_view, make_plan, named_tensors
@@ -73,6 +75,29 @@ def test_cudnn_executor_computes_the_plan(tag, size):
                 assert relative_l2(result, want) <= limit
     assert [item for item, _ in seen] == list(plan.items())
     assert all(result.shape == plan.values[item.out].shape for item, result in seen)
+
+
+class Head(nn.Module):
+    """Logits, and the class that a pointwise convolution of the map at full size finds."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.last = nn.Conv2d(3, 60, 1), nn.Conv2d(60, 1, 1)
+
+    def forward(self, x):
+        return self.last(F.interpolate(self.first(x), scale_factor=4, mode="bilinear"))
+
+
+def test_what_a_32_bit_index_does_not_reach_is_played_by_plain_torch():
+    """Its sums are a kernel's with such an index, too; the map that a convolution forms counts, of whatever size its
+    own are."""
+    with torch.device("meta"):
+        plan = make_plan(Head().eval(), torch.empty(2, 3, 1024, 1024))
+    (forming,) = (item for item in plan.items() if item.has_prologue)
+    assert "(2, 60, 4096, 4096) has more elements than a 32-bit index reaches" in unplaceable(plan)
+    executor = CudnnExecutor({}, torch.float32, CPU, convolutions=TorchConvolutions())
+    player = executor.player(forming, plan)
+    assert player.compute and not player.source and not player.total
 
 
 class Counting(TorchConvolutions):

@@ -18,6 +18,7 @@ from ...plan import Conv, Function, Item, Level, Plan, Sum, Term
 from ...plan.fold import fold
 from ...plan.lifetimes import dead_after
 from ..executor import Executor, Run
+from ..gpu.layout import formed_shape, unplaceable
 from ..gpu.lower import beyond
 from ..gpu.program import GpuProgram, play_once
 from ..gpu.sums import PendingSum, sum_all
@@ -218,7 +219,7 @@ class CudnnExecutor(Executor):
 
     def player(self, item: Item, plan: Plan) -> Player:
         """How an item is played."""
-        if isinstance(item, Function) or beyond(item, plan) is not None:
+        if isinstance(item, Function) or beyond(item, plan) or unplaceable(plan, (item,)):
             return Player(self._by_torch(item, plan))
         if isinstance(item, Sum):
             return Player(None, total=SumOf(plan.values[item.out].shape, item.terms, item.relu))
@@ -231,8 +232,7 @@ class CudnnExecutor(Executor):
         geometry = (list(conv.stride), list(conv.padding), list(conv.dilation), conv.groups)
         read, source = item.sources[0].value, None
         if item.has_prologue:
-            inputs = plan.values[item.sources[0].value].shape[1]
-            read, source = FORMED, SumOf((shape[0], inputs, *shape[2:]), item.sources, item.source_relu)
+            read, source = FORMED, SumOf(formed_shape(item, plan), item.sources, item.source_relu)
         if len(item.terms) == 1 and item.terms[0].resize is None and item.relu == "last":
             other = item.terms[0].value
             return Player(

@@ -5,7 +5,7 @@ A border written once as zeros then stays zero for every tenant, and so do the p
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
 
@@ -14,7 +14,7 @@ from torch import Tensor
 
 from hrnet_fast.kernels.bordered import BorderedMap, bordered_size
 
-from ...plan import Plan
+from ...plan import Conv, Item, Plan
 from ...plan.lifetimes import lifetimes
 
 LIMIT = 2**31 - 1  # elements that a kernel's 32-bit index reaches
@@ -43,12 +43,24 @@ def slots(plan: Plan) -> dict[int, int]:
     return taken
 
 
-def unplaceable(plan: Plan) -> str | None:
-    """Why the kernels cannot address this plan's maps, or None."""
-    for value in plan.values:
-        if len(value.shape) == 4 and bordered_size(value.shape) > LIMIT:
-            return f"a map of shape {value.shape} has more elements than a 32-bit index reaches"
+def unplaceable(plan: Plan, items: Sequence[Item] | None = None) -> str | None:
+    """Why the kernels cannot address the maps of this plan, or of these items of it alone, or None."""
+    if items is None:
+        items, values = tuple(plan.items()), range(len(plan.values))
+    else:
+        values = [value for item in items for value in (*item.reads, item.out)]
+    formed = [formed_shape(item, plan) for item in items if isinstance(item, Conv) and item.has_prologue]
+    shapes = [*(plan.values[value].shape for value in values), *formed]
+    for shape in shapes:
+        if len(shape) == 4 and bordered_size(shape) > LIMIT:
+            return f"a map of shape {shape} has more elements than a 32-bit index reaches"
     return None
+
+
+def formed_shape(item: Conv, plan: Plan) -> tuple[int, ...]:
+    """Of the sum that a pointwise convolution forms and reads."""
+    n, _, *size = plan.values[item.out].shape
+    return (n, plan.values[item.sources[0].value].shape[1], *size)
 
 
 @dataclass(frozen=True)
