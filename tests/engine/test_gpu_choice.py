@@ -264,6 +264,16 @@ def test_candidates_are_timed_on_their_own_gpu(pose, tmp_path, monkeypatch):
     FastestGpuExecutor(tensors, torch.float32, CPU, candidates, clock, TuningCache(tmp_path), KEY).prepare(plan)
 
 
+def test_a_check_that_the_memory_is_too_small_for_says_so(pose, tmp_path, monkeypatch):
+    def run(self, *arguments):
+        raise torch.cuda.OutOfMemoryError("Tried to allocate 9 GiB")
+
+    plan, tensors, _ = pose
+    monkeypatch.setattr(ReferenceExecutor, "run", run)
+    with pytest.raises(RuntimeError, match=r"against float64 .* name one, e.g. executor='triton' \(Tried to allocate"):
+        contest(pose, TuningCache(tmp_path), Fake("a", tensors, 1.0)).prepare(plan)
+
+
 def test_where_none_is_left_all_reasons_are_told(pose, tmp_path):
     plan, tensors, _ = pose
     executor = contest(pose, TuningCache(tmp_path), Fake("a", tensors, 1.0, "crash"), Fake("b", tensors, 1.0, "wrong"))

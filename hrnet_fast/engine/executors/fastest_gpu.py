@@ -142,9 +142,15 @@ class Contest:
         device: torch.device,
     ):  # fmt: skip
         self.plan, self.inputs = plan, inputs
-        with no_trials():
-            self.exact = ReferenceExecutor(tensors, torch.float64, device).run(plan, inputs)
-            plain = ReferenceExecutor(tensors, dtype, device).run(plan, inputs)
+        try:
+            with no_trials():
+                self.exact = ReferenceExecutor(tensors, torch.float64, device).run(plan, inputs)
+                plain = ReferenceExecutor(tensors, dtype, device).run(plan, inputs)
+        except torch.cuda.OutOfMemoryError as error:
+            raise RuntimeError(
+                "the GPU's memory does not suffice to check executors against float64 for this input shape: use a "
+                f"smaller batch or image, or name one, e.g. executor='triton' ({error})"
+            ) from error
         self.allowed = [TOLERANCE_FACTOR * relative_l2(own, want) for own, want in zip(plain, self.exact)]
 
     def enter(self, candidate: Executor) -> tuple[Run | None, str]:
