@@ -103,7 +103,8 @@ def gpu(monkeypatch, tmp_path):
     )
     stand_ins = {
         "is_available": lambda: True, "synchronize": synchronize, "_sleep": sleep, "Event": Event, "CUDAGraph": Graph,
-        "graph": capture, "stream": stream, "Stream": lambda: one, "current_stream": lambda: one,
+        "graph": capture, "stream": stream, "device": stream, "is_current_stream_capturing": lambda: state.capturing,
+        "Stream": lambda: one, "current_stream": lambda: one,
         "empty_cache": lambda: None, "memory_reserved": lambda device: 10, "max_memory_reserved": lambda device: 1010,
         "reset_peak_memory_stats": synchronize, "get_device_properties": lambda index: properties,
         "get_device_capability": lambda device=None: (9, 0), "get_device_name": lambda device=None: "NVIDIA H200",
