@@ -15,7 +15,7 @@ from benchmarks.cases import DTYPES
 from benchmarks.gpu.timing import Effort, isolated
 from benchmarks.gpu.workloads import WORKLOADS
 from benchmarks.runners.graph import captured
-from hrnet_fast.engine.executors.fastest_gpu import no_trials
+from hrnet_fast.engine.gpu.cudnn_settings import cudnn_set
 from hrnet_fast.numerics import within_tolerance
 
 REPEATS = 20  # convolutions in a graph
@@ -77,7 +77,7 @@ def measure(shape: ConvShape, device: torch.device, effort: Effort) -> dict:
     A form that fails says why under `reasons`; a wrong one is not timed.
     """
     operands = _operands(shape, device)
-    with no_trials():
+    with cudnn_set(benchmark=False):
         wanted = {kind: _exact(operands, shape, kind) for kind in ("conv", "relu", "add relu")}
     row: dict[str, object] = {"status": "ok", "unit": "us", "forms": {}, "reasons": {}}
     errors: dict[str, float] = {}

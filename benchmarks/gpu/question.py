@@ -12,7 +12,7 @@ from benchmarks.cases import Case
 from benchmarks.compare import Question, ask
 from benchmarks.gpu.paths import WORK, question_code
 from benchmarks.photo import photo
-from hrnet_fast.engine.executors.fastest_gpu import no_trials
+from hrnet_fast.engine.gpu.cudnn_settings import cudnn_set
 from hrnet_fast.weights.random import fill_weights
 
 
@@ -24,7 +24,7 @@ def question(case: Case, device: torch.device) -> Question:
     """
     path = WORK / "answers" / f"{case}-{device.type}-{question_code()}.pt"
     if not path.exists():
-        with no_trials():
+        with cudnn_set(benchmark=False):
             asked = ask(case, device)
         path.parent.mkdir(parents=True, exist_ok=True)
         part = path.with_suffix(f".part{os.getpid()}")

@@ -227,9 +227,8 @@ def test_refusals(monkeypatch):
     assert [unsupported(dtype, gpu) for dtype in (HALF, torch.bfloat16, torch.float32)] == [None] * 3
     monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", False)
     assert unsupported(HALF, gpu) is None
-    assert "multiplies float32 in TF32, which torch.backends.cudnn.allow_tf32 = False" in unsupported(
-        torch.float32, gpu
-    )
+    forbidden = "multiplies float32 in TF32, which torch.backends.cudnn.allow_tf32 = False or an fp32_precision forbids"
+    assert forbidden in unsupported(torch.float32, gpu)
 
 
 def test_auto_lets_it_take_part(monkeypatch):

@@ -15,6 +15,7 @@ from hrnet_fast.engine.executors.cudnn import CudnnExecutor
 from hrnet_fast.engine.executors.fastest_gpu import FastestGpuExecutor
 from hrnet_fast.engine.executors.reference import ReferenceExecutor
 from hrnet_fast.engine.executors.torch_graph import TorchExecutor
+from hrnet_fast.engine.gpu.cudnn_settings import allows_tf32
 from hrnet_fast.engine.gpu.device_key import DeviceKey
 from hrnet_fast.engine.gpu.layout import unplaceable
 from hrnet_fast.engine.tuning.cache import TuningCache
@@ -98,6 +99,29 @@ def test_what_a_32_bit_index_does_not_reach_is_played_by_plain_torch():
     executor = CudnnExecutor({}, torch.float32, CPU, convolutions=TorchConvolutions())
     player = executor.player(forming, plan)
     assert player.compute and not player.source and not player.total
+
+
+@pytest.fixture(params=["ieee", "tf32"])
+def precision(request):
+    """Of torch's convolutions, told in its newer way."""
+    before, torch.backends.cudnn.conv.fp32_precision = torch.backends.cudnn.conv.fp32_precision, request.param
+    yield request.param
+    torch.backends.cudnn.conv.fp32_precision = before
+
+
+def test_the_precision_of_convolutions_may_be_told_in_torch_s_newer_way(pose, precision):
+    """Then torch raises where it is asked in the older one."""
+    assert allows_tf32() == (precision == "tf32")
+    plan, tensors, inputs = pose
+    seen = []
+
+    class Seeing(TorchConvolutions):
+        def plain(self, x, *rest):
+            seen.append((torch.backends.cudnn.benchmark, torch.backends.cudnn.conv.fp32_precision))
+            return super().plain(x, *rest)
+
+    CudnnExecutor(tensors, torch.float32, CPU, convolutions=Seeing()).prepare(plan)(inputs)
+    assert set(seen) == {(True, precision)} and not torch.backends.cudnn.benchmark
 
 
 class Counting(TorchConvolutions):

@@ -15,6 +15,7 @@ from ..gpu.cuda_chain_tiles import ChainProblem
 from ..gpu.cuda_lower import CudaChoice, CudaLowering
 from ..gpu.cuda_tile_choices import from_entry, variations
 from ..gpu.cuda_tiles import CudaProblem, resident_of, shared_bytes
+from ..gpu.cudnn_settings import allows_tf32
 from ..gpu.gpu import Gpu, describe_gpu, overlaps
 from ..gpu.tune import Variation
 from ..tuning.cache import TuningCache
@@ -32,10 +33,10 @@ def unsupported(dtype: torch.dtype, device: torch.device) -> str | None:
     found = torch.cuda.get_device_capability(device)
     if found < OLDEST:
         return f"the CUDA level kernel needs compute capability 8.0, and this GPU has {found[0]}.{found[1]}"
-    if dtype == torch.float32 and not torch.backends.cudnn.allow_tf32:
+    if dtype == torch.float32 and not allows_tf32():
         return (
-            "the CUDA level kernel multiplies float32 in TF32, which torch.backends.cudnn.allow_tf32 = False forbids: "
-            "allow it, or use executor='triton'"
+            "the CUDA level kernel multiplies float32 in TF32, which torch.backends.cudnn.allow_tf32 = False or an "
+            "fp32_precision forbids: allow it, or use executor='triton'"
         )
     return None
 

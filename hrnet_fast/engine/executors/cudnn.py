@@ -18,6 +18,7 @@ from ...plan import Conv, Function, Item, Level, Plan, Sum, Term
 from ...plan.fold import fold
 from ...plan.lifetimes import dead_after
 from ..executor import Executor, Run
+from ..gpu.cudnn_settings import cudnn_set
 from ..gpu.layout import formed_shape, unplaceable
 from ..gpu.lower import beyond
 from ..gpu.program import GpuProgram, play_once
@@ -115,9 +116,7 @@ class ItemTape:
 
     def play(self) -> None:
         values = dict(self.inputs)
-        with torch.backends.cudnn.flags(
-            enabled=True, benchmark=True, deterministic=False, allow_tf32=torch.backends.cudnn.allow_tf32
-        ):
+        with cudnn_set(enabled=True, benchmark=True, deterministic=False):
             for level, dead in zip(self.plan.levels, self.dead):
                 self._play_level(level.items, values)
                 if self.watch is not None:

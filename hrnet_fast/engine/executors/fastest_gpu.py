@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from math import inf
 from time import monotonic
 
@@ -15,6 +15,7 @@ from hrnet_fast import kernels
 from ...numerics import TOLERANCE_FACTOR, relative_l2
 from ...plan import Plan
 from ..executor import Executor, NoChoice, Progress, Run
+from ..gpu.cudnn_settings import cudnn_set
 from ..gpu.device_key import DeviceKey, device_key
 from ..gpu.program import on_device
 from ..gpu.timing import isolated
@@ -143,7 +144,7 @@ class Contest:
     ):  # fmt: skip
         self.plan, self.inputs = plan, inputs
         try:
-            with no_trials():
+            with cudnn_set(benchmark=False):  # trials take long in float64, and memory
                 self.exact = ReferenceExecutor(tensors, torch.float64, device).run(plan, inputs)
                 plain = ReferenceExecutor(tensors, dtype, device).run(plan, inputs)
         except torch.cuda.OutOfMemoryError as error:
@@ -166,13 +167,3 @@ class Contest:
             if not error <= limit:
                 return None, f"its error {error:.1e} is above {limit:.1e}, {TOLERANCE_FACTOR:g}x torch's own"
         return run, ""
-
-
-@contextmanager
-def no_trials() -> Iterator[None]:
-    """cuDNN tries out no algorithms, which takes long in float64 and takes memory; its other settings stay."""
-    asked, torch.backends.cudnn.benchmark = torch.backends.cudnn.benchmark, False
-    try:
-        yield
-    finally:
-        torch.backends.cudnn.benchmark = asked

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from ...plan import Level, Plan
+from ..gpu.cudnn_settings import allows_tf32
 from ..gpu.gpu import describe_gpu, overlaps
 from ..gpu.lower import Step
 from ..gpu.triton_lower import TileChoice, TritonLowering
@@ -44,9 +45,9 @@ class TritonExecutor(LevelExecutor):
     """Plays plans by grouped Triton kernels in float32, bfloat16 or float16, with float32 sums.
 
     tensors: the module's parameters and buffers by key. float32 products use TF32 where torch's own convolutions do
-    (`torch.backends.cudnn.allow_tf32` when the module is optimized). Items that the kernels do not know are played by
-    torch, inside the same graph. Each plan owns its memory: calls of one shape run one after another. Tiles come from
-    the cache of measured ones, else from a model of the GPU.
+    (`torch.backends.cudnn.conv.fp32_precision` when the module is optimized). Items that the kernels do not know are
+    played by torch, inside the same graph. Each plan owns its memory: calls of one shape run one after another. Tiles
+    come from the cache of measured ones, else from a model of the GPU.
     """
 
     name = "triton"
@@ -57,7 +58,7 @@ class TritonExecutor(LevelExecutor):
         self, tensors: Mapping[str, Tensor], dtype: torch.dtype, device: torch.device, why: str = "as asked",
         cache: TuningCache | None = None,
     ):  # fmt: skip
-        tf32 = dtype == torch.float32 and device.type == "cuda" and torch.backends.cudnn.allow_tf32
+        tf32 = dtype == torch.float32 and device.type == "cuda" and allows_tf32()
         precision, gpu = "tf32" if tf32 else "ieee", describe_gpu(device)
         super().__init__(TritonLowering(tensors, dtype, device, precision, overlaps(device, gpu)), gpu, why, cache)
 

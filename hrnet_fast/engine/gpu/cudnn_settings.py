@@ -1,0 +1,29 @@
+"""How torch is told to compute convolutions on a GPU."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+
+
+def allows_tf32() -> bool:
+    """Whether torch's own convolutions multiply float32 in TF32, by `cudnn.allow_tf32` or any `fp32_precision`.
+
+    The former raises RuntimeError where the latter was set.
+    """
+    return torch.backends.cudnn.conv.fp32_precision == "tf32"
+
+
+@contextmanager
+def cudnn_set(**settings: bool) -> Iterator[None]:
+    """Attributes of `torch.backends.cudnn` for a while; the others stay, as they do not with its `flags`."""
+    before = {name: getattr(torch.backends.cudnn, name) for name in settings}
+    try:
+        for name, value in settings.items():
+            setattr(torch.backends.cudnn, name, value)
+        yield
+    finally:
+        for name, value in before.items():
+            setattr(torch.backends.cudnn, name, value)
