@@ -78,7 +78,7 @@ def model_name(args: argparse.Namespace) -> str:
 
 def size(text: str) -> tuple[int, int]:
     """'256x192' -> (256, 192), height first."""
-    match = re.fullmatch(r"([1-9]\d*)x([1-9]\d*)", text)
+    match = re.fullmatch(r"([1-9]\d{0,8})x([1-9]\d{0,8})", text)
     if match is None:
         raise argparse.ArgumentTypeError(f"{text!r} is not HEIGHTxWIDTH in pixels, such as 256x192")
     return int(match[1]), int(match[2])
@@ -87,7 +87,15 @@ def size(text: str) -> tuple[int, int]:
 def positive(text: str) -> int:
     if not re.fullmatch(r"[1-9]\d*", text):
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 1")
+    if len(text) > 9:
+        raise argparse.ArgumentTypeError(f"{text!r} is more than 999999999")
     return int(text)
+
+
+def file_name(text: str) -> str:
+    if not text:  # of a variable that a script has not set
+        raise argparse.ArgumentTypeError("it names no file")
+    return text
 
 
 def dtype(text: str) -> str:

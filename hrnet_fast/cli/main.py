@@ -72,11 +72,15 @@ def _set_threads(threads: int) -> None:
 
 
 def _write(result: Result, json: bool) -> None:
+    if hasattr(sys.stdout, "reconfigure"):
+        sys.stdout.reconfigure(errors="backslashreplace")  # what its encoding lacks, and names that are no text
     try:
         print(to_json(result.data) if json else result.text, flush=True)
     except BrokenPipeError:
         # The reader (head, less) has seen enough; what Python still flushes at its end must not complain either.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, "standard output") from None
 
 
 def _sentence(error: Exception) -> str:

@@ -84,8 +84,11 @@ def write_checkpoint(path: str | os.PathLike, state: Mapping[str, Tensor]) -> No
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
-    except OSError as error:
-        raise CheckpointError(f"cannot write '{path}': {_os_reason(error)}") from error
+    except (OSError, RuntimeError) as error:
+        cause = error if isinstance(error, OSError) else error.__context__  # torch.save's own hides the file's
+        if not isinstance(cause, OSError):
+            raise
+        raise CheckpointError(f"cannot write '{path}': {_os_reason(cause)}") from error
     finally:
         temporary.unlink(missing_ok=True)
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 import argparse
 from dataclasses import asdict
 
-from ..arguments import add_device, add_executor, add_input, add_model
+from ..arguments import add_device, add_executor, add_input, add_model, file_name
 from ..output import CHECK_FAILED, Result, note
 
 HELP = "check the numbers against float64"
@@ -18,7 +18,9 @@ EXAMPLES = (
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_model(parser)
-    parser.add_argument("--weights", metavar="FILE", help="a checkpoint of any HRNet code base (default: random)")
+    parser.add_argument(
+        "--weights", type=file_name, metavar="FILE", help="a checkpoint of any HRNet code base (default: random)"
+    )
     add_input(parser)
     add_executor(parser)
     add_device(parser)
