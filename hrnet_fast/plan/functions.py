@@ -12,11 +12,11 @@ from torch import Tensor
 # Pure functions that are kept as they are; any other is refused by name. What computes has memory of its own; a view
 # may share its argument's.
 _METHODS_TOO = """add neg abs exp log sqrt rsqrt square reciprocal tanh pow clamp clamp_min clamp_max amax amin maximum
-    minimum log_softmax std var norm cross roll"""
+    minimum log_softmax std var norm cross roll mm bmm"""
 _ACTIVATIONS = "silu leaky_relu hardswish hardsigmoid hardtanh relu6 elu selu celu mish"  # with an argument `inplace`
 _COMPUTE = {
     "Tensor": "mean sum matmul mul div sub softmax sigmoid repeat flip __rmul__ __rsub__ __rtruediv__",
-    "torch": f"mean sum matmul bmm mul div sub softmax sigmoid stack cat prelu einsum conv1d conv3d {_METHODS_TOO}",
+    "torch": f"mean sum matmul mul div sub softmax sigmoid stack cat prelu einsum conv1d conv3d {_METHODS_TOO}",
     "functional": f"""linear avg_pool2d adaptive_avg_pool2d max_pool2d adaptive_max_pool2d softmax log_softmax pad
         sigmoid batch_norm layer_norm group_norm normalize interpolate gelu softplus pixel_shuffle pixel_unshuffle
         conv2d conv_transpose2d instance_norm grid_sample scaled_dot_product_attention {_ACTIVATIONS}""",
@@ -57,7 +57,7 @@ ATTENTION, ATTENTION_WEIGHTS = "attention", "attention weights"
 COMPUTING = _by_name(_COMPUTE) | {
     WRITTEN: written, DEFORM: _deform_conv2d, ATTENTION: _attention, ATTENTION_WEIGHTS: _attention_weights,
 }  # fmt: skip
-PURE_FUNCTIONS = COMPUTING | _by_name(_VIEW)
+PURE_FUNCTIONS = COMPUTING | _by_name(_VIEW) | {"Tensor.T": Tensor.T.__get__, "Tensor.mT": Tensor.mT.__get__}
 # Python operators reach torch as other objects than the named methods.
 NAMES = {function: name for name, function in PURE_FUNCTIONS.items()} | {
     Tensor.__mul__: "Tensor.mul", Tensor.__truediv__: "Tensor.div", Tensor.__matmul__: "Tensor.matmul",

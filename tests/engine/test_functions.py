@@ -105,6 +105,10 @@ PARAMETERS = {
     "norms": lambda net, y: (
         y / torch.norm(y, dim=1, keepdim=True) + y.std(2, keepdim=True) + y.var((1, 3), keepdim=True)
     ),
+    "products": lambda net, y: (
+        y.flatten(2).bmm(y.flatten(2).mT),
+        y[0, :, 0].mm(y[-1, :, 1].T) * net.d.bias[:, None].T,
+    ),
     "rotations": lambda net, y: torch.cross(y[:, :3], net.d(y)[:, 5:], dim=1),
     "sampled": lambda net, y: F.grid_sample(y, net.d(y)[:, :2].permute(0, 2, 3, 1).tanh(), align_corners=False),
     "repeated": lambda net, y: (
