@@ -96,7 +96,7 @@ class _Recorder(Values, TorchFunctionMode):
             args = (kwargs.pop("input"),)
         leaves = pytree.tree_leaves((args, kwargs))
         if not any(id(leaf) in self.traced for leaf in leaves):
-            return self._untraced(function, args, kwargs, leaves)
+            return self._untraced(function, args, kwargs)
         if kwargs.pop("out", None) is not None:
             raise PlanError(f"{name_of(function)} gets out=, which a plan cannot express: use what it returns instead")
         if function is torch.conv2d:
@@ -152,12 +152,13 @@ class _Recorder(Values, TorchFunctionMode):
             return self._compute(known.NAMES[function], args, kwargs)
         return self._answer(function, args, kwargs)
 
-    def _untraced(self, function: Callable, args, kwargs, leaves: list):
+    def _untraced(self, function: Callable, args, kwargs):
         """What concerns no value of the plan runs as it is, but for writes into the user's module."""
-        if known.writes(function) or kwargs.get("out") is not None:
-            for leaf in leaves:
-                if id(leaf) in self.names:
-                    raise PlanError(writes_into(self.names[id(leaf)]))
+        out = kwargs.get("out")
+        written = (args[:1] or kwargs) if known.writes(function) and out is None else out
+        for leaf in pytree.tree_leaves(written):
+            if id(leaf) in self.names:
+                raise PlanError(writes_into(self.names[id(leaf)]))
         result = function(*args, **kwargs)
         self.constants.note(function, args, kwargs, result)
         return result

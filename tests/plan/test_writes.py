@@ -54,6 +54,11 @@ def add_to_a_slice(net, x):
     return z, y
 
 
+def filled_by_a_parameter(net, x):
+    torch.zeros(1, 8, 1, 1).copy_(net.mean)
+    return net.c(x) * net.mean
+
+
 def set_slices(net, x):
     y = net.c(x)
     y[:, :4] = 0
@@ -97,7 +102,7 @@ def summed_from_zeros(net, x):
 @pytest.mark.parametrize(
     "run",
     [residual, chain, copied, same_object, into_the_input, around_a_view, add_to_a_slice, set_slices, through_a_slice,
-     slice_after_slice, joined_by_writing, summed_from_zeros],
+     slice_after_slice, joined_by_writing, summed_from_zeros, filled_by_a_parameter],
 )  # fmt: skip
 @pytest.mark.parametrize("batch", [1, 3])
 def test_in_place_operations_have_torchs_numbers(run, batch):
