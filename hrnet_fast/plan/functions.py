@@ -11,20 +11,21 @@ from torch import Tensor
 
 # Pure functions that are kept as they are; any other is refused by name. What computes has memory of its own; a view
 # may share its argument's.
-_METHODS_TOO = """add neg abs exp log sqrt rsqrt square reciprocal tanh pow clamp clamp_min clamp_max amax amin maximum
-    minimum log_softmax std var norm cross roll mm bmm"""
+_METHODS_TOO = """add neg abs exp log sqrt rsqrt square reciprocal tanh sin cos pow clamp clamp_min clamp_max amax amin
+    maximum minimum log_softmax logsumexp std var norm cross mm bmm baddbmm roll index_select repeat_interleave"""
 _ACTIVATIONS = "silu leaky_relu hardswish hardsigmoid hardtanh relu6 elu selu celu mish"  # with an argument `inplace`
 _COMPUTE = {
     "Tensor": "mean sum matmul mul div sub softmax sigmoid repeat flip __rmul__ __rsub__ __rtruediv__",
     "torch": f"mean sum matmul mul div sub softmax sigmoid stack cat prelu einsum conv1d conv3d {_METHODS_TOO}",
     "functional": f"""linear avg_pool2d adaptive_avg_pool2d max_pool2d adaptive_max_pool2d softmax log_softmax pad
-        sigmoid batch_norm layer_norm group_norm normalize interpolate gelu softplus pixel_shuffle pixel_unshuffle
-        conv2d conv_transpose2d instance_norm grid_sample scaled_dot_product_attention {_ACTIVATIONS}""",
+        sigmoid batch_norm layer_norm group_norm instance_norm normalize interpolate gelu glu softplus pixel_shuffle
+        pixel_unshuffle channel_shuffle unfold grid_sample cosine_similarity conv2d conv_transpose2d
+        scaled_dot_product_attention {_ACTIVATIONS}""",
 }
 _VIEW = {
-    "Tensor": """view reshape permute transpose flatten unflatten unsqueeze squeeze contiguous expand expand_as
-        __getitem__""",
-    "torch": "reshape permute transpose flatten unsqueeze squeeze narrow",
+    "Tensor": """view view_as reshape reshape_as permute transpose movedim swapaxes flatten unflatten unsqueeze squeeze
+        contiguous expand expand_as select __getitem__""",
+    "torch": "reshape permute transpose movedim swapaxes flatten unsqueeze squeeze narrow select",
 }
 _OWNERS = {"Tensor": Tensor, "torch": torch, "functional": F}
 

@@ -109,6 +109,13 @@ PARAMETERS = {
         y.flatten(2).bmm(y.flatten(2).mT),
         y[0, :, 0].mm(y[-1, :, 1].T) * net.d.bias[:, None].T,
     ),
+    "waves": lambda net, y: y.sin() + torch.cos(torch.arange(7.0, device=y.device)) * y.logsumexp(1, keepdim=True),
+    "gated": lambda net, y: F.glu(y, 1) * F.cosine_similarity(y, net.d(y)).unsqueeze(1),
+    "patches": lambda net, y: F.unfold(F.channel_shuffle(y, 2), 3, padding=1).view(len(y), 8, 9, 9, 7).mean(2),
+    "picked": lambda net, y: (
+        y.index_select(1, net.order).repeat_interleave(2, 1).swapaxes(1, 2).movedim(1, 2).select(0, -1)
+    ),
+    "as another": lambda net, y: y.flatten().view_as(y).relu() + y.flatten(1).reshape_as(y),
     "rotations": lambda net, y: torch.cross(y[:, :3], net.d(y)[:, 5:], dim=1),
     "sampled": lambda net, y: F.grid_sample(y, net.d(y)[:, :2].permute(0, 2, 3, 1).tanh(), align_corners=False),
     "repeated": lambda net, y: (
