@@ -27,7 +27,7 @@ def multiply_adds(item: Item, plan: Plan) -> int:
     if isinstance(item, Conv):
         return prod(out) * weights_of(item, plan) // out[1]
     if isinstance(item, Function):
-        if item.name in ("Tensor.matmul", "torch.matmul", "torch.bmm"):
+        if item.name in ("Tensor.matmul", "torch.matmul", "torch.mm", "torch.bmm"):
             read = plan.values[item.reads[0]].shape
             first = isinstance(item.calls[0].args[0], Ref)  # else a parameter is, which the plan has no shape of
             return prod(out) * (read[-1] if first or len(read) == 1 else read[-2])

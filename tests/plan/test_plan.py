@@ -226,3 +226,12 @@ def test_products_with_a_parameter_have_a_cost(side):
     net = Net(product).eval()
     flops = [level.flops for level in explain(net, (1, 3, 9, 7)).levels]
     assert 2 * 8 * 8 * 63 in flops
+
+
+def test_products_of_matrices_have_a_cost():
+    def product(net, x):
+        rows = net.c(x)[0].flatten(1)
+        return rows.mm(rows.T)
+
+    net = Net(product).eval()
+    assert 2 * 8 * 8 * 63 in [level.flops for level in explain(net, (1, 3, 9, 7)).levels]
