@@ -1,4 +1,6 @@
-"""Draws docs/pictures/*.jpg: what the tasks' `draw` makes of the generator's annotations (the truth, not predictions).
+"""Draws docs/pictures: what the tasks' `draw` makes of the generator's annotations (the truth, not predictions).
+
+pose.jpg, which has predictions too, is from training.py.
 
 python examples/pictures.py [FOLDER]
 """
@@ -9,21 +11,11 @@ from pathlib import Path
 import torch
 from PIL import Image
 
-from hrnet_fast.synthetic import face_scene, figure_scene, parsing_scene, place_scene, street_scene
+from hrnet_fast.synthetic import face_scene, parsing_scene, place_scene, street_scene
 from hrnet_fast.synthetic.imagenet import CLASSES
-from hrnet_fast.tasks import classification, landmark, pose, segmentation
+from hrnet_fast.tasks import classification, landmark, segmentation
 
 GAP = 6
-
-
-def people(seed: int) -> Image.Image:
-    picture, truths = figure_scene(seed, (360, 480), crowds=False)
-    found = []
-    for truth in truths:
-        marks = torch.from_numpy(truth.keypoints).float()
-        scores = (marks[:, 2] > 0).float()
-        found.append(pose.Person(marks[:, :2], scores, 1.0, truth.box, 1.0, "given", pose.COCO))
-    return pose.draw(picture, found)
 
 
 def labels(picture, numbers, classes: segmentation.ClassSet) -> list[Image.Image]:
@@ -79,7 +71,6 @@ def main(folder: Path) -> None:
     places = [picture for seed in (7, 11) for picture in labels(*place_scene(seed), segmentation.PASCAL_CONTEXT60)]
     faces = [face(7, 98), face(3, 68), face(10, 29, illumination=False), face(13, 19)]
     sheets = {
-        "pose": [[people(seed) for seed in (5, 1, 8)]],
         "segmentation": [street(5), places, parsing],
         "landmarks": [faces],
         "classification": [[shown(label, seed) for label, seed in enumerate((5, 4, 7, 1))]],

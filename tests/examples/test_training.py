@@ -13,7 +13,8 @@ from PIL import Image
 import hrnet_fast
 from hrnet_fast.synthetic import figure_scene
 
-FILE = Path(__file__).resolve().parents[2] / "examples" / "training.py"
+ROOT = Path(__file__).resolve().parents[2]
+FILE, README_PICTURE = ROOT / "examples" / "training.py", ROOT / "docs" / "pictures" / "pose.jpg"
 
 
 @pytest.fixture
@@ -34,8 +35,8 @@ def test_it_trains_goes_on_compares_and_draws(training, tmp_path, monkeypatch, c
     printed = capsys.readouterr().out
     assert "trained on 12 generated pictures in 3 steps" in printed and printed.count("passed") == 4
     hrnet_fast.load_weights(hrnet_fast.create_model(training.MODEL), tmp_path / "pose.safetensors")
-    with Image.open(tmp_path / "pose.jpg") as drawn:
-        assert drawn.size == (1200, 603)
+    with Image.open(tmp_path / "pose.jpg") as drawn, Image.open(README_PICTURE) as committed:
+        assert drawn.size == committed.size and README_PICTURE.stat().st_size < 150_000
 
 
 def test_a_training_of_no_steps_is_refused(training, monkeypatch, capsys):
