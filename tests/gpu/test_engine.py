@@ -142,6 +142,29 @@ def test_an_unknown_shape_inside_a_capture_is_refused():
         fast(x)
 
 
+@pytest.mark.parametrize("executor", EXECUTORS)
+def test_what_was_refused_inside_a_capture_is_right_after_it(executor):
+    """What would have been packed there would hold what the capture's replays write."""
+    model, x = small(), image(3)
+    fast = optimize(model, dtype=torch.float16, executor=executor, example=x)
+    fast.refresh()
+    with pytest.raises(CaptureError), torch.cuda.graph(torch.cuda.CUDAGraph()):
+        fast(x)
+    assert verify(model, fast, x).passed
+
+
+@pytest.mark.parametrize("executor", EXECUTORS)
+def test_autocast_and_infinities_leave_nothing_to_the_next_call(executor):
+    torchs, ours = nn.Conv2d(3, 10, 5, padding=2), (nn.Conv2d(10, 10, 3, padding=1) for _ in range(2))
+    model, x = fill(nn.Sequential(torchs, *ours)).cuda(), image()
+    fast = optimize(model, executor=executor, example=x)
+    fast.refresh()
+    with torch.autocast("cuda"):
+        first = fast(x)
+    fast(torch.full_like(x, torch.inf))
+    assert torch.equal(fast(x), first) and verify(model, fast, x).passed
+
+
 def test_weights_changed_in_place():
     model, x = small(), image()
     fast = optimize(model, dtype=torch.float16, executor="triton", example=x)
