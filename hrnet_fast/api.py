@@ -84,9 +84,11 @@ def verify(model: nn.Module, fast: OptimizedModule, *inputs: Any, levels: bool =
     model: the plain module; an optimized one stands for its original.
     inputs: what the model takes, e.g. images (N, 3, H, W); each run gets copies in its own dtype.
     levels: also report every item of the plan whose result reaches memory; `passed` does not depend on these.
-    Raises TypeError if `fast` is not optimized, ValueError if the two modules' results differ in number or shape, and
-    what either module raises for these inputs.
+    Raises TypeError if `model` is no module or `fast` is not optimized, ValueError if the two modules' results differ
+    in number or shape, and what either module raises for these inputs.
     """
+    if not isinstance(model, nn.Module):
+        raise TypeError(f"verify compares a module with optimize(module); the first one is a {type(model).__name__}")
     if not isinstance(fast, OptimizedModule):
         raise TypeError(f"verify compares a module with optimize(module); the second one is a {type(fast).__name__}")
     return _verify(model, fast, *inputs, levels=levels)

@@ -6,6 +6,7 @@ import argparse
 import re
 from typing import NoReturn
 
+MOST_THREADS = 1024  # beyond some thousands OpenMP ends the process
 DTYPES = ("float32", "bfloat16", "float16", "float64")
 
 
@@ -28,7 +29,7 @@ def add_common(parser: argparse.ArgumentParser, inherited: bool = False) -> None
 
     group = parser.add_argument_group("everywhere")
     group.add_argument("--json", action="store_true", default=default(False), help="print one JSON object instead")
-    group.add_argument("--threads", type=positive, metavar="N", default=default(None), help="CPU threads to use")
+    group.add_argument("--threads", type=threads, metavar="N", default=default(None), help="CPU threads to use")
     group.add_argument("--debug", action="store_true", default=default(False), help="show the traceback of an error")
 
 
@@ -89,6 +90,12 @@ def positive(text: str) -> int:
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 1")
     if len(text) > 9:
         raise argparse.ArgumentTypeError(f"{text!r} is more than 999999999")
+    return int(text)
+
+
+def threads(text: str) -> int:
+    if positive(text) > MOST_THREADS:
+        raise argparse.ArgumentTypeError(f"{text!r} is more than {MOST_THREADS} threads")
     return int(text)
 
 

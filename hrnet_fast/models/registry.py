@@ -90,8 +90,13 @@ def list_models(pattern: str = "*") -> list[str]:
 def model_config(name: str, **changes) -> HRNetConfig:
     """The frozen config behind a name: `arch.tag`, or `arch` with at least `head=` given.
 
-    changes: fields of HRNetConfig. Raises KeyError for an unknown name, with the closest ones.
+    changes: fields of HRNetConfig. Raises KeyError for an unknown name, with the closest ones;
+    TypeError for what is no text.
     """
+    if not isinstance(name, str):
+        raise TypeError(
+            f"a model is named by a text such as 'hrnet_w32.pose_coco_256x192', not by {type(name).__name__}"
+        )
     arch, _, tag = name.partition(".")
     if not tag:
         if "head" not in changes:

@@ -30,6 +30,7 @@ CASES = {
     "batch of zero": (("verify", SMALL, "--batch", "0"), "'0' is not a whole number of at least 1"),
     "batch in words": (("verify", SMALL, "--batch", "two"), "'two' is not a whole number"),
     "no threads": (("env", "--threads", "0"), "'0' is not a whole number of at least 1"),
+    "endless threads": (("env", "--threads", "1025"), "'1025' is more than 1024 threads"),
     "no rounds": (("bench", SMALL, "--rounds", "0"), "'0' is not a whole number of at least 1"),
     "outputs beyond memory": (("info", SMALL, "--outputs", "9" * 20), "is more than 999999999"),
     "size beyond memory": (("info", SMALL, "--size", "32x" + "9" * 20), "is not HEIGHTxWIDTH"),

@@ -654,3 +654,5 @@ def test_verify_sees_a_wrong_number(pose):
 def test_verify_wants_an_optimized_module(pose):
     with pytest.raises(TypeError, match=r"the second one is a PoseHRNet"):
         verify(pose, pose, torch.randn(1, 3, 64, 64))
+    with pytest.raises(TypeError, match=r"the first one is a str"):
+        verify(SMALL, optimize(pose), torch.randn(1, 3, 64, 64))

@@ -208,6 +208,11 @@ def test_unknown_names(name):
         create_model(name)
 
 
+def test_what_is_no_name():
+    with pytest.raises(TypeError, match="named by a text such as .*, not by Conv2d"):
+        create_model(torch.nn.Conv2d(1, 1, 1))
+
+
 def test_closest_name_is_suggested():
     with pytest.raises(KeyError, match="'hrnet_w32.pose_coco_256x192'"):
         create_model("hrnet_w32.pose_coco_256x129")
