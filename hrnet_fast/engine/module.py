@@ -43,7 +43,8 @@ class OptimizedModule(nn.Module):
         for shared in ("_parameters", "_buffers", "_modules"):
             object.__setattr__(self, shared, getattr(original, shared))
         self.training = original.training
-        self.requested_dtype, self.requested_executor, self.exact = dtype, executor, exact
+        for name, value in (("requested_dtype", dtype), ("requested_executor", executor), ("exact", exact)):
+            object.__setattr__(self, name, value)  # the original may have a submodule of that name
         self._prepare()
         self._token = op.register(self)
         self.register_load_state_dict_post_hook(lambda module, _: module._prepare())  # when a parent loads, too

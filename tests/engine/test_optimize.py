@@ -656,3 +656,23 @@ def test_verify_wants_an_optimized_module(pose):
         verify(pose, pose, torch.randn(1, 3, 64, 64))
     with pytest.raises(TypeError, match=r"the first one is a str"):
         verify(SMALL, optimize(pose), torch.randn(1, 3, 64, 64))
+
+
+def test_a_submodule_may_be_called_as_an_option():
+    class Named(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.exact = torch.nn.Conv2d(3, 4, 3)
+
+        def forward(self, x):
+            return self.exact(x)
+
+    model, x = Named().eval(), torch.randn(1, 3, 8, 8)
+    assert verify(model, optimize(model), x).passed
+
+
+def test_a_refused_option_leaves_the_model_alone(pose):
+    keys = list(pose.state_dict())
+    with pytest.raises((TypeError, ValueError)):
+        optimize(pose, executor=torch.nn.Linear(1, 1))
+    assert list(pose.state_dict()) == keys
