@@ -19,13 +19,14 @@ _COMPUTE = {
     "torch": f"mean sum matmul mul div sub softmax sigmoid stack cat prelu einsum conv1d conv3d {_METHODS_TOO}",
     "functional": f"""linear avg_pool2d adaptive_avg_pool2d max_pool2d adaptive_max_pool2d softmax log_softmax pad
         sigmoid batch_norm layer_norm group_norm instance_norm normalize interpolate gelu glu softplus pixel_shuffle
-        pixel_unshuffle channel_shuffle unfold grid_sample cosine_similarity conv2d conv_transpose2d
+        pixel_unshuffle unfold grid_sample cosine_similarity conv2d conv_transpose2d
         scaled_dot_product_attention {_ACTIVATIONS}""",
 }
 _VIEW = {
     "Tensor": """view view_as reshape reshape_as permute transpose movedim swapaxes flatten unflatten unsqueeze squeeze
         contiguous expand expand_as select __getitem__""",
     "torch": "reshape permute transpose movedim swapaxes flatten unsqueeze squeeze narrow select",
+    "functional": "channel_shuffle",
 }
 _OWNERS = {"Tensor": Tensor, "torch": torch, "functional": F}
 

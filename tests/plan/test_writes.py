@@ -59,6 +59,13 @@ def filled_by_a_parameter(net, x):
     return net.c(x) * net.mean
 
 
+def product_in_place(net, x):
+    y = net.c(x)
+    z = torch.einsum("nchw, nchw -> nchw", y, y)
+    z *= 2
+    return y + z
+
+
 def set_slices(net, x):
     y = net.c(x)
     y[:, :4] = 0
@@ -102,7 +109,8 @@ def summed_from_zeros(net, x):
 @pytest.mark.parametrize(
     "run",
     [residual, chain, copied, same_object, into_the_input, around_a_view, add_to_a_slice, set_slices, through_a_slice,
-     slice_after_slice, joined_by_writing, summed_from_zeros, filled_by_a_parameter],
+     slice_after_slice, joined_by_writing, summed_from_zeros, filled_by_a_parameter,
+     product_in_place],
 )  # fmt: skip
 @pytest.mark.parametrize("batch", [1, 3])
 def test_in_place_operations_have_torchs_numbers(run, batch):
@@ -197,6 +205,11 @@ ALIASES = {
     "reshape": lambda y: y.reshape(y.shape[0], -1),
     "contiguous": lambda y: y.contiguous(),
     "permute": lambda y: torch.permute(y, (0, 2, 3, 1)),
+    "matrix transpose": lambda y: y.mT,
+    "select": lambda y: y.select(1, 0),
+    "expand as": lambda y: y.expand_as(y),
+    "einsum": lambda y: torch.einsum("nchw -> nhwc", y),
+    "channel shuffle": lambda y: F.channel_shuffle(y, 1),
     "dropout": lambda y: F.dropout(y, 0.5, training=False),
 }
 
