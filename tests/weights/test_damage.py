@@ -1,13 +1,14 @@
-"""Files and dicts that people or damage have changed: the same weights, or one sentence, never a crash."""
+"""Files and dicts that people or damage have changed, and disks that fill up: the same weights, or one sentence."""
 
 import contextlib
+import resource
 import zipfile
 
 import numpy as np
 import pytest
 import torch
 
-from hrnet_fast.weights import CheckpointError, read_checkpoint
+from hrnet_fast.weights import CheckpointError, read_checkpoint, write_checkpoint
 
 
 @pytest.fixture
@@ -83,3 +84,15 @@ def test_damaged_dtype_is_harmless(tmp_path):
     path.write_bytes(whole.replace(b"NNNJ", b"\x80NNJ"))
     assert path.read_bytes() != whole
     assert torch.equal(read_checkpoint(path)["sigmas"], torch.arange(3))
+
+
+def test_full_disk_is_told_by_its_own_name(state, tmp_path):
+    """torch.save answers the file's OSError with a RuntimeError of its own."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2000, before[1]))
+    try:
+        with pytest.raises(CheckpointError, match="cannot write .*a.pth': file too large"):
+            write_checkpoint(tmp_path / "a.pth", state)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert not list(tmp_path.iterdir())
