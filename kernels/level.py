@@ -207,7 +207,9 @@ class Launch:
             ITEMS=tuple(number for work in works for number in record(work)), PRECISION=precision, PDL=pdl,
             WIDEN=self.interpreted and works[0].out.data.dtype == torch.bfloat16,
         )  # fmt: skip
-        self.options = dict(num_warps=warps, num_stages=stages, **({"launch_pdl": True} if pdl else {}))
+        self.options = dict(
+            num_warps=warps, num_stages=stages, enable_fp_fusion=True, **({"launch_pdl": True} if pdl else {})
+        )  # fmt: skip
 
     @property
     def specialisation(self) -> tuple:

@@ -19,7 +19,7 @@ from hrnet_fast.kernels.level import ConvWork, Launch, MapTerm, SumWork, Tile, p
 from hrnet_fast.plan import inference_view, make_plan, named_tensors
 
 offline = pytest.importorskip("tests.kernels.offline", reason="Triton is not installed")
-pytestmark = pytest.mark.filterwarnings("ignore:TRITON_DEFAULT_FP_FUSION")
+pytestmark = pytest.mark.filterwarnings("error:TRITON_DEFAULT_FP_FUSION")
 
 ARCHES = {80: Gpu(80, 108, 164 * 1024), 89: Gpu(89, 128, 100 * 1024), 90: Gpu()}
 KINDS = {

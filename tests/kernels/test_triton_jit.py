@@ -19,7 +19,7 @@ from triton.runtime import driver  # noqa: E402
 
 from hrnet_fast.kernels import triton as kernels  # noqa: E402
 
-pytestmark = pytest.mark.filterwarnings("ignore:TRITON_DEFAULT_FP_FUSION")
+pytestmark = pytest.mark.filterwarnings("error:TRITON_DEFAULT_FP_FUSION")  # what Triton would warn a user of
 DEVICE = -1  # no GPU has this number, so that what Triton keeps of it is nobody else's
 NETWORKS = [("hrnet_w32.pose_coco_256x192", (256, 192)), ("hrnet_w18_small.seg_ocr_lip", (32, 64)),
             ("hrnet_w18_small.cls_in1k", (32, 32))]  # fmt: skip
