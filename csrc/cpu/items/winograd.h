@@ -176,6 +176,10 @@ HRNET_FAST_ISA void transform_patches(const Work& work, const Tiling& tiling, in
   }
 }
 
+// Float32 products are summed in shorter parts than elsewhere, since what they err comes back enlarged; with bfloat16,
+// the rounding of patches and weights outweighs it.
+constexpr int64_t kShort = kPerWord == 1 ? 16 : kLong;
+
 // The products of up to P tiles at one position: products[tile][W vectors] from patches[tile][padded channels].
 template <int P, int W>
 HRNET_FAST_ISA void multiply_tiles(const Element* patches, int64_t padded, int count, int64_t words,
@@ -186,8 +190,8 @@ HRNET_FAST_ISA void multiply_tiles(const Element* patches, int64_t padded, int c
     x[p] = words_of(patches);
     if (p + 1 < count) patches += padded;
   }
-  for (int64_t first = 0; first < words; first += kLong) {
-    const int64_t now = std::min(kLong, words - first);
+  for (int64_t first = 0; first < words; first += kShort) {
+    const int64_t now = std::min(kShort, words - first);
     V sums[P][W];  // every loop over them is unrolled, or the compiler would keep them in memory
 #pragma GCC unroll 16
     for (int p = 0; p < P; ++p)
