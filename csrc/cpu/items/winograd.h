@@ -176,38 +176,39 @@ HRNET_FAST_ISA void transform_patches(const Work& work, const Tiling& tiling, in
   }
 }
 
-// Float32 products are summed in shorter parts than elsewhere, since what they err comes back enlarged; with bfloat16,
-// the rounding of patches and weights outweighs it.
-constexpr int64_t kShort = kPerWord == 1 ? 16 : kLong;
+// How many of so many products are summed at once: more than 32 in float32 in equal parts of 16 to 31, since what sums
+// err comes back enlarged; in bfloat16, the rounding of patches and weights outweighs it.
+HRNET_FAST_ISA int64_t part_of(int64_t words) {
+  if (kPerWord == 2) return kLong;
+  const int64_t parts = words > 32 ? words / 16 : 1;
+  return (words + parts - 1) / parts;
+}
 
-// The products of up to P tiles at one position: products[tile][W vectors] from patches[tile][padded channels].
+// The products of up to P tiles at one position: products[tile][W vectors] from patches[tile][padded channels], added
+// to what is there if `more`.
 template <int P, int W>
 HRNET_FAST_ISA void multiply_tiles(const Element* patches, int64_t padded, int count, int64_t words,
-                                   const Word* weights, float* products) {
+                                   const Word* weights, bool more, float* products) {
   const Word* x[P];
 #pragma GCC unroll 16
   for (int p = 0; p < P; ++p) {  // past the end the last tile is computed again, and not stored
     x[p] = words_of(patches);
     if (p + 1 < count) patches += padded;
   }
-  for (int64_t first = 0; first < words; first += kShort) {
-    const int64_t now = std::min(kShort, words - first);
-    V sums[P][W];  // every loop over them is unrolled, or the compiler would keep them in memory
+  V sums[P][W];  // every loop over them is unrolled, or the compiler would keep them in memory
 #pragma GCC unroll 16
-    for (int p = 0; p < P; ++p)
+  for (int p = 0; p < P; ++p)
 #pragma GCC unroll 4
-      for (int v = 0; v < W; ++v) sums[p][v] = V::fill(0.0f);
-    multiply<P, W>(sums, x, now, weights);
-    weights += now * W * kLanes;
+    for (int v = 0; v < W; ++v) sums[p][v] = V::fill(0.0f);
+  multiply<P, W>(sums, x, words, weights);
 #pragma GCC unroll 16
-    for (int p = 0; p < P; ++p) {
-      if (p >= count) break;
+  for (int p = 0; p < P; ++p) {
+    if (p >= count) break;
 #pragma GCC unroll 4
-      for (int v = 0; v < W; ++v) {
-        float* const to = products + (p * W + v) * kLanes;
-        if (first > 0) sums[p][v].v += V::load(to).v;
-        sums[p][v].store(to);
-      }
+    for (int v = 0; v < W; ++v) {
+      float* const to = products + (p * W + v) * kLanes;
+      if (more) sums[p][v].v += V::load(to).v;
+      sums[p][v].store(to);
     }
   }
 }
@@ -252,6 +253,7 @@ HRNET_FAST_ISA void multiply_block(const Element* patches, int64_t count, int64_
   const int64_t padded = (channels + kLanes - 1) / kLanes * kLanes, words = (channels + kPerWord - 1) / kPerWord;
   const int64_t step = step_of<Element>(count, padded), result_step = step_of<float>(count, W * kLanes);
   const int even = even_width<kWide>(count);
+  const int64_t part = part_of(words);
   for (int position = 0; position < N * N; ++position) {
     if (row != nullptr && position % N == 0)
       transform_weights<M, W>(reinterpret_cast<const Element*>(block), words, position / N, row);
@@ -261,7 +263,11 @@ HRNET_FAST_ISA void multiply_block(const Element* patches, int64_t count, int64_
     float* y = products + position * result_step;
     for (int64_t left = count; left > 0; left -= even) {
       const int now = int(std::min<int64_t>(even, left));
-      with_width<kWide>(now, [&](auto width) { multiply_tiles<width, W>(x, padded, now, words, weights, y); });
+      with_width<kWide>(now, [&](auto width) {
+        for (int64_t first = 0; first < words; first += part)
+          multiply_tiles<width, W>(x + kPerWord * first, padded, now, std::min(part, words - first),
+                                   weights + first * W * kLanes, first > 0, y);
+      });
       x += now * padded, y += now * W * kLanes;
     }
   }
