@@ -109,8 +109,9 @@ def precision(request):
     torch.backends.cudnn.conv.fp32_precision = before
 
 
-def test_the_precision_of_convolutions_may_be_told_in_torch_s_newer_way(pose, precision):
+def test_the_precision_of_convolutions_may_be_told_in_torch_s_newer_way(pose, precision, monkeypatch):
     """Then torch raises where it is asked in the older one."""
+    monkeypatch.setattr(torch.backends.cudnn, "benchmark", False)
     assert allows_tf32() == (precision == "tf32")
     plan, tensors, inputs = pose
     seen = []

@@ -10,7 +10,9 @@ TO_PYTHON = {torch.ops.aten._local_scalar_dense.default, torch.ops.aten.equal.de
 
 
 class OnDevice(torch.Tensor):
-    """A tensor that says it lies on DEVICE."""
+    """A tensor that says it lies on DEVICE, where it has values, unlike others on the meta device."""
+
+    is_meta = False
 
     @staticmethod
     def __new__(cls, held):
