@@ -49,8 +49,8 @@ struct Item {
   int in = -1;
   bool mean = false;
   int64_t shuffle = 0;  // pixels along each side that one becomes
-  // Words [blocks][taps][words of a tap][lanes * vectors of the block], see block_vectors; of AMX as
-  // cpu/amx/convolve.h has them.
+  // Words [blocks][taps][words of a tap][lanes * vectors of the block], see block_vectors; of a block that ends in
+  // fours as cpu/items/winograd_products.h has them, of AMX as cpu/amx/convolve.h.
   const void* weights = nullptr;
   const float* bias = nullptr;  // padded with zeros to whole vectors
   int64_t stride_h = 1, stride_w = 1;
@@ -76,6 +76,12 @@ inline int64_t block_vectors(int64_t vectors, int64_t first) {
 }
 
 inline int64_t block_count(int64_t vectors) { return vectors == 1 ? 1 : vectors / 2; }
+
+// Whether the last vector of a Winograd convolution's output channels holds fours (cpu/items/winograd_products.h).
+inline bool ends_in_fours(const Item& item, int64_t lanes) {
+  const int64_t left = item.channels % lanes;
+  return item.winograd != 0 && !item.plain_weights && lanes > 4 && item.channels > lanes && left > 0 && left <= 4;
+}
 
 // The kernels for one instruction set: floats in a vector, and the computation of units [begin, end) of an item. A unit
 // of a sum or shuffle is kUnit pixels, of a direct convolution also one block of output channels; of Winograd's, a

@@ -174,7 +174,12 @@ void add_conv(Program& program, int out, int in, Span weights, Span bias, Sides 
   const int64_t outputs = (to.channels + kernels.lanes - 1) / kernels.lanes * kernels.lanes;
   const int64_t inputs = winograd == 0 ? int64_t(item.taps.size()) * padded(item.tap_length)
                                        : (plain_weights ? 9 : (winograd + 2) * (winograd + 2)) * padded(from.channels);
-  require_span("weights", weights, outputs * inputs, kernels.element_bytes);
+  int64_t values = outputs * inputs;
+  if (ends_in_fours(item, kernels.lanes)) {  // of as many words the last vector has one where others have several
+    const int64_t words = padded(from.channels) / kernels.per_word, beside = kernels.lanes / 4;
+    values -= inputs / words * kernels.lanes * (words - (words + beside - 1) / beside);
+  }
+  require_span("weights", weights, values, kernels.element_bytes);
   require_span("biases", bias, outputs, sizeof(float));
   program.need(from.buffer, from.offset + from.batch * from.image() + kernels.strip * stride.second * from.channels +
                                 kernels.tail());

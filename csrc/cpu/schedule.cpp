@@ -11,9 +11,9 @@ namespace {
 
 // Found by timing: vector multiply-adds that take as long as the epilogue of a vector of one pixel, as the transform of
 // a vector of one position of a patch, of its products, and of plain weights into a row of positions; as a shuffled
-// element; and floats of weights that arrive during one of them. hrnet_fast/engine/cpu/kernels.py chooses kernels by
-// its own figures.
-constexpr double kEpilogue = 26, kPatch = 10, kProduct = 7, kWeights = 60, kShuffle = 2, kStream = 2;
+// element; and floats of weights that arrive during one of them; the part of a vector's work that one of fours takes.
+// hrnet_fast/engine/cpu/kernels.py chooses kernels by its own figures.
+constexpr double kEpilogue = 26, kPatch = 10, kProduct = 7, kWeights = 60, kShuffle = 2, kStream = 2, kFours = 0.4;
 constexpr double kPieces = 12;  // of a thread's share of a level, about
 constexpr double kOver = 1.1;   // of an even share: what whole items may make up
 
@@ -104,7 +104,8 @@ double unit_cost(const Item& item, const std::vector<Map>& maps, int64_t lanes, 
   const int64_t blocks = block_count(vectors);
   const double inputs = double(maps[item.in].channels), words = std::ceil(inputs / double(per_word));
   const double positions = double((item.winograd + 2) * (item.winograd + 2)),
-               width = double(block_vectors(vectors, unit % blocks * 2));
+               fours = unit % blocks + 1 == blocks && ends_in_fours(item, lanes) ? 1.0 - kFours : 0.0,
+               width = double(block_vectors(vectors, unit % blocks * 2)) - fours;
   const int64_t tiles = std::min(item.group, tile_count(item, to) - unit / blocks * item.group);
   const double product = positions * words * width;
   const double own = double(tiles) * positions * kPatch * std::max(1.0, inputs / double(lanes)) / double(blocks);

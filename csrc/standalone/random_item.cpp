@@ -67,13 +67,16 @@ Values RandomItem::add_map(Random& random, int64_t n, int64_t h, int64_t w, int6
 }
 
 // Weights [out][in][position] in the kernels' order: [block][tap][word][outputs of the block][value of the word], plain
-// ones of Winograd [block][in][position][outputs of the block]. A tap's values are those of one position or more.
+// ones of Winograd [block][in][position][outputs of the block]; with fours as cpu/items/winograd_products.h has them. A
+// tap's values are those of one position or more.
 void RandomItem::pack(Random& random, const Values& weight, int64_t positions) {
   const int64_t lanes = kernels_.lanes, vectors = (item.channels + lanes - 1) / lanes;
   const int64_t inputs = int64_t(weight.size()) / positions / item.channels;
   const int64_t length = item.winograd ? inputs : item.tap_length, taps = positions * inputs / length;
   const int64_t words = (length + kernels_.per_word - 1) / kernels_.per_word, padded = words * kernels_.per_word;
-  weights = std::make_unique<Elements>(random.place(), vectors * lanes * taps * padded, kernels_.element_bytes);
+  const int64_t last = ends_in_fours(item, lanes) ? (words + lanes / 4 - 1) / (lanes / 4) : words;  // words of a vector
+  weights = std::make_unique<Elements>(
+      random.place(), taps * ((vectors - 1) * words + last) * lanes * kernels_.per_word, kernels_.element_bytes);
   int64_t at = 0;
   const auto put = [&](int64_t o, int64_t tap, int64_t k) {
     const int64_t p = (tap * length + k) / inputs, i = (tap * length + k) % inputs;
@@ -82,7 +85,19 @@ void RandomItem::pack(Random& random, const Values& weight, int64_t positions) {
   for (int64_t first = 0, width; first < vectors; first += width) {
     width = block_vectors(vectors, first);
     const int64_t begin = first * lanes, end = (first + width) * lanes;
-    if (item.plain_weights) {
+    if (end >= item.channels && ends_in_fours(item, lanes)) {
+      const int64_t beside = lanes / 4, whole = end - lanes;
+      for (int64_t tap = 0; tap < taps; ++tap)
+        for (int64_t first_word = 0; first_word < words; first_word += beside) {
+          const auto put_word = [&](int64_t o, int64_t word) {
+            for (int64_t value = 0; value < kernels_.per_word; ++value) put(o, tap, word * kernels_.per_word + value);
+          };
+          for (int64_t word = first_word; word < std::min(words, first_word + beside); ++word)
+            for (int64_t o = begin; o < whole; ++o) put_word(o, word);
+          for (int64_t o = whole; o < whole + 4; ++o)
+            for (int64_t word = first_word; word < first_word + beside; ++word) put_word(o, word);
+        }
+    } else if (item.plain_weights) {
       for (int64_t k = 0; k < padded; ++k)
         for (int64_t tap = 0; tap < taps; ++tap)
           for (int64_t o = begin; o < end; ++o) put(o, tap, k);

@@ -49,6 +49,29 @@ struct Vec<float> {
   MEMBER void store(f16_t* t) const {
     _mm_storeu_si128(reinterpret_cast<__m128i*>(t), _mm256_cvtps_ph(v, _MM_FROUND_TO_NEAREST_INT));
   }
+  // Of each place's `at` the first `count` of four values, side by side: others are 0 when read, and left when written.
+  MEMBER static Vec load_fours(const float* const (&s)[2], int64_t at, int64_t count) {
+    const __m128i mask = _mm256_castsi256_si128(first(count));
+    return {_mm256_set_m128(_mm_maskload_ps(s[1] + at, mask), _mm_maskload_ps(s[0] + at, mask))};
+  }
+  MEMBER void store_fours(float* const (&t)[2], int64_t at, int64_t count) const {
+    const __m128i mask = _mm256_castsi256_si128(first(count));
+    _mm_maskstore_ps(t[0] + at, mask, _mm256_castps256_ps128(v));
+    _mm_maskstore_ps(t[1] + at, mask, _mm256_extractf128_ps(v, 1));
+  }
+  MEMBER void store_fours(float* const (&t)[2], int64_t at) const {
+    _mm_storeu_ps(t[0] + at, _mm256_castps256_ps128(v)), _mm_storeu_ps(t[1] + at, _mm256_extractf128_ps(v, 1));
+  }
+  // Two words again and again; and the first of those in all lanes.
+  MEMBER static Vec repeat(const float* words) {
+    return {_mm256_castpd_ps(_mm256_broadcast_sd(reinterpret_cast<const double*>(words)))};
+  }
+  MEMBER Vec spread(int) const { return {_mm256_moveldup_ps(v)}; }
+  // Of two vectors of four sums of two numbers each those sums, vector by vector.
+  MEMBER static Vec sum_fours(const Vec (&s)[2]) {
+    const __m256d pairs = _mm256_castps_pd(_mm256_hadd_ps(s[0].v, s[1].v));
+    return {_mm256_castpd_ps(_mm256_permute4x64_pd(pairs, 0xd8))};
+  }
   MEMBER static Vec fill(float value) { return {_mm256_set1_ps(value)}; }
   MEMBER Vec plus(Vec a, Vec b) const { return {_mm256_fmadd_ps(a.v, b.v, v)}; }
   // In this order a NaN stays a NaN.

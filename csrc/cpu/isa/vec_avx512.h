@@ -59,6 +59,56 @@ struct Vec<float> {
   MEMBER void store(f16_t* t) const {
     _mm256_storeu_si256(reinterpret_cast<__m256i*>(t), _mm512_cvtps_ph(v, _MM_FROUND_TO_NEAREST_INT));
   }
+  // Of each place's `at` the first `count` of four values, side by side: others are 0 when read, and left when written.
+  MEMBER static Vec load_fours(const float* const (&s)[4], int64_t at, int64_t count) {
+    const __mmask8 mask = first(count);
+    const __m128 a = _mm_maskz_loadu_ps(mask, s[0] + at), b = _mm_maskz_loadu_ps(mask, s[1] + at);
+    const __m128 c = _mm_maskz_loadu_ps(mask, s[2] + at), d = _mm_maskz_loadu_ps(mask, s[3] + at);
+    return {_mm512_insertf32x8(_mm512_castps256_ps512(_mm256_set_m128(b, a)), _mm256_set_m128(d, c), 1)};
+  }
+  MEMBER static Vec load_fours(const bf16_t* const (&s)[4], int64_t at, int64_t count) {
+    const __mmask8 mask = first(count);
+    const __m128i a = _mm_maskz_loadu_epi16(mask, s[0] + at), b = _mm_maskz_loadu_epi16(mask, s[1] + at);
+    const __m128i c = _mm_maskz_loadu_epi16(mask, s[2] + at), d = _mm_maskz_loadu_epi16(mask, s[3] + at);
+    return of_bf16(_mm256_set_m128i(_mm_unpacklo_epi64(c, d), _mm_unpacklo_epi64(a, b)));
+  }
+  MEMBER void store_fours(float* const (&t)[4], int64_t at, int64_t count) const {
+    const __mmask8 mask = first(count);
+    _mm_mask_storeu_ps(t[0] + at, mask, _mm512_castps512_ps128(v));
+    _mm_mask_storeu_ps(t[1] + at, mask, _mm512_extractf32x4_ps(v, 1));
+    _mm_mask_storeu_ps(t[2] + at, mask, _mm512_extractf32x4_ps(v, 2));
+    _mm_mask_storeu_ps(t[3] + at, mask, _mm512_extractf32x4_ps(v, 3));
+  }
+  MEMBER void store_fours(bf16_t* const (&t)[4], int64_t at, int64_t count) const {
+    const __m256i values = as_bf16();
+    const __m128i low = _mm256_castsi256_si128(values), high = _mm256_extracti128_si256(values, 1);
+    const __mmask8 mask = first(count);
+    _mm_mask_storeu_epi16(t[0] + at, mask, low), _mm_mask_storeu_epi16(t[1] + at, mask, _mm_srli_si128(low, 8));
+    _mm_mask_storeu_epi16(t[2] + at, mask, high), _mm_mask_storeu_epi16(t[3] + at, mask, _mm_srli_si128(high, 8));
+  }
+  // All four, in bfloat16 with as many zeros behind them.
+  MEMBER void store_fours(float* const (&t)[4], int64_t at) const {
+    _mm_storeu_ps(t[0] + at, _mm512_castps512_ps128(v)), _mm_storeu_ps(t[1] + at, _mm512_extractf32x4_ps(v, 1));
+    _mm_storeu_ps(t[2] + at, _mm512_extractf32x4_ps(v, 2)), _mm_storeu_ps(t[3] + at, _mm512_extractf32x4_ps(v, 3));
+  }
+  MEMBER void store_fours(bf16_t* const (&t)[4], int64_t at) const {
+    const __m256i values = as_bf16();
+    const __m128i low = _mm256_castsi256_si128(values), high = _mm256_extracti128_si256(values, 1);
+    const __m128i parts[4] = {_mm_move_epi64(low), _mm_srli_si128(low, 8), _mm_move_epi64(high),
+                              _mm_srli_si128(high, 8)};
+    for (int i = 0; i < 4; ++i) _mm_storeu_si128(reinterpret_cast<__m128i*>(t[i] + at), parts[i]);
+  }
+  // Four words again and again; and word `i` of those, 0 or 1, in all lanes.
+  MEMBER static Vec repeat(const float* words) { return {_mm512_broadcast_f32x4(_mm_loadu_ps(words))}; }
+  MEMBER Vec spread(int i) const { return {i == 0 ? _mm512_permute_ps(v, 0x00) : _mm512_permute_ps(v, 0x55)}; }
+  // Of four vectors of four sums of four numbers each those sums, vector by vector.
+  MEMBER static Vec sum_fours(const Vec (&s)[4]) {
+    const __m512 ab = _mm512_add_ps(_mm512_unpacklo_ps(s[0].v, s[1].v), _mm512_unpackhi_ps(s[0].v, s[1].v));
+    const __m512 cd = _mm512_add_ps(_mm512_unpacklo_ps(s[2].v, s[3].v), _mm512_unpackhi_ps(s[2].v, s[3].v));
+    const __m512i half = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 16, 20, 24, 28, 17, 21, 25, 29);
+    const __m512i other = _mm512_add_epi32(half, _mm512_set1_epi32(2));
+    return {_mm512_add_ps(_mm512_permutex2var_ps(ab, half, cd), _mm512_permutex2var_ps(ab, other, cd))};
+  }
   MEMBER static Vec fill(float value) { return {_mm512_set1_ps(value)}; }
   MEMBER Vec plus(Vec a, Vec b) const { return {_mm512_fmadd_ps(a.v, b.v, v)}; }
   // In this order a NaN stays a NaN.

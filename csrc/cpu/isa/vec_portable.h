@@ -60,6 +60,13 @@ struct Vec {
   void store(f16_t* target) const {
     for (int i = 0; i < kWidth; ++i) hrnet_fast::store(target + i, v[i]);
   }
+  // Of one place four values are a vector, and of one word its values.
+  static Vec repeat(const A* word) { return fill(*word); }
+  Vec spread(int) const { return *this; }
+  static Vec sum_fours(const Vec (&s)[1]) { return s[0]; }
+  static Vec load_fours(const A* const (&s)[1], int64_t at, int64_t count) { return load(s[0] + at, count); }
+  void store_fours(A* const (&t)[1], int64_t at, int64_t count) const { store(t[0] + at, count); }
+  void store_fours(A* const (&t)[1], int64_t at) const { store(t[0] + at); }
   // Less 0, which the compiler leaves out, as it would not plus 0.
   static Vec fill(A value) { return {value - Lanes{}}; }
   Vec plus(Vec a, Vec b) const { return {v + a.v * b.v}; }

@@ -16,6 +16,7 @@ AT_ONCE = 12  # tiles that are multiplied together at most
 CACHED = 3 << 17  # words of weights that stay in a core's second-level cache
 FEWEST = 6  # tiles of a group that many threads divide among them
 DEEP, FEW = 32, 8  # convolutions; input channels
+FOURS, BESIDE = 4, 0.4  # channels behind whole vectors that Winograd's kernels put side by side; work of such a vector
 
 
 @dataclass(frozen=True)
@@ -81,6 +82,14 @@ def choose(shape: Shape, lanes: int) -> Kernel:
     return min(as_good, key=lambda kernel: (weights(kernel, shape.words, shape.out[1]), works[kernel]))
 
 
+def fours(kernel: Kernel, words: int, outputs: int, lanes: int) -> bool:
+    """Whether the last vector of results holds the last channels of several tiles: where few are left behind others.
+
+    As `ends_in_fours` in csrc/cpu/program.h has it. words: of inputs.
+    """
+    return outputs > lanes and _few(outputs, lanes) and kernel.m > 0 and not plain(kernel, words, outputs)
+
+
 def plain(kernel: Kernel, words: int, outputs: int) -> bool:
     """Whether a kernel's weights are kept as they are: of Winograd's, where they would be too many transformed.
 
@@ -133,12 +142,19 @@ def work(kernel: Kernel, shape: Shape, lanes: int) -> float:
         return 9 * words * vectors * (count + lanes / STREAM)
     places, (groups, rest) = (m + 2) ** 2, divmod(count, kernel.group)
     multiplied = groups * _whole(kernel.group) + _whole(rest)
-    transforms = count * places * (PATCH * -(-shape.inputs // lanes) + PRODUCT * vectors)
+    patch = -(-shape.inputs // lanes) - (1 - BESIDE) * _few(shape.inputs, lanes)
+    vectors -= (1 - BESIDE) * fours(kernel, words, outputs, lanes)
+    transforms = count * places * (PATCH * patch + PRODUCT * vectors)
     if plain(kernel, words, outputs):
         reading = 9 * lanes / STREAM + WEIGHT * shape.per_word * (m + 2) * ceil(count / kernel.group)
     else:
         reading = places * lanes / STREAM
     return transforms + words * vectors * (places * multiplied + reading)
+
+
+def _few(channels: int, lanes: int) -> bool:
+    """Whether so many channels leave few behind whole vectors."""
+    return lanes > FOURS and 0 < channels % lanes <= FOURS
 
 
 def _whole(count: int) -> int:

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .kernels import DIRECT, Kernel, plain
+from .kernels import DIRECT, FOURS, Kernel, fours, plain
 from .pages import Allocator
 from .winograd import transform_weight
 
@@ -33,8 +33,9 @@ def pack(
     convolution are its pixels, of Cin values each; joined: rows of pixels, of kw * Cin values. Those of Winograd's are
     its positions; but where `plain` says that its weights stay as they are, they are [Cin, kh, kw, lanes of it].
     lanes: floats in a vector. Blocks are two vectors wide, but the last one has three where their number is odd
-    (`block_vectors` in csrc/cpu/program.h). Words and vectors are padded with zeros, those of the bias too. memory:
-    where they lie.
+    (`block_vectors` in csrc/cpu/program.h). Words and vectors are padded with zeros, those of the bias too. Where few
+    outputs are left behind whole vectors, Winograd's last block ends in fours (csrc/cpu/items/winograd_products.h).
+    memory: where they lie.
     """
     memory = memory or Allocator()
     outputs, inputs, height, width = weight.shape
@@ -46,12 +47,17 @@ def pack(
         taps, length = (height, width * inputs) if joined else (height * width, inputs)
     words = -(-length // per_word)
     dtype = torch.float32 if per_word == 1 else torch.bfloat16
-    padded = memory.empty(taps * words * per_word * vectors * lanes, dtype=dtype)
+    ends_in_fours = fours(kernel, -(-inputs // per_word), outputs, lanes)
+    padded = memory.empty(taps * words_of_tap(words, vectors, lanes, ends_in_fours) * per_word, dtype=dtype)
     left, first = padded, 0
     while first < vectors:  # block by block: all of them at once would take several times the memory for a while
         across = lanes * (vectors - first if vectors - first in (1, 3) else 2)
         rows = weight[first * lanes : first * lanes + across]
-        block = left[: taps * words * per_word * across]
+        last = ends_in_fours and first * lanes + across >= outputs
+        block = left[: taps * words_of_tap(words, across // lanes, lanes, last) * per_word]
+        if last:
+            _fill_with_fours(block, transform_weight(rows, kernel.m), lanes, words, per_word)
+            break
         if kernel.m and as_is:
             made, block_of = rows.flatten(2).permute(1, 2, 0), block.view(words * per_word, taps, across)
         else:
@@ -64,6 +70,33 @@ def pack(
     if bias is not None:
         padded_bias[:outputs] = bias
     return Packed(padded, padded_bias, bool(kernel.m) and as_is)
+
+
+def words_of_tap(words: int, vectors: int, lanes: int, ends_in_fours: bool) -> int:
+    """Words of weights of so many vectors of outputs by words of inputs, at one tap."""
+    last = -(-words // (lanes // FOURS)) if ends_in_fours else words
+    return ((vectors - 1) * words + last) * lanes
+
+
+def _fill_with_fours(block: Tensor, made: Tensor, lanes: int, words: int, per_word: int) -> None:
+    """[positions, words, (outputs of whole vectors, then fours)] from made [outputs, inputs, m + 2, m + 2].
+
+    Of each lanes / 4 words: those of whole vectors, one word after the other, and a vector [4 outputs, word] of others.
+    """
+    at_once, whole = lanes // FOURS, len(made) // lanes * lanes
+    complete = -(-words // at_once) * at_once
+    padding = (0, complete * per_word - made.shape[1], 0, whole + FOURS - len(made))
+    made = F.pad(made.flatten(2).permute(2, 0, 1), padding).unflatten(2, (complete, per_word))
+    vectors = made[:, :whole].transpose(1, 2)  # [positions, words, outputs, values]
+    rest = (
+        made[:, whole:].unflatten(2, (-1, at_once)).transpose(1, 2).flatten(2, 3)
+    )  # [positions, steps, (4, word), values]
+    block = block.view(len(made), -1, per_word)
+    for step, first in enumerate(range(0, words, at_once)):
+        now = min(at_once, words - first)
+        both = torch.cat((vectors[:, first : first + now].flatten(1, 2), rest[:, step]), 1)
+        begin = first * whole + step * lanes
+        block[:, begin : begin + both.shape[1]] = both
 
 
 def _fill(block: Tensor, made: Tensor) -> None:

@@ -15,8 +15,8 @@ from ...plan import Conv, Level, Plan, Term, Value
 from ...plan.graph import Convolution
 from ..tuning.duel import Duel, duel
 from .choices import Choice, Choices, candidates, shapes_of
-from .kernels import Kernel, Shape, plain, weights
-from .pack import Packed
+from .kernels import Kernel, Shape, fours, plain
+from .pack import Packed, words_of_tap
 from .pages import flat
 from .program import CpuProgram
 
@@ -97,14 +97,12 @@ class Walk:
 
 def weight_elements(shape: Shape, kernel: Kernel, lanes: int) -> int:
     """Elements of a shape's packed weights, see `pack`."""
-    outputs = shape.out[1]
-    words = _direct_words(shape) if not kernel.m else weights(kernel, shape.words, outputs) // outputs
-    return words * shape.per_word * ceil(outputs / lanes) * lanes
-
-
-def _direct_words(shape: Shape) -> int:
-    """Words that an output takes of a direct convolution, whose rows of pixels are joined."""
-    return 3 * ceil(3 * shape.inputs / shape.per_word)
+    outputs, words = shape.out[1], shape.words
+    ends_in_fours = fours(kernel, words, outputs, lanes)
+    taps = 9 if plain(kernel, words, outputs) else (kernel.m + 2) ** 2
+    if not kernel.m:
+        taps, words = 3, ceil(3 * shape.inputs / shape.per_word)  # rows of pixels, which are joined
+    return taps * words_of_tap(words, ceil(outputs / lanes), lanes, ends_in_fours) * shape.per_word
 
 
 def plan_of(shape: Shape, copies: int) -> Plan:
