@@ -33,7 +33,6 @@ class Executor(ABC):
     name: str  # as `optimize` takes and `explain` shows it
     dtype: torch.dtype  # what it computes in, whatever dtype inputs have
     device: torch.device  # where inputs and results lie
-    hands_over: bool  # results are new tensors, as `empty_result` makes them; else the module copies them
     max_plans: int  # prepared plans that a module keeps, with the memory of each
 
     @abstractmethod
@@ -44,7 +43,8 @@ class Executor(ABC):
     def prepare(self, plan: Plan, watch: Watch | None = None) -> Run:
         """A function that plays the plan; several threads may call it at once, in inference mode.
 
-        It takes inputs of the plan's shapes in any floating dtype and memory format, and does not write to them.
+        It takes inputs of the plan's shapes in any floating dtype and memory format, and does not write to them. Its
+        results are new tensors, as `empty_result` makes them, unless somebody watches.
         watch: called with each item and its result, once for each part of a batch that is played in parts, and not for
         an item whose result never reaches memory. The result is good until `watch` returns.
         Raises RuntimeError or ValueError with the reason where this plan cannot be played.

@@ -17,7 +17,6 @@ from . import op
 from .executor import Executor, Progress
 from .prepared import Prepared, Program, no_autocast
 from .profile import time_levels
-from .results import own_copies
 
 FLOATING = (torch.float64, torch.float32, torch.bfloat16, torch.float16)
 
@@ -171,8 +170,6 @@ class OptimizedModule(nn.Module):
         program = prepared.program(inputs, leaves, structure)
         with torch.inference_mode(), no_autocast(self.device):
             results = program.run(leaves)
-        if not prepared.executor.hands_over:
-            results = own_copies(results, leaves[0])
         prepared.check_weights()  # last, while a GPU is at work
         return results, program.plan.output_tree
 

@@ -180,7 +180,6 @@ class CudnnExecutor(Executor):
     """
 
     name = "cudnn"
-    hands_over = True
     max_plans = 16  # each has memory of its own
 
     def __init__(

@@ -30,7 +30,6 @@ class FastestExecutor(Executor):
     """
 
     name = "auto"
-    hands_over = True
 
     def __init__(self, candidates: Mapping[str, Executor]):
         self.candidates = dict(candidates)

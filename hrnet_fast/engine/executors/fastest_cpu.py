@@ -12,7 +12,6 @@ from ...plan import Plan
 from ...timing import interleave
 from ..executor import Executor, NoChoice, Progress, Run
 from ..interpret import Watch
-from ..results import own_copies
 from .fastest import FastestExecutor, Verdict
 
 SECONDS = 0.2  # of timing, or one turn each
@@ -33,8 +32,8 @@ class FastestCpuExecutor(FastestExecutor):
 
     def prepare(self, plan: Plan, watch: Watch | None = None) -> Run:
         if watch is not None or self._signature(plan) in self._verdicts:
-            return _owned(self.winner(plan), plan, watch)
-        runs = {name: _owned(candidate, plan) for name, candidate in self.candidates.items()}
+            return self.winner(plan).prepare(plan, watch)
+        runs = {name: candidate.prepare(plan) for name, candidate in self.candidates.items()}
         shapes = [plan.values[value].shape for value in plan.inputs]
         inputs = [torch.ones(shape, dtype=torch.float32, device=self.device) for shape in shapes]
         with torch.inference_mode():
@@ -53,9 +52,3 @@ class FastestCpuExecutor(FastestExecutor):
                 self.forget(plan)
                 return found
         raise self._no_choice("tune")
-
-
-def _owned(executor: Executor, plan: Plan, watch: Watch | None = None) -> Run:
-    """The executor's run, with results that are the caller's own."""
-    run = executor.prepare(plan, watch)
-    return run if executor.hands_over else lambda inputs: own_copies(run(inputs), inputs[0])

@@ -63,7 +63,6 @@ class LevelExecutor(Executor):
 
     kind: str  # of its entries in the cache
     emulator: str  # what plays its kernel on a CPU
-    hands_over = True
     max_plans = 16  # each has memory of its own
 
     def __init__(self, lowering: Lowering, gpu: Gpu, why: str, cache: TuningCache | None = None):

@@ -11,6 +11,7 @@ from ...plan import Level, Plan
 from ...plan.lifetimes import dead_after
 from ..executor import Executor, Run
 from ..interpret import Interpreter, Watch
+from ..results import own_copies
 
 
 class ReferenceExecutor(Executor):
@@ -20,7 +21,6 @@ class ReferenceExecutor(Executor):
     """
 
     name = "reference"
-    hands_over = False
     max_plans = 64
 
     def __init__(
@@ -37,7 +37,7 @@ class ReferenceExecutor(Executor):
         self.interpreter.release()
 
     def prepare(self, plan: Plan, watch: Watch | None = None) -> Run:
-        return lambda inputs: self.run(plan, inputs, watch)
+        return lambda inputs: own_copies(self.run(plan, inputs, watch), inputs[0])
 
     def run(self, plan: Plan, inputs: Sequence[Tensor], watch: Watch | None = None) -> list[Tensor]:
         """Results of the plan, in its order, for inputs in its order. watch: called with each item and its result."""

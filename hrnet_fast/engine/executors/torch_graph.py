@@ -18,7 +18,6 @@ class TorchExecutor(ReferenceExecutor):
     """The reference executor in a CUDA graph."""
 
     name = "torch"
-    hands_over = True
 
     def prepare(self, plan: Plan, watch: Watch | None = None) -> Run:
         if watch is not None:
