@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Sequence
 from math import inf
 from typing import Any
 
@@ -15,10 +14,9 @@ from torch.utils._python_dispatch import _len_torch_dispatch_stack as dispatch_m
 from ..plan import Plan, unwrap
 from . import op
 from .executor import Executor, Progress
-from .prepared import Prepared, Program, no_autocast
+from .nesting import describe
+from .prepared import FLOATING, Prepared, Program
 from .profile import time_levels
-
-FLOATING = (torch.float64, torch.float32, torch.bfloat16, torch.float16)
 
 
 class OptimizedModule(nn.Module):
@@ -83,7 +81,7 @@ class OptimizedModule(nn.Module):
 
     def program_for(self, *inputs: Any) -> Program:
         """The Plan for inputs of these shapes, together with the function that plays it."""
-        structure, leaves = op.describe(inputs)
+        structure, leaves = describe(inputs)
         return self._prepared.program(inputs, leaves, structure)
 
     def tune(
@@ -113,8 +111,8 @@ class OptimizedModule(nn.Module):
         """
         if self.device.type != "cpu":
             return self.executor.profile(self.plan_for(*inputs))
-        structure, leaves = op.describe(inputs)
-        self._check_inputs(leaves)
+        structure, leaves = describe(inputs)
+        self._prepared.check_inputs(leaves)
         return time_levels(self.executor, self._prepared.program(inputs, leaves, structure).plan, leaves)
 
     def forward(self, *inputs: Any, **named: Any) -> Any:
@@ -136,15 +134,16 @@ class OptimizedModule(nn.Module):
         """
         if named:
             inputs = self._by_position(inputs, named)
-        if torch.compiler.is_compiling() or torch.jit.is_tracing() or dispatch_modes():
-            return op.call(self, inputs)
-        structure, leaves = op.describe(inputs)
-        if leaves and type(leaves[0]) is not Tensor:  # a fake or wrapped tensor
-            return op.call(self, inputs)
-        self._check_inputs(leaves)
+        structure, leaves = describe(inputs)
+        traced = torch.compiler.is_compiling() or torch.jit.is_tracing() or dispatch_modes()
+        traced = traced or (leaves and type(leaves[0]) is not Tensor)  # but a fake or wrapped tensor
+        if not traced:
+            self._prepared.check_inputs(leaves)
         if op.wants_original(leaves):
             return self._prepared.plain(inputs)
-        results, output_tree = self._play(inputs, leaves, structure)
+        if traced:
+            return op.call(self._token, structure, leaves)
+        results, output_tree = self._prepared.play(inputs, leaves, structure)
         return pytree.tree_unflatten(results, output_tree)
 
     def _by_position(self, inputs: tuple[Any, ...], named: dict[str, Any]) -> tuple[Any, ...]:
@@ -160,31 +159,6 @@ class OptimizedModule(nn.Module):
                 "call its `original`, or optimize a module whose forward does not need it"
             )
         return bound.args
-
-    def _play(self, inputs: Sequence[Any], leaves: Sequence[Tensor], structure: str) -> tuple[list[Tensor], Any]:
-        """The results in order, and how they nest. leaves, structure: of the inputs, as `op.describe` gives them."""
-        prepared = self._prepared
-        if any(x.shape[0] == 0 for x in leaves):
-            with torch.no_grad():
-                return pytree.tree_flatten(prepared.plain(inputs))
-        program = prepared.program(inputs, leaves, structure)
-        with torch.inference_mode(), no_autocast(self.device):
-            results = program.run(leaves)
-        prepared.check_weights()  # last, while a GPU is at work
-        return results, program.plan.output_tree
-
-    def _check_inputs(self, leaves: Sequence[Tensor]) -> None:
-        if not leaves:
-            raise TypeError("the network was called without an input")
-        for x in leaves:
-            if x.dtype not in FLOATING:
-                raise TypeError(f"the input is {x.dtype}, but must be floating point: convert it, e.g. x.float() / 255")
-            if x.layout is not torch.strided or x.is_nested:
-                raise TypeError("the input is sparse or nested, but must be dense: convert it, e.g. x.to_dense()")
-            if x.device != self.device:
-                raise ValueError(f"the input is on {x.device}, but the network is on {self.device}: move one of them")
-            if x.dim() == 0:
-                raise ValueError("the input has shape (): a batch has a dimension for its images")
 
     def _apply(self, fn, recurse=True):
         """`.to()`, `.float()` and the like act on the original's tensors; what was packed is made anew."""

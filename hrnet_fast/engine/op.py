@@ -3,7 +3,7 @@
     hrnet_fast::run(Tensor[] inputs, str network, str structure) -> Tensor[]
 
 inputs: the call's tensors in order. network: the token of a live `OptimizedModule`. structure: how the call nested its
-tensors, as a Python literal of their positions, e.g. "(0,)" for one image, "([0,1,],)" for a list of two maps.
+tensors, as `nesting.describe` tells it.
 
 It is one node without a graph break: nothing of the planner, the weights or the executor is traced. A call looks its
 module up by token, so `refresh()` and `load_state_dict()` take effect in what was compiled before. Shapes come from a
@@ -17,41 +17,35 @@ refused in one sentence. The op's own gradients are those of the plain module wi
 
 from __future__ import annotations
 
-import ast
 import secrets
 import warnings
 import weakref
 from collections.abc import Callable, Sequence
-from functools import cache, partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.autograd import forward_ad
 from torch.utils import _pytree as pytree
 
+from .nesting import from_tuples, in_tuples, nested
+from .prepared import Prepared
 from .results import empty_result
 
-if TYPE_CHECKING:
-    from .module import OptimizedModule
-
-_networks: weakref.WeakValueDictionary[str, OptimizedModule] = weakref.WeakValueDictionary()
+_networks: weakref.WeakValueDictionary[str, nn.Module] = weakref.WeakValueDictionary()
 
 
-def register(module: OptimizedModule) -> str:
+def register(module: nn.Module) -> str:
     """A token for a module that no other module of any process has, so that a program never meets another network."""
     token = f"{type(module.original).__name__}-{secrets.token_hex(8)}"
     _networks[token] = module
     return token
 
 
-def call(module: OptimizedModule, inputs: tuple[Any, ...]) -> Any:
-    """The module's forward as one op; where an input requires a gradient, the original's operations instead."""
-    structure, leaves = describe(inputs)
-    if wants_original(leaves):
-        return module._prepared.plain(inputs)
-    results = torch.ops.hrnet_fast.run(leaves, module._token, structure)
-    return _nested(result_nesting(module._token, structure), results)
+def call(network: str, structure: str, leaves: list[Tensor]) -> Any:
+    """A module's results, by the op."""
+    results = torch.ops.hrnet_fast.run(leaves, network, structure)
+    return from_tuples(result_nesting(network, structure), results)
 
 
 def wants_original(leaves: Sequence[Tensor]) -> bool:
@@ -71,55 +65,9 @@ def _is_transformed() -> bool:
     return around is not None and around.key() != torch._C._functorch.TransformType.Functionalize
 
 
-def describe(inputs: Any) -> tuple[str, list[Tensor]]:
-    """The structure of nested inputs, and their tensors in order. Raises TypeError for anything else but None."""
-    leaves: list[Tensor] = []
-    return _structure(inputs, leaves), leaves
-
-
-def _structure(given: Any, leaves: list[Tensor]) -> str:
-    if isinstance(given, Tensor):
-        leaves.append(given)
-        return str(len(leaves) - 1)
-    if given is None:
-        return "None"
-    if not isinstance(given, (list, tuple)):
-        raise TypeError(
-            f"inputs must be tensors, or lists of them, not {type(given).__name__}: optimize a module whose forward "
-            "gives the network what is no tensor"
-        )
-    inside = "".join([_structure(part, leaves) + "," for part in given])
-    return f"[{inside}]" if isinstance(given, list) else f"({inside})"
-
-
 def result_nesting(network: str, structure: str) -> Any:
-    """How a call's results nest, as (name of the class, keys, parts), positions standing for tensors; known once its
-    shapes are. torch.compile takes tuples and names as constants, but no dictionaries and classes.
-    """
-    return _in_tuples(_find(network)._prepared.outlines.nesting(structure))
-
-
-_classes: dict[str, type] = {}  # of results, by name
-
-
-def _in_tuples(nesting: Any) -> Any:
-    if not isinstance(nesting, (dict, list, tuple)):
-        return nesting
-    kind = type(nesting)
-    name = f"{kind.__module__}.{kind.__qualname__} {id(kind)}"
-    _classes[name] = kind
-    keys, parts = (tuple(nesting), nesting.values()) if isinstance(nesting, dict) else ((), nesting)
-    return name, keys, tuple(map(_in_tuples, parts))
-
-
-def _nested(nesting: Any, results: Sequence[Tensor]) -> Any:
-    if not isinstance(nesting, tuple):
-        return None if nesting is None else results[nesting]
-    name, keys, parts = nesting
-    kind, inside = _classes[name], [_nested(part, results) for part in parts]
-    if issubclass(kind, dict):
-        return kind(zip(keys, inside))
-    return kind(*inside) if hasattr(kind, "_fields") else kind(inside)
+    """How a call's results nest, in tuples; known once its shapes are."""
+    return in_tuples(_find(network).outlines.nesting(structure))
 
 
 _warned = False
@@ -142,7 +90,8 @@ result_nesting._dynamo_marked_constant = True
 _warn._dynamo_marked_constant = True
 
 
-def _find(token: str) -> OptimizedModule:
+def _find(token: str) -> Prepared:
+    """What the module of a token has prepared of its weights as they are now."""
     if torch.onnx.is_in_onnx_export():
         raise RuntimeError("ONNX has no operator for an optimized network: export its `original` instead")
     module = _networks.get(token)
@@ -151,30 +100,21 @@ def _find(token: str) -> OptimizedModule:
             f"this program calls the optimized network {token}, which is not in this process: keep the module that "
             "optimize() returned alive as long as the program, and compile or export again in a process of its own"
         )
-    return module
-
-
-@cache
-def _literal(structure: str) -> Any:
-    return ast.literal_eval(structure)
-
-
-def _nest(structure: str, leaves: Sequence[Tensor]) -> tuple[Any, ...]:
-    return pytree.tree_map(lambda position: None if position is None else leaves[position], _literal(structure))
+    return module._prepared
 
 
 def _run(inputs: list[Tensor], network: str, structure: str) -> list[Tensor]:
-    module = _find(network)
-    module._check_inputs(inputs)
-    results, output_tree = module._play(_nest(structure, inputs), inputs, structure)
-    module._prepared.outlines.note(structure, output_tree)
+    prepared = _find(network)
+    prepared.check_inputs(inputs)
+    results, output_tree = prepared.play(nested(structure, inputs), inputs, structure)
+    prepared.outlines.note(structure, output_tree)
     return results
 
 
 def _run_fake(inputs: list[Tensor], network: str, structure: str) -> list[Tensor]:
-    module = _find(network)
-    module._check_inputs(inputs)
-    shapes = module._prepared.outlines.result_shapes(structure, partial(_nest, structure), inputs)
+    prepared = _find(network)
+    prepared.check_inputs(inputs)
+    shapes = prepared.outlines.result_shapes(structure, inputs)
     return [empty_result(shape, inputs[0]) for shape in shapes]
 
 
@@ -183,10 +123,10 @@ def _run_backward(gradients: list[Tensor | None], inputs: list[Tensor], network:
 
     By torch.func, as torch.autograd records nothing inside an op.
     """
-    module = _find(network)
+    prepared = _find(network)
 
     def plain(*leaves: Tensor) -> list[Tensor]:
-        results = pytree.tree_leaves(module._prepared.plain(_nest(structure, leaves)))
+        results = pytree.tree_leaves(prepared.plain(nested(structure, leaves)))
         return [result for result in results if result is not None]
 
     results, pull = torch.func.vjp(plain, *inputs)

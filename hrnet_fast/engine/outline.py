@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -12,9 +12,9 @@ from torch.utils import _pytree as pytree
 
 from ..plan import Plan, make_plan
 from .locks import Lock
+from .nesting import nested
 
 Shape = tuple[int, ...]
-Nest = Callable[[Sequence[Tensor]], tuple[Any, ...]]  # tensors in order -> the call's arguments
 
 
 class Outlines:
@@ -29,7 +29,7 @@ class Outlines:
         self._nesting: dict[str, Any] = {}
         self._lock = Lock()
 
-    def result_shapes(self, structure: str, nest: Nest, inputs: Sequence[Tensor]) -> list[tuple[int | SymInt, ...]]:
+    def result_shapes(self, structure: str, inputs: Sequence[Tensor]) -> list[tuple[int | SymInt, ...]]:
         """Shapes of the results of the call `structure`, of which a symbolic batch stays a symbol.
 
         Any other symbolic side is taken as the number at hand, which the tracer guards. Raises ValueError for one that
@@ -37,11 +37,11 @@ class Outlines:
         """
         batch = inputs[0].shape[0]
         if not isinstance(batch, SymInt):
-            return list(self._get(structure, nest, [tuple(map(_number, x.shape)) for x in inputs]))
+            return list(self._get(structure, [tuple(map(_number, x.shape)) for x in inputs]))
         sides = [tuple(map(_number, x.shape[1:])) for x in inputs]
         for x in inputs[1:]:
             torch._check(x.shape[0] == batch, lambda: "the maps of one call must have the same batch")
-        two, three = (self._get(structure, nest, [(n, *own) for own in sides]) for n in (2, 3))
+        two, three = (self._get(structure, [(n, *own) for own in sides]) for n in (2, 3))
         return [tuple(_scaled(a, b, batch) for a, b in zip(*pair)) for pair in zip(two, three)]
 
     def note(self, structure: str, output_tree: Any) -> None:
@@ -53,20 +53,20 @@ class Outlines:
         """How the results of a call nest, positions standing for tensors; known once it was outlined or has run."""
         return self._nesting[structure]
 
-    def _get(self, structure: str, nest: Nest, shapes: Sequence[Shape]) -> tuple[Shape, ...]:
+    def _get(self, structure: str, shapes: Sequence[Shape]) -> tuple[Shape, ...]:
         key = (structure, tuple(shapes))
         with self._lock:
             if key not in self._shapes:
                 # Modes and the compiler belong to a thread: in one of its own, planning meets none of the caller's.
                 with ThreadPoolExecutor(1) as pool:
-                    plan = pool.submit(_plan, self._view, nest, shapes).result()
+                    plan = pool.submit(_plan, self._view, structure, shapes).result()
                 self.note(structure, plan.output_tree)
                 self._shapes[key] = tuple(plan.values[v].shape for v in plan.outputs)
             return self._shapes[key]
 
 
-def _plan(view: torch.nn.Module, nest: Nest, shapes: Sequence[Shape]) -> Plan:
-    return make_plan(view, *nest([torch.empty(shape, device="meta") for shape in shapes]))
+def _plan(view: torch.nn.Module, structure: str, shapes: Sequence[Shape]) -> Plan:
+    return make_plan(view, *nested(structure, [torch.empty(shape, device="meta") for shape in shapes]))
 
 
 def _number(side: int | SymInt) -> int:

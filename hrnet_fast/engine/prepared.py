@@ -20,6 +20,7 @@ from .locks import Lock
 from .outline import Outlines
 from .versions import Versions
 
+FLOATING = (torch.float64, torch.float32, torch.bfloat16, torch.float16)
 CHANGED = (
     "the weights were changed after optimize(), so this module would compute with the old ones: "
     "call its refresh() to take the new ones"
@@ -60,7 +61,7 @@ class Prepared:
         self._lock = Lock()
 
     def program(self, inputs: Sequence[Any], leaves: Sequence[Tensor], structure: str) -> Program:
-        """The program for inputs of these shapes. leaves, structure: of the inputs, as `op.describe` gives them."""
+        """The program for inputs of these shapes. leaves, structure: of the inputs, as `describe` gives them."""
         key = (structure, *[x.shape for x in leaves])
         with self._lock:
             program = self.programs.get(key)
@@ -75,6 +76,31 @@ class Prepared:
             else:
                 self.programs.move_to_end(key)
         return program
+
+    def play(self, inputs: Sequence[Any], leaves: Sequence[Tensor], structure: str) -> tuple[list[Tensor], Any]:
+        """The results in order, and how they nest. leaves, structure: of the inputs, as `describe` gives them."""
+        if any(x.shape[0] == 0 for x in leaves):
+            with torch.no_grad():
+                return pytree.tree_flatten(self.plain(inputs))
+        program = self.program(inputs, leaves, structure)
+        with torch.inference_mode(), no_autocast(self.device):
+            results = program.run(leaves)
+        self.check_weights()  # last, while a GPU is at work
+        return results, program.plan.output_tree
+
+    def check_inputs(self, leaves: Sequence[Tensor]) -> None:
+        """Raises TypeError or ValueError, in one sentence, for tensors that no plan takes."""
+        if not leaves:
+            raise TypeError("the network was called without an input")
+        for x in leaves:
+            if x.dtype not in FLOATING:
+                raise TypeError(f"the input is {x.dtype}, but must be floating point: convert it, e.g. x.float() / 255")
+            if x.layout is not torch.strided or x.is_nested:
+                raise TypeError("the input is sparse or nested, but must be dense: convert it, e.g. x.to_dense()")
+            if x.device != self.device:
+                raise ValueError(f"the input is on {x.device}, but the network is on {self.device}: move one of them")
+            if x.dim() == 0:
+                raise ValueError("the input has shape (): a batch has a dimension for its images")
 
     def check_weights(self) -> None:
         """Raises RuntimeError if the weights were changed, in place or for others."""
