@@ -127,11 +127,11 @@ def test_in_a_duel_the_first_turn_alternates():
 
 def test_exact_takes_nothing_from_the_cache(tmp_path):
     cache = TuningCache(tmp_path)
-    cache.put(KEY, "kernels", SHAPE.signature, {"kernel": asdict(Kernel(4, 12))})
+    cache.put(KEY, "kernels", SHAPE.signature, {"kernel": Kernel(4, 12).as_entry()})
     plan = make_plan(inference_view(create_model(SMALL)), torch.empty(1, 3, 64, 64, device="meta"))
     convs = [item for item in plan.items() if isinstance(item, Conv)]
     exact = Choices(16, True, cache, KEY).of(plan)
-    assert all(exact(item).kernel == DIRECT and not exact(item).tuned for item in convs)
+    assert all(exact(item) == DIRECT and not exact(item).tuned for item in convs)
 
 
 WRITER = """

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 from ...plan import Conv, Plan
@@ -15,17 +14,6 @@ GROUPS = (12, 24, 48, 96)  # tiles transformed together that are tried, beside a
 LARGEST = 1024  # such a group that is taken from a cache
 
 
-@dataclass(frozen=True)
-class Choice:
-    """A kernel, and whether measurement chose it."""
-
-    kernel: Kernel
-    tuned: bool = False
-
-    def __str__(self) -> str:
-        return f"tuned {self.kernel}" if self.tuned else str(self.kernel)
-
-
 class Choices:
     """What computes the convolutions of plans. A shape's kernel is chosen when it is first met and stays.
 
@@ -35,23 +23,21 @@ class Choices:
 
     def __init__(self, lanes: int, exact: bool, cache: TuningCache, key: CpuKey, per_word: int = 1):
         self.lanes, self.per_word, self.exact, self.cache, self.key = lanes, per_word, exact, cache, key
-        self._known: dict[Shape, Choice] = {}
+        self._known: dict[Shape, Kernel] = {}
 
-    def of(self, plan: Plan) -> Callable[[Conv], Choice]:
-        """The choice for each convolution of a plan."""
+    def of(self, plan: Plan) -> Callable[[Conv], Kernel]:
+        """The kernel of each convolution of a plan."""
         shape_of = shapes_of(plan, self.exact, self.per_word)
 
-        def choice(item: Conv) -> Choice:
+        def kernel(item: Conv) -> Kernel:
             shape = shape_of(item)
             if shape is None:
-                return Choice(DIRECT)
+                return DIRECT
             if shape not in self._known:
-                measured = self.measured(shape)
-                default = choose(shape, self.lanes)
-                self._known[shape] = Choice(measured or default, tuned=measured is not None)
+                self._known[shape] = self.measured(shape) or choose(shape, self.lanes)
             return self._known[shape]
 
-        return choice
+        return kernel
 
     def measured(self, shape: Shape) -> Kernel | None:
         """The kernel that the cache has for a shape, or None."""
@@ -92,5 +78,5 @@ def from_entry(entry: dict[str, Any] | None, shape: Shape) -> Kernel | None:
     parts = (entry or {}).get("kernel")
     if not isinstance(parts, dict) or set(parts) != {"m", "group"} or {type(part) for part in parts.values()} != {int}:
         return None
-    kernel = Kernel(**parts)
+    kernel = Kernel(**parts, tuned=True)
     return kernel if kernel == DIRECT or (kernel.m in shape.sizes and 0 < kernel.group <= LARGEST) else None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from math import ceil
 
 # Found by timing, in vector multiply-adds: words of weights that arrive during one; what transforming a vector takes
@@ -21,13 +21,20 @@ FOURS, BESIDE = 4, 0.4  # channels behind whole vectors that Winograd's kernels 
 
 @dataclass(frozen=True)
 class Kernel:
-    """m: of Winograd's F(m x m, 3x3), 2 to 4; 0 for a direct convolution. group: tiles transformed together."""
+    """m: of Winograd's F(m x m, 3x3), 2 to 4; 0 for a direct convolution. group: tiles transformed together. tuned:
+    whether measurement chose it."""
 
     m: int = 0
     group: int = 0
+    tuned: bool = field(default=False, compare=False)
 
     def __str__(self) -> str:
-        return f"Winograd F({self.m}x{self.m})" if self.m else "direct"
+        name = f"Winograd F({self.m}x{self.m})" if self.m else "direct"
+        return f"tuned {name}" if self.tuned else name
+
+    def as_entry(self) -> dict[str, int]:
+        """For the cache: readable, and back by `choices.from_entry`."""
+        return {"m": self.m, "group": self.group}
 
 
 DIRECT = Kernel()
@@ -122,9 +129,9 @@ def group(m: int, shape: Shape, lanes: int) -> int:
 
 def divided(kernel: Kernel, out: tuple[int, int, int, int], lanes: int, threads: int, items: int) -> Kernel:
     """The kernel with groups so small that there is one for each of many threads, where so many items of a level share
-    them. A tile's results do not depend on its group.
+    them; but not one that was measured. A tile's results do not depend on its group.
     """
-    if not kernel.m:
+    if not kernel.m or kernel.tuned:
         return kernel
     count, blocks = tiles(kernel.m, out), max(1, -(-out[1] // lanes) // 2)
     groups = min(ceil(threads / (items * blocks)), max(1, count // FEWEST))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from math import ceil
 from statistics import median
 from typing import Any
@@ -14,7 +14,7 @@ import torch
 from ...plan import Conv, Level, Plan, Term, Value
 from ...plan.graph import Convolution
 from ..tuning.duel import Duel, duel
-from .choices import Choice, Choices, candidates, shapes_of
+from .choices import Choices, candidates, shapes_of
 from .kernels import Kernel, Shape, fours, plain
 from .pack import Packed, words_of_tap
 from .pages import flat
@@ -37,9 +37,8 @@ class Tuned:
     before_time: float
 
     def as_entry(self) -> dict[str, Any]:
-        """For the cache: readable, and back by `choices.from_entry`."""
-        return {"kernel": asdict(self.choice), "us": round(self.time, 2),
-                "before": asdict(self.before), "before_us": round(self.before_time, 2)}  # fmt: skip
+        return {"kernel": self.choice.as_entry(), "us": round(self.time, 2),
+                "before": self.before.as_entry(), "before_us": round(self.before_time, 2)}  # fmt: skip
 
 
 class Tuning(dict[str, Tuned]):
@@ -129,12 +128,12 @@ def tune_shape(shape: Shape, before: Kernel, lanes: int, isa: str) -> Tuned:
 
 
 def tune_plan(
-    plan: Plan, choices: Choices, isa: str, program_of: Callable[[Plan, Callable[[Conv], Choice]], CpuProgram],
+    plan: Plan, choices: Choices, isa: str, program_of: Callable[[Plan, Callable[[Conv], Kernel]], CpuProgram],
     progress: Callable[[Iterable[Any]], Iterable[Any]] = iter, again: bool = False,
 ) -> Tuning:  # fmt: skip
     """Measures the shapes of a plan that the cache lacks, and then the plan: what is found is cached if that gains.
 
-    program_of: the program of a plan with choices. progress: wraps what is measured, e.g. in a progress bar. again:
+    program_of: the program of a plan with kernels. progress: wraps what is measured, e.g. in a progress bar. again:
     whatever the cache has, which a clear gain replaces. Raises RuntimeError for a plan without any such shape.
     """
     shape_of, found = shapes_of(plan, choices.exact, choices.per_word), Tuning()
@@ -149,8 +148,8 @@ def tune_plan(
     steps = iter(progress([*map(str, missing), "the whole network"]))
     for shape in missing:
         next(steps, None)
-        tuned = tune_shape(shape, before(items[shape]).kernel, choices.lanes, isa)
-        found[shape.signature], after[shape] = tuned, Choice(tuned.choice)
+        tuned = tune_shape(shape, before(items[shape]), choices.lanes, isa)
+        found[shape.signature], after[shape] = tuned, tuned.choice
     next(steps, None)
     if any(tuned.choice != tuned.before for tuned in found.values()):
         old, new = program_of(plan, before), program_of(plan, lambda item: after.get(shape_of(item)) or before(item))

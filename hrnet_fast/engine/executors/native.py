@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from functools import partial
 from math import inf, prod
 from platform import machine
@@ -19,7 +18,7 @@ from ...plan import Concat, Conv, Function, Item, Level, Plan, Sum
 from ...plan.cost import direct_cost, winograd_cost
 from ...plan.fold import fold
 from ..cpu.arena import fit
-from ..cpu.choices import Choice, Choices
+from ..cpu.choices import Choices
 from ..cpu.cpu_key import cpu_key
 from ..cpu.functions import beyond, function_kernel
 from ..cpu.kernels import Kernel, divided
@@ -142,13 +141,13 @@ class NativeExecutor(Executor):
         return self.dtype.itemsize * sum(fit(parts.plan(size), self.tail).size for size in sizes)
 
     def cost(self, plan: Plan, item: Item) -> tuple[int, int]:
-        m = self._split(plan).choice_of(item).kernel.m if isinstance(item, Conv) and not unsuited(plan) else 0
+        m = self._split(plan).kernel_of(item).m if isinstance(item, Conv) and not unsuited(plan) else 0
         return winograd_cost(plan, item, m) if m else direct_cost(plan, item)
 
     def _kernels(self, plan: Plan, level: Level) -> str:
         native = [item for item in level.items if beyond(item, plan, self.functions) is None]
         convs = [item for item in native if isinstance(item, Conv)]
-        counts = Counter(map(str, map(self._split(plan).choice_of, convs)))
+        counts = Counter(map(str, map(self._split(plan).kernel_of, convs)))
         counts["sum"] = sum(isinstance(item, (Sum, Concat)) for item in native)
         counts.update(filter(None, (function_kernel(item, plan) for item in native)))
         return ", ".join(f"{count} {name}" for name, count in counts.items() if count)
@@ -172,7 +171,7 @@ class NativeExecutor(Executor):
             sizes = parts.sizes(torch.get_num_threads())
             programs = {}
             for n in dict.fromkeys(sizes):
-                programs[n] = self._program(parts.plan(n), self._divided(parts.plan(n), parts.choice_of), watch)
+                programs[n] = self._program(parts.plan(n), self._divided(parts.plan(n), parts.kernel_of), watch)
         if len(sizes) == 1:
             return programs[sizes[0]].run
         return MicroBatches(plan, [programs[n] for n in sizes]).run
@@ -188,25 +187,17 @@ class NativeExecutor(Executor):
         with torch.inference_mode():
             return tune_plan(parts.plan(parts.sizes()[0]), self._choices(), self.isa, self._program, progress, again)
 
-    def _program(self, plan: Plan, choice_of: Callable[[Conv], Choice], watch: Watch | None = None) -> CpuProgram:
+    def _program(self, plan: Plan, kernel_of: Callable[[Conv], Kernel], watch: Watch | None = None) -> CpuProgram:
         weights_of = partial(self._weights, Allocator())
-        return CpuProgram(
-            plan, lambda item: choice_of(item).kernel, weights_of, self._torch.play, watch, self.isa, self._kept
-        )
+        return CpuProgram(plan, kernel_of, weights_of, self._torch.play, watch, self.isa, self._kept)
 
-    def _divided(self, plan: Plan, choice_of: Callable[[Conv], Choice]) -> Callable[[Conv], Choice]:
-        """The choices where more threads play than the kernels are chosen for, but not those that were measured so."""
+    def _divided(self, plan: Plan, kernel_of: Callable[[Conv], Kernel]) -> Callable[[Conv], Kernel]:
+        """The kernels where more threads play than they are chosen for."""
         threads = torch.get_num_threads()
         if threads <= THREADS:
-            return choice_of
-        items = {id(item): len(level.items) for level in plan.levels for item in level.items}
-
-        def choice(item: Conv) -> Choice:
-            chosen, out = choice_of(item), plan.values[item.out].shape
-            kernel = divided(chosen.kernel, out, self.lanes, threads, items[id(item)])
-            return chosen if chosen.tuned else replace(chosen, kernel=kernel)
-
-        return choice
+            return kernel_of
+        items = {item.out: len(level.items) for level in plan.levels for item in level.items}
+        return lambda item: divided(kernel_of(item), plan.values[item.out].shape, self.lanes, threads, items[item.out])
 
     def _onednn(self, why: str) -> Executor:
         """Who plays instead: oneDNN, or plain torch where torch has no oneDNN."""
@@ -233,7 +224,7 @@ class _Split:
         self.whole, self.images = plan, images
         self._batch = plan.values[plan.inputs[0]].shape[0]
         self._summed = with_prologues_as_sums(plan)
-        self.choice_of = choices.of(self.plan(self.sizes()[0]))
+        self.kernel_of = choices.of(self.plan(self.sizes()[0]))
 
     def plan(self, images: int) -> Plan:
         """What plays a part of so many images. In a batch that stays whole, a value may begin with another side."""
