@@ -30,7 +30,6 @@ class _Part:
     begin: int
     end: int
     called: tuple[Item, ...]
-    last: bool
 
 
 class CpuProgram:
@@ -52,7 +51,8 @@ class CpuProgram:
         self.dtype = DTYPES[self.traits.element_bytes]
         self.arena = fit(plan, self.traits.tail)
         self.read_beyond = _read_beyond(plan, self.traits.strip)
-        called = [item for item in plan.items() if beyond(item, plan, functions=not self.traits.direct_alone)]
+        functions = not self.traits.direct_alone
+        called = {item.out for item in plan.items() if beyond(item, plan, functions)}
         self.parts = self._parts(called)
         self.called_last = {item.out for item in self.parts[-1].called}
         self.torch = torch_plays
@@ -66,16 +66,15 @@ class CpuProgram:
         for level in plan.levels:
             self.native.add_level()
             for item in level.items:
-                linear = linear_as_conv(item, plan)
-                if any(item is other for other in called):
+                if item.out in called:
                     continue
                 if isinstance(item, Conv):
                     kernel = kernel_of(item)
                     self._add_conv(item, kernel, weights_of(item, kernel))
-                elif linear is not None:
+                elif (linear := linear_as_conv(item, plan)) is not None:
                     self._add_conv(linear, DIRECT, weights_of(linear, DIRECT))
                 else:
-                    self._add_sums(item)
+                    self._add_other(item)
         self.pool = BufferPool(self.new_buffers, kept)
 
     def _add_map(self, value: int, buffer: int, offset: int) -> None:
@@ -91,7 +90,7 @@ class CpuProgram:
             packed.plain,
         )  # fmt: skip
 
-    def _add_sums(self, item: Item) -> None:
+    def _add_other(self, item: Item) -> None:
         if isinstance(item, Sum):
             channels = self.plan.values[item.out].shape[1]
             relu = "last" if item.relu else "none"
@@ -149,7 +148,8 @@ class CpuProgram:
             else:
                 copied.append((value, result))
         for part in self.parts:
-            self.play(buffers, part.begin, part.end, () if part.begin else loads, stores if part.last else ())
+            is_last = part is self.parts[-1]
+            self.play(buffers, part.begin, part.end, () if part.begin else loads, stores if is_last else ())
             for item in part.called:
                 self._call(item, buffers)
             if self.watch:
@@ -163,14 +163,14 @@ class CpuProgram:
         """Whether the kernels read or write a tensor of the caller's themselves; else torch converts it."""
         return value in self.maps and tensor.dtype in (self.dtype, torch.float32) and not tensor.is_neg()
 
-    def _parts(self, called: Sequence[Item]) -> list[_Part]:
-        """Runs of levels that end where torch has to play something, or somebody to watch."""
-        parts, begin, last = [], 0, len(self.plan.levels) - 1
-        for index, level in enumerate(self.plan.levels):
-            by_torch = tuple(item for item in level.items if any(item is other for other in called))
-            if by_torch or self.watch or index == last:
-                parts.append(_Part(begin, index + 1, by_torch, index == last))
-                begin = index + 1
+    def _parts(self, called: set[int]) -> list[_Part]:
+        """Runs of levels that end where torch has to play something, or somebody to watch. called: by result."""
+        parts, begin = [], 0
+        for end, level in enumerate(self.plan.levels, 1):
+            by_torch = tuple(item for item in level.items if item.out in called)
+            if by_torch or self.watch or end == len(self.plan.levels):
+                parts.append(_Part(begin, end, by_torch))
+                begin = end
         return parts
 
     def _call(self, item: Item, buffers: Buffers) -> None:
