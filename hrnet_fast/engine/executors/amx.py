@@ -11,8 +11,7 @@ from torch import Tensor, nn
 from hrnet_fast import kernels
 
 from ...numerics import relative_l2, within_tolerance
-from ...plan import Conv, make_plan, named_tensors
-from ...plan.fold import fold
+from ...plan import make_plan, named_tensors
 from ..cpu.kernels import Kernel
 from ..cpu.pack import Packed
 from ..cpu.pack_amx import pack_amx
@@ -61,11 +60,6 @@ class AmxExecutor(NativeExecutor):
     def __init__(self, tensors: Mapping[str, Tensor], isa: str = "amx"):
         super().__init__(tensors, why="bfloat16", exact=True, isa=isa)
 
-    def _weights(self, memory: Allocator, item: Conv, kernel: Kernel) -> Packed:
-        key = (item.conv, item.norm)
-        packed = self._packed.get(key)
-        if packed is None:
-            weight, bias = fold(item, self.tensors, torch.float32)
-            packed = pack_amx(weight, bias, joined=item.conv.dilation[1] == 1)
-            packed = self._packed[key] = Packed(memory.copy(packed.weights), memory.copy(packed.bias))
-        return packed
+    def _pack(self, weight: Tensor, bias: Tensor | None, kernel: Kernel, memory: Allocator, joined: bool) -> Packed:
+        packed = pack_amx(weight, bias, joined)
+        return Packed(memory.copy(packed.weights), memory.copy(packed.bias))

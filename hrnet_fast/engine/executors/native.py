@@ -32,7 +32,7 @@ from ..cpu.tune import Tuning, tune_plan
 from ..executor import Executor, Progress, Run
 from ..interpret import Interpreter, Watch
 from ..locks import Lock
-from ..tuning.cache import TuningCache, cache_folder, cache_of
+from ..tuning.cache import cache_folder, cache_of
 from .onednn import OneDnnExecutor
 from .onednn import unsupported as onednn_unsupported
 from .reference import ReferenceExecutor
@@ -91,8 +91,8 @@ class NativeExecutor(Executor):
 
     tensors: the module's parameters and buffers by key. why: why it computes in its dtype, for `explain`. exact: direct
     convolutions alone, which err no more than torch's. isa: the instruction set, "avx512", "avx2", "portable" or
-    "avx512-bf16"; by default the widest allowed of float32. cache: of measured kernels, for the threads torch uses when
-    the executor is made; by default the user's. Weights are folded and packed once for all shapes and stay while a
+    "avx512-bf16"; by default the widest allowed of float32. Measured kernels are taken from the user's cache, for the
+    threads torch uses when the executor is made. Weights are folded and packed once for all shapes and stay while a
     program needs them. A large batch is played in parts (`cpu/microbatch.py`). Each plan owns one arena for each size
     of parts and each concurrent caller, made at its first call and used again. Results are the same for any number of
     threads that play. What its kernels do not know torch plays in between; a plan that does not suit it is played by
@@ -103,17 +103,14 @@ class NativeExecutor(Executor):
     device = torch.device("cpu")
     max_plans = 64
 
-    def __init__(
-        self, tensors: Mapping[str, Tensor], why: str = "float32", exact: bool = False, isa: str = "",
-        cache: TuningCache | None = None,
-    ):  # fmt: skip
+    def __init__(self, tensors: Mapping[str, Tensor], why: str = "float32", exact: bool = False, isa: str = ""):
         self.tensors, self.why, self.exact = tensors, why, exact
         module = kernels.extension().module
         self.isa = isa or module.cpu_isa()
         traits = module.cpu_kernels(self.isa)
         self.lanes, self.per_word, self.dtype = traits.lanes, traits.per_word, DTYPES[traits.element_bytes]
         self.functions, self.tail = not traits.direct_alone, traits.tail
-        self.cache = cache or cache_of(cache_folder())
+        self.cache = cache_of(cache_folder())
         self.choices = self._choices()
         self._last: _Split | None = None
         self._packed: WeakValueDictionary[tuple, Packed] = WeakValueDictionary()
@@ -212,9 +209,11 @@ class NativeExecutor(Executor):
         if packed is None:
             weight, bias = fold(item, self.tensors, torch.float32)
             weight, joined = weight.view(*weight.shape[:2], *item.conv.kernel), item.conv.dilation[1] == 1
-            packed = pack(weight, bias, self.lanes, kernel, memory, self.per_word, joined)
-            self._packed[key] = packed
+            packed = self._packed[key] = self._pack(weight, bias, kernel, memory, joined)
         return packed
+
+    def _pack(self, weight: Tensor, bias: Tensor | None, kernel: Kernel, memory: Allocator, joined: bool) -> Packed:
+        return pack(weight, bias, self.lanes, kernel, memory, self.per_word, joined)
 
 
 class _Split:
