@@ -8,16 +8,15 @@ from math import prod
 
 import torch
 from torch import Tensor
-from torch.utils import _pytree as pytree
 
 from hrnet_fast import kernels
 
-from ...plan import Concat, Constant, Conv, Function, Item, Level, Param, Plan, Sum, Term, tensor_of
+from ...plan import Concat, Conv, Item, Level, Plan, Sum, Term
 from ...plan.fold import fold
 from ...plan.lifetimes import dead_after
 from ...plan.merge import SUMMANDS
 from ..executor import Executor, Run
-from ..interpret import Watch, call, resized, total
+from ..interpret import Interpreter, Watch, total
 from ..locks import Lock
 from ..results import own_copies
 from .reference import ReferenceExecutor
@@ -66,7 +65,7 @@ class OneDnnExecutor(Executor):
     def __init__(self, tensors: Mapping[str, Tensor], dtype: torch.dtype, why: str = "as asked"):
         self.tensors, self.dtype = tensors, dtype
         self.reason = f"oneDNN convolutions in {_name(dtype)}: {why}"
-        self._params: dict[str, Tensor] = {}
+        self._torch = Interpreter(tensors, dtype, self.device)
         self._lock = Lock()
 
     def explain(self, plan: Plan, level: Level) -> tuple[str, str]:
@@ -98,14 +97,8 @@ class OneDnnExecutor(Executor):
             return self._column(item, plan) if _is_column(item, plan) else self._conv(item, plan)
         if isinstance(item, Sum):
             return _sum(item.terms, item.relu, len(plan.values[item.out].shape))
-        if isinstance(item, Concat):
-            return _concat(item)
-        assert isinstance(item, Function)
-        for step in item.calls:
-            for arg in pytree.tree_leaves((step.args, step.kwargs)):
-                if isinstance(arg, (Param, Constant)):
-                    self._params[arg.name] = tensor_of(arg, self.tensors, self.dtype)
-        return lambda values: call(item, values, lambda source: self._params[source.name])
+        fused = _concat(item) if isinstance(item, Concat) else None
+        return fused or (lambda values: self._torch.play(item, values))
 
     def _conv(self, item: Conv, plan: Plan) -> Step:
         conv = item.conv
@@ -193,11 +186,12 @@ def _sum(terms: Sequence[Term], relu: bool, rank: int = 4) -> Step:
     return step
 
 
-def _concat(item: Concat) -> Step:
+def _concat(item: Concat) -> Step | None:
+    """By the fused kernel, which interpolates all parts, and only so many, in one way; else None."""
     order = [part.value for part in item.parts]
     how = {part.resize for part in item.parts if part.resize}
-    if len(how) != 1 or len(order) > SUMMANDS:  # the kernel interpolates all, so many, in one way
-        return lambda values: torch.cat([resized(part, values) for part in item.parts], dim=1)
+    if len(how) != 1 or len(order) > SUMMANDS:
+        return None
     (resize,) = how
     layout = (resize.size, resize.mode, resize.align_corners)
     return lambda values: kernels.resize_concat([values[value] for value in order], *layout)
