@@ -65,25 +65,24 @@ def _fastest_on_gpu(tensors: Mapping[str, Tensor], dtype: torch.dtype, device: t
 def _on_cpu(
     name: str, tensors: Mapping[str, Tensor], dtype: torch.dtype, device: torch.device, exact: bool
 ) -> Executor:
-    on_cpu = None if device.type == "cpu" else f"the CPU executors do not run on {device.type}"
-    no_onednn = on_cpu or onednn.unsupported(dtype)
-    if no_onednn:  # torch for macOS has none, and the native kernels need none
-        no_native = no_onednn if on_cpu or dtype not in onednn.DTYPES else native.unsupported()
-        if name != "auto":
-            _require(name, no_native if name == "native" else no_onednn)
-        if no_native:
-            reasons = dict.fromkeys((no_onednn, no_native))
-            return ReferenceExecutor(tensors, dtype, device, "; ".join(reasons))
-    if dtype == torch.bfloat16 and name != "onednn" and amx.unsupported() is None:
-        return AmxExecutor(tensors)
-    if dtype == torch.bfloat16 and name != "onednn" and native.unsupported_bfloat16() is None:
-        return NativeExecutor(tensors, "bfloat16", exact, isa=native.BFLOAT16)
+    elsewhere = None if device.type == "cpu" else f"the CPU executors do not run on {device.type}"
+    no_onednn = elsewhere or onednn.unsupported(dtype)
+    # torch for macOS has no oneDNN, and the native kernels need none
+    no_native = no_onednn if elsewhere or dtype not in onednn.DTYPES else native.unsupported()
+    if name != "auto":
+        _require(name, no_native if name == "native" else no_onednn)
+    if no_onednn and no_native:
+        return ReferenceExecutor(tensors, dtype, device, "; ".join(dict.fromkeys((no_onednn, no_native))))
+    if dtype == torch.bfloat16 and name != "onednn":
+        if amx.unsupported() is None:
+            return AmxExecutor(tensors)
+        if native.unsupported_bfloat16() is None:
+            return NativeExecutor(tensors, "bfloat16", exact, isa=native.BFLOAT16)
     compute, why = onednn.compute_dtype(dtype)
-    no_native = native.unsupported()
-    if no_native is None and compute != torch.float32 and not no_onednn:
-        no_native = amx.unsupported() or "as asked"
-    if name == "native":
-        _require(name, no_native)
+    if compute != torch.float32 and not no_onednn:  # oneDNN plays on AMX's tiles, where ours were refused
+        no_native = no_native or amx.unsupported() or "as asked"
+        if name == "native":
+            _require(name, no_native)
     if name == "onednn" or no_native:
         return OneDnnExecutor(tensors, compute, f"{why}; {no_native or 'as asked'}")
     if name == "auto" and native.is_portable():
