@@ -69,10 +69,10 @@ def explain(model: nn.Module, *inputs: Any, dtype: torch.dtype | None = None, ex
     fast = model if isinstance(model, OptimizedModule) else OptimizedModule(model, dtype, executor)
     given = tuple(torch.empty(x, device="meta") if _is_shape(x) else x for x in inputs)
     plan = fast.plan_for(*given) if given else _plan_assumed(fast)
-    dtype = fast.executor.dtype
-    executor = fast.executor
-    annotated = annotate(plan, dtype, machine(fast.device, dtype), partial(executor.explain, plan), executor.cost)
-    return replace(annotated, map_bytes=executor.map_bytes(plan))
+    player = fast.executor
+    roofline = machine(fast.device, player.dtype)
+    annotated = annotate(plan, player.dtype, roofline, partial(player.explain, plan), player.cost)
+    return replace(annotated, map_bytes=player.map_bytes(plan))
 
 
 def verify(model: nn.Module, fast: OptimizedModule, *inputs: Any, levels: bool = False) -> VerifyReport:
