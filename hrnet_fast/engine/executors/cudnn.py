@@ -22,7 +22,7 @@ from ..gpu.cudnn_settings import cudnn_set
 from ..gpu.layout import formed_shape, unplaceable
 from ..gpu.lower import beyond
 from ..gpu.program import GpuProgram, play_once
-from ..gpu.sums import PendingSum, sum_all
+from ..gpu.sums import SumOf, sum_all
 from ..interpret import Interpreter, Watch
 
 STREAMS = 4  # branches of an HRNet
@@ -71,18 +71,6 @@ class _Packed:
 
 
 FORMED = -1  # where a convolution finds the input that was formed for it
-
-
-@dataclass(frozen=True)
-class SumOf:
-    """A sum of a plan's values, of a logical shape."""
-
-    shape: tuple[int, ...]
-    terms: tuple[Term, ...]
-    relu: bool
-
-    def of(self, values: Mapping[int, Tensor]) -> PendingSum:
-        return PendingSum(self.shape, tuple((values[term.value], term) for term in self.terms), self.relu)
 
 
 @dataclass(frozen=True)
@@ -139,12 +127,9 @@ class ItemTape:
 
     def _added(self, sums: Sequence[SumOf | None], values: Mapping[int, Tensor]) -> list[Tensor | None]:
         """The sums that are there, by one launch."""
-        pending = [(i, each.of(values)) for i, each in enumerate(sums) if each is not None]
-        results: list[Tensor | None] = [None] * len(sums)
-        if pending:
-            for (index, _), result in zip(pending, self.sum_all([each for _, each in pending])):
-                results[index] = result
-        return results
+        there = [each for each in sums if each is not None]
+        made = iter(self.sum_all(there, values) if there else ())
+        return [None if each is None else next(made) for each in sums]
 
     def _beside(self, players: Sequence[Player], values: Sequence[Mapping[int, Tensor]]) -> list[Tensor | None]:
         """What each player computes, on streams that part and meet again."""
@@ -217,11 +202,10 @@ class CudnnExecutor(Executor):
 
     def player(self, item: Item, plan: Plan) -> Player:
         """How an item is played."""
-        if isinstance(item, Function) or beyond(item, plan) or unplaceable(plan, (item,)):
-            return Player(self._by_torch(item, plan))
-        if isinstance(item, Sum):
+        known = not (beyond(item, plan) or unplaceable(plan, (item,)))
+        if known and isinstance(item, Sum):
             return Player(None, total=SumOf(plan.values[item.out].shape, item.terms, item.relu))
-        if isinstance(item, Conv):
+        if known and isinstance(item, Conv):
             return self._conv(item, plan)
         return Player(self._by_torch(item, plan))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -16,22 +16,22 @@ from .lower import SUM_TILE, mode_of
 
 
 @dataclass(frozen=True)
-class PendingSum:
-    """A sum of interpolated maps. terms: padded channels-last maps [N, C', h, w] with how each is resized."""
+class SumOf:
+    """A sum of a plan's values, of a logical shape (N, C, H, W)."""
 
-    shape: tuple[int, ...]  # logical, (N, C, H, W)
-    terms: tuple[tuple[Tensor, Term], ...]
+    shape: tuple[int, ...]
+    terms: tuple[Term, ...]
     relu: bool
 
 
-def sum_all(pending: Sequence[PendingSum]) -> list[Tensor]:
-    """The sums [N, C', H, W], channels-last, by one launch."""
+def sum_all(sums: Sequence[SumOf], values: Mapping[int, Tensor]) -> list[Tensor]:
+    """The sums [N, C', H, W] of padded channels-last maps [N, C', h, w], by one launch."""
     works, results = [], []
-    for each in pending:
-        first = each.terms[0][0]
+    for each in sums:
+        first = values[each.terms[0].value]
         n, channels, h, w = each.shape[0], first.shape[1], *each.shape[2:]
         made = torch.empty(n, h, w, channels, dtype=first.dtype, device=first.device)
-        terms = tuple(MapTerm(_flat(x, each.shape[1]), mode_of(term)) for x, term in each.terms)
+        terms = tuple(MapTerm(_flat(values[term.value], each.shape[1]), mode_of(term)) for term in each.terms)
         works.append(SumWork(BorderedMap(made, (n, each.shape[1], h, w), 0), terms, SUM_TILE, 0, each.relu))
         results.append(made.permute(0, 3, 1, 2))
     Launch(works, stages=2)()
