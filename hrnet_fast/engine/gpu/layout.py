@@ -65,11 +65,10 @@ def formed_shape(item: Conv, plan: Plan) -> tuple[int, ...]:
 
 @dataclass(frozen=True)
 class Memory:
-    """A plan's values in memory. maps: the 4-D ones. views: every one in its logical shape. bytes: in all."""
+    """A plan's values in memory. maps: the 4-D ones. views: every one in its logical shape."""
 
     maps: Mapping[int, BorderedMap]
     views: Mapping[int, Tensor]
-    bytes: int
 
 
 def allocate(plan: Plan, dtype: torch.dtype, device: torch.device) -> Memory:
@@ -88,4 +87,4 @@ def allocate(plan: Plan, dtype: torch.dtype, device: torch.device) -> Memory:
             views[value] = maps[value].nchw()
         else:
             views[value] = tensors[slot].view(shape)
-    return Memory(maps, views, sum(t.nbytes for t in tensors.values()))
+    return Memory(maps, views)
