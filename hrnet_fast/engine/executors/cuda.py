@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping
 
 import torch
 from torch import Tensor
@@ -11,13 +10,11 @@ from torch import Tensor
 from hrnet_fast.kernels.library import is_compiled, why_not_compiled
 
 from ...plan import Level, Plan
-from ..gpu.cuda_chain_tiles import ChainProblem
-from ..gpu.cuda_lower import CudaChoice, CudaLowering
+from ..gpu.cuda_lower import CudaLowering
 from ..gpu.cuda_tile_choices import from_entry, variations
-from ..gpu.cuda_tiles import CudaProblem, resident_of, shared_bytes
+from ..gpu.cuda_tiles import resident_of, shared_bytes
 from ..gpu.cudnn_settings import allows_tf32
 from ..gpu.gpu import Gpu, describe_gpu, overlaps
-from ..gpu.tune import Variation
 from ..tuning.cache import TuningCache
 from .levels import DTYPES, OLDEST, LevelExecutor
 
@@ -51,6 +48,7 @@ class CudaExecutor(LevelExecutor):
     name = "cuda"
     kind = "cuda_tiles"
     emulator = "the emulator"
+    from_entry, variations = staticmethod(from_entry), staticmethod(variations)
 
     def __init__(
         self, tensors: Mapping[str, Tensor], dtype: torch.dtype, device: torch.device, why: str = "as asked",
@@ -58,14 +56,6 @@ class CudaExecutor(LevelExecutor):
     ):  # fmt: skip
         gpu = gpu or describe_gpu(device)
         super().__init__(CudaLowering(tensors, dtype, device, overlaps(device, gpu), op), gpu, why, cache)
-
-    def from_entry(
-        self, entry: dict[str, Any] | None, problems: Sequence[CudaProblem | ChainProblem]
-    ) -> CudaChoice | None:
-        return from_entry(entry, problems, self.gpu)
-
-    def variations(self, problems: Sequence[CudaProblem | ChainProblem]) -> list[Variation]:
-        return variations(problems, self.gpu)
 
     def tiling(self, plan: Plan, level: Level) -> str:
         """Tiles, how many CTAs the convolutions are, how often they fill the GPU, and the shared memory of one."""

@@ -63,6 +63,8 @@ class LevelExecutor(Executor):
 
     kind: str  # of its entries in the cache
     emulator: str  # what plays its kernel on a CPU
+    from_entry: Callable[..., Choice | None]  # the tiles of a cache's entry, for these problems, on this GPU
+    variations: Callable[..., list[Variation]]  # what is tried from a choice on, for these problems, on this GPU
     max_plans = 16  # each has memory of its own
 
     def __init__(self, lowering: Lowering, gpu: Gpu, why: str, cache: TuningCache | None = None):
@@ -71,14 +73,6 @@ class LevelExecutor(Executor):
         self.cache = cache or TuningCache()
         self.key = device_key(self.device) if self.device.type == "cuda" else None
         self.clock: Callable[[Callable[[], None]], float] = within_a_graph
-
-    @abstractmethod
-    def from_entry(self, entry: dict[str, Any] | None, problems: Sequence[Any]) -> Choice | None:
-        """The tiles that an entry of the cache holds; None where it does not fit the problems."""
-
-    @abstractmethod
-    def variations(self, problems: Sequence[Any]) -> list[Variation]:
-        """What is tried from a choice on."""
 
     @abstractmethod
     def tiling(self, plan: Plan, level: Level) -> str:
@@ -91,7 +85,7 @@ class LevelExecutor(Executor):
     def measured(self, plan: Plan, level: Level) -> Choice | None:
         """The tiles of a level that the cache holds, or None."""
         entry = self._entry(plan, level)
-        return entry and self.from_entry(entry, self.lowering.problems(plan, level))
+        return entry and self.from_entry(entry, self.lowering.problems(plan, level), self.gpu)
 
     def origin(self, plan: Plan, level: Level) -> str:
         """Where a level's tiles come from."""
@@ -180,7 +174,7 @@ class LevelExecutor(Executor):
                 self.warm([step(choice) for choice in choices])
 
         start = self.lowering.model_choice(plan, level, self.gpu)
-        variations = self.variations(self.lowering.problems(plan, level))
+        variations = self.variations(self.lowering.problems(plan, level), self.gpu)
         return tune_level(start, variations, lambda choice: self.clock(step(choice)), seconds, ready)
 
     def _slowest_first(self, plan: Plan, levels: dict[str, Level], memory: Memory) -> dict[str, Level]:

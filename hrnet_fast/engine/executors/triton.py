@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -12,10 +11,8 @@ from ...plan import Level, Plan
 from ..gpu.cudnn_settings import allows_tf32
 from ..gpu.gpu import describe_gpu, overlaps
 from ..gpu.lower import Step
-from ..gpu.triton_lower import TileChoice, TritonLowering
+from ..gpu.triton_lower import TritonLowering
 from ..gpu.triton_tile_choices import from_entry, variations
-from ..gpu.triton_tiles import Problem
-from ..gpu.tune import Variation
 from ..gpu.warm import compile_all
 from ..tuning.cache import TuningCache
 from .levels import DTYPES, OLDEST, LevelExecutor
@@ -53,6 +50,7 @@ class TritonExecutor(LevelExecutor):
     name = "triton"
     kind = "tiles"
     emulator = "Triton's interpreter"
+    from_entry, variations = staticmethod(from_entry), staticmethod(variations)
 
     def __init__(
         self, tensors: Mapping[str, Tensor], dtype: torch.dtype, device: torch.device, why: str = "as asked",
@@ -61,12 +59,6 @@ class TritonExecutor(LevelExecutor):
         tf32 = dtype == torch.float32 and device.type == "cuda" and allows_tf32()
         precision, gpu = "tf32" if tf32 else "ieee", describe_gpu(device)
         super().__init__(TritonLowering(tensors, dtype, device, precision, overlaps(device, gpu)), gpu, why, cache)
-
-    def from_entry(self, entry: dict[str, Any] | None, problems: Sequence[Problem]) -> TileChoice | None:
-        return from_entry(entry, problems, self.gpu)
-
-    def variations(self, problems: Sequence[Problem]) -> list[Variation]:
-        return variations(problems, self.gpu)
 
     def tiling(self, plan: Plan, level: Level) -> str:
         tiles = " ".join(f"{t.rows}x{t.columns}x{t.step}/{t.split}" for t in self.choice(plan, level).tiles)
