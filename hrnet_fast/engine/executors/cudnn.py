@@ -173,7 +173,7 @@ class CudnnExecutor(Executor):
     ):  # fmt: skip
         self.tensors, self.dtype, self.device, self.why = tensors, dtype, device, why
         self.convolutions, self.sum_all = convolutions or CudnnConvolutions(), sum_all
-        self.torch = Interpreter(tensors, dtype, device)
+        self.interpreter = Interpreter(tensors, dtype, device)
         self._packed: dict[tuple, _Packed] = {}
 
     def explain(self, plan: Plan, level: Level) -> tuple[str, str]:
@@ -244,7 +244,7 @@ class CudnnExecutor(Executor):
 
         def play(values: Mapping[int, Tensor]) -> Tensor:
             reads = {v: values[v][:, : shapes[v][1]] if len(shapes[v]) == 4 else values[v] for v in item.reads}
-            result = self.torch.play(item, reads)
+            result = self.interpreter.play(item, reads)
             if len(shapes[item.out]) != 4:
                 return result
             extra = padded_channels(result.shape[1]) - result.shape[1]

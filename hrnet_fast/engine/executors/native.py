@@ -114,7 +114,7 @@ class NativeExecutor(Executor):
         self.choices = self._choices()
         self._last: _Split | None = None
         self._packed: WeakValueDictionary[tuple, Packed] = WeakValueDictionary()
-        self._torch = Interpreter(tensors, self.dtype, self.device)
+        self.interpreter = Interpreter(tensors, self.dtype, self.device)
         self._kept = Kept()
         self._lock = Lock()
 
@@ -122,12 +122,13 @@ class NativeExecutor(Executor):
         if why := unsuited(plan):
             return self._onednn(why).explain(plan, level)
         refused = next(filter(None, (beyond(item, plan, self.functions) for item in level.items)), "")
-        if not self._kernels(plan, level):
+        played = self._kernels(plan, level)
+        if not played:
             return "torch", refused
         sizes = self._split(plan).sizes(torch.get_num_threads())
         at_once = f", images in {len(sizes)} parts of up to {sizes[0]}" if len(sizes) > 1 else ""
         beside = f"; by torch: {refused}" if refused else ""
-        return self.name, f"{ISA_NAMES[self.isa]}: {self._kernels(plan, level)}, in {self.why}{at_once}{beside}"
+        return self.name, f"{ISA_NAMES[self.isa]}: {played}, in {self.why}{at_once}{beside}"
 
     def map_bytes(self, plan: Plan) -> int | None:
         """Bytes of the arenas that a plan's maps lie in, one for each size of parts; None where oneDNN plays it."""
@@ -186,7 +187,7 @@ class NativeExecutor(Executor):
 
     def _program(self, plan: Plan, kernel_of: Callable[[Conv], Kernel], watch: Watch | None = None) -> CpuProgram:
         weights_of = partial(self._weights, Allocator())
-        return CpuProgram(plan, kernel_of, weights_of, self._torch.play, watch, self.isa, self._kept)
+        return CpuProgram(plan, kernel_of, weights_of, self.interpreter.play, watch, self.isa, self._kept)
 
     def _divided(self, plan: Plan, kernel_of: Callable[[Conv], Kernel]) -> Callable[[Conv], Kernel]:
         """The kernels where more threads play than they are chosen for."""

@@ -65,7 +65,7 @@ class OneDnnExecutor(Executor):
     def __init__(self, tensors: Mapping[str, Tensor], dtype: torch.dtype, why: str = "as asked"):
         self.tensors, self.dtype = tensors, dtype
         self.reason = f"oneDNN convolutions in {_name(dtype)}: {why}"
-        self._torch = Interpreter(tensors, dtype, self.device)
+        self.interpreter = Interpreter(tensors, dtype, self.device)
         self._lock = Lock()
 
     def explain(self, plan: Plan, level: Level) -> tuple[str, str]:
@@ -98,7 +98,7 @@ class OneDnnExecutor(Executor):
         if isinstance(item, Sum):
             return _sum(item.terms, item.relu, len(plan.values[item.out].shape))
         fused = _concat(item) if isinstance(item, Concat) else None
-        return fused or (lambda values: self._torch.play(item, values))
+        return fused or (lambda values: self.interpreter.play(item, values))
 
     def _conv(self, item: Conv, plan: Plan) -> Step:
         conv = item.conv

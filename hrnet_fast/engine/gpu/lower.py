@@ -70,7 +70,7 @@ class Lowering(ABC):
     ):
         self.tensors, self.dtype, self.device, self.precision = tensors, dtype, device, precision
         self.overlap = overlap
-        self.torch = Interpreter(tensors, dtype, device)
+        self.interpreter = Interpreter(tensors, dtype, device)
         self._packed: dict[tuple, tuple[Tensor, Tensor]] = {}
 
     def release(self) -> None:
@@ -166,7 +166,7 @@ class Lowering(ABC):
         pads = memory.maps[item.out].pads() if item.out in memory.maps else None
 
         def play() -> None:
-            memory.views[item.out].copy_(self.torch.play(item, memory.views))
+            memory.views[item.out].copy_(self.interpreter.play(item, memory.views))
             if pads is not None and pads.numel():
                 pads.zero_()  # a convolution of Inf leaves NaN there, and may have had this memory
 
