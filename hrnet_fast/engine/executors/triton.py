@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import torch
 from torch import Tensor
 
+from hrnet_fast.kernels.level import Launch
+
 from ...plan import Level, Plan
+from ...processor import available_cores
 from ..gpu.cudnn_settings import allows_tf32
 from ..gpu.gpu import describe_gpu, overlaps
 from ..gpu.lower import Step
 from ..gpu.triton_lower import TritonLowering
 from ..gpu.triton_tile_choices import from_entry, variations
-from ..gpu.warm import compile_all
 from ..tuning.cache import TuningCache
 from .levels import DTYPES, OLDEST, LevelExecutor
 
@@ -65,4 +68,14 @@ class TritonExecutor(LevelExecutor):
         return f"{self.origin(plan, level)} tiles {tiles}" if tiles else "sums alone"
 
     def warm(self, steps: Sequence[Step]) -> None:
-        compile_all((launch for step in steps for launch in step.launches), self.device)
+        """Compiles each distinct kernel once, by threads: Triton's compiler leaves Python's lock. Launches nothing."""
+        distinct = list({launch.specialisation: launch for step in steps for launch in step.launches}.values())
+        if self.device.type != "cuda" or len(distinct) < 2:
+            return
+
+        def compile_one(launch: Launch) -> None:
+            with torch.cuda.device(self.device):
+                launch.compile()
+
+        with ThreadPoolExecutor(min(len(distinct), available_cores())) as pool:
+            list(pool.map(compile_one, distinct))
