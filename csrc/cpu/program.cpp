@@ -110,7 +110,7 @@ std::vector<std::vector<double>> Program::shares(int threads) {
       double cost = 0.0;
       for (const Piece& piece : pieces)
         for (int64_t unit = piece.begin; unit < piece.end; ++unit)
-          cost += kernels_->unit_cost(levels_[level][piece.item], maps_, unit);
+          cost += kernels_->unit_cost(levels_[level][piece.item], maps_, *kernels_, unit);
       costs.push_back(cost);
     }
   }

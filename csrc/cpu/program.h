@@ -39,16 +39,17 @@ using Sides = std::pair<int64_t, int64_t>;  // along the height, along the width
 
 enum class Relu { none, last, first };
 
-// Convolution: out = relu(conv(in) + bias + summands); sum: the same without a convolution (in < 0); mean: of all
-// pixels of each image of `in`, into a map of one pixel; shuffle: each pixel of `in` becomes several, as in torch's
-// pixel_shuffle.
+// Convolution: out = relu(conv(in) + bias + summands); sum: the same without a convolution; mean: of all pixels of each
+// image of `in`, into a map of one pixel; shuffle: each pixel of `in` becomes several, as in torch's pixel_shuffle.
+enum class Kind { sum, convolution, mean, shuffle };
+
 struct Item {
   int out;
   int64_t channel;   // first channel of `out` that is written
   int64_t channels;  // how many
-  int in = -1;
-  bool mean = false;
-  int64_t shuffle = 0;  // pixels along each side that one becomes
+  int in = -1;       // of all but a sum
+  Kind kind = Kind::sum;
+  int64_t side = 1;  // of a shuffle: pixels along each side that one becomes
   // Words [blocks][taps][words of a tap][lanes * vectors of the block], see block_vectors; of a block that ends in
   // fours as cpu/items/winograd_products.h has them, of AMX as cpu/amx/convolve.h.
   const void* weights = nullptr;
@@ -91,9 +92,9 @@ struct ItemKernels {
   const char* isa;
   int lanes;  // output channels are packed in vectors of as many
   void (*run)(const Item&, const std::vector<Map>&, void* const* buffers, int64_t begin, int64_t end);
-  int64_t (*units)(const Item&, const std::vector<Map>&);
+  int64_t (*units)(const Item&, const std::vector<Map>&, const ItemKernels&);
   // In any measure, the same for all items.
-  double (*unit_cost)(const Item&, const std::vector<Map>&, int64_t unit);
+  double (*unit_cost)(const Item&, const std::vector<Map>&, const ItemKernels&, int64_t unit);
   int element_bytes = 4;      // of a map: float, or bfloat16
   int64_t per_word = 1;       // values of a word, whose products are summed at once: of 4 bytes; to AMX, a step
   int64_t strip = 0;          // pixels behind a map that are read, and left out of the results

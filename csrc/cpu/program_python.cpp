@@ -96,8 +96,7 @@ void add_sum(Program& program, int out, int64_t channel, int64_t channels, const
   require_new(program);
   const Map& to = map_at(program, out);
   require(channel >= 0 && channels > 0 && channels <= to.channels - channel, "the channels do not fit the result");
-  Item item;
-  item.out = out, item.channel = channel, item.channels = channels;
+  Item item{out, channel, channels};
   item.summands = summands(program, to, channels, specs);
   item.relu = relu_of(relu);
   item.clears_border = channel == 0;
@@ -110,9 +109,7 @@ void add_mean(Program& program, int out, int in) {
   require(!program.kernels().direct_alone, "these kernels have no mean");
   require(to.height == 1 && to.width == 1 && to.batch == from.batch && to.channels == from.channels,
           "a mean is one pixel of the same batch and channels");
-  Item item;
-  item.out = out, item.channel = 0, item.channels = to.channels, item.in = in, item.mean = true;
-  program.add_item(std::move(item));
+  program.add_item({out, 0, to.channels, in, Kind::mean});
 }
 
 void add_shuffle(Program& program, int out, int in) {
@@ -123,9 +120,7 @@ void add_shuffle(Program& program, int out, int in) {
   require(side > 0 && to.height == side * from.height && to.width == side * from.width && to.batch == from.batch &&
               from.channels == side * side * to.channels,
           "a shuffle's result has s times the sides of its input, and its channels divided by s * s");
-  Item item;
-  item.out = out, item.channel = 0, item.channels = to.channels, item.in = in, item.shuffle = side;
-  program.add_item(std::move(item));
+  program.add_item({out, 0, to.channels, in, Kind::shuffle, side});
 }
 
 // Flat data of the caller's: address, elements.
@@ -152,8 +147,7 @@ void add_conv(Program& program, int out, int in, Span weights, Span bias, Sides 
               fits(from.width, to.width, kernel.second, stride.second, padding.second, dilation.second) &&
               from.batch == to.batch,
           "the result's size is not that of the convolution, or it pads by more than one pixel");
-  Item item;
-  item.out = out, item.channel = 0, item.channels = to.channels, item.in = in;
+  Item item{out, 0, to.channels, in, Kind::convolution};
   item.weights = reinterpret_cast<const void*>(weights.first), item.bias = reinterpret_cast<const float*>(bias.first);
   item.stride_h = stride.first, item.stride_w = stride.second;
   item.set_taps(from, kernel, padding, dilation, program.kernels().per_word);

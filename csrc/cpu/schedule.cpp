@@ -17,6 +17,10 @@ constexpr double kEpilogue = 26, kPatch = 10, kProduct = 7, kWeights = 60, kShuf
 constexpr double kPieces = 12;  // of a thread's share of a level, about
 constexpr double kOver = 1.1;   // of an even share: what whole items may make up
 
+int64_t vectors_of(const Item& item, const ItemKernels& kernels) {
+  return (item.channels + kernels.lanes - 1) / kernels.lanes;
+}
+
 int64_t tile_count(const Item& item, const Map& map) {
   const int64_t m = item.winograd;
   return map.batch * ((map.height + m - 1) / m) * ((map.width + m - 1) / m);
@@ -26,6 +30,35 @@ int64_t groups_of(const Item& item, const Map& to) {
   const int64_t things = item.winograd ? tile_count(item, to) : to.batch * to.height * to.width;
   const int64_t group = item.winograd ? item.group : kUnit;
   return (things + group - 1) / group;
+}
+
+// Of a vector of one pixel.
+double epilogue(const Item& item) { return kEpilogue / 2 * double(item.summands.size() + 1); }
+
+double direct_cost(const Item& item, const std::vector<Map>& maps, const ItemKernels& kernels, int64_t unit) {
+  const DirectUnits units(item, maps, kernels.lanes);
+  const DirectUnits::Unit own = units.at(unit);
+  const int64_t count = std::min(kUnit, units.pixels - own.group * kUnit),
+                width = block_vectors(units.vectors, 2 * own.block);
+  const double products = double(item.taps.size()) * double(item.tap_words);
+  // Fewer than four pixels take as long as four.
+  return double(std::max<int64_t>(4, count) * width) * (products + epilogue(item));
+}
+
+double winograd_cost(const Item& item, const std::vector<Map>& maps, const ItemKernels& kernels, int64_t unit) {
+  const int64_t vectors = vectors_of(item, kernels), blocks = block_count(vectors);
+  const double inputs = double(maps[item.in].channels), words = std::ceil(inputs / double(kernels.per_word));
+  const bool fours = unit % blocks + 1 == blocks && ends_in_fours(item, kernels.lanes);
+  const double positions = double((item.winograd + 2) * (item.winograd + 2)),
+               width = double(block_vectors(vectors, unit % blocks * 2)) - (fours ? 1.0 - kFours : 0.0);
+  const int64_t tiles = std::min(item.group, tile_count(item, maps[item.out]) - unit / blocks * item.group);
+  const double product = positions * words * width;
+  const double own =
+      double(tiles) * positions * kPatch * std::max(1.0, inputs / double(kernels.lanes)) / double(blocks);
+  const double rows = item.plain_weights ? inputs * width * double(item.winograd + 2) * kWeights : 0.0;
+  return std::max(product * double(std::max<int64_t>(4, (tiles + 1) / 2 * 2)),
+                  product * double(kernels.lanes) / kStream) +
+         rows + own + double(tiles) * width * positions * kProduct;
 }
 
 // Where each thread's share of an item's units begins, and where the last one ends.
@@ -56,9 +89,10 @@ struct ItemCost {
 
   ItemCost(const Item& it, const std::vector<Map>& maps, const ItemKernels& kernels, int64_t item)
       : item(item),
-        together(it.winograd ? block_count((it.channels + kernels.lanes - 1) / kernels.lanes) : 1),
-        units(kernels.units(it, maps)) {
-    for (size_t unit = 0; unit < units.size(); ++unit) units[unit] = kernels.unit_cost(it, maps, int64_t(unit));
+        together(it.winograd ? block_count(vectors_of(it, kernels)) : 1),
+        units(kernels.units(it, maps, kernels)) {
+    for (size_t unit = 0; unit < units.size(); ++unit)
+      units[unit] = kernels.unit_cost(it, maps, kernels, int64_t(unit));
     sum = std::accumulate(units.begin(), units.end(), 0.0);
     coarsest = *std::max_element(units.begin(), units.end());
   }
@@ -77,41 +111,21 @@ struct ItemCost {
 
 }  // namespace
 
-int64_t units(const Item& item, const std::vector<Map>& maps, int64_t lanes) {
-  const int64_t vectors = (item.channels + lanes - 1) / lanes;
-  if (item.mean) return maps[item.out].batch * ((vectors + kMeanVectors - 1) / kMeanVectors);
-  const int64_t blocks = item.in < 0 || item.shuffle != 0 ? 1 : block_count(vectors);
-  return blocks * groups_of(item, maps[item.out]);
+int64_t units(const Item& item, const std::vector<Map>& maps, const ItemKernels& kernels) {
+  const int64_t vectors = vectors_of(item, kernels);
+  if (item.kind == Kind::mean) return maps[item.out].batch * ((vectors + kMeanVectors - 1) / kMeanVectors);
+  return (item.kind == Kind::convolution ? block_count(vectors) : 1) * groups_of(item, maps[item.out]);
 }
 
-double unit_cost(const Item& item, const std::vector<Map>& maps, int64_t lanes, int64_t per_word, int64_t unit) {
+double unit_cost(const Item& item, const std::vector<Map>& maps, const ItemKernels& kernels, int64_t unit) {
   const Map& to = maps[item.out];
-  const int64_t vectors = (item.channels + lanes - 1) / lanes, pixels = to.batch * to.height * to.width;
-  const double finish = kEpilogue / 2 * double(item.summands.size() + 1);
-  if (item.mean) return double(maps[item.in].height * maps[item.in].width * kMeanVectors);
-  const double own_pixels = double(std::min(kUnit, pixels - unit * kUnit));
-  if (item.shuffle != 0) return own_pixels * double(item.channels) * kShuffle;
-  if (item.in < 0) return own_pixels * double(vectors) * finish;
-  if (item.winograd == 0) {
-    const DirectUnits units(item, maps, lanes);
-    const DirectUnits::Unit own = units.at(unit);
-    const int64_t count = std::min(kUnit, pixels - own.group * kUnit),
-                  width = block_vectors(units.vectors, 2 * own.block);
-    const double products = double(item.taps.size()) * double(item.tap_words);
-    // Fewer than four pixels take as long as four.
-    return double(std::max<int64_t>(4, count) * width) * (products + finish);
+  const double pixels = double(std::min(kUnit, to.batch * to.height * to.width - unit * kUnit));
+  switch (item.kind) {
+    case Kind::mean: return double(maps[item.in].height * maps[item.in].width * kMeanVectors);
+    case Kind::shuffle: return pixels * double(item.channels) * kShuffle;
+    case Kind::sum: return pixels * double(vectors_of(item, kernels)) * epilogue(item);
+    default: return (item.winograd ? winograd_cost : direct_cost)(item, maps, kernels, unit);
   }
-  const int64_t blocks = block_count(vectors);
-  const double inputs = double(maps[item.in].channels), words = std::ceil(inputs / double(per_word));
-  const double positions = double((item.winograd + 2) * (item.winograd + 2)),
-               fours = unit % blocks + 1 == blocks && ends_in_fours(item, lanes) ? 1.0 - kFours : 0.0,
-               width = double(block_vectors(vectors, unit % blocks * 2)) - fours;
-  const int64_t tiles = std::min(item.group, tile_count(item, to) - unit / blocks * item.group);
-  const double product = positions * words * width;
-  const double own = double(tiles) * positions * kPatch * std::max(1.0, inputs / double(lanes)) / double(blocks);
-  const double rows = item.plain_weights ? inputs * width * double(item.winograd + 2) * kWeights : 0.0;
-  return std::max(product * double(std::max<int64_t>(4, (tiles + 1) / 2 * 2)), product * double(lanes) / kStream) +
-         rows + own + double(tiles) * width * positions * kProduct;
 }
 
 Schedule deal(const std::vector<std::vector<Item>>& levels, const std::vector<Map>& maps, const ItemKernels& kernels,

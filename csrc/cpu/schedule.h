@@ -9,9 +9,8 @@
 namespace hrnet_fast {
 
 // The units of an item of the kernels on vectors, and what one costs in vector multiply-adds, or the time of as many.
-int64_t units(const Item& item, const std::vector<Map>& maps, int64_t lanes);
-// per_word: values of a word.
-double unit_cost(const Item& item, const std::vector<Map>& maps, int64_t lanes, int64_t per_word, int64_t unit);
+int64_t units(const Item& item, const std::vector<Map>& maps, const ItemKernels& kernels);
+double unit_cost(const Item& item, const std::vector<Map>& maps, const ItemKernels& kernels, int64_t unit);
 
 // Deals the items of every level out in about equal shares of the cost, those of coarse units first. What fits into a
 // thread's share goes to it whole, so that its weights pass through one core's cache alone; the others are divided, as

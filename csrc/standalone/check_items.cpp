@@ -21,13 +21,13 @@ std::string name_of(const RandomItem& r, const char* isa) {
   const Item& item = r.item;
   const Map& to = r.maps[1];
   const std::string kernel =
-      item.in < 0     ? "sum"
-      : item.mean     ? "mean"
-      : item.shuffle  ? "shuffle"
+      item.kind == Kind::sum       ? "sum"
+      : item.kind == Kind::mean    ? "mean"
+      : item.kind == Kind::shuffle ? "shuffle"
       : item.winograd ? "F(" + std::to_string(item.winograd) + (item.plain_weights ? "), plain weights" : ")")
                       : "direct";
   return std::string(isa) + " " + kernel + ", " + std::to_string(to.batch) + " x " + std::to_string(to.height) + " x " +
-         std::to_string(to.width) + ", " + std::to_string(item.in < 0 ? 0 : r.maps[0].channels) + " -> " +
+         std::to_string(to.width) + ", " + std::to_string(item.kind == Kind::sum ? 0 : r.maps[0].channels) + " -> " +
          std::to_string(item.channels) + " channels from " + std::to_string(item.channel) + ", " +
          std::to_string(item.summands.size()) + " summands";
 }
@@ -69,7 +69,7 @@ void check_pieces(const RandomItem& r, const ItemKernels& kernels, Random& rando
   for (int64_t i = 0; i < out.size(); ++i) whole.push_back(out.get(i));
   out.fill(NAN);
   std::vector<std::pair<int64_t, int64_t>> pieces;
-  const int64_t units = kernels.units(r.item, r.maps);
+  const int64_t units = kernels.units(r.item, r.maps, kernels);
   for (int64_t begin = 0; begin < units; begin = pieces.back().second)
     pieces.push_back({begin, std::min(units, begin + random.between(1, units / 3 + 1))});
   for (size_t i = pieces.size(); i > 1; --i) std::swap(pieces[i - 1], pieces[size_t(random.upto(int64_t(i) - 1))]);

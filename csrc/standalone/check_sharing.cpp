@@ -19,8 +19,8 @@ constexpr int kLevels = 20, kItems = 4, kMostUnits = 400, kMostThreads = 16;
 std::atomic<int> played[kLevels * kItems][kMostUnits], by_thread[kMostThreads];
 bool first_thread_is_slow = false, one_fails = false;
 
-int64_t units(const Item& item, const std::vector<Map>&) { return item.channels; }
-double unit_cost(const Item&, const std::vector<Map>&, int64_t) { return 1.0; }
+int64_t units(const Item& item, const std::vector<Map>&, const ItemKernels&) { return item.channels; }
+double unit_cost(const Item&, const std::vector<Map>&, const ItemKernels&, int64_t) { return 1.0; }
 
 // `channel` numbers the items.
 void play(const Item& item, const std::vector<Map>&, void* const*, int64_t begin, int64_t end) {
@@ -43,8 +43,8 @@ void check(int threads) {
   program.add_map({0, 0, 1, 1, 1, 1});
   for (int i = 0; i < kLevels * kItems; ++i) {
     if (i % kItems == 0) program.add_level();
-    Item item;
-    item.out = 0, item.channel = i, item.channels = units_of(i), item.clears_border = false;
+    Item item{0, i, units_of(i)};
+    item.clears_border = false;
     item.winograd = i % 2 ? 2 : 0;
     program.add_item(item);
   }

@@ -70,7 +70,8 @@ Case::Case(Random& random) {
   const int64_t span = dilation * (kernel - 1) + 1 - 2 * padding;
   in = {0, 0, random.between(1, 3), random.between(span, 20), random.between(span, 40), random.between(1, 70)};
   out = {1, 0, in.batch, (in.height - span) / stride + 1, (in.width - span) / stride + 1, random.between(1, 100)};
-  item.out = 1, item.channel = 0, item.channels = out.channels, item.in = random.once_in(5) ? -1 : 0;
+  item.out = 1, item.channel = 0, item.channels = out.channels, item.in = 0;
+  item.kind = random.once_in(5) ? Kind::sum : Kind::convolution;
   item.summands.push_back({2, {}, {}});
   item.relu = Relu(random.between(0, 2)), item.stride_h = item.stride_w = stride;
 
@@ -98,8 +99,8 @@ Case::Case(Random& random) {
 }
 
 double Case::want(int64_t n, int64_t y, int64_t x, int64_t c) const {
-  double sum = item.in < 0 ? 0.0 : bias[c];
-  for (int64_t t = 0; item.in >= 0 && t < kernel * kernel; ++t) {
+  double sum = item.kind == Kind::sum ? 0.0 : bias[c];
+  for (int64_t t = 0; item.kind == Kind::convolution && t < kernel * kernel; ++t) {
     const int64_t row = y * stride + t / kernel * dilation - padding;
     const int64_t column = x * stride + t % kernel * dilation - padding;
     if (row < 0 || row >= in.height || column < 0 || column >= in.width) continue;
@@ -120,7 +121,7 @@ bool check(const Case& one) {
     store(&want, inside ? float(one.want(n, y, x, at % out.channels)) : 0.0f);
     const float got = load(&one.memory[1][at]);
     if (got == load(&want)) continue;
-    const std::string name = one.item.in < 0 ? "sum" : "convolution " + std::to_string(one.kernel);
+    const std::string name = one.item.kind == Kind::sum ? "sum" : "convolution " + std::to_string(one.kernel);
     const std::string shape = std::to_string(out.batch) + " x " + std::to_string(out.height) + " x " +
                               std::to_string(out.width) + ", " + std::to_string(one.in.channels) + " -> " +
                               std::to_string(out.channels) + " channels";

@@ -115,7 +115,7 @@ void RandomItem::pack(Random& random, const Values& weight, int64_t positions) {
 void RandomItem::average(const Values& in) {
   const Map& from = maps[0];
   const int64_t pixels = from.height * from.width;
-  item.in = 0, item.mean = true;
+  item.in = 0, item.kind = Kind::mean;
   for (size_t i = 0; i < in.size(); ++i)
     want[i / size_t(pixels * from.channels) * size_t(from.channels) + i % size_t(from.channels)] +=
         in[i] / double(pixels);
@@ -126,7 +126,7 @@ void RandomItem::average(const Values& in) {
 // Makes `item` the shuffle of map 0, and `want` what it gives.
 void RandomItem::shuffle(const Values& in, int64_t side) {
   const Map &from = maps[0], &to = maps[1];
-  item.in = 0, item.shuffle = side;
+  item.in = 0, item.kind = Kind::shuffle, item.side = side;
   size_t at = 0;
   for (int64_t n = 0; n < to.batch; ++n)
     for (int64_t y = 0; y < to.height; ++y)
@@ -160,7 +160,7 @@ void RandomItem::convolve(Random& random, const Values& in, bool linear) {
     item.stride_h = stride(from.height, to.height, kernel_h, pad_h, dilation_h);
     item.stride_w = stride(from.width, to.width, kernel_w, pad_w, dilation_w);
   }
-  item.in = 0;
+  item.in = 0, item.kind = Kind::convolution;
   item.set_taps(from, {kernel_h, kernel_w}, {pad_h, pad_w}, {dilation_h, dilation_w}, kernels_.per_word);
 
   const int64_t positions = kernel_h * kernel_w;

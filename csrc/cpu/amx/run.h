@@ -19,13 +19,13 @@ HRNET_FAST_ISA void add_up(const Work& work, int64_t begin, int64_t end) {
 
 HRNET_FAST_ISA void run_item(const Item& item, const std::vector<Map>& maps, void* const* buffers, int64_t begin,
                              int64_t end) {
-  const Work work{item, maps, buffers, maps[item.out], maps[item.in < 0 ? item.out : item.in]};
-  item.in < 0 ? add_up(work, begin, end) : convolve(work, begin, end);
+  const Work work{item, maps, buffers, maps[item.out], maps[item.kind == Kind::sum ? item.out : item.in]};
+  item.kind == Kind::sum ? add_up(work, begin, end) : convolve(work, begin, end);
 }
 
-HRNET_FAST_ISA int64_t units_of_item(const Item& item, const std::vector<Map>& maps) {
+HRNET_FAST_ISA int64_t units_of_item(const Item& item, const std::vector<Map>& maps, const ItemKernels&) {
   const Map& to = maps[item.out];
-  if (item.in < 0) return (to.batch * to.height * to.width + kUnit - 1) / kUnit;
+  if (item.kind == Kind::sum) return (to.batch * to.height * to.width + kUnit - 1) / kUnit;
   const Grid grid(item, maps[item.in], to);
   const Cut cut(item, grid);
   return cut.blocks * cut.groups;
@@ -33,10 +33,10 @@ HRNET_FAST_ISA int64_t units_of_item(const Item& item, const std::vector<Map>& m
 
 // In cycles, by arithmetic and not by timing: 16 for a multiplication of tiles, 6 for a vector of a pixel's epilogue,
 // which go on at once.
-HRNET_FAST_ISA double cost_of_unit(const Item& item, const std::vector<Map>& maps, int64_t index) {
+HRNET_FAST_ISA double cost_of_unit(const Item& item, const std::vector<Map>& maps, const ItemKernels&, int64_t index) {
   const Map& to = maps[item.out];
   const double finish = 6.0 * double(item.summands.size() + 1);
-  if (item.in < 0) {
+  if (item.kind == Kind::sum) {
     const int64_t pixels = std::min(kUnit, to.batch * to.height * to.width - index * kUnit);
     return double(pixels * ((item.channels + kLanes - 1) / kLanes)) * finish;
   }

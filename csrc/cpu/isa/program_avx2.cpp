@@ -5,7 +5,7 @@
 
 namespace hrnet_fast {
 
-const ItemKernels kItems__avx2 = {"avx2", kLanes, run_item, units_of_item, cost_of_unit};
+const ItemKernels kItems__avx2 = word_kernels("avx2");
 
 }  // namespace hrnet_fast
 #endif

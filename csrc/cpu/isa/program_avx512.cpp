@@ -5,7 +5,7 @@
 
 namespace hrnet_fast {
 
-const ItemKernels kItems__avx512 = {"avx512", kLanes, run_item, units_of_item, cost_of_unit};
+const ItemKernels kItems__avx512 = word_kernels("avx512");
 
 }  // namespace hrnet_fast
 #endif

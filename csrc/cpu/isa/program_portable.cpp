@@ -4,6 +4,6 @@
 
 namespace hrnet_fast {
 
-const ItemKernels kItems__portable = {"portable", kLanes, run_item, units_of_item, cost_of_unit};
+const ItemKernels kItems__portable = word_kernels("portable");
 
 }  // namespace hrnet_fast

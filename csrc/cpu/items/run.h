@@ -32,12 +32,12 @@ HRNET_FAST_ISA void add_up(const Work& work, int64_t begin, int64_t end) {
 
 HRNET_FAST_ISA void run_item(const Item& item, const std::vector<Map>& maps, void* const* buffers, int64_t begin,
                              int64_t end) {
-  const Work work{item, maps, buffers, maps[item.out], maps[item.in < 0 ? item.out : item.in]};
-  if (item.mean) {
+  const Work work{item, maps, buffers, maps[item.out], maps[item.kind == Kind::sum ? item.out : item.in]};
+  if (item.kind == Kind::mean) {
     average(work, begin, end);
-  } else if (item.shuffle != 0) {
+  } else if (item.kind == Kind::shuffle) {
     move_apart(work, begin, end);
-  } else if (item.in < 0) {
+  } else if (item.kind == Kind::sum) {
     add_up(work, begin, end);
   } else if (item.winograd == 4) {
     convolve_winograd<4>(work, begin, end);
@@ -52,16 +52,8 @@ HRNET_FAST_ISA void run_item(const Item& item, const std::vector<Map>& maps, voi
   }
 }
 
-HRNET_FAST_ISA int64_t units_of_item(const Item& item, const std::vector<Map>& maps) {
-  return units(item, maps, kLanes);
-}
-
-HRNET_FAST_ISA double cost_of_unit(const Item& item, const std::vector<Map>& maps, int64_t unit) {
-  return unit_cost(item, maps, kLanes, kPerWord, unit);
-}
-
-[[maybe_unused]] ItemKernels word_kernels(const char* isa) {
-  return {isa, kLanes, run_item, units_of_item, cost_of_unit, sizeof(Element), kPerWord};
+constexpr ItemKernels word_kernels(const char* isa) {
+  return {isa, kLanes, run_item, units, unit_cost, sizeof(Element), kPerWord};
 }
 
 }  // namespace
