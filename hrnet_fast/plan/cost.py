@@ -57,14 +57,6 @@ def direct_cost(plan: Plan, item: Item) -> tuple[int, int]:
     return multiply_adds(item, plan), traffic(item, plan)
 
 
-def winograd_cost(plan: Plan, item: Conv, m: int) -> tuple[int, int]:
-    """Of a 3x3 convolution by F(m x m, 3x3): the products of whole tiles; transforming maps is not counted."""
-    n, _, height, width = plan.values[item.out].shape
-    tiles, weights = n * -(-height // m) * -(-width // m), weights_of(item, plan)
-    transformed = weights // 9 * (m + 2) ** 2
-    return tiles * transformed, traffic(item, plan) - weights + transformed
-
-
 def annotate(
     plan: Plan, dtype: torch.dtype, machine: Machine, choice: Callable[[Level], tuple[str, str]],
     cost_of: Callable[[Plan, Item], tuple[int, int]] = direct_cost,

@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from math import ceil
 
+from ...plan import Conv, Plan
+from ...plan.cost import traffic, weights_of
+
 # Found by timing, in vector multiply-adds: words of weights that arrive during one; what transforming a vector takes
 # at each position, of a patch and of its products, and one of weights into a row of positions. A word is one float, or
 # as many values of bfloat16 as one multiply-add takes. These compare kernels; csrc/cpu/schedule.cpp has figures of its
@@ -113,6 +116,13 @@ def weights(kernel: Kernel, words: int, outputs: int) -> int:
 def tiles(m: int, out: tuple[int, int, int, int]) -> int:
     """Tiles of m x m that cover the maps of a result (N, C, H, W)."""
     return out[0] * -(-out[2] // m) * -(-out[3] // m)
+
+
+def winograd_cost(plan: Plan, item: Conv, m: int) -> tuple[int, int]:
+    """Multiply-adds of whole tiles and elements moved, for a roofline; transforming maps is not counted."""
+    direct = weights_of(item, plan)
+    transformed = direct // 9 * (m + 2) ** 2
+    return tiles(m, plan.values[item.out].shape) * transformed, traffic(item, plan) - direct + transformed
 
 
 def group(m: int, shape: Shape, lanes: int) -> int:

@@ -15,13 +15,13 @@ from torch import Tensor
 from hrnet_fast import kernels
 
 from ...plan import Concat, Conv, Function, Item, Level, Plan, Sum
-from ...plan.cost import direct_cost, winograd_cost
+from ...plan.cost import direct_cost
 from ...plan.fold import fold
 from ..cpu.arena import fit
 from ..cpu.choices import Choices
 from ..cpu.cpu_key import cpu_key
 from ..cpu.functions import beyond, function_kernel
-from ..cpu.kernels import Kernel, divided
+from ..cpu.kernels import Kernel, divided, winograd_cost
 from ..cpu.memory import Kept
 from ..cpu.microbatch import THREADS, MicroBatches, images_at_once, split, with_batch
 from ..cpu.pack import Packed, pack
