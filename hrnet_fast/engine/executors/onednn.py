@@ -17,7 +17,6 @@ from ...plan.lifetimes import dead_after
 from ...plan.merge import SUMMANDS
 from ..executor import Executor, Run
 from ..interpret import Interpreter, Watch, total
-from ..locks import Lock
 from ..results import own_copies
 from .reference import ReferenceExecutor
 
@@ -66,7 +65,6 @@ class OneDnnExecutor(Executor):
         self.tensors, self.dtype = tensors, dtype
         self.reason = f"oneDNN convolutions in {_name(dtype)}: {why}"
         self.interpreter = Interpreter(tensors, dtype, self.device)
-        self._lock = Lock()
 
     def explain(self, plan: Plan, level: Level) -> tuple[str, str]:
         return self.name, self.reason
@@ -74,8 +72,7 @@ class OneDnnExecutor(Executor):
     def prepare(self, plan: Plan, watch: Watch | None = None) -> Run:
         if not all(prod(value.shape) for value in plan.values):  # the kernels want elements
             return ReferenceExecutor(self.tensors, self.dtype).prepare(plan, watch)
-        with self._lock:
-            steps = [(item.out, _watched(item, self._step(item, plan), watch)) for item in plan.items()]
+        steps = [(item, self._step(item, plan)) for item in plan.items()]
         dead = dead_after(replace(plan, levels=tuple(Level((item,)) for item in plan.items())))
         inputs, outputs, count, dtype = plan.inputs, plan.outputs, len(plan.values), self.dtype
 
@@ -84,8 +81,10 @@ class OneDnnExecutor(Executor):
             for value, x in zip(inputs, given):
                 layout = torch.channels_last if x.dim() == 4 else torch.contiguous_format
                 values[value] = x.to(dtype).contiguous(memory_format=layout)
-            for (out, step), unused in zip(steps, dead):
-                values[out] = step(values)
+            for (item, step), unused in zip(steps, dead):
+                values[item.out] = step(values)
+                if watch is not None:
+                    watch(item, values[item.out])
                 for value in unused:
                     values[value] = None
             return own_copies([values[v] for v in outputs], given[0])
@@ -152,18 +151,6 @@ def _is_column(item: Conv, plan: Plan) -> bool:
     channels-last kernels have wrong numbers (seen with torch 2.15)."""
     one_channel = plan.values[item.sources[0].value].shape[1] == 1
     return one_channel and plan.values[item.out].shape[3] == 1 and item.conv.stride[0] == 1 < item.conv.stride[1]
-
-
-def _watched(item: Item, step: Step, watch: Watch | None) -> Step:
-    if watch is None:
-        return step
-
-    def watched(values):
-        result = step(values)
-        watch(item, result)
-        return result
-
-    return watched
 
 
 def _get(value: int) -> Step:
