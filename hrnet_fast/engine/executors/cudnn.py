@@ -64,12 +64,6 @@ class CudnnConvolutions:
         return torch.ops.aten.cudnn_convolution_add_relu(x, weight, z, 1.0, bias, *geometry)
 
 
-@dataclass(frozen=True)
-class _Packed:
-    weight: Tensor
-    bias: Tensor
-
-
 FORMED = -1  # where a convolution finds the input that was formed for it
 
 
@@ -174,7 +168,7 @@ class CudnnExecutor(Executor):
         self.tensors, self.dtype, self.device, self.why = tensors, dtype, device, why
         self.convolutions, self.sum_all = convolutions or CudnnConvolutions(), sum_all
         self.interpreter = Interpreter(tensors, dtype, device)
-        self._packed: dict[tuple, _Packed] = {}
+        self._packed: dict[tuple, tuple[Tensor, Tensor]] = {}
 
     def explain(self, plan: Plan, level: Level) -> tuple[str, str]:
         if all(isinstance(item, Function) for item in level.items):
@@ -210,22 +204,21 @@ class CudnnExecutor(Executor):
         return Player(self._by_torch(item, plan))
 
     def _conv(self, item: Conv, plan: Plan) -> Player:
-        conv, ops, packed, shape = item.conv, self.convolutions, self._weights(item), plan.values[item.out].shape
+        conv, ops, (weight, bias) = item.conv, self.convolutions, self._weights(item)
         geometry = (list(conv.stride), list(conv.padding), list(conv.dilation), conv.groups)
-        read, source = item.sources[0].value, None
+        read, source, total = item.sources[0].value, None, None
         if item.has_prologue:
             read, source = FORMED, SumOf(formed_shape(item, plan), item.sources, item.source_relu)
         if len(item.terms) == 1 and item.terms[0].resize is None and item.relu == "last":
             other = item.terms[0].value
-            return Player(
-                lambda values: ops.add_relu(values[read], values[other], packed.weight, packed.bias, geometry), source
-            )
+            return Player(lambda values: ops.add_relu(values[read], values[other], weight, bias, geometry), source)
         early = item.relu == "first" or (item.relu == "last" and not item.terms)
         compute = ops.relu if early else ops.plain
-        total = SumOf(shape, (Term(item.out), *item.terms), item.relu == "last") if item.terms else None
-        return Player(lambda values: compute(values[read], packed.weight, packed.bias, geometry), source, total)
+        if item.terms:
+            total = SumOf(plan.values[item.out].shape, (Term(item.out), *item.terms), item.relu == "last")
+        return Player(lambda values: compute(values[read], weight, bias, geometry), source, total)
 
-    def _weights(self, item: Conv) -> _Packed:
+    def _weights(self, item: Conv) -> tuple[Tensor, Tensor]:
         key = (item.conv, item.norm)
         if key not in self._packed:
             weight, bias = fold(item, self.tensors)
@@ -236,7 +229,7 @@ class CudnnExecutor(Executor):
             if bias is not None:
                 padded_bias[:outputs] = bias
             padded = padded.to(self.device, self.dtype).contiguous(memory_format=torch.channels_last)
-            self._packed[key] = _Packed(padded, padded_bias.to(self.device, self.dtype))
+            self._packed[key] = padded, padded_bias.to(self.device, self.dtype)
         return self._packed[key]
 
     def _by_torch(self, item: Item, plan: Plan) -> Callable[[Mapping[int, Tensor]], Tensor]:
