@@ -9,13 +9,13 @@ from .extension import Extension, extension
 from .fuse_sum import fuse_sum, fuse_sum_ref
 from .heatmap_decode import flip_average, heatmap_decode, heatmap_decode_ref
 from .library import implementations
-from .resample_argmax import Taps, resample_argmax, resample_argmax_ref
+from .resample_argmax import Axis, resample_argmax, resample_argmax_ref
 from .resize_concat import resize_concat, resize_concat_ref
 from .upsample_argmax import upsample_argmax, upsample_argmax_ref
 
 __all__ = [
+    "Axis",
     "Extension",
-    "Taps",
     "affine_crop",
     "affine_crop_ref",
     "extension",

@@ -1,13 +1,15 @@
 """resample_argmax: logits to labels by the official test of segmentation, which resizes exponentials of resized logits.
 
-    labels[n, y, x] = argmax_c sum_k sum_ij rows[k][y, i] cols[k][x, j] exp(resize(maps[k], inner[k])[n, c, i, j])
+    labels[n, y, x] = argmax_c sum_k sum_ij rows_k[y, i] cols_k[x, j] exp(resize(maps[k], inner_k)[n, c, i, j])
 
-`rows` and `cols` have at most four entries other than 0 a line: two bilinear resizes one after another, and what is cut
-off between them. The chain is inference, multi_scale_inference and testval of lib/datasets/base_dataset.py and
-lib/core/function.py in HRNet-Semantic-Segmentation.
+`rows_k` and `cols_k`, which an Axis describes, have at most four entries other than 0 a line: a window's place in its
+view, two bilinear resizes one after another, and what is cut off between them. The chain is inference,
+multi_scale_inference and testval of lib/datasets/base_dataset.py and lib/core/function.py in
+HRNet-Semantic-Segmentation.
 """
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 import torch
@@ -18,25 +20,35 @@ from .library import define
 from .resize import check_map
 from .upsample_argmax import DTYPES, MAX_CLASSES, argmax_of
 
-MAX_TAPS = 4
+MOST = 1 << 30  # places and labels are counted in 32 bits
 LARGEST_EXPONENT = 80.0  # float32 holds e^88
 
 
-class Taps(NamedTuple):
-    """Each value along an axis as a weighted sum: out[i] = sum_t weight[i, t] * source[index[i, t]].
+class Axis(NamedTuple):
+    """One axis, in pixels, from a window of a view to the labels.
 
-    index: (size, t) int64; weight: (size, t) float32; t from 1 to 4. An index of weight 0 is not read.
+    length: of the window, to which the map is resized. It may reach past the view.
+    start: of the window, in the view.
+    step, last: the view's windows, all of one length, start at 0, step, 2 step, ... below `last`, and at `last`. Where
+        several lie, their mean is taken.
+    view, base, valid, target: the view has so many pixels; it is resized to `base`, of which the first `valid` are
+        resized to `target`, the labels.
     """
 
-    index: Tensor
-    weight: Tensor
+    length: int
+    start: int
+    step: int
+    last: int
+    view: int
+    base: int
+    valid: int
+    target: int
 
 
 def resample_argmax_ref(
     maps: Sequence[Tensor],
-    inner: Sequence[tuple[int, int]],
-    rows: Sequence[Taps],
-    cols: Sequence[Taps],
+    rows: Sequence[Axis],
+    cols: Sequence[Axis],
     exp: bool = True,
     align_corners: bool = False,
 ) -> Tensor:
@@ -44,35 +56,72 @@ def resample_argmax_ref(
     largest = torch.stack([x.amax((1, 2, 3)).float() for x in maps]).amax(0)
     shift = (largest - LARGEST_EXPONENT).clamp_(min=0)[:, None, None, None]
 
-    def part(x: Tensor, size: tuple[int, int], down: Taps, across: Taps, c: int) -> Tensor:
-        value = F.interpolate(x[:, c : c + 1].float(), tuple(size), mode="bilinear", align_corners=align_corners)
-        return _blend(_blend((value - shift).exp_() if exp else value, down, 2), across, 3)
+    def part(x: Tensor, down: Axis, across: Axis, c: int) -> Tensor:
+        size = (down.length, across.length)
+        value = F.interpolate(x[:, c : c + 1].float(), size, mode="bilinear", align_corners=align_corners)
+        value = (value - shift).exp_() if exp else value
+        return _blend(_blend(value, *axis_taps(down, align_corners), 2), *axis_taps(across, align_corners), 3)
 
-    parts = tuple(zip(maps, inner, rows, cols))
+    parts = tuple(zip(maps, rows, cols))
     return argmax_of(sum(part(*one, c) for one in parts) for c in range(maps[0].shape[1]))
 
 
-def _blend(x: Tensor, taps: Taps, dim: int) -> Tensor:
-    index, weight = (one.to(x.device) for one in taps)
+@lru_cache(maxsize=512)
+def axis_taps(axis: Axis, align_corners: bool) -> tuple[Tensor, Tensor]:
+    """Each label's places in the window, [target, 1 to 4] int64, and their weights, float32, on the CPU."""
+    place = torch.arange(axis.view, device="cpu")
+    starts = (*range(0, axis.last, axis.step), axis.last)
+    count = sum(((place >= one) & (place < one + axis.length)).int() for one in starts)
+    index = place - axis.start
+    inside = (index >= 0) & (index < axis.length)
+    taps = index.where(inside, 0)[:, None], (inside.float() / count).where(inside, 0)[:, None]
+    index, weight = _resized(*taps, axis.base, align_corners)
+    return _resized(index[: axis.valid], weight[: axis.valid], axis.target, align_corners)
+
+
+def _resized(index: Tensor, weight: Tensor, size: int, align_corners: bool) -> tuple[Tensor, Tensor]:
+    """The taps, and then F.interpolate(size=size, mode="bilinear", align_corners=align_corners), as torch places it."""
+    have = len(index)
+    if have == size:
+        return index, weight
+    at = _positions(have, size, align_corners)
+    lo = at.long()
+    hi = (lo + 1).clamp_(max=have - 1)
+    part = (at - lo)[:, None]
+    return torch.cat([index[lo], index[hi]], 1), torch.cat([weight[lo] * (1 - part), weight[hi] * part], 1)
+
+
+def _positions(have: int, size: int, align_corners: bool) -> Tensor:
+    """Where `size` values lie among `have`, in float32."""
+    to = torch.arange(size, dtype=torch.float32, device="cpu")
+    if align_corners:
+        return to * ((have - 1) / max(size - 1, 1))
+    return ((to + 0.5) * (have / size) - 0.5).clamp_(0, have - 1)
+
+
+def _blend(x: Tensor, index: Tensor, weight: Tensor, dim: int) -> Tensor:
     shape = [1, 1, 1, 1]
     shape[dim] = -1
-    index = index.where(weight != 0, 0)
-    return sum(x.index_select(dim, i) * w.view(shape) for i, w in zip(index.T, weight.T))
+    taps = zip(index.to(x.device).T, weight.to(x.device).T)
+    return sum(x.index_select(dim, i) * w.view(shape) for i, w in taps)
 
 
-def _implementation(maps, inner, rows, row_weights, cols, col_weights, exp, align_corners) -> Tensor:
-    sizes = list(zip(inner[::2], inner[1::2]))
-    down, across = list(map(Taps, rows, row_weights)), list(map(Taps, cols, col_weights))
-    return resample_argmax_ref(maps, sizes, down, across, exp, align_corners)
+def _implementation(maps, rows, cols, exp, align_corners) -> Tensor:
+    return resample_argmax_ref(maps, *map(_axes, (rows, cols)), exp, align_corners)
 
 
-def _fake(maps, inner, rows, row_weights, cols, col_weights, exp, align_corners) -> Tensor:
-    return maps[0].new_empty((maps[0].shape[0], rows[0].shape[0], cols[0].shape[0]), dtype=torch.uint8)
+def _axes(numbers: Sequence[int]) -> list[Axis]:
+    each = len(Axis._fields)
+    return [Axis(*numbers[first : first + each]) for first in range(0, len(numbers), each)]
+
+
+def _fake(maps, rows, cols, exp, align_corners) -> Tensor:
+    size = (_axes(rows)[0].target, _axes(cols)[0].target)
+    return maps[0].new_empty((maps[0].shape[0], *size), dtype=torch.uint8)
 
 
 define(
-    "resample_argmax(Tensor[] maps, SymInt[] inner, Tensor[] rows, Tensor[] row_weights, Tensor[] cols, "
-    "Tensor[] col_weights, bool exp, bool align_corners) -> Tensor",
+    "resample_argmax(Tensor[] maps, SymInt[] rows, SymInt[] cols, bool exp, bool align_corners) -> Tensor",
     reference=_implementation,
     fake=_fake,
 )
@@ -80,9 +129,8 @@ define(
 
 def resample_argmax(
     maps: Sequence[Tensor],  # one or more, each [N, C, h_k, w_k]: any sizes, any strides, one dtype; C at most 256
-    inner: Sequence[tuple[int, int]],  # (height, width), one a map
-    rows: Sequence[Taps],  # one a map: H lines, whose indices are rows of `inner`
-    cols: Sequence[Taps],  # one a map: W lines, whose indices are columns of `inner`
+    rows: Sequence[Axis],  # one a map, to H labels
+    cols: Sequence[Axis],  # one a map, to W labels
     exp: bool = True,
     align_corners: bool = False,
 ) -> Tensor:  # [N, H, W] uint8
@@ -90,22 +138,20 @@ def resample_argmax(
 
     maps: float32, bfloat16 or float16, finite; values are computed in float32. Equal sums give the lowest class; where
         two sums differ by less than their rounding, either class may come.
-    rows, cols: on any device, best on the CPU, where they are checked and joined before the maps' device gets them; the
-        same H and W for all maps. A line without weights adds nothing.
+    rows, cols: where each map lies; it is resized to (rows[k].length, cols[k].length) first. To labels that do not
+        reach its window it adds nothing.
     exp: exponentiate; False for the resized values themselves. From the values of an image whose largest is above 80
         the excess is taken first, lest they overflow.
-    align_corners: of the resize to `inner`.
+    align_corners: of all resizes.
 
     Memory beyond the labels: on a CPU of each map seven rows of the inner columns below 128 labels, a thread; on a GPU
-        36 bytes a line of taps. No gradient.
-    Raises ValueError, TypeError or RuntimeError (a map that requires a gradient; on a GPU a capture for a CUDA graph,
-    which taps from the CPU do not allow) with one sentence.
+        36 bytes a map and row or column of labels. No gradient.
+    Raises ValueError, TypeError or RuntimeError (a map that requires a gradient) with one sentence.
     """
     maps = list(maps)
-    if not maps or not len(maps) == len(inner) == len(rows) == len(cols):
+    if not maps or not len(maps) == len(rows) == len(cols):
         raise ValueError(
-            f"resample_argmax: {len(maps)} maps, {len(inner)} sizes, {len(rows)} rows and {len(cols)} cols; give one "
-            "of each a map"
+            f"resample_argmax: {len(maps)} maps, {len(rows)} rows and {len(cols)} cols; give one of each a map"
         )
     for k, x in enumerate(maps):
         check_map("resample_argmax", "map", k, x, maps[0], torch.is_grad_enabled())
@@ -116,29 +162,29 @@ def resample_argmax(
                 f"resample_argmax: map 0 has {maps[0].shape[1]} classes and map {k} has {x.shape[1]}; they must agree "
                 f"and be at most {MAX_CLASSES}, as a label has 8 bits"
             )
-        if len(inner[k]) != 2 or min(inner[k]) < 1:
-            raise ValueError(f"resample_argmax: size {tuple(inner[k])} is not (height, width) with both at least 1")
-        for name, taps, first in (("rows", rows[k], rows[0]), ("cols", cols[k], cols[0])):
-            _check_taps(name, k, taps, first)
-    flat = [int(side) for size in inner for side in size]
-    (row_index, row_weight), (col_index, col_weight) = zip(*rows), zip(*cols)
-    return torch.ops.hrnet_fast.resample_argmax.default(
-        maps, flat, list(row_index), list(row_weight), list(col_index), list(col_weight), exp, align_corners
-    )
+        _check_axis(f"rows {k}", rows[k], rows[0])
+        _check_axis(f"cols {k}", cols[k], cols[0])
+    if rows[0].target * cols[0].target > MOST:
+        raise ValueError(
+            f"resample_argmax: {rows[0].target} x {cols[0].target} labels are more than 2^30; cut them into parts"
+        )
+    flat = [[int(number) for axis in axes for number in axis] for axes in (rows, cols)]
+    return torch.ops.hrnet_fast.resample_argmax.default(maps, *flat, exp, align_corners)
 
 
-def _check_taps(name: str, k: int, taps: Taps, first: Taps) -> None:
-    index, weight = taps
-    if index.dim() != 2 or index.shape != weight.shape or not 1 <= index.shape[1] <= MAX_TAPS:
+def _check_axis(name: str, axis: Axis, first: Axis) -> None:
+    low = Axis(length=1, start=0, step=1, last=0, view=1, base=1, valid=1, target=1)
+    for field, least, number in zip(Axis._fields, low, axis):
+        if not least <= number <= MOST:
+            raise ValueError(f"resample_argmax: {name} have {field} {number}; it must be {least} to 2^30")
+    if axis.valid > axis.base:
+        raise ValueError(f"resample_argmax: {name} keep {axis.valid} of {axis.base} places; they can keep no more")
+    if axis.start > axis.last or (axis.start % axis.step and axis.start != axis.last):
         raise ValueError(
-            f"resample_argmax: {name} {k} have indices {tuple(index.shape)} and weights {tuple(weight.shape)}; both "
-            "must be (size, 1 to 4)"
+            f"resample_argmax: {name} start at {axis.start}, but windows start {axis.step} apart and the last at "
+            f"{axis.last}"
         )
-    if len(index) != len(first.index):
+    if axis.target != first.target:
         raise ValueError(
-            f"resample_argmax: {name} {k} have {len(index)} lines and {name} 0 {len(first.index)}; they must agree"
-        )
-    if index.dtype != torch.int64 or weight.dtype != torch.float32:
-        raise TypeError(
-            f"resample_argmax: {name} {k} are {index.dtype} and {weight.dtype}; use int64 indices and float32 weights"
+            f"resample_argmax: {name} have {axis.target} labels and {name[:4]} 0 {first.target}; they must agree"
         )

@@ -32,21 +32,27 @@ std::vector<float> shifts_of(at::TensorList maps) {
   return shifts;
 }
 
-at::Tensor label_by(ResampleArgmaxRows body, at::TensorList maps, at::IntArrayRef inner, at::TensorList rows,
-                    at::TensorList row_weights, at::TensorList cols, at::TensorList col_weights, bool exp,
+at::Tensor label_by(ResampleArgmaxRows body, at::TensorList maps, at::IntArrayRef rows, at::IntArrayRef cols, bool exp,
                     bool align_corners) {
-  return resample_argmax(maps, inner, rows, row_weights, cols, col_weights, align_corners, [&](ResampleArgmax& p) {
+  return resample_argmax(maps, rows, cols, align_corners, [&](ResampleArgmax& p) {
     std::vector<std::vector<Tap<float>>> tables;
     const auto table = [&](int64_t in, int64_t out) {
       std::vector<Tap<float>>& taps = tables.emplace_back();
       for (int64_t i = 0; i < out; ++i) taps.push_back(resize_tap<float>(Mode::bilinear, align_corners, i, in, out));
       return taps.data();
     };
+    std::vector<Blend> blends;
+    for (int64_t k = 0; k < p.count; ++k) {
+      for (int64_t y = 0; y < p.height; ++y) blend_of(blends.emplace_back(), p.maps[k].rows, y, align_corners);
+      for (int64_t x = 0; x < p.width; ++x) blend_of(blends.emplace_back(), p.maps[k].cols, x, align_corners);
+    }
+    p.blends = blends.data();
     std::vector<Resample> resamples;
     for (int64_t k = 0; k < p.count; ++k) {
       const ResampleMap& m = p.maps[k];
-      resamples.push_back({m.map, table(m.map.height, m.inner_height), table(m.map.width, m.inner_width),
-                           p.blends + m.first_row, p.blends + m.first_col});
+      const Blend* down = p.blends + k * (p.height + p.width);
+      resamples.push_back(
+          {m.map, table(m.map.height, m.rows.length), table(m.map.width, m.cols.length), down, down + p.height});
     }
     const std::vector<float> shifts = exp ? shifts_of(maps) : std::vector<float>();
     if (exp) p.shifts = shifts.data();
@@ -56,20 +62,18 @@ at::Tensor label_by(ResampleArgmaxRows body, at::TensorList maps, at::IntArrayRe
   });
 }
 
-at::Tensor resample_argmax_cpu(at::TensorList maps, at::IntArrayRef inner, at::TensorList rows,
-                               at::TensorList row_weights, at::TensorList cols, at::TensorList col_weights, bool exp,
+at::Tensor resample_argmax_cpu(at::TensorList maps, at::IntArrayRef rows, at::IntArrayRef cols, bool exp,
                                bool align_corners) {
   static const ResampleArgmaxRows body = rows_for(cpu_isa());
-  return label_by(body, maps, inner, rows, row_weights, cols, col_weights, exp, align_corners);
+  return label_by(body, maps, rows, cols, exp, align_corners);
 }
 
 // Runs the rows of one named instruction set, for the tests.
-at::Tensor resample_argmax_body(at::TensorList maps, at::IntArrayRef inner, at::TensorList rows,
-                                at::TensorList row_weights, at::TensorList cols, at::TensorList col_weights, bool exp,
+at::Tensor resample_argmax_body(at::TensorList maps, at::IntArrayRef rows, at::IntArrayRef cols, bool exp,
                                 bool align_corners, std::string_view name) {
   const ResampleArgmaxRows body = rows_for(name);
   TORCH_CHECK_VALUE(body != nullptr, "resample_argmax_body: this machine cannot run the body ", std::string(name));
-  return label_by(body, maps, inner, rows, row_weights, cols, col_weights, exp, align_corners);
+  return label_by(body, maps, rows, cols, exp, align_corners);
 }
 
 }  // namespace
@@ -78,8 +82,8 @@ TORCH_LIBRARY_IMPL(hrnet_fast, CPU, m) { m.impl("resample_argmax", resample_argm
 
 TORCH_LIBRARY_FRAGMENT(hrnet_fast_testing, m) {
   m.def(
-      "resample_argmax_body(Tensor[] maps, int[] inner, Tensor[] rows, Tensor[] row_weights, Tensor[] cols,"
-      " Tensor[] col_weights, bool exp, bool align_corners, str body) -> Tensor");
+      "resample_argmax_body(Tensor[] maps, int[] rows, int[] cols, bool exp, bool align_corners, str body)"
+      " -> Tensor");
 }
 TORCH_LIBRARY_IMPL(hrnet_fast_testing, CPU, m) { m.impl("resample_argmax_body", resample_argmax_body); }
 

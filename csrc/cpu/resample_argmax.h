@@ -1,30 +1,21 @@
 // What resample_argmax computes; the formula is in kernels/resample_argmax.py. No torch header.
 #pragma once
 
+#include "resample_axis.h"
 #include "resize_sum.h"
 
 namespace hrnet_fast {
 
-constexpr int kMaxTaps = 4;
-
-// value = sum_t weight[t] * source[index[t]], over `count` taps of different indices and weights other than 0
-struct Blend {
-  int32_t index[kMaxTaps];
-  float weight[kMaxTaps];
-  int count;
-};
-
 struct ResampleMap {
-  Term map;  // [N, C, height, width], any strides
-  int64_t inner_height, inner_width;
-  int64_t first_row, first_col;  // among ResampleArgmax::blends: one for each row of the labels, one for each column
+  Term map;                 // [N, C, height, width], any strides
+  ResampleAxis rows, cols;  // from the map, resized to their lengths, to the labels
 };
 
 struct ResampleArgmax {
-  const ResampleMap* maps;  // [count]
-  const Blend* blends;      // into the inner sizes
-  const float* shifts;      // [N]: taken from the values before their exponential; null if there is none
-  uint8_t* labels;          // [N, height, width], dense
+  ResampleMap* maps;    // [count]
+  Blend* blends;        // [count, height + width]: of each map one for each row of the labels, one for each column
+  const float* shifts;  // [N]: taken from the values before their exponential; null if there is none
+  uint8_t* labels;      // [N, height, width], dense
   int64_t count, batch, channels, height, width;
   Dtype dtype;  // of the maps: f32, bf16 or f16
   bool align_corners;

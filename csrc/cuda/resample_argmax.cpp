@@ -1,27 +1,23 @@
 // resample_argmax on a CUDA device. The formula and the schema are in kernels/resample_argmax.py.
 #include <c10/cuda/CUDAException.h>
-#include <c10/cuda/CUDAGraphsC10Utils.h>
 #include <c10/cuda/CUDAGuard.h>
 #include <c10/cuda/CUDAStream.h>
 #include <torch/library.h>
 
 #include "cuda/resample_argmax_launch.h"
-#include "cuda/resample_argmax_upload.h"
+#include "cuda/resample_argmax_room.h"
 
 namespace hrnet_fast {
 namespace {
 
-at::Tensor resample_argmax_cuda(at::TensorList maps, at::IntArrayRef inner, at::TensorList rows,
-                                at::TensorList row_weights, at::TensorList cols, at::TensorList col_weights, bool exp,
+at::Tensor resample_argmax_cuda(at::TensorList maps, at::IntArrayRef rows, at::IntArrayRef cols, bool exp,
                                 bool align_corners) {
-  TORCH_CHECK_VALUE(!maps.empty(), "resample_argmax: each map needs an inner size and its taps");
-  const c10::cuda::CUDAGuard guard(maps[0].device());
-  TORCH_CHECK(c10::cuda::currentStreamCaptureStatusMayInitCtx() == c10::cuda::CaptureStatus::None,
-              "resample_argmax: its taps come from the CPU at each call, which a CUDA graph cannot capture; call it "
-              "outside of one");
-  return resample_argmax(maps, inner, rows, row_weights, cols, col_weights, align_corners, [&](ResampleArgmax& p) {
-    const auto tables = upload(p, maps, exp);
-    resample_argmax_launch(p, c10::cuda::getCurrentCUDAStream());
+  const c10::cuda::CUDAGuard guard(
+      maps[0].device());  // a tensor on the device brought the call here: there is a first one
+  return resample_argmax(maps, rows, cols, align_corners, [&](ResampleArgmax& p) {
+    const ResampleMap* described = p.maps;
+    const auto room = make_room(p, maps, exp);
+    resample_argmax_launch(p, described, c10::cuda::getCurrentCUDAStream());
     C10_CUDA_KERNEL_LAUNCH_CHECK();
   });
 }

@@ -1,4 +1,5 @@
-// Labels all pixels of a ResampleArgmax on `stream` of the current device. No torch header.
+// Labels all pixels of a ResampleArgmax on `stream` of the current device, whose maps, `described` on the CPU, and
+// blends it writes first. No torch header.
 #pragma once
 
 #include <cuda_runtime_api.h>
@@ -7,6 +8,6 @@
 
 namespace hrnet_fast {
 
-void resample_argmax_launch(const ResampleArgmax& p, cudaStream_t stream);
+void resample_argmax_launch(const ResampleArgmax& p, const ResampleMap* described, cudaStream_t stream);
 
 }  // namespace hrnet_fast

@@ -107,28 +107,28 @@ void check_labels() {
 
 template <class T>
 void check_resampled_labels() {
-  const int batch = pick(1, 3), classes = pick(1, 9), count = pick(1, 3), h = pick(1, 25), w = pick(1, 25);
+  const int batch = pick(1, 3), classes = pick(1, 9), count = pick(1, 40), h = pick(1, 25), w = pick(1, 25);
   std::vector<Map<T>> maps;
-  std::vector<ResampleMap> parts;
-  std::vector<Blend> blends;
-  const auto add_blends = [&](int size, int inner) {
-    for (int i = 0; i < size; ++i) {
-      Blend& blend = blends.emplace_back(Blend{});
-      blend.count = pick(0, kMaxTaps);
-      for (int t = 0; t < blend.count; ++t) blend.index[t] = pick(0, inner - 1), blend.weight[t] = uniform(0, 1);
-    }
+  std::vector<ResampleMap> described, parts(count);
+  std::vector<Blend> blends(count * (h + w));
+  const auto axis_to = [](int target) {
+    const int step = pick(1, 30), last = pick(0, 40), base = pick(1, 50);
+    const int start = pick(0, 1) ? last : pick(0, last / step) * step;
+    return ResampleAxis{pick(1, 30), start, step, last, pick(1, 50), base, pick(1, base), target};
   };
   for (int k = 0; k < count; ++k) {
     maps.emplace_back(batch, classes, pick(1, 12), pick(1, 12));
-    ResampleMap& part = parts.emplace_back(ResampleMap{maps[k].term, pick(1, 30), pick(1, 30), 0, 0});
-    part.first_row = int64_t(blends.size()), add_blends(h, int(part.inner_height));
-    part.first_col = int64_t(blends.size()), add_blends(w, int(part.inner_width));
+    described.push_back({maps[k].term, axis_to(h), axis_to(w)});
   }
   std::vector<float> shifts(batch, 1), sums(classes * resample_threads(classes), NAN);
   std::vector<uint8_t> labels(batch * h * w, 255);
   ResampleArgmax p = {
       parts.data(), blends.data(), pick(0, 1) ? shifts.data() : nullptr, labels.data(), count, batch, classes, h, w};
   p.align_corners = pick(0, 1);
+  for_each_maps(p, described.data(), [&](const ResampleMaps& part) {
+    for (int k = 0; k < part.count; ++k)
+      for (int line = 0; line < h + w + 100; ++line) resample_blends_thread(p, part.of[k], part.first + k, line);
+  });
   const int threads = resample_threads(classes);
   for (int pixel = 0; pixel < h * w + 100; ++pixel)
     resample_argmax_thread<T>(p, sums.data() + pixel % threads, threads, pixel, 0, 1);

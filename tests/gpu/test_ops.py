@@ -4,10 +4,11 @@ import pytest
 import torch
 
 from hrnet_fast import kernels
-from hrnet_fast.kernels import Taps, affine_crop, heatmap_decode, resample_argmax, upsample_argmax
+from hrnet_fast.kernels import affine_crop, heatmap_decode, resample_argmax, upsample_argmax
 from hrnet_fast.tasks.pose import PoseEstimator
 from tests.kernels.cases import LAYOUTS, in_layout
 from tests.kernels.test_affine_crop import MEAN, STD, levels, matrices, noise
+from tests.kernels.test_resample_argmax import CASES, make_arguments, whole
 from tests.tasks.pose.test_estimator import BOXES, seeing, spot
 
 pytestmark = [
@@ -74,21 +75,24 @@ def test_labels_are_those_of_the_cpu(count, dtype, layout):
 @pytest.mark.parametrize("classes", [19, 150, 256])
 def test_resampled_labels_are_those_of_the_cpu(classes, exp, dtype):
     maps = [torch.randn(2, classes, 9, 11).mul(3).to(dtype), torch.randn(2, classes, 7, 5).mul(3).to(dtype)]
-    line = torch.arange(40)
-    taps = [Taps(torch.stack([line // 2, line // 2 + 1], 1), torch.rand(40, 2)) for _ in range(4)]
-    got, want = (
-        resample_argmax([x.to(device) for x in maps], [(30, 21), (21, 33)], taps[:2], taps[2:], exp)
-        for device in ("cuda", "cpu")
-    )
+    rows, cols = [whole(30, 40), whole(21, 40)], [whole(21, 40), whole(33, 40)]
+    got, want = (resample_argmax([x.to(device) for x in maps], rows, cols, exp) for device in ("cuda", "cpu"))
     assert got.device.type == "cuda" and (got.cpu() == want).float().mean() > 0.999
 
 
-def test_taps_cannot_be_captured():
-    x, every = torch.randn(1, 4, 8, 8, device="cuda"), Taps(torch.arange(8)[:, None], torch.ones(8, 1))
-    resample_argmax([x], [(8, 8)], [every], [every])
-    refused = pytest.raises(RuntimeError, match="which a CUDA graph cannot capture")
-    with refused, torch.cuda.graph(torch.cuda.CUDAGraph()):
-        resample_argmax([x], [(8, 8)], [every], [every])
+@pytest.mark.parametrize("name", CASES)
+def test_resampled_labels_inside_a_graph_of_the_callers(name):
+    maps, rows, cols = make_arguments(name)
+    captured = [torch.zeros_like(x, device="cuda") for x in maps]
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        found = resample_argmax(captured, rows, cols)
+    for sign in (1, -1):
+        for x, own in zip(maps, captured, strict=True):
+            own.copy_(sign * x)
+        graph.replay()
+        want = resample_argmax([sign * x for x in maps], rows, cols)
+        assert (found.cpu() == want).float().mean() > 0.999
 
 
 def test_points_and_crops_inside_a_graph_of_the_callers():

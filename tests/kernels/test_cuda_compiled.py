@@ -15,7 +15,7 @@ from tests.kernels.nvcc import CSRC, cuobjdump, cuobjdump_is_older, find_cuobjdu
 KERNELS = {
     "affine_crop_launch": (1, 40),
     "heatmap_decode_launch": (4, 40),
-    "resample_argmax_launch": (3, 72),
+    "resample_argmax_launch": (4, 72),
     "resize_sum": (8, 56),
     "upsample_argmax_launch": (9, 144),
 }

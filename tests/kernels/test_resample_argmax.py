@@ -7,35 +7,67 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from hrnet_fast.kernels import Taps, extension, resample_argmax, resample_argmax_ref
+from hrnet_fast.kernels import Axis, extension, resample_argmax, resample_argmax_ref
 from tests.kernels import oracle
 from tests.kernels.cases import LAYOUTS, in_layout, needs_test_ops
 
 DTYPES = [torch.float32, torch.bfloat16, torch.float16]
-# classes, labels' size, (map, inner, taps a line) of each map: the official chains in small, and ugly ones
+
+
+def whole(length, target):
+    """One window that is all of its view, brought to the labels in one step."""
+    return Axis(length, 0, 1, 0, length, length, length, target)
+
+
+def windows(length, starts, *sizes):
+    """The axes of all windows; starts: evenly apart from 0 on, but the last."""
+    step = starts[1] if len(starts) > 1 else 1
+    return [Axis(length, start, step, starts[-1], *sizes) for start in starts]
+
+
+def grid(size, tops, lefts):
+    """(map, rows, cols) of windows that all see maps of `size`."""
+    return [(size, top, left) for top in tops for left in lefts]
+
+
+# classes, (map, rows, cols) of each map: the official chains in small, and ugly ones
 CASES = {
-    "lip": (20, (70, 53), [((16, 16), (61, 61), 2)]),
-    "context-two-resizes": (59, (47, 62), [((17, 17), (65, 65), 4)]),
-    "several": (19, (40, 150), [((8, 16), (32, 64), 2), ((12, 24), (48, 96), 3), ((5, 9), (18, 34), 1)]),
-    "far-columns": (5, (9, 140), [((30, 90), (120, 360), 4)]),
-    "one-pixel": (2, (1, 1), [((1, 1), (1, 1), 1)]),
-    "all-labels": (256, (3, 130), [((2, 20), (6, 70), 2)]),
-    "down-inside": (7, (12, 11), [((50, 40), (20, 13), 2)]),
+    "lip": (20, [((16, 16), whole(61, 70), whole(61, 53))]),
+    "context-two-resizes": (
+        59,
+        [((17, 17), Axis(65, 0, 1, 0, 49, 60, 47, 47), Axis(65, 0, 1, 0, 65, 72, 66, 62))],
+    ),
+    "several": (
+        19,
+        [
+            ((h, w), Axis(4 * h, 0, 1, 0, 4 * h, 30, 30, 40), Axis(4 * w, 0, 1, 0, 4 * w, 100, 99, 150))
+            for h, w in ((8, 16), (12, 24), (5, 9))
+        ],
+    ),
+    "windows": (
+        7,
+        grid((6, 8), windows(24, (0, 16, 23), 47, 40, 37, 53), windows(32, (0, 21, 42), 70, 75, 75, 61))
+        + [((9, 13), whole(40, 53)._replace(valid=37), whole(75, 61))],
+    ),
+    "many-windows": (3, grid((2, 3), windows(5, range(0, 36, 2), 37, 41, 40, 39), windows(4, (0, 3, 5), 9, 9, 9, 11))),
+    "far-columns": (5, [((30, 90), whole(120, 9), whole(360, 140))]),
+    "one-pixel": (2, [((1, 1), whole(1, 1), whole(1, 1))]),
+    "all-labels": (256, [((2, 20), whole(6, 3), whole(70, 130))]),
+    "down-inside": (7, [((50, 40), whole(20, 12), whole(13, 11))]),
 }
 by_case = pytest.mark.parametrize("name", CASES)
 by_exp = pytest.mark.parametrize("exp", [True, False], ids=["exp", "plain"])
 by_dtype = pytest.mark.parametrize("dtype", DTYPES, ids=lambda dtype: str(dtype).removeprefix("torch."))
 
 
-def tables(inner, rows, cols):
-    """The arguments as the schemas of the ops want them."""
-    parts = [list(part) for taps in (rows, cols) for part in (zip(*taps) if taps else ((), ()))]
-    return [side for size in inner for side in size], *parts
+def flat(axes):
+    """The axes as the schemas of the ops want them."""
+    return [number for axis in axes for number in axis]
 
 
-def cuda_threads(maps, inner, rows, cols, exp=True, align_corners=False):
-    """The threads of the CUDA kernel on the CPU, block after block."""
-    return torch.ops.hrnet_fast_testing.resample_argmax_threads(maps, *tables(inner, rows, cols), exp, align_corners)
+def cuda_threads(maps, rows, cols, exp=True, align_corners=False):
+    """The threads of the CUDA kernels on the CPU, block after block."""
+    return torch.ops.hrnet_fast_testing.resample_argmax_threads(maps, flat(rows), flat(cols), exp, align_corners)
 
 
 OP, REF, CUDA = (
@@ -47,41 +79,33 @@ by_implementation = pytest.mark.parametrize("run", [OP, REF, CUDA])
 by_op = pytest.mark.parametrize("run", [OP, CUDA])
 
 
-def make_taps(size, inner, taps, rng):
-    """Neighbours near where a resize would put them, some twice, some of weight 0, in any order."""
-    start = np.linspace(0, inner - 1, size).astype(np.int64)[:, None]
-    index = (start + rng.integers(0, 3, (size, taps))).clip(0, inner - 1)
-    weight = rng.uniform(0, 1, (size, taps)).astype(np.float32)
-    weight[rng.uniform(size=weight.shape) < 0.2] = 0
-    weight[:, 0] += 0.1
-    return Taps(torch.from_numpy(index), torch.from_numpy(weight))
-
-
 def make_arguments(name, dtype=torch.float32, layout="channels_last", batch=2):
-    rng = np.random.default_rng(0)
-    classes, size, parts = CASES[name]
-    maps = [
-        in_layout(torch.randn(batch, classes, *hw).mul(2).to(dtype), layout, k) for k, (hw, _, _) in enumerate(parts)
-    ]
-    rows = [make_taps(size[0], inner[0], taps, rng) for _, inner, taps in parts]
-    cols = [make_taps(size[1], inner[1], taps, rng) for _, inner, taps in parts]
-    return maps, [inner for _, inner, _ in parts], rows, cols
+    classes, parts = CASES[name]
+    sizes, rows, cols = zip(*parts)
+    maps = [in_layout(torch.randn(batch, classes, *hw).mul(2).to(dtype), layout, k) for k, hw in enumerate(sizes)]
+    return maps, rows, cols
 
 
-def matrix(taps, inner):
-    dense = np.zeros((len(taps.index), inner))
-    np.add.at(dense, (np.arange(len(dense))[:, None], taps.index.numpy()), taps.weight.numpy().astype(np.float64))
-    return dense
+def matrix(axis, align_corners):
+    """[target, length]: the weight of each of the window's pixels for each label, in extended precision."""
+    starts = [*range(0, axis.last, axis.step), axis.last]
+    place, inside = np.arange(axis.view), np.arange(axis.length)
+    count = sum((place >= start) & (place < start + axis.length) for start in starts)
+    window = (place[:, None] == axis.start + inside) / np.maximum(count, 1)[:, None].astype(np.longdouble)
+    base = oracle.axis_matrix(axis.view, axis.base, "bilinear", align_corners)[: axis.valid]
+    return oracle.axis_matrix(axis.valid, axis.target, "bilinear", align_corners) @ base @ window
 
 
-def sums_of(maps, inner, rows, cols, exp, align_corners=False):
+def sums_of(maps, rows, cols, exp, align_corners=False):
     total = 0
-    for x, size, down, over in zip(maps, inner, rows, cols):
+    for x, down, across in zip(maps, rows, cols):
         left, right = (
-            oracle.axis_matrix(n, m, "bilinear", align_corners).astype(np.float64) for n, m in zip(x.shape[2:], size)
+            oracle.axis_matrix(n, axis.length, "bilinear", align_corners).astype(np.float64)
+            for n, axis in zip(x.shape[2:], (down, across))
         )
         value = left @ x.double().numpy() @ right.T
-        total = total + matrix(down, size[0]) @ (np.exp(value) if exp else value) @ matrix(over, size[1]).T
+        down, across = (matrix(axis, align_corners).astype(np.float64) for axis in (down, across))
+        total = total + down @ (np.exp(value) if exp else value) @ across.T
     return total
 
 
@@ -105,10 +129,10 @@ ROUNDING = 32
 @by_dtype
 @pytest.mark.parametrize("align_corners", [False, True], ids=["halves", "aligned"])
 def test_the_largest_sum_wins(run, name, exp, dtype, align_corners):
-    maps, inner, rows, cols = make_arguments(name, dtype)
-    sums = sums_of(maps, inner, rows, cols, exp, align_corners)
-    got = run(maps, inner, rows, cols, exp, align_corners)
-    assert got.dtype == torch.uint8 and got.shape == (2, *CASES[name][1])
+    maps, rows, cols = make_arguments(name, dtype)
+    sums = sums_of(maps, rows, cols, exp, align_corners)
+    got = run(maps, rows, cols, exp, align_corners)
+    assert got.dtype == torch.uint8 and got.shape == (2, rows[0].target, cols[0].target)
     assert shortfall(got, sums, exp) <= ROUNDING
     assert (got.numpy() == sums.argmax(axis=1)).mean() > 0.999  # so near a tie that rounding decides: almost never
 
@@ -122,57 +146,62 @@ def test_every_instruction_set_finds_it(body, name, exp, dtype):
     needed = {"avx2": "avx2", "avx512": "avx512f"}.get(body)
     if needed and not extension().module.cpu_features()[needed]:
         pytest.skip(f"this CPU has no {needed}")
-    maps, inner, rows, cols = make_arguments(name, dtype, "mixed")
-    arguments = maps, *tables(inner, rows, cols), exp, False
-    got = torch.ops.hrnet_fast_testing.resample_argmax_body(*arguments, body)
-    assert shortfall(got, sums_of(maps, inner, rows, cols, exp), exp) <= ROUNDING
+    maps, rows, cols = make_arguments(name, dtype, "mixed")
+    got = torch.ops.hrnet_fast_testing.resample_argmax_body(maps, flat(rows), flat(cols), exp, False, body)
+    assert shortfall(got, sums_of(maps, rows, cols, exp), exp) <= ROUNDING
 
 
 @by_op
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_every_layout_is_read_where_it_lies(run, layout):
-    maps, inner, rows, cols = make_arguments("several", layout=layout)
-    dense = run([x.contiguous() for x in maps], inner, rows, cols)
-    assert torch.equal(run(maps, inner, rows, cols), dense)
-
-
-def line(*pairs):
-    return Taps(torch.tensor([[i for i, _ in pairs]]), torch.tensor([[float(w) for _, w in pairs]]))
+    maps, rows, cols = make_arguments("several", layout=layout)
+    dense = run([x.contiguous() for x in maps], rows, cols)
+    assert torch.equal(run(maps, rows, cols), dense)
 
 
 @by_implementation
 def test_the_exponential_decides_where_logits_would_not(run):
     x = torch.tensor([[[[0.0, 3.0]], [[2.0, 2.0]]]])  # means 1.5 and 2; e^0 + e^3 is more than 2 e^2
-    one, both = line((0, 1)), line((0, 0.5), (1, 0.5))
-    assert run([x], [(1, 2)], [one], [both], True).item() == 0
-    assert run([x], [(1, 2)], [one], [both], False).item() == 1
+    assert run([x], [whole(1, 1)], [whole(2, 1)], True).item() == 0
+    assert run([x], [whole(1, 1)], [whole(2, 1)], False).item() == 1
 
 
 @by_implementation
 @pytest.mark.parametrize("offset", [-90.0, -60.0, 0.0, 60.0, 500.0])
 def test_exponentials_neither_overflow_nor_vanish(run, offset):
     x = torch.randn(2, 6, 20, 20) * 4 + offset
-    every = Taps(torch.arange(20)[:, None], torch.ones(20, 1))
     # nothing is blended, so that the order of the logits must come back
-    assert torch.equal(run([x], [(20, 20)], [every], [every]), x.argmax(1).to(torch.uint8))
+    assert torch.equal(run([x], [whole(20, 20)], [whole(20, 20)]), x.argmax(1).to(torch.uint8))
 
 
 @by_implementation
 def test_each_image_has_a_shift_of_its_own(run):
     x = torch.randn(2, 4, 9, 9)
     x[0] += 300
-    every = Taps(torch.arange(9)[:, None], torch.ones(9, 1))
-    assert torch.equal(run([x], [(9, 9)], [every], [every]), x.argmax(1).to(torch.uint8))
+    assert torch.equal(run([x], [whole(9, 9)], [whole(9, 9)]), x.argmax(1).to(torch.uint8))
 
 
 @by_implementation
-def test_lines_without_weights_add_nothing_whatever_their_index(run):
-    x = torch.zeros(1, 3, 2, 2)
-    x[:, 2] = 1
-    nothing = Taps(torch.full((2, 1), -7), torch.zeros(2, 1))
-    every = Taps(torch.arange(2)[:, None], torch.ones(2, 1))
-    assert run([x], [(2, 2)], [nothing], [every]).eq(0).all()
-    assert run([-x, x], [(2, 2)] * 2, [nothing, every], [every, every]).eq(2).all()
+def test_to_labels_beyond_its_window_a_map_adds_nothing(run):
+    x = torch.ones(1, 3, 2, 2)
+    x[:, 2] = 2
+    upper, lower = windows(2, (0, 2), 4, 4, 4, 4)
+    assert run([x], [lower], [whole(2, 2)]).tolist() == [[[0, 0], [0, 0], [2, 2], [2, 2]]]
+    assert run([-x, x], [lower, upper], [whole(2, 2)] * 2, False).tolist() == [[[2, 2], [2, 2], [0, 0], [0, 0]]]
+
+
+@by_implementation
+def test_windows_that_overlap_have_their_mean(run):
+    one = torch.tensor([0.0, 3, 0]).view(1, 3, 1, 1).expand(1, 3, 3, 3)
+    two = torch.tensor([0.0, 0, 2]).view(1, 3, 1, 1).expand(1, 3, 3, 3)
+    three = torch.tensor([2.0, 0, 0]).view(1, 3, 1, 1).expand(1, 3, 3, 3)
+    # the windows lie at 0, 2 and 3 of six places: 2 is of the first two, 3 and 4 of the last two
+    rows = windows(3, (0, 2, 3), 6, 6, 6, 6)
+    assert run([one, two, three], rows, [whole(3, 1)] * 3, False).flatten().tolist() == [1, 1, 1, 0, 0, 0]
+    # 2 has 3 / 2, held against the 1.25 of a map everywhere
+    rows, other = [*rows, whole(6, 6)], torch.tensor([0.0, 0, 1.25]).view(1, 3, 1, 1)
+    labels = run([one, 0 * two, 0 * three, other], rows, [*[whole(3, 1)] * 3, whole(1, 1)], False)
+    assert labels.flatten().tolist() == [1, 1, 1, 2, 2, 2]
 
 
 @needs_test_ops
@@ -197,68 +226,82 @@ def test_threads_do_not_change_a_label(threads):
 @by_op
 def test_it_is_interpolate_exp_interpolate_argmax(run):
     x = torch.randn(1, 20, 12, 12) * 2
-    at = (torch.arange(60) + 0.5) * (45 / 60) - 0.5
-    lo = at.clamp(0, 44).long()
-    part = at.clamp(0, 44) - lo
-    taps = Taps(torch.stack([lo, (lo + 1).clamp(max=44)], 1), torch.stack([1 - part, part], 1))
     inner = F.interpolate(x, (45, 45), mode="bilinear").exp()
     want = F.interpolate(inner, (60, 60), mode="bilinear").argmax(1)
-    assert (run([x], [(45, 45)], [taps], [taps]) == want).float().mean() > 0.999
+    assert (run([x], [whole(45, 60)], [whole(45, 60)]) == want).float().mean() > 0.999
 
 
 @by_op
 def test_an_empty_batch_gives_an_empty_batch(run):
-    _, inner, rows, cols = make_arguments("lip")
-    assert run([torch.randn(0, 20, 4, 4)], inner, rows, cols).shape == (0, 70, 53)
+    assert run([torch.randn(0, 20, 4, 4)], [whole(16, 70)], [whole(16, 53)]).shape == (0, 70, 53)
 
 
 def test_opcheck():
-    maps, inner, rows, cols = make_arguments("several", layout="mixed")
-    arguments = (maps, *tables(inner, rows, cols), True, False)
+    maps, rows, cols = make_arguments("several", layout="mixed")
+    arguments = (maps, flat(rows), flat(cols), True, False)
     torch.library.opcheck(torch.ops.hrnet_fast.resample_argmax.default, arguments)
 
 
-X, T = torch.ones(1, 4, 2, 2), Taps(torch.zeros(3, 1, dtype=torch.int64), torch.ones(3, 1))
-OTHER = Taps(torch.zeros(5, 1, dtype=torch.int64), torch.ones(5, 1))
+X, A = torch.ones(1, 4, 2, 2), Axis(2, 0, 1, 0, 2, 2, 2, 3)
 BAD = {
     "none": (
-        ([], [], [], []),
+        ([], [], []),
         ValueError,
-        "resample_argmax: 0 maps, 0 sizes, 0 rows and 0 cols; give one of each a map",
-    ),
-    "size": (
-        ([X], [(2, 0)], [T], [T]),
-        ValueError,
-        "resample_argmax: size (2, 0) is not (height, width) with both at least 1",
+        "resample_argmax: 0 maps, 0 rows and 0 cols; give one of each a map",
     ),
     "float64": (
-        ([X.double()], [(2, 2)], [T], [T]),
+        ([X.double()], [A], [A]),
         TypeError,
         "resample_argmax: map 0 is torch.float64; use one of float32, bfloat16, float16",
     ),
     "classes": (
-        ([X, X[:, :3]], [(2, 2)] * 2, [T] * 2, [T] * 2),
+        ([X, X[:, :3]], [A] * 2, [A] * 2),
         ValueError,
         "resample_argmax: map 0 has 4 classes and map 1 has 3; they must agree and be at most 256, as a label has 8 "
         "bits",
     ),
-    "taps-shape": (
-        ([X], [(2, 2)], [Taps(T.index, torch.ones(3, 2))], [T]),
+    "length": (
+        ([X], [A._replace(length=0)], [A]),
         ValueError,
-        "resample_argmax: rows 0 have indices (3, 1) and weights (3, 2); both must be (size, 1 to 4)",
+        "resample_argmax: rows 0 have length 0; it must be 1 to 2^30",
     ),
-    "taps-size": (
-        ([X, X], [(2, 2)] * 2, [T, T], [T, OTHER]),
+    "start": (
+        ([X], [A._replace(start=-1)], [A]),
         ValueError,
-        "resample_argmax: cols 1 have 5 lines and cols 0 3; they must agree",
+        "resample_argmax: rows 0 have start -1; it must be 0 to 2^30",
     ),
-    "taps-dtype": (
-        ([X], [(2, 2)], [Taps(T.index.int(), T.weight)], [T]),
-        TypeError,
-        "resample_argmax: rows 0 are torch.int32 and torch.float32; use int64 indices and float32 weights",
+    "view": (
+        ([X], [A], [A._replace(view=2**31)]),
+        ValueError,
+        "resample_argmax: cols 0 have view 2147483648; it must be 1 to 2^30",
+    ),
+    "valid": (
+        ([X], [A], [A._replace(valid=4)]),
+        ValueError,
+        "resample_argmax: cols 0 keep 4 of 2 places; they can keep no more",
+    ),
+    "step": (
+        ([X], [A._replace(start=3, step=2, last=5)], [A]),
+        ValueError,
+        "resample_argmax: rows 0 start at 3, but windows start 2 apart and the last at 5",
+    ),
+    "past-the-last": (
+        ([X], [A._replace(start=6, step=2, last=5)], [A]),
+        ValueError,
+        "resample_argmax: rows 0 start at 6, but windows start 2 apart and the last at 5",
+    ),
+    "targets": (
+        ([X, X], [A, A], [A, A._replace(target=5)]),
+        ValueError,
+        "resample_argmax: cols 1 have 5 labels and cols 0 3; they must agree",
+    ),
+    "labels": (
+        ([X], [A._replace(target=2**16)], [A._replace(target=2**16)]),
+        ValueError,
+        "resample_argmax: 65536 x 65536 labels are more than 2^30; cut them into parts",
     ),
     "gradient": (
-        ([X.clone().requires_grad_()], [(2, 2)], [T], [T]),
+        ([X.clone().requires_grad_()], [A], [A]),
         RuntimeError,
         "resample_argmax: map 0 requires a gradient, which this op has not; use resample_argmax_ref, or "
         "torch.no_grad()",
@@ -274,18 +317,9 @@ def test_bad_input_gets_one_sentence(arguments, kind, sentence):
 
 
 @needs_test_ops
-@by_op
-@pytest.mark.parametrize("place", [-1, 2], ids=["before", "past"])
-def test_taps_outside_the_map_are_refused(run, place):
-    outside = Taps(torch.full((3, 1), place), torch.ones(3, 1))
-    with pytest.raises(ValueError, match=f"resample_argmax: a tap reads place {place} of 2"):
-        run([X], [(2, 2)], [T], [outside])
-
-
-@needs_test_ops
-@pytest.mark.parametrize("name", ["none", "size", "float64", "classes", "taps-shape", "taps-size", "taps-dtype"])
+@pytest.mark.parametrize("name", [name for name in BAD if name != "gradient"])
 @pytest.mark.parametrize("op", ["hrnet_fast.resample_argmax", "hrnet_fast_testing.resample_argmax_threads"])
 def test_a_direct_call_is_refused_too(op, name):
-    maps, inner, rows, cols = BAD[name][0]
+    maps, rows, cols = BAD[name][0]
     with pytest.raises((ValueError, TypeError, RuntimeError)):
-        attrgetter(op)(torch.ops)(maps, *tables(inner, rows, cols), True, False)
+        attrgetter(op)(torch.ops)(maps, flat(rows), flat(cols), True, False)

@@ -4,10 +4,10 @@ import pytest
 import torch
 
 from hrnet_fast import BottomUpPoseEstimator, LandmarkEstimator, PoseEstimator, Segmenter, create_model
+from hrnet_fast.kernels.resample_argmax import Axis, axis_taps
 from hrnet_fast.tasks.bottom_up import Grouping
 from hrnet_fast.tasks.pixels import normalise
 from hrnet_fast.tasks.segmentation import transforms
-from hrnet_fast.tasks.segmentation.axes import axis_taps
 from tests.golden import fill
 from tests.models.test_models import SMALL
 
@@ -76,7 +76,7 @@ def test_a_default_device(name, expected, meta):
     assert all(torch.equal(a, b) for one, other in zip(found, expected[name], strict=True) for a, b in zip(one, other))
 
 
-WINDOW = 9, 3, (0, 3, 5), 14, 14, 14, 31, True
+WINDOW = Axis(9, 3, 3, 5, 14, 14, 14, 31), True
 ARITHMETIC = {  # without what is kept from call to call
     "crops": lambda: [normalise([PICTURE.permute(1, 2, 0)])],
     "views": lambda: [transforms.normalise(PICTURE[None].float())],

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from ...kernels import resample_argmax, upsample_argmax
-from .axes import axis_taps, starts_of
+from ...kernels import Axis, resample_argmax, upsample_argmax
 
 
 @dataclass(frozen=True)
@@ -16,7 +15,8 @@ class View:
     """A batch of pictures at one scale.
 
     size: (height, width) of the scaled picture. windows: ((top, left, height, width), logits (N, C, h, w)), each of
-    which the logits cover; a grid of windows of one size, which may reach past the view.
+    which the logits cover; a grid of windows of one size, which may reach past the view. They are evenly apart, but
+    the last ones may be nearer.
     """
 
     size: tuple[int, int]
@@ -51,21 +51,24 @@ def label(
     ordered = not exp or (len(views) == 1 and views[0].size == base == size)
     if size and ordered and len(views) <= 8 and all(whole is not None for whole in wholes):
         return upsample_argmax(wholes, size, align_corners)[:, : target[0], : target[1]].contiguous()
-    maps, inner, rows, cols = [], [], [], []
+    maps, rows, cols = [], [], []
     for view in views:
-        starts = starts_of([place for place, _ in view.windows])
-        for (top, left, height, width), logits in view.windows:
+        steps = [_steps({place[axis] for place, _ in view.windows}) for axis in (0, 1)]
+        for place, logits in view.windows:
             maps.append(logits)
-            inner.append((height, width))
-            down, across = (
-                axis_taps(length, start, all_starts, *sides, align_corners)
-                for length, start, all_starts, *sides in zip(
-                    (height, width), (top, left), starts, view.size, base, valid, target
-                )
-            )
-            rows.append(down)
-            cols.append(across)
-    return resample_argmax(maps, inner, rows, cols, exp, align_corners)
+            for axis, axes in enumerate((rows, cols)):
+                sizes = (size[axis] for size in (view.size, base, valid, target))
+                axes.append(Axis(place[axis + 2], place[axis], *steps[axis], *sizes))
+    return resample_argmax(maps, rows, cols, exp, align_corners)
+
+
+def _steps(starts: set[int]) -> tuple[int, int]:
+    """How far apart windows start along an axis, and where the last one does."""
+    last = max(starts)
+    step = min(starts - {0}, default=1)
+    if starts != {*range(0, last, step), last}:
+        raise ValueError(f"windows that start at {sorted(starts)} are not evenly apart from 0 on, but the last")
+    return step, last
 
 
 def _one_step(base: tuple[int, int], valid: tuple[int, int], target: tuple[int, int]) -> tuple[int, int] | None:
