@@ -20,11 +20,11 @@ struct ResampleAxis {
   int32_t length, start, step, last, view, base, valid, target;
 };
 
-// How many windows cover a place of the view: of those at 0, step, 2 step, ... before `last`, and the one there.
+// How many windows cover a place that one of them covers: of those at 0, step, 2 step, ... before `last`, and that one.
 HRNET_FAST_HD int windows_over(const ResampleAxis& a, int place) {
   const int before = (a.last + a.step - 1) / a.step, reached = place / a.step + 1;
   const int first = place < a.length ? 0 : (place - a.length) / a.step + 1, end = reached < before ? reached : before;
-  return (first < end ? end - first : 0) + (place >= a.last && place - a.last < a.length);
+  return end - first + (place >= a.last);
 }
 
 // blend += the part of the view's place that is the window's.

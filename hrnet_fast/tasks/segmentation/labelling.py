@@ -57,7 +57,7 @@ def label(
         for place, logits in view.windows:
             maps.append(logits)
             for axis, axes in enumerate((rows, cols)):
-                sizes = (size[axis] for size in (view.size, base, valid, target))
+                sizes = (both[axis] for both in (view.size, base, valid, target))
                 axes.append(Axis(place[axis + 2], place[axis], *steps[axis], *sizes))
     return resample_argmax(maps, rows, cols, exp, align_corners)
 

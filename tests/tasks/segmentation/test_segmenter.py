@@ -254,6 +254,13 @@ def test_huge_logits_do_not_overflow():
     assert (got == want.argmax(0)).float().mean() > 0.999
 
 
+def test_windows_that_are_not_evenly_apart_are_refused():
+    views = [View((6, 8), [((top, 0, 2, 8), torch.zeros(1, 5, 1, 2)) for top in (0, 2, 5)])]
+    with pytest.raises(ValueError) as caught:
+        label(views, base=(6, 8), valid=(6, 8), target=(6, 8), exp=True, align_corners=False)
+    assert str(caught.value) == "windows that start at [0, 2, 5] are not evenly apart from 0 on, but the last"
+
+
 class _Largest(TorchDispatchMode):
     """The size in bytes of the largest tensor that any op makes."""
 
