@@ -84,6 +84,7 @@ def test_resampled_labels_are_those_of_the_cpu(classes, exp, dtype):
 def test_resampled_labels_inside_a_graph_of_the_callers(name):
     maps, rows, cols = make_arguments(name)
     captured = [torch.zeros_like(x, device="cuda") for x in maps]
+    resample_argmax(captured, rows, cols)  # loads torch's kernels too
     graph = torch.cuda.CUDAGraph()
     with torch.cuda.graph(graph):
         found = resample_argmax(captured, rows, cols)
