@@ -35,6 +35,21 @@ def within_tolerance(error: float, error_torch: float) -> bool:
     return error <= TOLERANCE_FACTOR * error_torch
 
 
+def output_error(got: Tensor, want: Tensor) -> float:
+    """The relative L2 norm of an output's difference; of labels and masks, the share that differs."""
+    return relative_l2(got, want) if want.is_floating_point() else float((got.cpu() != want.cpu()).double().mean())
+
+
+def allowed_error(own: float, want: Tensor) -> float:
+    """What an output's error may be where plain PyTorch's own is `own`: at most twice that. Of labels and masks chance
+    may add three standard deviations of the number that differs, but half of them have to be right."""
+    twice = TOLERANCE_FACTOR * own
+    if want.is_floating_point():
+        return twice
+    count = twice * want.numel()
+    return min((count + 3 * (count + 1) ** 0.5) / want.numel(), max(0.5, twice))
+
+
 @dataclass(frozen=True)
 class ErrorReport:
     """How far outputs are from the wanted ones; `str` names the worst element.

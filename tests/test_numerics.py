@@ -61,6 +61,18 @@ def test_what_is_no_output_is_refused(thing):
         numerics.flatten_outputs(thing)
 
 
+@pytest.mark.parametrize("kind", [torch.int64, torch.bool, torch.uint8])
+def test_of_labels_the_share_that_differs_counts(kind):
+    want = (torch.arange(1000) % 2).to(kind)
+    got = want.clone()
+    got[:7] = 1 - got[:7].to(torch.int64)
+    assert numerics.output_error(got, want) == 0.007
+    for own, allowed in ((0.0, 3), (0.001, 7), (0.01, 33), (0.3, 600)):  # 2 k + 3 sqrt(2 k + 1) of k
+        assert int(numerics.allowed_error(own, want) * 1000) == allowed
+    assert numerics.allowed_error(0.0, want[:3]) == 0.5
+    assert numerics.allowed_error(0.2, want.double()) == 0.4
+
+
 @pytest.mark.parametrize(
     ("error", "error_torch", "passes"), [(2e-7, 1e-7, True), (2.1e-7, 1e-7, False), (0, 0, True), (math.nan, 1, False)]
 )

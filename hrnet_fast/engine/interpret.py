@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..plan import PREVIOUS, PURE_FUNCTIONS, Concat, Constant, Conv, Function, Item, Param, Ref, Sum, Term, tensor_of
+from ..plan.constants import DTYPE
 from ..plan.fold import fold
 
 # Maps may lie channels-last here where the network's own are contiguous, which `view` would refuse.
@@ -41,7 +42,7 @@ class Interpreter:
             return total(item.terms, values, item.relu)
         if isinstance(item, Concat):
             return torch.cat([resized(part, values) for part in item.parts], dim=1)
-        return call(item, values, self._tensor)
+        return call(item, values, self._tensor, self.dtype)
 
     def _conv(self, item: Conv, values: Mapping[int, Tensor]) -> Tensor:
         key = (item.conv, item.norm)
@@ -81,8 +82,10 @@ def total(terms: Sequence[Term], values: Mapping[int, Tensor], relu: bool) -> Te
     return y.relu() if relu else y
 
 
-def call(item: Function, values: Mapping[int, Tensor], tensor: Callable[[Param | Constant], Tensor]) -> Tensor:
-    """Any other planned function, with the views that follow it."""
+def call(
+    item: Function, values: Mapping[int, Tensor], tensor: Callable[[Param | Constant], Tensor], dtype: torch.dtype
+) -> Tensor:  # fmt: skip
+    """Any other planned function, with the views that follow it. dtype: of the maps."""
     result: Tensor | None = None
 
     def decode(value):
@@ -90,9 +93,12 @@ def call(item: Function, values: Mapping[int, Tensor], tensor: Callable[[Param |
             return result if value.value == PREVIOUS else values[value.value]
         if isinstance(value, (Param, Constant)):
             return tensor(value)
+        if value is DTYPE:
+            return dtype
         return type(value)(decode(v) for v in value) if isinstance(value, (tuple, list)) else value
 
     for step in item.calls:
         args = decode(step.args)
         result = _PLAYED[step.function](*args, **{key: decode(value) for key, value in step.kwargs})
-    return result
+    of_maps = result.is_floating_point() and any(values[value].dtype == dtype for value in item.reads)
+    return result.to(dtype) if of_maps else result  # else it has its own, as labels / 2

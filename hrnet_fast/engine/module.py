@@ -121,8 +121,9 @@ class OptimizedModule(nn.Module):
         inputs, named: as the original takes them: images (N, 3, H, W), or a HighResolutionModule's list of maps
         (N, C, H, W), or None. They may have any floating dtype, memory format and strides. They must be on the module's
         device, and are not written to. An empty batch is run by the original.
-        The results are new tensors, nested as the original's, in the first input's dtype. Maps are channels-last if the
-        first input is channels-last and not also contiguous; otherwise they are contiguous.
+        The results are new tensors, nested as the original's, in the first input's dtype; labels, masks and numbers
+        made of these alone have the original's. Maps are channels-last if the first input is channels-last and not also
+        contiguous; otherwise they are contiguous.
         Several threads may call at once; on a GPU, calls of one shape run one after another. A call during `refresh`,
         `tune`, `load_state_dict`, `.to()` or the like ends with the weights it began with, or raises.
         Raises TypeError if there is no input, if one is neither a tensor nor a list of tensors, if its dtype is not

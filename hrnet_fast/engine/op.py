@@ -114,8 +114,8 @@ def _run(inputs: list[Tensor], network: str, structure: str) -> list[Tensor]:
 def _run_fake(inputs: list[Tensor], network: str, structure: str) -> list[Tensor]:
     prepared = _find(network)
     prepared.check_inputs(inputs)
-    shapes = prepared.outlines.result_shapes(structure, inputs)
-    return [empty_result(shape, inputs[0]) for shape in shapes]
+    results = prepared.outlines.results(structure, inputs)
+    return [empty_result(result.shape, inputs[0], result.dtype) for result in results]
 
 
 def _run_backward(gradients: list[Tensor | None], inputs: list[Tensor], network: str, structure: str) -> list[Tensor]:
@@ -127,7 +127,8 @@ def _run_backward(gradients: list[Tensor | None], inputs: list[Tensor], network:
 
     def plain(*leaves: Tensor) -> list[Tensor]:
         results = pytree.tree_leaves(prepared.plain(nested(structure, leaves)))
-        return [result for result in results if result is not None]
+        floating = inputs[0].dtype  # for labels and masks, which have no gradients, but places among the results
+        return [y if y.is_floating_point() else y.to(floating) for y in results if y is not None]
 
     results, pull = torch.func.vjp(plain, *inputs)
     given = [torch.zeros_like(y) if g is None else g.to(y.dtype) for y, g in zip(results, gradients)]

@@ -1,4 +1,4 @@
-"""Shapes of a call's results before it runs: from plans made without data, and with a symbolic batch if asked."""
+"""Shapes and dtypes of a call's results before it runs: from plans made without data, also for a symbolic batch."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import torch
 from torch import SymInt, Tensor
 from torch.utils import _pytree as pytree
 
-from ..plan import Plan, make_plan
+from ..plan import Plan, Value, make_plan
 from .locks import Lock
 from .nesting import nested
 
@@ -25,12 +25,12 @@ class Outlines:
 
     def __init__(self, view: torch.nn.Module) -> None:
         self._view = view
-        self._shapes: dict[tuple[str, tuple[Shape, ...]], tuple[Shape, ...]] = {}
+        self._results: dict[tuple[str, tuple[Shape, ...]], tuple[Value, ...]] = {}
         self._nesting: dict[str, Any] = {}
         self._lock = Lock()
 
-    def result_shapes(self, structure: str, inputs: Sequence[Tensor]) -> list[tuple[int | SymInt, ...]]:
-        """Shapes of the results of the call `structure`, of which a symbolic batch stays a symbol.
+    def results(self, structure: str, inputs: Sequence[Tensor]) -> list[Value]:
+        """The results of the call `structure`, in whose shapes a symbolic batch stays a symbol.
 
         Any other symbolic side is taken as the number at hand, which the tracer guards. Raises ValueError for one that
         has no number yet, and for results whose shapes do not go with the batch.
@@ -42,7 +42,10 @@ class Outlines:
         for x in inputs[1:]:
             torch._check(x.shape[0] == batch, lambda: "the maps of one call must have the same batch")
         two, three = (self._get(structure, [(n, *own) for own in sides]) for n in (2, 3))
-        return [tuple(_scaled(a, b, batch) for a, b in zip(*pair)) for pair in zip(two, three)]
+        return [
+            Value(tuple(_scaled(a, b, batch) for a, b in zip(one.shape, other.shape)), one.dtype)
+            for one, other in zip(two, three)
+        ]
 
     def note(self, structure: str, output_tree: Any) -> None:
         """Keep how the results of a call nest."""
@@ -53,16 +56,16 @@ class Outlines:
         """How the results of a call nest, positions standing for tensors; known once it was outlined or has run."""
         return self._nesting[structure]
 
-    def _get(self, structure: str, shapes: Sequence[Shape]) -> tuple[Shape, ...]:
+    def _get(self, structure: str, shapes: Sequence[Shape]) -> tuple[Value, ...]:
         key = (structure, tuple(shapes))
         with self._lock:
-            if key not in self._shapes:
+            if key not in self._results:
                 # Modes and the compiler belong to a thread: in one of its own, planning meets none of the caller's.
                 with ThreadPoolExecutor(1) as pool:
                     plan = pool.submit(_plan, self._view, structure, shapes).result()
                 self.note(structure, plan.output_tree)
-                self._shapes[key] = tuple(plan.values[v].shape for v in plan.outputs)
-            return self._shapes[key]
+                self._results[key] = tuple(plan.values[v] for v in plan.outputs)
+            return self._results[key]
 
 
 def _plan(view: torch.nn.Module, structure: str, shapes: Sequence[Shape]) -> Plan:

@@ -109,6 +109,10 @@ class Prepared:
 
     def plain(self, inputs: Sequence[Any]) -> Any:
         """What the original itself computes in evaluation mode, in the dtype of its weights, for inputs of any."""
+
+        def back(y: Any) -> Any:
+            return y.to(dtype) if isinstance(y, Tensor) and y.is_floating_point() else y
+
         dtype = next(x.dtype for x in pytree.tree_leaves(inputs) if x is not None)
         results = self.view(*pytree.tree_map(lambda x: x if x is None else x.to(self.weights_dtype), tuple(inputs)))
-        return pytree.tree_map(lambda y: y.to(dtype) if isinstance(y, Tensor) else y, results)
+        return pytree.tree_map(back, results)

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
-from ..numerics import TOLERANCE_FACTOR, compare_outputs, relative_l2
+from ..numerics import TOLERANCE_FACTOR, allowed_error, compare_outputs, output_error
 from ..plan import Item, Plan, inference_view, named_tensors
 from .executor import Executor
 from .executors.reference import ReferenceExecutor
@@ -27,10 +27,12 @@ FLOAT64 = 1e-12  # in float64 torch itself is the reference, so its own error ca
 class OutputError:
     """One result's errors against float64.
 
-    error: relative L2 norm of the fast module's difference. error_torch: the same of the plain module in the same
-    dtype; the larger one of its two memory formats, as oneDNN's channels-last kernels round more than its others.
+    error: relative L2 norm of the fast module's difference; of labels and masks, the share that differs. error_torch:
+    the same of the plain module in the same dtype; the larger one of its two memory formats, as oneDNN's channels-last
+    kernels round more than its others.
     allowed: the largest `error` that passes.
     max_abs: the largest difference; at `worst_index`, `worst_value` was given instead of `worst_expected`.
+    labels: how many labels or masks they are; 0 for what is of floating point.
     """
 
     name: str
@@ -41,6 +43,7 @@ class OutputError:
     worst_index: tuple[int, ...]
     worst_value: float
     worst_expected: float
+    labels: int = 0
 
     @property
     def passed(self) -> bool:
@@ -65,6 +68,9 @@ class VerifyReport:
         for found in (*self.levels, *self.outputs):
             ratio = found.error / found.error_torch if found.error_torch else float(found.error > 0)
             where = f"{found.worst_value:.4g} for {found.worst_expected:.4g} at {list(found.worst_index)}"
+            if found.labels:
+                differ = f"{round(found.error * found.labels)} of {found.labels} differ"
+                where = f"{differ}, {where}" if found.error else differ
             errors = f"{found.error:>8.1e} {found.error_torch:>8.1e} {ratio:>5.2f}"
             rows.append(f"{found.name[-40:]:<40} {errors}  {where}"[:100])
         verdict = "passed" if self.passed else "FAILED"
@@ -126,14 +132,16 @@ def _cast(
 def compare(name: str, given: Tensor, exact: Tensor, *plain: Tensor) -> OutputError:
     """`given` and plain torch's results against `exact`, element by element in float64."""
     report = compare_outputs(given, exact)
-    own = max(relative_l2(result, exact) for result in plain)
+    own = max(output_error(result, exact) for result in plain)
     if not math.isfinite(own):
         raise ValueError(
             f"{name}: plain torch's results in {str(plain[0].dtype).removeprefix('torch.')} are not finite, so nothing "
             "can be compared with them: use other inputs, other weights or a wider dtype"
         )
-    allowed = FLOAT64 if plain[0].dtype == torch.float64 else TOLERANCE_FACTOR * own
-    return OutputError(name, report.error, own, allowed, report.max_abs, report.worst_index, report.got, report.want)
+    allowed = FLOAT64 if plain[0].dtype == torch.float64 else allowed_error(own, exact)
+    labels = 0 if exact.is_floating_point() else exact.numel()
+    found = (report.max_abs, report.worst_index, report.got, report.want)
+    return OutputError(name, output_error(given, exact), own, allowed, *found, labels)
 
 
 def _verify_levels(fast: OptimizedModule, inputs: Sequence[Any]) -> tuple[OutputError, ...]:

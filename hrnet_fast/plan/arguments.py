@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from numbers import Number
 from operator import index
 from typing import Any
 
+import torch
 from torch import Tensor
 from torch.overrides import resolve_name
 
@@ -39,3 +41,9 @@ def is_basic(index: Any) -> bool:
     """Whether an index takes a part by numbers and slices alone."""
     parts = index if isinstance(index, tuple) else (index,)
     return all(part is None or part is Ellipsis or type(part) is int or isinstance(part, slice) for part in parts)
+
+
+def fills(target: Tensor, index: Any, value: Any) -> bool:
+    """Whether `target[index] = value` writes a number where a mask of the target's shape says so."""
+    mask = isinstance(index, Tensor) and index.dtype == torch.bool and index.shape == target.shape
+    return mask and isinstance(value, Number)

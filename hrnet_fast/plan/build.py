@@ -34,7 +34,8 @@ def plan_graph(graph: Graph, name: str) -> Plan:
     levels = tuple(Level(tuple(by_level[depth])) for depth in sorted(by_level))
     inputs = tuple(index[v] for v in graph.inputs)
     outputs = tuple(index[v] for v in graph.outputs)
-    values = tuple(Value(shapes[v]) for v in kept)
+    dtypes = {value: node.dtype for value, node in enumerate(graph.nodes)}
+    values = tuple(Value(shapes[v], dtypes.get(v)) for v in kept)
     plan = Plan(name, values, inputs, outputs, levels, graph.output_tree)
     check(plan)
     return plan

@@ -16,7 +16,7 @@ from . import functions as known
 from .graph import Call, Constant, Param
 
 _MAKE = ("zeros", "ones", "full", "arange", "linspace", "eye", "tensor")
-_CHANGE = ("to", "float", "long", "t", "cumsum")
+_CHANGE = ("to", "float", "long", "int", "bool", "t")
 _MAKING = {getattr(torch, name): f"torch.{name}" for name in _MAKE}
 _CHANGING = {getattr(Tensor, name): f"Tensor.{name}" for name in _CHANGE}
 # What makes numbers of the shape of a traced tensor, or of a shape that it gets: the same of numbers alone.
@@ -29,13 +29,13 @@ _MAKERS = frozenset(_MAKING.values())
 
 
 class _Dtype:
-    """Stands for the dtype of the maps, in which a network that asks for it makes its numbers."""
+    """Stands for the dtype of the maps, in which a network that asks for it makes its numbers and casts others."""
 
     def __repr__(self) -> str:
         return "dtype"
 
 
-_DTYPE = _Dtype()
+DTYPE = _Dtype()
 
 
 class Constants:
@@ -99,7 +99,7 @@ class Constants:
     def _encode(self, leaf: Any) -> Any:
         if isinstance(leaf, Tensor):
             return Param(self.names[id(leaf)]) if id(leaf) in self.names else self._made[id(leaf)][1]
-        return _DTYPE if leaf is self.dtype else leaf
+        return DTYPE if leaf is self.dtype else leaf
 
 
 def frozen(value: Any) -> Any:
@@ -149,4 +149,4 @@ def _make(value: Any, tensors: Mapping[str, Tensor], dtype: torch.dtype, device:
         return device
     if isinstance(value, tuple):
         return type(value)(map(make, value))
-    return dtype if value is _DTYPE else value
+    return dtype if value is DTYPE else value

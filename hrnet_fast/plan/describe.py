@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from .cost import multiply_adds
-from .ir import Concat, Conv, Function, Item, Level, Plan, Sum, Term
+from .ir import Concat, Conv, Function, Item, Level, Plan, Sum, Term, Value
 
 WIDTH = 100
 
@@ -33,8 +33,7 @@ def summary(plan: Plan) -> str:
 
 
 def _head(plan: Plan) -> Iterator[str]:
-    ins = ", ".join(_shape(plan.values[v].shape) for v in plan.inputs)
-    outs = ", ".join(_shape(plan.values[v].shape) for v in plan.outputs)
+    ins, outs = (", ".join(map(_described, (plan.values[v] for v in ends))) for ends in (plan.inputs, plan.outputs))
     yield f"{plan.name}: {ins} -> {outs}"
     yield summary(plan) + (f"; maps share {plan.map_bytes / 1e6:.1f} MB" if plan.map_bytes else "")
     if plan.machine:
@@ -73,6 +72,11 @@ def _row(level: str, item: str, what: str, result: str, flops: str, size: str, t
     name = item if len(item) <= 31 else "…" + item[-30:]
     what = what if len(what) <= 20 else what[:19] + "…"
     return f"{level:>4} {name:<31} {what:<20} {result:<12} {flops:>6} {size:>6} {time:>7} {by}".rstrip()
+
+
+def _described(value: Value) -> str:
+    own = "" if value.dtype is None else " " + str(value.dtype).removeprefix("torch.")
+    return _shape(value.shape) + own
 
 
 def _shape(shape: tuple[int, ...]) -> str:

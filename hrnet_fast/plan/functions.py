@@ -12,15 +12,19 @@ from torch import Tensor
 # Pure functions that are kept as they are; any other is refused by name. What computes has memory of its own; a view
 # may share its argument's.
 _METHODS_TOO = """add neg abs exp log sqrt rsqrt square reciprocal tanh sin cos pow clamp clamp_min clamp_max amax amin
-    maximum minimum log_softmax logsumexp std var norm cross mm bmm baddbmm roll index_select repeat_interleave"""
+    maximum minimum log_softmax logsumexp std var norm cross mm bmm baddbmm roll index_select repeat_interleave gather
+    masked_fill scatter cumsum floor ceil round trunc sign remainder floor_divide tril triu argmax argmin argsort any
+    all count_nonzero gt lt ge le eq ne isnan isinf isfinite logical_and logical_or logical_xor logical_not
+    bitwise_and bitwise_or bitwise_xor bitwise_not"""
 _ACTIVATIONS = "silu leaky_relu hardswish hardsigmoid hardtanh relu6 elu selu celu mish"  # with an argument `inplace`
 _COMPUTE = {
-    "Tensor": "mean sum matmul mul div sub softmax sigmoid repeat flip __rmul__ __rsub__ __rtruediv__",
-    "torch": f"mean sum matmul mul div sub softmax sigmoid stack cat prelu einsum conv1d conv3d {_METHODS_TOO}",
+    "Tensor": """mean sum matmul mul div sub softmax sigmoid repeat flip where to __rmul__ __rsub__ __rtruediv__
+        __rmod__ __rfloordiv__""",
+    "torch": f"mean sum matmul mul div sub softmax sigmoid stack cat prelu einsum conv1d conv3d where {_METHODS_TOO}",
     "functional": f"""linear avg_pool2d adaptive_avg_pool2d max_pool2d adaptive_max_pool2d softmax log_softmax pad
         sigmoid batch_norm layer_norm group_norm instance_norm normalize interpolate gelu glu softplus pixel_shuffle
         pixel_unshuffle unfold grid_sample cosine_similarity conv2d conv_transpose2d
-        scaled_dot_product_attention {_ACTIVATIONS}""",
+        scaled_dot_product_attention one_hot {_ACTIVATIONS}""",
 }
 _VIEW = {
     "Tensor": """view view_as reshape reshape_as permute transpose movedim swapaxes flatten unflatten unsqueeze squeeze
@@ -54,11 +58,17 @@ def _attention_weights(**given: Any) -> Tensor:
     return F.multi_head_attention_forward(**given)[1]
 
 
+def _places_of(name: str) -> Callable:
+    """Where what `torch.max`, `topk` and the like find was: the second of their results."""
+    return lambda *args, **kwargs: getattr(torch, name)(*args, **kwargs)[1]
+
+
 WRITTEN, DEFORM = "written", "torchvision.deform_conv2d"
 ATTENTION, ATTENTION_WEIGHTS = "attention", "attention weights"
 COMPUTING = _by_name(_COMPUTE) | {
     WRITTEN: written, DEFORM: _deform_conv2d, ATTENTION: _attention, ATTENTION_WEIGHTS: _attention_weights,
 }  # fmt: skip
+COMPUTING |= {f"places of {name}": _places_of(name) for name in ("max", "min", "topk", "sort")}
 PURE_FUNCTIONS = COMPUTING | _by_name(_VIEW) | {"Tensor.T": Tensor.T.__get__, "Tensor.mT": Tensor.mT.__get__}
 # Python operators reach torch as other objects than the named methods.
 NAMES = {function: name for name, function in PURE_FUNCTIONS.items()} | {
@@ -68,12 +78,19 @@ NAMES = {function: name for name, function in PURE_FUNCTIONS.items()} | {
     torch.flip: "Tensor.flip",
 }  # fmt: skip
 NAMES |= {getattr(Tensor, name): f"torch.{name}" for name in _METHODS_TOO.split()}
+COMPARISONS = {getattr(Tensor, f"__{name}__"): f"torch.{name}" for name in ("gt", "lt", "ge", "le", "eq", "ne")}
+_LOGIC = {"and": "bitwise_and", "or": "bitwise_or", "xor": "bitwise_xor", "mod": "remainder",
+          "floordiv": "floor_divide"}  # fmt: skip
+NAMES |= COMPARISONS | {Tensor.__invert__: "torch.bitwise_not"}
+NAMES |= {getattr(Tensor, f"__{operator}__"): f"torch.{name}" for operator, name in _LOGIC.items()}
+NAMES |= {getattr(Tensor, f"__r{operator}__"): f"torch.bitwise_{operator}" for operator in ("and", "or", "xor")}
 # Functions that write what another one computes into their first argument.
 IN_PLACE = {
     Tensor.__iadd__: "torch.add", Tensor.__isub__: "Tensor.sub", Tensor.__imul__: "Tensor.mul",
     Tensor.__itruediv__: "Tensor.div", Tensor.__ipow__: "torch.pow", F.leaky_relu_: "functional.leaky_relu",
     F.hardtanh_: "functional.hardtanh", F.elu_: "functional.elu",
 }  # fmt: skip
+IN_PLACE |= {getattr(Tensor, f"__i{operator}__"): f"torch.{name}" for operator, name in _LOGIC.items()}
 for _name in COMPUTING:
     for _owner in (Tensor, torch):
         _function = getattr(_owner, _name.partition(".")[2] + "_", None)
@@ -85,12 +102,17 @@ RELU_IN_PLACE = {F.relu_, torch.relu_, Tensor.relu_}
 MAY_BE_IN_PLACE = {getattr(F, name) for name in _ACTIVATIONS.split()}
 CLONE = {Tensor.clone, torch.clone}
 DETACH = {Tensor.detach, torch.detach, Tensor.data.__get__}
-CASTS = {Tensor.to, Tensor.type_as, Tensor.float, Tensor.double, Tensor.half, Tensor.bfloat16}
+CAST = "Tensor.to"
+CASTS = {
+    Tensor.to, Tensor.type_as, Tensor.float, Tensor.double, Tensor.half, Tensor.bfloat16, Tensor.long, Tensor.int,
+    Tensor.short, Tensor.char, Tensor.byte, Tensor.bool,
+}  # fmt: skip
 CONCAT = {torch.cat, torch.concat, torch.concatenate}
 CHUNK = {torch.chunk, Tensor.chunk}
 SPLIT = {torch.split, Tensor.split}
 UNBIND = {torch.unbind, Tensor.unbind}
 EXTREMES = {torch.max: "max", Tensor.max: "max", torch.min: "min", Tensor.min: "min"}
+ORDERED = {torch.topk: "topk", Tensor.topk: "topk", torch.sort: "sort", Tensor.sort: "sort"}
 DROPOUT = {F.dropout, F.dropout1d, F.dropout2d, F.dropout3d, F.alpha_dropout, F.feature_alpha_dropout}
 INTERPOLATE = {F.interpolate, F.upsample}
 
@@ -118,14 +140,16 @@ def _getters(names: str) -> set[Callable]:
 QUESTIONS = _those_there(Tensor, _QUESTIONS) | _those_there(torch, _TORCH_QUESTIONS) | _getters(_ATTRIBUTES)
 WHERE = _getters(_WHERE) | {Tensor.get_device, torch.get_device, Tensor.type}
 
-NOT_FLOATING = "not of floating point, as all of a plan is: compute that from the optimized module's results"
+BY_NUMBERS = (
+    "it needs numbers while the network runs, as for the size of its result, and a plan is made without any: compute "
+    "that from the optimized module's results"
+)
 _WHY = {
     "it asks for numbers while the network runs, and a plan is made without any": """__bool__ __int__ __float__
         __index__ __contains__ __format__ item tolist numpy __array__ equal allclose""",
     "it writes into a part of a tensor, or all of it; compute a new one instead, e.g. by torch.cat": """__setitem__
-        copy_ fill_ zero_ index_copy_ index_fill_ index_add_ index_put_ masked_fill_ scatter_""",
-    f"its result is {NOT_FLOATING}": """argmax argmin argsort topk sort gt lt ge le eq ne __gt__ __lt__ __ge__
-        __le__ __eq__ __ne__""",
+        copy_ fill_ zero_ index_copy_ index_fill_ index_add_ index_put_ masked_scatter_""",
+    BY_NUMBERS: "nonzero argwhere masked_select unique unique_consecutive bincount",
 }
 WHY_NOT = {
     function: why for why, names in _WHY.items() for owner in (Tensor, torch) for function in _those_there(owner, names)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import torch
+
 
 @dataclass(frozen=True)
 class Ref:
@@ -93,12 +95,17 @@ class Call:
 
 @dataclass(frozen=True)
 class Node:
-    """One operation; its index in the graph is its value. `op`: input, conv, norm, relu, add, resize, concat, call."""
+    """One operation; its index in the graph is its value.
+
+    op: input, conv, norm, relu, add, resize, concat, call. dtype: None for that of the maps; labels, masks and numbers
+    that are made of these alone have their own, and calls alone read and make them.
+    """
 
     op: str
     inputs: tuple[int, ...]
     shape: tuple[int, ...]
     detail: Norm | Resize | Convolution | Call | None = None
+    dtype: torch.dtype | None = None
 
 
 @dataclass(frozen=True)

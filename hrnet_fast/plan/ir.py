@@ -8,14 +8,21 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal
 
+import torch
+
 from .graph import Call, Convolution, Norm, Resize
 
 
 @dataclass(frozen=True)
 class Value:
-    """A map, or any other tensor, that flows between items. shape: logical, (N, C, H, W) for maps."""
+    """A map, or any other tensor, that flows between items.
+
+    shape: logical, (N, C, H, W) for maps. dtype: None for the one that an executor computes in; labels, masks and
+    numbers that are made of these alone have their own, and functions alone read and make them.
+    """
 
     shape: tuple[int, ...]
+    dtype: torch.dtype | None = None
 
 
 @dataclass(frozen=True)

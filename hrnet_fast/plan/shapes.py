@@ -12,6 +12,7 @@ from math import floor
 from operator import mul
 from typing import Any
 
+import torch
 from torch import Tensor
 from torch.utils import _pytree as pytree
 
@@ -24,14 +25,15 @@ def result_without_call(name: str, args: Sequence[Any], kwargs: dict[str, Any]) 
     None where torch has to be asked: for functions and arguments that are not known here, wrong ones among them.
     """
     tensors = [leaf for leaf in pytree.tree_leaves((args, kwargs)) if isinstance(leaf, Tensor)]
-    shape_of = _RULES.get(name.rpartition(".")[2])
+    function = name.rpartition(".")[2]
+    shape_of = _RULES.get(function)
     if shape_of is None or any(t.dtype != tensors[0].dtype or not t.is_floating_point() for t in tensors):
         return None
     try:
         shape = shape_of(*args, **kwargs)
     except (TypeError, ValueError, IndexError):
         return None  # torch says better what is wrong
-    return None if shape is None else tensors[0].new_empty(shape, device="meta")
+    return None if shape is None else tensors[0].new_empty(shape, dtype=_DTYPES.get(function), device="meta")
 
 
 def _mean(x: Tensor, dim: int | Sequence[int] | None = None, keepdim: bool = False) -> Shape | None:
@@ -39,6 +41,10 @@ def _mean(x: Tensor, dim: int | Sequence[int] | None = None, keepdim: bool = Fal
     axes = {range(x.dim())[axis] for axis in given}
     shape = tuple(1 if axis in axes else side for axis, side in enumerate(x.shape) if keepdim or axis not in axes)
     return shape if len(axes) == len(given) > 0 else None
+
+
+def _place(x: Tensor, dim: int | None = None, keepdim: bool = False) -> Shape | None:
+    return _mean(x, dim, keepdim) if dim is None or isinstance(dim, int) else None
 
 
 def _softmax(x: Tensor, dim: int, _stacklevel: int = 3, dtype: Any = None) -> Shape | None:
@@ -150,8 +156,11 @@ _RULES: dict[str, Callable[..., Shape | None]] = {
     "pow": _elementwise, "amax": _mean, "amin": _mean, "narrow": _narrow, "interpolate": _interpolate,
     "avg_pool2d": _avg_pool, "max_pool2d": _max_pool, "adaptive_avg_pool2d": _adaptive_pool,
     "adaptive_max_pool2d": _adaptive_pool, "layer_norm": _layer_norm, "group_norm": _group_norm, "prelu": _prelu,
-    "log_softmax": _softmax, "pixel_shuffle": _pixel_shuffle,
+    "log_softmax": _softmax, "pixel_shuffle": _pixel_shuffle, "argmax": _place, "argmin": _place,
 }  # fmt: skip
+_COMPARISONS = ("gt", "lt", "ge", "le", "eq", "ne")
+_RULES |= dict.fromkeys(_COMPARISONS, _elementwise)
+_DTYPES = dict.fromkeys(_COMPARISONS, torch.bool) | dict.fromkeys(("argmax", "argmin"), torch.int64)
 _UNARY = """neg abs exp log sqrt rsqrt square reciprocal tanh clamp clamp_min clamp_max sigmoid __rtruediv__ normalize
     gelu softplus silu leaky_relu hardswish hardsigmoid hardtanh relu6 elu selu celu mish
     flip roll"""

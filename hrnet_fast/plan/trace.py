@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from inspect import signature
-from itertools import accumulate
+from numbers import Number
 from typing import Any
 
 import torch
@@ -18,15 +18,16 @@ from torch.overrides import TorchFunctionMode
 from torch.utils import _pytree as pytree
 
 from . import functions as known
-from .arguments import check_channels, is_basic, name_of, pair, whole_size
+from .arguments import check_channels, fills, is_basic, name_of, pair, whole_size
 from .constants import frozen, without_lists
 from .errors import PlanError
 from .failure import what, where
 from .graph import Call, Convolution, Graph, Norm, Param, Ref, Resize
 from .modules import traceable_twin, unwrap
+from .several import Several
 from .shapes import broadcast, result_without_call
 from .transposed import SHUFFLE, ordinary
-from .values import REMOVE, Values, writes_into
+from .values import REMOVE, writes_into
 
 
 def trace(module: nn.Module, *inputs: Any) -> Graph:
@@ -80,7 +81,7 @@ def _without_none(nested: Any) -> Any:
     return pytree.tree_map(lambda x: _Nothing() if x is None else x, nested)
 
 
-class _Recorder(Values, TorchFunctionMode):
+class _Recorder(Several, TorchFunctionMode):
     """Answers every torch function with a tensor of the right shape and no data, and writes the node down."""
 
     def _key(self, tensor: Tensor | None, what: str) -> str | None:
@@ -113,7 +114,7 @@ class _Recorder(Values, TorchFunctionMode):
             return self._alias(args[0])
         if function in known.DETACH:
             return self.share(self._alias(args[0]), args[0])
-        if function in known.CASTS:
+        if function in known.CASTS or (function is Tensor.type and args[1:]):
             return self._cast(function, args, kwargs)
         if function in known.INTERPOLATE:
             return self._interpolate(*args, **kwargs)
@@ -128,13 +129,17 @@ class _Recorder(Values, TorchFunctionMode):
         if function is F.scaled_dot_product_attention and any((*args[4:5], kwargs.get("dropout_p"))):
             raise PlanError(f"scaled_dot_product_attention gets dropout_p, {_EVALUATION} 0 unless self.training")
         if function in known.CHUNK:
-            return self._chunk(*args, **kwargs)
+            return self.chunk(*args, **kwargs)
         if function in known.SPLIT:
-            return self._split(*args, **kwargs)
+            return self.split(*args, **kwargs)
         if function in known.UNBIND:
-            return self._unbind(*args, **kwargs)
+            return self.unbind(*args, **kwargs)
         if function in known.EXTREMES:
-            return self._extreme(known.EXTREMES[function], *args, **kwargs)
+            return self.extreme(known.EXTREMES[function], *args, **kwargs)
+        if function in known.ORDERED:
+            return self.ordered(known.ORDERED[function], *args, **kwargs)
+        if function in known.COMPARISONS and not isinstance(args[1], (Tensor, Number)):  # as `mask != None`
+            return NotImplemented
         if function in known.IN_PLACE:
             return self.overwrite(args[0], self._compute(known.IN_PLACE[function], args, kwargs))
         if function in known.MAY_BE_IN_PLACE:
@@ -142,7 +147,7 @@ class _Recorder(Values, TorchFunctionMode):
             in_place = given.arguments.pop("inplace", False)
             result = self._call(known.NAMES[function], given.args, given.kwargs)
             return self.overwrite(args[0], result) if in_place else result
-        if function is Tensor.__setitem__ and is_basic(args[1]):
+        if function is Tensor.__setitem__ and (is_basic(args[1]) or fills(*args)):
             return self._set(*args)
         if getattr(function, "_qualified_op_name", "") == "torchvision::deform_conv2d":
             return self._call(known.DEFORM, args, kwargs)
@@ -167,9 +172,15 @@ class _Recorder(Values, TorchFunctionMode):
         """Whether a tensor is none of the plan's values: a parameter, or made of parameters and numbers."""
         return id(x) in self.names or x in self.constants
 
+    def _is_map(self, x: Any) -> bool:
+        """Whether something is a value of the maps' dtype, which items other than calls may read."""
+        return isinstance(x, Tensor) and x.dtype == self.dtype and not (self._is_fixed(x) or self.has_own_dtype(x))
+
     def _unary(self, op: str, x: Tensor, detail=None, shape=None) -> Tensor:
-        result = self.empty(x.shape if shape is None else shape)
-        return self.record(op, (self.value_of(x, f"the input of {op}"),), result, detail)
+        if x.dtype != self.dtype:
+            raise PlanError(f"the input of {op} is of {x.dtype}, but must be of {self.dtype}: convert it first")
+        value = self.value_of(self.as_map(x), f"the input of {op}")
+        return self.record(op, (value,), self.empty(x.shape if shape is None else shape), detail)
 
     def _conv(self, input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1) -> Tensor:
         if any(id(t) in self.traced or t in self.constants for t in (weight, bias)):  # weights that are computed
@@ -255,9 +266,9 @@ class _Recorder(Values, TorchFunctionMode):
         )
 
     def _add(self, a: Any, b: Any) -> Tensor:
-        if isinstance(b, (int, float)) and b == 0:  # `sum()` and `y = 0; y += x` begin so
+        if isinstance(b, (int, float)) and b == 0 and a.is_floating_point():  # `sum()` and `y = 0; y += x` begin so
             return self._alias(a)
-        if not all(isinstance(t, Tensor) and not self._is_fixed(t) for t in (a, b)):
+        if not all(self._is_map(t) for t in (a, b)):
             return self._call("torch.add", (a, b), {})
         values = tuple(self.value_of(t, "a summand") for t in (a, b))
         if a.shape == b.shape:
@@ -271,26 +282,35 @@ class _Recorder(Values, TorchFunctionMode):
 
     def _alias(self, x: Tensor) -> Tensor:
         """Another tensor of the same value, which may go its own way later."""
-        return self.stand(self.empty(x.shape), self.value_of(x, "a copy"))
+        return self.stand(self.empty(x.shape, x.dtype), self.value_of(x, "a copy"))
 
     def _cast(self, function: Callable, args, kwargs) -> Tensor:
-        """A cast of a constant, or of a value to the dtype and the device that it has anyway."""
+        """A cast of a constant, or of a value where it lies; a map stays in the maps' dtype, or is none any more."""
         x, like = args[0], pytree.tree_map(self.stand_in, (args, kwargs))
         result = function(*like[0], **like[1])
         if self._is_fixed(x):
             if result is not x:
                 self.constants.cast(x, result)
             return result
-        if result.dtype != x.dtype:
-            raise PlanError(f"{name_of(function)} gives {result.dtype}, but all of a plan is in {self.dtype}")
+        if not self.has_own_dtype(x):
+            self._check_dtype(name_of(function), result)
         if result.device != self.device:
             raise PlanError(
                 f"{name_of(function)} gives a tensor on {result.device}, but the network is on {self.device}"
             )
+        if result.dtype != x.dtype:
+            return self._call(known.CAST, (x, result.dtype), {})
         return self.share(self._alias(x), x)
+
+    def _check_dtype(self, name: str, result: Tensor) -> None:
+        if result.dtype != self.dtype and (result.is_floating_point() or result.is_complex()):
+            raise PlanError(f"{name} gives {result.dtype}, but a plan's floating-point numbers are all in {self.dtype}")
 
     def _set(self, target: Tensor, index: Any, value: Any) -> None:
         """target[index] = value, unless `value` is that part already, which `target[index] += x` gives back."""
+        if not is_basic(index):
+            self.overwrite(target, self._call("torch.masked_fill", (target, index, value), {}))
+            return
         part = self.traced.get(id(value))
         if part is None or part.unreadable or part.part_of != (self.traced.get(id(target)), index):
             self.overwrite(target, self._call(known.WRITTEN, (target, index, value), {}))
@@ -308,7 +328,7 @@ class _Recorder(Values, TorchFunctionMode):
         return self._call("functional.interpolate", (input,), {k: v for k, v in given.items() if v is not None})
 
     def _concat(self, tensors, dim=0) -> Tensor:
-        if any(t.dim() != 4 or self._is_fixed(t) for t in tensors) or dim not in (1, -3):
+        if any(t.dim() != 4 or not self._is_map(t) for t in tensors) or dim not in (1, -3):
             return self._call("torch.cat", (tuple(tensors), dim), {})
         values = tuple(self.value_of(t, "a part of a concatenation") for t in tensors)
         n, _, h, w = tensors[0].shape
@@ -316,39 +336,10 @@ class _Recorder(Values, TorchFunctionMode):
             raise PlanError(f"maps of shapes {[tuple(t.shape) for t in tensors]} cannot be concatenated")
         return self.record("concat", values, self.empty((n, sum(t.shape[1] for t in tensors), h, w)))
 
-    def _chunk(self, input, chunks, dim=0) -> tuple[Tensor, ...]:
-        return self._split(input, -(-input.shape[dim] // chunks), dim)
-
-    def _split(self, tensor, split_size_or_sections=None, dim=0, split_size=None) -> tuple[Tensor, ...]:
-        sizes, side = split_size_or_sections or split_size, tensor.shape[dim]
-        if isinstance(sizes, int):
-            sizes = [min(sizes, side - begin) for begin in range(0, side, sizes)]
-        if sum(sizes) != side:
-            raise PlanError(f"split gets sizes {list(sizes)}, which do not make up {side}")
-        begins = accumulate(sizes, initial=0)
-        return tuple(self._call("torch.narrow", (tensor, dim, begin, size), {}) for begin, size in zip(begins, sizes))
-
-    def _unbind(self, x, dim=0) -> tuple[Tensor, ...]:
-        axis = range(x.dim())[dim]
-        return tuple(
-            self._call("Tensor.__getitem__", (x, (*[slice(None)] * axis, i)), {}) for i in range(x.shape[axis])
-        )
-
-    def _extreme(self, name: str, input, *args, **kwargs) -> Tensor | tuple[Tensor, ...]:
-        """max and min: of all numbers, of two tensors, or over one dimension, where the second result is where."""
-        axis = args[0] if args else kwargs.get("dim", kwargs.get("other"))
-        if axis is None:
-            return self._call(f"torch.a{name}", (input,), {})
-        if isinstance(axis, Tensor):
-            return self._call(f"torch.{name}imum", (input, axis), {})
-        kept = args[1] if len(args) > 1 else kwargs.get("keepdim", False)
-        values = self._call(f"torch.a{name}", (input, axis, kept), {})
-        where = self.stand(values.new_empty(values.shape, dtype=torch.int64), 0)
-        self.traced[id(where)].unreadable = f"is the second result of {name}, {known.NOT_FLOATING}"
-        return getattr(torch.return_types, name)((values, where))
-
     def _call(self, name: str, args, kwargs) -> Tensor:
         inputs: list[int] = []
+        leaves = [leaf for leaf in pytree.tree_leaves((args, kwargs)) if isinstance(leaf, Tensor)]
+        with_maps = any(leaf.is_floating_point() and not self.has_own_dtype(leaf) for leaf in leaves)
 
         def encode(leaf):
             if not isinstance(leaf, Tensor):
@@ -357,7 +348,8 @@ class _Recorder(Values, TorchFunctionMode):
                 return Param(self.names[id(leaf)])
             if constant := self.constants.find(leaf):
                 return constant
-            inputs.append(self.value_of(leaf, f"an argument of {name}"))
+            given = self.as_map(leaf) if with_maps and leaf.is_floating_point() else leaf
+            inputs.append(self.value_of(given, f"an argument of {name}"))
             return Ref(inputs[-1])
 
         def data_free(leaf):
@@ -370,12 +362,21 @@ class _Recorder(Values, TorchFunctionMode):
         )
         result = result_without_call(name, args, kwargs)
         if result is None:
-            result = known.PURE_FUNCTIONS[name](*pytree.tree_map(data_free, args), **pytree.tree_map(data_free, kwargs))
+            try:
+                without_data = pytree.tree_map(data_free, (args, kwargs))
+                result = known.PURE_FUNCTIONS[name](*without_data[0], **without_data[1])
+            except RuntimeError as error:
+                if not (isinstance(error, NotImplementedError) or "on meta tensors" in str(error)):
+                    raise
+                raise PlanError(f"the operation {name} cannot be planned: {known.BY_NUMBERS}") from error
         if not isinstance(result, Tensor):
             raise PlanError(f"{name} returns several tensors, which a plan cannot express")
-        if result.dtype != self.dtype:
-            raise PlanError(f"{name} gives {result.dtype}, but all of a plan is in {self.dtype}")
-        self.record("call", tuple(inputs), result, detail)
+        if with_maps:
+            self._check_dtype(name, result)
+        if name == "Tensor.view" and result.dtype != args[0].dtype:
+            raise PlanError(f"{name} reads {args[0].dtype} as {result.dtype}, which a plan cannot express")
+        own = None if with_maps and result.is_floating_point() else result.dtype
+        self.record("call", tuple(inputs), result, detail, own)
         if name in known.COMPUTING and (name != "torch.einsum" or len(args) > 2):  # of one map, it may be a view
             return result
         if name == "Tensor.__getitem__" and is_basic(args[1]):

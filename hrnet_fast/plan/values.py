@@ -9,9 +9,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from .constants import Constants
+from .constants import DTYPE, Constants
 from .errors import PlanError
-from .functions import WRITTEN
+from .functions import CAST, WRITTEN
 from .graph import Call, Node, Ref
 from .modules import named_tensors
 
@@ -58,9 +58,9 @@ class Values:
     def add_input(self, shape: tuple[int, ...]) -> Tensor:
         return self.record("input", (), self.empty(shape))
 
-    def empty(self, shape: Sequence[int]) -> Tensor:
-        """A tensor without data."""
-        return torch.empty(shape, dtype=self.dtype, device="meta")
+    def empty(self, shape: Sequence[int], dtype: torch.dtype | None = None) -> Tensor:
+        """A tensor without data, of the maps' dtype or another one."""
+        return torch.empty(shape, dtype=dtype or self.dtype, device="meta")
 
     def stand_in(self, leaf: Any) -> Any:
         """For a traced tensor, one without elements that lies where the network's own do; anything else as it is."""
@@ -94,10 +94,23 @@ class Values:
             if _version(tensor) != self._versions[name]:
                 raise PlanError(writes_into(name))
 
-    def record(self, op: str, inputs: tuple[int, ...], result: Tensor, detail=None) -> Tensor:
+    def has_own_dtype(self, x: Any) -> bool:
+        """Whether a tensor stands for labels, masks or numbers that are made of these alone."""
+        return id(x) in self.traced and self.nodes[self.traced[id(x)].value].dtype is not None
+
+    def record(
+        self, op: str, inputs: tuple[int, ...], result: Tensor, detail=None, dtype: torch.dtype | None = None
+    ) -> Tensor:
         self.stand(result, len(self.nodes))
-        self.nodes.append(Node(op, inputs, tuple(result.shape), detail))
+        self.nodes.append(Node(op, inputs, tuple(result.shape), detail, dtype))
         return result
+
+    def as_map(self, x: Tensor) -> Tensor:
+        """A value of floating point in the maps' dtype."""
+        if not self.has_own_dtype(x):
+            return x
+        value = self.value_of(x, "what is cast")
+        return self.record("call", (value,), self.empty(x.shape), Call(CAST, (Ref(value), DTYPE)))
 
     def stand(self, tensor: Tensor, value: int) -> Tensor:
         """Let a new tensor stand for a value, in memory of its own."""
@@ -117,6 +130,11 @@ class Values:
     def overwrite(self, target: Tensor, result: Tensor) -> Tensor:
         """After an in-place operation the tensor itself stands for the new value."""
         value = self.traced[id(result)].value
+        if target.dtype != result.dtype and not (target.is_floating_point() and result.is_floating_point()):
+            raise PlanError(
+                f"a tensor of {target.dtype} is to hold a result of {result.dtype}, which a plan cannot express: "
+                "compute a new one instead"
+            )
         if target in self.constants and target.shape == result.shape:
             if name := self._owner(target):
                 raise PlanError(writes_into(name))
@@ -142,10 +160,10 @@ class Values:
 
     def _write_part(self, whole: Traced, index: Any, part: Traced) -> None:
         """What a part was taken from stands for the value with that part written."""
-        result = self.empty(whole.tensor.shape)
-        self.record(
-            "call", (whole.value, part.value), result, Call(WRITTEN, (Ref(whole.value), index, Ref(part.value)))
-        )
+        result = self.empty(whole.tensor.shape, whole.tensor.dtype)
+        own = self.has_own_dtype(whole.tensor) and self.has_own_dtype(part.tensor)
+        call = Call(WRITTEN, (Ref(whole.value), index, Ref(part.value)))
+        self.record("call", (whole.value, part.value), result, call, result.dtype if own else None)
         whole.value, whole.unreadable, whole.memory = self.traced[id(result)].value, "", [whole, part]
         part.memory = whole.memory
 

@@ -228,17 +228,17 @@ def test_results_that_are_none_may_be_compiled_and_have_gradients():
 @pytest.mark.parametrize(
     ("function", "sentence"),
     [
+        (lambda net, y: y.view(torch.int32), "Tensor.view reads torch.float32 as torch.int32, which a plan cannot"),
+        (lambda net, y: (y > 0).nonzero(), "nonzero is not understood .*: it needs numbers while .* results"),
+        (lambda net, y: y[y > 0], "__getitem__ cannot be planned: it needs numbers while .*, as for the size of its"),
+        (lambda net, y: torch.where(y > 0), "torch.where cannot be planned: it needs numbers while .* results"),
+        (lambda net, y: F.one_hot(y.argmax(1)), "one_hot cannot be planned: it needs numbers while .* results"),
+        (lambda net, y: net.d((9 * y).long()), "the input of conv is of torch.int64, but must be of torch.float32"),
         (
-            lambda net, y: y.argmax(1),
-            "argmax is not understood by the planner: its result is not of floating point, .* results",
+            lambda net, y: (y > 0).double() * y,
+            "mul gives torch.float64, but a plan's floating-point numbers are all in",
         ),
-        (lambda net, y: y.max(1), "a result is the second result of max, not of floating point, .* results"),
-        (lambda net, y: y[:, y.max(1).indices], "the second result of max, not of floating"),
-        (lambda net, y: y > 0, "gt is not understood by the planner: its result is not of floating"),
-        (
-            lambda net, y: y.view(torch.int32),
-            "Tensor.view gives torch.int32, but all of a plan is in torch.float32",
-        ),
+        (lambda net, y: y.gt_(0), "a tensor of torch.float32 is to hold a result of torch.bool, .* compute a new one"),
         (lambda net, y: y.split([1, 2], 1), r"split gets sizes \[1, 2\], which do not make up 8"),
         (lambda net, y: y.mul_(y.mean(1)[:, None].expand(-1, 2, -1, -1)), "cannot be planned|cannot hold"),
         (lambda net, y: y.mean(1, keepdim=True).add_(y), "of shape .* cannot hold a result of"),
@@ -250,7 +250,7 @@ def test_results_that_are_none_may_be_compiled_and_have_gradients():
         (lambda net, y: F.max_pool2d(y, 2, return_indices=True), "max_pool2d_with_indices is not understood"),
         (lambda net, y: y + net.plain, "a tensor made outside the network, .* make it a parameter or buffer"),
         (lambda net, y: y + torch.rand(1), "a tensor made outside the network, .* make it a parameter or buffer"),
-        (lambda net, y: y[:, net.order > 3], "a tensor made outside the network, .* make it a parameter or buffer"),
+        (lambda net, y: y[:, net.order > 3], "__getitem__ cannot be planned: it needs numbers while"),
     ],
 )
 def test_what_stays_refused_is_said(function, sentence):

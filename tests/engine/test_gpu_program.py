@@ -102,7 +102,8 @@ def test_a_capture_waits_for_another_thread_s_on_the_same_device(calls, monkeypa
 
 
 def pretended_tape(calls):
-    tape = SimpleNamespace(device=torch.device("cuda", 1), results=list)
+    plan = SimpleNamespace(outputs=(), values=())
+    tape = SimpleNamespace(plan=plan, device=torch.device("cuda", 1), results=list)
     tape.load, tape.play = lambda inputs: calls.append("load"), lambda: calls.append("play")
     return tape
 

@@ -161,6 +161,29 @@ def test_results_nest_as_the_originals(make, backend):
     assert all(a is b is None or torch.equal(a, b) for a, b in zip(got, want))
 
 
+def labelled():
+    return fill(Nested(lambda a, b: {"map": a, "labels": (a.argmax(1), None), "mask": b > 0})).eval()
+
+
+def test_labels_and_masks_keep_their_dtypes():
+    fast, x = optimize(labelled()), X.clone().requires_grad_()
+
+    def larger(x):
+        result = fast(x * 1)
+        return result["labels"][0] + 1, result["map"] * result["mask"]
+
+    with torch.no_grad():
+        for run in (torch.compile(larger, backend="aot_eager", fullgraph=True), torch.jit.trace(larger, X)):
+            assert all(map(torch.equal, run(X), larger(X)))
+        program = torch.export.export(fast, (X,), dynamic_shapes=(({0: torch.export.Dim("batch")},),)).module()
+        given, expected = (pytree.tree_leaves(run(torch.cat([X, X]))) for run in (program, fast))
+        assert all(a is b is None or torch.equal(a, b) for a, b in zip(given, expected, strict=True))
+    torch.library.opcheck(OP, ([x], fast._token, "(0,)"))
+    torch.ops.hrnet_fast.run([x], fast._token, "(0,)")[0].sum().backward()
+    (expected,) = torch.autograd.grad(labelled()(x)["map"].sum(), x)
+    torch.testing.assert_close(x.grad, expected, rtol=1e-4, atol=1e-5)
+
+
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float64], ids=str)
 @pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last], ids=str)
 def test_fake_results_are_laid_out_as_real_ones(dtype, layout):

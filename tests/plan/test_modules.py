@@ -125,14 +125,14 @@ def test_weights_that_are_computed_are_refused_with_what_to_do(change, training)
 
 
 def test_a_cast_to_another_dtype_is_refused():
-    sentence = r"Tensor\.double gives torch\.float64, but all of a plan is in torch\.float32"
+    sentence = r"Tensor\.double gives torch\.float64, but a plan's floating-point numbers are all in torch\.float32"
     with pytest.raises(PlanError, match=sentence):
         make_plan(Net(lambda net, x: net.c(x).double()), X)
 
 
 def test_errors_name_the_module():
-    with pytest.raises(PlanError, match=r"cumsum is not understood by the planner \(in Net.forward of '1.0'\)"):
-        make_plan(nn.Sequential(nn.Identity(), nn.Sequential(Net(lambda net, x: net.c(x).cumsum(1)))), X)
+    with pytest.raises(PlanError, match=r"cumprod is not understood by the planner \(in Net.forward of '1.0'\)"):
+        make_plan(nn.Sequential(nn.Identity(), nn.Sequential(Net(lambda net, x: net.c(x).cumprod(1)))), X)
     with pytest.raises(PlanError, match="Net.forward of '0' cannot be planned: tensor"):
         make_plan(nn.Sequential(Net(lambda net, x: {}[x])), X)
 

@@ -128,8 +128,8 @@ class Refused(nn.Module):
     def forward(self, x):
         y = self.conv(x)
         match self.what:
-            case "cumsum":
-                return y.cumsum(1)
+            case "cumprod":
+                return y.cumprod(1)
             case "data":
                 return y if bool((y > 0).any()) else -y
             case "constant":
@@ -153,8 +153,8 @@ class Refused(nn.Module):
 @pytest.mark.parametrize(
     ("what", "sentence"),
     [
-        ("cumsum", "the operation torch.Tensor.cumsum is not understood"),
-        ("data", "the operation torch.Tensor.gt is not understood"),
+        ("cumprod", "the operation torch.Tensor.cumprod is not understood"),
+        ("data", "__bool__ is not understood by the planner: it asks for numbers while the network runs"),
         ("constant", "a result is a tensor made outside the network"),
         ("shapes", "two maps to be added have sizes"),
         ("batch statistics", "a batch norm without running statistics"),

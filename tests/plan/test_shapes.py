@@ -53,6 +53,11 @@ KNOWN += [
     ("functional.layer_norm", F.layer_norm, (X, (9, 7)), {"eps": 1e-6}),
     ("functional.group_norm", F.group_norm, (X, 3), {}),
     ("torch.prelu", torch.prelu, (X, PAIR[0]), {}),
+    ("torch.argmax", torch.argmax, (X,), {}),
+    ("torch.argmin", torch.argmin, (X, -3, True), {}),
+    ("torch.argmax", torch.argmax, (X,), {"dim": 1}),
+    ("torch.gt", torch.gt, (X, X[:, :1]), {}),
+    ("torch.ne", torch.ne, (X, 0.5), {}),
 ]  # fmt: skip
 ASKED = [  # of torch: what is not known, or wrong
     ("Tensor.mean", torch.Tensor.mean, (X, 4), {}),
@@ -85,6 +90,10 @@ ASKED = [  # of torch: what is not known, or wrong
     ("functional.layer_norm", F.layer_norm, (X, (6,)), {}),
     ("functional.group_norm", F.group_norm, (X, 4), {}),
     ("torch.prelu", torch.prelu, (X, PAIR[0, :5]), {}),
+    ("torch.argmax", torch.argmax, (X, 4), {}),
+    ("torch.argmax", torch.argmax, (X, (1, 2)), {}),
+    ("torch.argmax", torch.argmax, (X.int(), 1), {}),
+    ("torch.eq", torch.eq, (X, X.double()), {}),
 ]  # fmt: skip
 
 

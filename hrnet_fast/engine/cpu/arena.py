@@ -13,7 +13,8 @@ from .memory import bordered
 
 @dataclass(frozen=True)
 class Arena:
-    """places: the elements of every value but the inputs, border and tail included. kept: values that find their border
+    """places: the elements of every value but the inputs, border and tail included, and but labels and masks, for which
+    torch has memory. kept: values that find their border
     of zeros as it was left there. size: of the whole, in elements."""
 
     places: Mapping[int, range]
@@ -57,6 +58,7 @@ def place(plan: Plan, tail: int) -> dict[int, range]:
     item never writes what another item of its level reads.
     """
     life = lifetimes(plan.levels, (), plan.outputs)
+    life = {value: levels for value, levels in life.items() if plan.values[value].dtype is None}
     first: dict[int, int] = {}  # result -> the value that had its memory first
     for result, before in in_place(plan).items():
         origin = first[result] = first.get(before, before)
@@ -84,7 +86,7 @@ def kept_borders(plan: Plan, places: Mapping[int, range]) -> frozenset[int]:
     lying: dict[range, tuple[int, ...]] = {}  # place -> shape of what was written there last
     for _ in range(2):  # the second time as in every later call
         kept = set()
-        for item in plan.items():
+        for item in (item for item in plan.items() if item.out in places):
             elements, shape = places[item.out], plan.values[item.out].shape
             if lying.get(elements) == shape:
                 kept.add(item.out)
@@ -103,11 +105,12 @@ def check_arena(plan: Plan, arena: Arena, tail: int) -> None:
     written over before. A border is kept only where a map of the same shape and place was the last to be written.
     """
     whole: dict[int, range] = {}  # value -> its place, if nothing has been written over it
+    in_arena = {value for value, own in enumerate(plan.values) if own.dtype is None}
     for step, (index, level) in enumerate([*enumerate(plan.levels)] * 2):  # two calls: borders are kept between them
-        needed = Counter(value for item in level.items for value in item.reads)
+        needed = Counter(value for item in level.items for value in item.reads if value in in_arena)
         if lost := needed.keys() - plan.inputs - whole.keys():
             raise PlanError(f"level {index}: value {min(lost)} is read, but was written over")
-        for item in level.items:
+        for item in (item for item in level.items if item.out in in_arena):
             elements = arena.places.get(item.out, range(0))
             if len(elements) < bordered(plan.values[item.out].shape, tail):
                 raise PlanError(f"level {index}: {item.name} has no place, or too small a one, for its result")
@@ -124,7 +127,7 @@ def check_arena(plan: Plan, arena: Arena, tail: int) -> None:
                 del whole[value]
             whole[item.out] = elements
             needed[item.out] += 1
-    if lost := set(plan.outputs) - set(plan.inputs) - whole.keys():
+    if lost := in_arena.intersection(plan.outputs) - set(plan.inputs) - whole.keys():
         raise PlanError(f"result value {min(lost)} is written over before the end")
 
 

@@ -77,6 +77,8 @@ def shuffle_source(item: Item, plan: Plan) -> int | None:
 
 def function_kernel(item: Item, plan: Plan) -> str | None:
     """What the native kernels make of a function: "mean", "linear", "shuffle"; or None for one that torch plays."""
+    if any(plan.values[v].dtype is not None for v in (*item.reads, item.out)):
+        return None
     if mean_source(item, plan) is not None:
         return "mean"
     if shuffle_source(item, plan) is not None:

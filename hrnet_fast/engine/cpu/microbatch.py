@@ -9,9 +9,9 @@ from math import ceil
 
 from torch import Tensor
 
-from ...plan import Conv, Function, Item, Plan, Value
+from ...plan import Conv, Function, Item, Plan
 from ...plan.lifetimes import most_alive
-from ..results import empty_result
+from ..results import results_of
 from .choices import shapes_of
 from .functions import function_kernel
 from .kernels import Kernel, weights
@@ -62,7 +62,7 @@ def split(batch: int, images: int) -> list[int]:
 
 def with_batch(plan: Plan, batch: int) -> Plan:
     """A plan of the same items for another number of images."""
-    return replace(plan, values=tuple(Value((batch, *value.shape[1:])) for value in plan.values))
+    return replace(plan, values=tuple(replace(value, shape=(batch, *value.shape[1:])) for value in plan.values))
 
 
 class MicroBatches:
@@ -75,7 +75,7 @@ class MicroBatches:
         self.shares = [slice(begin, end) for begin, end in zip([0, *ends], ends)]
 
     def run(self, inputs: Sequence[Tensor]) -> list[Tensor]:
-        results = [empty_result(self.plan.values[value].shape, inputs[0]) for value in self.plan.outputs]
+        results = results_of(self.plan, inputs[0])
         for program, share in zip(self.programs, self.shares):
             program.run_into([x[share] for x in inputs], [result[share] for result in results])
         return results

@@ -12,7 +12,7 @@ from hrnet_fast import kernels
 
 from ...plan import Concat, Conv, Item, Plan, Sum, Term
 from ..interpret import Watch
-from ..results import empty_result
+from ..results import results_of
 from .arena import fit
 from .functions import beyond, linear_as_conv, mean_source, shuffle_source
 from .kernels import DIRECT, Kernel
@@ -50,6 +50,7 @@ class CpuProgram:
         self.native, self.traits = module.CpuProgram(isa), module.cpu_kernels(isa)
         self.dtype = DTYPES[self.traits.element_bytes]
         self.arena = fit(plan, self.traits.tail)
+        self.beside = [item.out for item in plan.items() if item.out not in self.arena.places]  # of torch's own memory
         self.read_beyond = _read_beyond(plan, self.traits.strip)
         functions = not self.traits.direct_alone
         called = {item.out for item in plan.items() if beyond(item, plan, functions)}
@@ -61,7 +62,7 @@ class CpuProgram:
         for index, value in enumerate(plan.inputs):
             self._add_map(value, index + 1, 0)
         for item in plan.items():
-            if len(as_map(plan.values[item.out].shape)) == 4:
+            if item.out in self.arena.places and len(as_map(plan.values[item.out].shape)) == 4:
                 self._add_map(item.out, 0, self.arena.places[item.out].start)
         for level in plan.levels:
             self.native.add_level()
@@ -118,9 +119,8 @@ class CpuProgram:
         sizes = [bordered(shape, self.traits.tail) + spare for shape in shapes]
         tensors += [torch.zeros(size, dtype=self.dtype, device="cpu") for size in sizes]
         views = {v: view_of(tensors[i + 1], 0, self.plan.values[v].shape) for i, v in enumerate(self.plan.inputs)}
-        for item in self.plan.items():
-            place, shape = self.arena.places[item.out], self.plan.values[item.out].shape
-            views[item.out] = view_of(tensors[0], place.start, shape)
+        for value, place in self.arena.places.items():
+            views[value] = view_of(tensors[0], place.start, self.plan.values[value].shape)
         return Buffers(tensors, views)
 
     def play(self, buffers: Buffers, begin: int, end: int, loads: Sequence = (), stores: Sequence = ()) -> None:
@@ -128,7 +128,7 @@ class CpuProgram:
         self.native.run([span(tensor) for tensor in buffers.tensors], begin, end, loads, stores)
 
     def run(self, inputs: Sequence[Tensor]) -> list[Tensor]:
-        results = [empty_result(self.plan.values[value].shape, inputs[0]) for value in self.plan.outputs]
+        results = results_of(self.plan, inputs[0])
         self.run_into(inputs, results)
         return results
 
@@ -157,6 +157,8 @@ class CpuProgram:
                     self.watch(item, buffers.views[item.out])
         for value, result in copied:
             result.copy_(buffers.views[value])
+        for value in self.beside:
+            del buffers.views[value]
         self.pool.give(buffers)
 
     def _crosses(self, value: int, tensor: Tensor) -> bool:
@@ -176,6 +178,9 @@ class CpuProgram:
     def _call(self, item: Item, buffers: Buffers) -> None:
         reads = {v: without_border(buffers.views[v]) for v in item.reads}
         result = self.torch(item, reads)
+        if item.out in self.beside:
+            buffers.views[item.out] = result
+            return
         place = self.arena.places[item.out]
         buffers.tensors[0][place.start : place.stop].zero_()  # the border too
         buffers.views[item.out].copy_(result)

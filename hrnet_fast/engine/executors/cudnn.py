@@ -238,7 +238,7 @@ class CudnnExecutor(Executor):
         def play(values: Mapping[int, Tensor]) -> Tensor:
             reads = {v: values[v][:, : shapes[v][1]] if len(shapes[v]) == 4 else values[v] for v in item.reads}
             result = self.interpreter.play(item, reads)
-            if len(shapes[item.out]) != 4:
+            if len(shapes[item.out]) != 4 or plan.values[item.out].dtype is not None:
                 return result
             extra = padded_channels(result.shape[1]) - result.shape[1]
             padded = F.pad(result, (0, 0, 0, 0, 0, extra)) if extra else result

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from hrnet_fast import kernels
 
-from ...numerics import TOLERANCE_FACTOR, relative_l2
+from ...numerics import TOLERANCE_FACTOR, allowed_error, output_error
 from ...plan import Plan
 from ..executor import Executor, NoChoice, Progress, Run
 from ..gpu.cudnn_settings import cudnn_set
@@ -152,7 +152,7 @@ class Contest:
                 "the GPU's memory does not suffice to check executors against float64 for this input shape: use a "
                 f"smaller batch or image, or name one, e.g. executor='triton' ({error})"
             ) from error
-        self.allowed = [TOLERANCE_FACTOR * relative_l2(own, want) for own, want in zip(plain, self.exact)]
+        self.allowed = [allowed_error(output_error(own, want), want) for own, want in zip(plain, self.exact)]
 
     def enter(self, candidate: Executor) -> tuple[Run | None, str]:
         """The candidate's run, or None and why it is refused."""
@@ -163,7 +163,7 @@ class Contest:
             first_line = str(error).strip().partition("\n")[0]
             return None, f"{type(error).__name__}: {first_line}"
         for result, want, limit in zip(given, self.exact, self.allowed):
-            error = relative_l2(result, want)
+            error = output_error(result, want)
             if not error <= limit:
                 return None, f"its error {error:.1e} is above {limit:.1e}, {TOLERANCE_FACTOR:g}x torch's own"
         return run, ""

@@ -87,7 +87,7 @@ class OneDnnExecutor(Executor):
                     watch(item, values[item.out])
                 for value in unused:
                     values[value] = None
-            return own_copies([values[v] for v in outputs], given[0])
+            return own_copies(plan, [values[v] for v in outputs], given[0])
 
         return run
 

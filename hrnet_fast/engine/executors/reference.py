@@ -37,7 +37,7 @@ class ReferenceExecutor(Executor):
         self.interpreter.release()
 
     def prepare(self, plan: Plan, watch: Watch | None = None) -> Run:
-        return lambda inputs: own_copies(self.run(plan, inputs, watch), inputs[0])
+        return lambda inputs: own_copies(plan, self.run(plan, inputs, watch), inputs[0])
 
     def run(self, plan: Plan, inputs: Sequence[Tensor], watch: Watch | None = None) -> list[Tensor]:
         """Results of the plan, in its order, for inputs in its order. watch: called with each item and its result."""

@@ -14,24 +14,24 @@ from torch import Tensor
 
 from hrnet_fast.kernels.bordered import BorderedMap, bordered_size
 
-from ...plan import Conv, Item, Plan
+from ...plan import Conv, Item, Plan, Value
 from ...plan.lifetimes import lifetimes
 
 LIMIT = 2**31 - 1  # elements that a kernel's 32-bit index reaches
 
 
 def slots(plan: Plan) -> dict[int, int]:
-    """Value -> slot; values of one slot have one shape, and no two of them live at the same level.
+    """Value -> slot; values of one slot have one shape and dtype, and no two of them live at the same level.
 
     Inputs have slots of their own, which no item ever writes.
     """
     life = lifetimes(plan.levels, plan.inputs, plan.outputs)
     taken = {value: index for index, value in enumerate(plan.inputs)}
-    free_from: dict[tuple[int, ...], list[tuple[int, int]]] = {}  # shape -> (last level that uses it, slot)
+    free_from: dict[Value, list[tuple[int, int]]] = {}  # alike -> (last level that uses it, slot)
     count = len(taken)
     for value in sorted((v for v in life if v not in taken), key=lambda v: life[v]):
         birth, death = life[value]
-        tenants = free_from.setdefault(plan.values[value].shape, [])
+        tenants = free_from.setdefault(plan.values[value], [])
         vacant = next((t for t in sorted(tenants) if t[0] < birth), None)
         if vacant is None:
             slot, count = count, count + 1
@@ -65,7 +65,7 @@ def formed_shape(item: Conv, plan: Plan) -> tuple[int, ...]:
 
 @dataclass(frozen=True)
 class Memory:
-    """A plan's values in memory. maps: the 4-D ones. views: every one in its logical shape."""
+    """A plan's values in memory. maps: the 4-D ones but labels and masks. views: every one in its logical shape."""
 
     maps: Mapping[int, BorderedMap]
     views: Mapping[int, Tensor]
@@ -78,11 +78,12 @@ def allocate(plan: Plan, dtype: torch.dtype, device: torch.device) -> Memory:
     maps: dict[int, BorderedMap] = {}
     views: dict[int, Tensor] = {}
     for value, slot in place.items():
-        shape = plan.values[value].shape
-        size = bordered_size(shape) if len(shape) == 4 else prod(shape)
+        shape, own = plan.values[value].shape, plan.values[value].dtype
+        is_map = len(shape) == 4 and own is None
+        size = bordered_size(shape) if is_map else prod(shape)
         if slot not in tensors:
-            tensors[slot] = torch.zeros(size, dtype=dtype, device=device)
-        if len(shape) == 4:
+            tensors[slot] = torch.zeros(size, dtype=own or dtype, device=device)
+        if is_map:
             maps[value] = BorderedMap(tensors[slot], shape)
             views[value] = maps[value].nchw()
         else:

@@ -10,6 +10,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from ...plan import Plan
 from ..locks import Lock
 from ..results import own_copies
 
@@ -24,6 +25,7 @@ _of_callers: dict[int, Tape] = {}  # those in callers' graphs, whose end nobody 
 class Tape(Protocol):
     """What a program records: work on memory of its own, the same at every run."""
 
+    plan: Plan
     device: torch.device
 
     def load(self, inputs: Sequence[Tensor]) -> None:
@@ -65,13 +67,13 @@ class GpuProgram:
         """Results in the plan's order, each a tensor of the caller's own (`empty_result`)."""
         if self.tape.device.type != "cuda":
             with self._lock:
-                return own_copies(play_once(self.tape, inputs), inputs[0])
+                return own_copies(self.tape.plan, play_once(self.tape, inputs), inputs[0])
         with self._lock, on_device(self.tape.device):
             if torch.cuda.is_current_stream_capturing():
                 if self.graph is None:
                     raise CaptureError(NEVER_RUN)
                 _of_callers[id(self.tape)] = self.tape
-                return own_copies(play_once(self.tape, inputs), inputs[0])
+                return own_copies(self.tape.plan, play_once(self.tape, inputs), inputs[0])
             stream = torch.cuda.current_stream()
             if self._done is not None:
                 stream.wait_event(self._done)  # the last caller's work, on whatever stream that was
@@ -81,7 +83,7 @@ class GpuProgram:
                 self._of_graph = self.tape.results()
                 self.tape.load(inputs)  # again: another stream may have made the maps, and filled them only now
             self.graph.replay()
-            results = own_copies(self._of_graph, inputs[0])
+            results = own_copies(self.tape.plan, self._of_graph, inputs[0])
             self._done = self._done or torch.cuda.Event()
             self._done.record(stream)
             return results

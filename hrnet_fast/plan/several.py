@@ -1,0 +1,57 @@
+"""Functions with several results, each of which is a call of its own in a plan."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from itertools import accumulate
+
+import torch
+from torch import Tensor
+
+from .errors import PlanError
+from .values import Values
+
+
+class Several(Values):
+    """What such functions return."""
+
+    @abstractmethod
+    def _call(self, name: str, args, kwargs) -> Tensor:
+        """The one result of a function."""
+
+    def chunk(self, input, chunks, dim=0) -> tuple[Tensor, ...]:
+        return self.split(input, -(-input.shape[dim] // chunks), dim)
+
+    def split(self, tensor, split_size_or_sections=None, dim=0, split_size=None) -> tuple[Tensor, ...]:
+        sizes, side = split_size_or_sections or split_size, tensor.shape[dim]
+        if isinstance(sizes, int):
+            sizes = [min(sizes, side - begin) for begin in range(0, side, sizes)]
+        if sum(sizes) != side:
+            raise PlanError(f"split gets sizes {list(sizes)}, which do not make up {side}")
+        begins = accumulate(sizes, initial=0)
+        return tuple(self._call("torch.narrow", (tensor, dim, begin, size), {}) for begin, size in zip(begins, sizes))
+
+    def unbind(self, x, dim=0) -> tuple[Tensor, ...]:
+        axis = range(x.dim())[dim]
+        return tuple(
+            self._call("Tensor.__getitem__", (x, (*[slice(None)] * axis, i)), {}) for i in range(x.shape[axis])
+        )
+
+    def extreme(self, name: str, input, *args, **kwargs) -> Tensor | tuple[Tensor, ...]:
+        """max and min: of all numbers, of two tensors, or over one dimension, where the second result is where."""
+        axis = args[0] if args else kwargs.get("dim", kwargs.get("other"))
+        if axis is None:
+            return self._call(f"torch.a{name}", (input,), {})
+        if isinstance(axis, Tensor):
+            return self._call(f"torch.{name}imum", (input, axis), {})
+        kept = args[1] if len(args) > 1 else kwargs.get("keepdim", False)
+        values = self._call(f"torch.a{name}", (input, axis, kept), {})
+        places = self._call(f"places of {name}", (input, axis, kept), {})
+        return getattr(torch.return_types, name)((values, places))
+
+    def ordered(self, name: str, input, *args, **kwargs) -> tuple[Tensor, ...]:
+        """topk and sort: the numbers, which are read at the places where they were, and these places."""
+        places = self._call(f"places of {name}", (input, *args), kwargs)
+        axis = dict(zip(("k", "dim") if name == "topk" else ("dim",), args)) | kwargs
+        values = self._call("torch.gather", (input, axis.get("dim", -1), places), {})
+        return getattr(torch.return_types, name)((values, places))
