@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 from torch.utils import _pytree as pytree
 
 from ..numerics import TOLERANCE_FACTOR, allowed_error, compare_outputs, output_error
@@ -107,7 +108,25 @@ def _run_plain(
     if layout == torch.channels_last:
         copied = copied.to(memory_format=layout)
     with torch.no_grad():
-        return _tensors(copied(*_cast(inputs, dtype, layout)))
+        try:
+            return _tensors(copied(*_cast(inputs, dtype, layout)))
+        except RuntimeError:  # what it makes in float32 itself, as by `mask.float()`, may not go with its weights
+            with _OneDtype(dtype):
+                return _tensors(copied(*_cast(inputs, dtype, layout)))
+
+
+class _OneDtype(TorchFunctionMode):
+    """Whatever a module makes of floating point is in this dtype."""
+
+    def __init__(self, dtype: torch.dtype):
+        super().__init__()
+        self.dtype = dtype
+
+    def __torch_function__(self, function, types, args=(), kwargs=None):
+        def cast(x: Any) -> Any:
+            return x.to(self.dtype) if isinstance(x, Tensor) and x.is_floating_point() else x
+
+        return pytree.tree_map(cast, function(*args, **(kwargs or {})))
 
 
 def _tensors(results: Any) -> list[Tensor]:

@@ -205,6 +205,15 @@ def test_verify_counts_the_labels_that_differ(off, passes):
     assert found.error < 0.5
 
 
+def test_verify_plays_forwards_that_make_float32_numbers():
+    """Which torch itself refuses in another dtype: its reference then makes them in that one."""
+    net = fill_weights(Branches(lambda net, y: net.after((y > 0).float()) * torch.where(y > 1, 1.0, 0.5))).eval()
+    x = torch.randn(2, 3, 22, 9)
+    for dtype in (torch.float32, torch.bfloat16, torch.float64):
+        report = verify(net, optimize(net, dtype=dtype, example=x), x)
+        assert report.passed, str(report)
+
+
 def official_positions(net, y):
     """Indices are taken apart in float32, as in the official repository: bfloat16 would lose them."""
     index = y.flatten(2).argmax(2)
