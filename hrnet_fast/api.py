@@ -80,8 +80,8 @@ def verify(model: nn.Module, fast: OptimizedModule, *inputs: Any, levels: bool =
 
     The rule: the error of each result (the relative L2 norm of its difference from float64) is at most twice the plain
     module's own. The plain module runs in the contiguous and in the channels-last format, and its larger error counts.
-    In float64 the plain module is its own reference, and the error is at most 1e-12. Of labels and masks the shares
-    that differ are compared, and a few more may differ, as chance decides where two numbers are about equal.
+    In float64 the plain module is its own reference, and the error is at most 1e-12. Of labels and masks,
+    where torch has most of them right, the shares that differ are compared, and a few more may differ by chance.
     model: the plain module; an optimized one stands for its original.
     inputs: what the model takes, e.g. images (N, 3, H, W); each run gets copies in its own dtype.
     levels: also report every item of the plan whose result reaches memory; `passed` does not depend on these.

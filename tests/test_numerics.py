@@ -66,11 +66,18 @@ def test_of_labels_the_share_that_differs_counts(kind):
     want = (torch.arange(1000) % 2).to(kind)
     got = want.clone()
     got[:7] = 1 - got[:7].to(torch.int64)
-    assert numerics.output_error(got, want) == 0.007
-    for own, allowed in ((0.0, 3), (0.001, 7), (0.01, 33), (0.3, 600)):  # 2 k + 3 sqrt(2 k + 1) of k
-        assert int(numerics.allowed_error(own, want) * 1000) == allowed
-    assert numerics.allowed_error(0.0, want[:3]) == 0.5
-    assert numerics.allowed_error(0.2, want.double()) == 0.4
+    for wrong, allowed in ((0, 3), (1, 7), (10, 33), (250, 500)):  # 2 k + 3 sqrt(2 k + 1) of k, but at most half
+        plain = want.clone()
+        plain[:wrong] = 1 - plain[:wrong].to(torch.int64)
+        found = numerics.judge(got, want, [want, plain], labels=True)
+        assert (found.error, found.own, int(found.allowed * 1000), found.shares) == (0.007, wrong / 1000, allowed, True)
+    assert numerics.judge(got[:3], want[:3], [want[:3]], labels=True).allowed == 0.5
+
+
+def test_of_counts_that_torch_itself_has_wrong_the_norm_counts():
+    want = torch.arange(1, 11) * 1000
+    found = numerics.judge(want + 3, want, [want + 1], labels=True)
+    assert not found.shares and found.error == pytest.approx(3 * found.own) and found.allowed == 2 * found.own
 
 
 @pytest.mark.parametrize(

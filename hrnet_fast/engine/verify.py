@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 from torch.utils import _pytree as pytree
 
-from ..numerics import TOLERANCE_FACTOR, allowed_error, compare_outputs, output_error
+from ..numerics import TOLERANCE_FACTOR, compare_outputs, judge
 from ..plan import Item, Plan, inference_view, named_tensors
 from .executor import Executor
 from .executors.reference import ReferenceExecutor
@@ -28,12 +28,12 @@ FLOAT64 = 1e-12  # in float64 torch itself is the reference, so its own error ca
 class OutputError:
     """One result's errors against float64.
 
-    error: relative L2 norm of the fast module's difference; of labels and masks, the share that differs. error_torch:
-    the same of the plain module in the same dtype; the larger one of its two memory formats, as oneDNN's channels-last
-    kernels round more than its others.
+    error: relative L2 norm of the fast module's difference; of labels, the share that differs. error_torch: the same
+    of the plain module in the same dtype; the larger one of its two memory formats, as oneDNN's channels-last kernels
+    round more than its others.
     allowed: the largest `error` that passes.
     max_abs: the largest difference; at `worst_index`, `worst_value` was given instead of `worst_expected`.
-    labels: how many labels or masks they are; 0 for what is of floating point.
+    labels: how many labels these are, or masks, or numbers made of them alone; 0 where the error is a norm.
     """
 
     name: str
@@ -92,8 +92,10 @@ def verify(model: nn.Module, fast: OptimizedModule, *inputs: Any, levels: bool =
         plain.append(_run_plain(model, fast.dtype, inputs, torch.channels_last))
     with torch.no_grad():
         given = _tensors(fast(*_cast(inputs, fast.dtype)))
+    plan = fast.plan_for(*inputs)
     outputs = tuple(
-        compare(f"output {index}", *results) for index, results in enumerate(zip(given, exact, *plain, strict=True))
+        compare(f"output {index}", *results, labels=plan.values[plan.outputs[index]].dtype is not None)
+        for index, results in enumerate(zip(given, exact, *plain, strict=True))
     )
     found = _verify_levels(fast, inputs) if levels else ()
     return VerifyReport(str(fast.dtype).removeprefix("torch."), fast.executor.name, outputs, found)
@@ -148,19 +150,18 @@ def _cast(
     return pytree.tree_map(cast, tuple(inputs))
 
 
-def compare(name: str, given: Tensor, exact: Tensor, *plain: Tensor) -> OutputError:
-    """`given` and plain torch's results against `exact`, element by element in float64."""
+def compare(name: str, given: Tensor, exact: Tensor, *plain: Tensor, labels: bool = False) -> OutputError:
+    """`given` and plain torch's results against `exact`, element by element in float64. labels: as `judge` takes it."""
     report = compare_outputs(given, exact)
-    own = max(output_error(result, exact) for result in plain)
-    if not math.isfinite(own):
+    found = judge(given, exact, plain, labels)
+    if not math.isfinite(found.own):
         raise ValueError(
             f"{name}: plain torch's results in {str(plain[0].dtype).removeprefix('torch.')} are not finite, so nothing "
             "can be compared with them: use other inputs, other weights or a wider dtype"
         )
-    allowed = FLOAT64 if plain[0].dtype == torch.float64 else allowed_error(own, exact)
-    labels = 0 if exact.is_floating_point() else exact.numel()
-    found = (report.max_abs, report.worst_index, report.got, report.want)
-    return OutputError(name, output_error(given, exact), own, allowed, *found, labels)
+    allowed = FLOAT64 if plain[0].dtype == torch.float64 and not found.shares else found.allowed
+    worst = (report.max_abs, report.worst_index, report.got, report.want)
+    return OutputError(name, found.error, found.own, allowed, *worst, exact.numel() if found.shares else 0)
 
 
 def _verify_levels(fast: OptimizedModule, inputs: Sequence[Any]) -> tuple[OutputError, ...]:
@@ -178,7 +179,11 @@ def _verify_levels(fast: OptimizedModule, inputs: Sequence[Any]) -> tuple[Output
     watched = [_results_of_items(player, plan, leaves) for player in players]
     seen = [item for item in plan.items() if all(item.out in made and made[item.out].numel() for made in watched)]
     return tuple(
-        compare(f"level {level_of[item.out]}: {item.name}", *(results[item.out] for results in watched))
+        compare(
+            f"level {level_of[item.out]}: {item.name}",
+            *(results[item.out] for results in watched),
+            labels=plan.values[item.out].dtype is not None,
+        )
         for item in seen
     )
 

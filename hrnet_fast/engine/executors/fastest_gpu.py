@@ -12,7 +12,7 @@ from torch import Tensor
 
 from hrnet_fast import kernels
 
-from ...numerics import TOLERANCE_FACTOR, allowed_error, output_error
+from ...numerics import TOLERANCE_FACTOR, judge
 from ...plan import Plan
 from ..executor import Executor, NoChoice, Progress, Run
 from ..gpu.cudnn_settings import cudnn_set
@@ -146,13 +146,13 @@ class Contest:
         try:
             with cudnn_set(benchmark=False):  # trials take long in float64, and memory
                 self.exact = ReferenceExecutor(tensors, torch.float64, device).run(plan, inputs)
-                plain = ReferenceExecutor(tensors, dtype, device).run(plan, inputs)
+                self.plain = ReferenceExecutor(tensors, dtype, device).run(plan, inputs)
         except torch.cuda.OutOfMemoryError as error:
             raise RuntimeError(
                 "the GPU's memory does not suffice to check executors against float64 for this input shape: use a "
                 f"smaller batch or image, or name one, e.g. executor='triton' ({error})"
             ) from error
-        self.allowed = [allowed_error(output_error(own, want), want) for own, want in zip(plain, self.exact)]
+        self.labels = [plan.values[value].dtype is not None for value in plan.outputs]
 
     def enter(self, candidate: Executor) -> tuple[Run | None, str]:
         """The candidate's run, or None and why it is refused."""
@@ -162,8 +162,10 @@ class Contest:
         except Exception as error:  # whatever goes wrong in one candidate, the next one may do
             first_line = str(error).strip().partition("\n")[0]
             return None, f"{type(error).__name__}: {first_line}"
-        for result, want, limit in zip(given, self.exact, self.allowed):
-            error = output_error(result, want)
-            if not error <= limit:
-                return None, f"its error {error:.1e} is above {limit:.1e}, {TOLERANCE_FACTOR:g}x torch's own"
+        for result, want, plain, labels in zip(given, self.exact, self.plain, self.labels):
+            found = judge(result, want, [plain], labels)
+            if not found.error <= found.allowed:
+                return None, (
+                    f"its error {found.error:.1e} is above {found.allowed:.1e}, {TOLERANCE_FACTOR:g}x torch's own"
+                )
         return run, ""
