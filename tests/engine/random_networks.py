@@ -79,6 +79,11 @@ LINES = """
 <any>[<index>].mul_(0.5)
 <new> = <any>.clone()
 <new> = torch.zeros_like(<any>); <new>[<index>] = <any>[<index>]
+<new> = <any> * (<any> > 0)
+<new> = torch.where(<any> < 0.5, <any>, 0.5) + <any>.masked_fill(<any> < 0, 0)
+<new> = <any>.sort(-1, descending=True)[0] - <any>.topk(1, 1).values
+<new> = <any>.gather(1, <any>.argmax(1, keepdim=True))
+<any>[<any> > 1] = 1
 <new> = <any> * (2 if <any>.shape[-1] > 4 and not self.training else 3)
 """.strip().splitlines()  # fmt: skip
 LAYERS = {  # c: channels of what was drawn; o: some others

@@ -240,7 +240,7 @@ def test_a_call_that_fails_leaves_the_module_as_it_was(nets, monkeypatch):
     x = torch.randn(1, 3, 64, 64)
     want = nets[0](x)
     with monkeypatch.context() as patch:
-        patch.setattr(program, "empty_result", lambda *_: 1 / 0)
+        patch.setattr(program, "results_of", lambda *_: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             nets[0](x)
     assert torch.equal(nets[0](x), want)

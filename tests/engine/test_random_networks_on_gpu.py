@@ -96,7 +96,8 @@ def played(name, seed):
     tape = player.executor.tape(plan)
     if hasattr(tape, "memory"):  # what nobody wrote
         for value in set(tape.memory.views) - set(plan.inputs):
-            tape.memory.views[value].fill_(torch.nan)
+            view = tape.memory.views[value]
+            view.fill_(torch.nan if view.is_floating_point() else 1)
     with torch.inference_mode():
         try:
             exact, own = (ReferenceExecutor(tensors, kind).run(plan, inputs) for kind in (torch.float64, dtype))
