@@ -14,7 +14,8 @@ from torch.utils._python_dispatch import _len_torch_dispatch_stack as dispatch_m
 from ..plan import Plan, unwrap
 from . import op
 from .executor import Executor, Progress
-from .nesting import describe
+from .hooks import Hooks
+from .nesting import NOT_FOR_FX, describe
 from .prepared import FLOATING, Prepared, Program
 from .profile import time_levels
 
@@ -23,10 +24,11 @@ class OptimizedModule(nn.Module):
     """A drop-in for `original`: the same forward, the same `state_dict`, the same attributes and methods.
 
     It shares the original's parameters and submodules; its executor uses a folded and packed copy of the weights.
-    Each new input shape is planned once and remembered. Inference only: if an input requires a gradient, and inside
-    torch.func's transforms, the original runs instead, in evaluation mode, and a warning says so once. Attributes
-    and methods that it lacks are the original's; such methods run the original's code. Autocast does not change its
-    dtype. `torch.compile` and `torch.export` of a larger model see it as one op (`hrnet_fast/engine/op.py`).
+    Each new input shape is planned once and remembered. Inference only: if an input requires a gradient, inside
+    torch.func's transforms, and while a dispatch mode or forward hooks that its layers got since watch them, the
+    original runs instead, in evaluation mode, and a warning says so once. Attributes and methods that it lacks are the
+    original's; such methods run the original's code. Autocast does not change its dtype. `torch.compile` and
+    `torch.export` of a larger model see it as one op (`hrnet_fast/engine/op.py`).
     """
 
     def __init__(self, original: nn.Module, dtype: torch.dtype | None, executor: str, exact: bool = False):
@@ -44,6 +46,7 @@ class OptimizedModule(nn.Module):
             object.__setattr__(self, name, value)  # the original may have a submodule of that name
         self._prepare()
         self._token = op.register(self)
+        self._hooks = Hooks(original)
         self.register_load_state_dict_post_hook(lambda module, _: module._prepare())  # when a parent loads, too
 
     def _prepare(self) -> None:
@@ -133,6 +136,8 @@ class OptimizedModule(nn.Module):
         (but those of optimizers), through NumPy, by another process or into tensors made in inference mode: call
         `refresh` after these.
         """
+        if type(inputs) is not tuple:  # torch.fx's stand-in for all of them
+            raise TypeError(NOT_FOR_FX)
         if named:
             inputs = self._by_position(inputs, named)
         structure, leaves = describe(inputs)
@@ -140,7 +145,7 @@ class OptimizedModule(nn.Module):
         traced = traced or (leaves and type(leaves[0]) is not Tensor)  # but a fake or wrapped tensor
         if not traced:
             self._prepared.check_inputs(leaves)
-        if op.wants_original(leaves):
+        if op.wants_original(self, leaves):
             return self._prepared.plain(inputs)
         if traced:
             return op.call(self._token, structure, leaves)

@@ -27,6 +27,7 @@ import torch
 from torch import Tensor, nn
 from torch.autograd import forward_ad
 from torch.utils import _pytree as pytree
+from torch.utils._python_dispatch import _get_current_dispatch_mode_stack
 
 from .nesting import from_tuples, in_tuples, nested
 from .prepared import Prepared
@@ -48,11 +49,12 @@ def call(network: str, structure: str, leaves: list[Tensor]) -> Any:
     return from_tuples(result_nesting(network, structure), results)
 
 
-def wants_original(leaves: Sequence[Tensor]) -> bool:
-    """Whether somebody differentiates by an input or transforms the call, so that the original runs; a warning says so
-    once."""
+def wants_original(module: nn.Module, leaves: Sequence[Tensor]) -> bool:
+    """Whether somebody differentiates by an input, or transforms the call or watches what the layers do, so that the
+    original runs; a warning says so once."""
     wanted = (torch.is_grad_enabled() and any(x.requires_grad for x in leaves)) or (
-        not torch.compiler.is_compiling() and (forward_ad._current_level >= 0 or _is_transformed())
+        not torch.compiler.is_compiling()
+        and (forward_ad._current_level >= 0 or _is_transformed() or module._hooks.added() or _is_watched())
     )
     if wanted:
         _warn()
@@ -63,6 +65,11 @@ def _is_transformed() -> bool:
     """Whether the call is inside torch.func's grad, jvp, vmap or the like; functionalization changes no numbers."""
     around = torch._C._functorch.peek_interpreter_stack()
     return around is not None and around.key() != torch._C._functorch.TransformType.Functionalize
+
+
+def _is_watched() -> bool:
+    """Whether a mode that is no part of torch's own tracing sees every operation, e.g. one that counts them."""
+    return any(not mode.is_infra_mode() for mode in _get_current_dispatch_mode_stack())
 
 
 def result_nesting(network: str, structure: str) -> Any:
@@ -78,9 +85,9 @@ def _warn() -> None:
     if not _warned:
         _warned = True
         warnings.warn(
-            "an input of an optimized HRNet requires a gradient, or torch.func transforms the call: the original "
-            "module runs instead, in evaluation mode, at its own speed; call it under torch.no_grad() to use the "
-            "optimized one",
+            "an input of an optimized HRNet requires a gradient, or torch.func transforms the call, or forward hooks "
+            "or a dispatch mode watch its layers: the original module runs instead, in evaluation mode, at its own "
+            "speed; call it without these, or under torch.no_grad(), to use the optimized one",
             stacklevel=4,
         )
 

@@ -1,0 +1,66 @@
+"""What watches the layers of an optimized module sees them: hooks for activations, counters of operations."""
+
+import warnings
+
+import pytest
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from hrnet_fast import create_model, optimize
+from hrnet_fast.engine import op
+from tests.golden import fill
+from tests.models.test_models import SMALL
+
+X = torch.randn(1, 3, 64, 64)
+
+
+@pytest.fixture
+def net():
+    return fill(create_model(f"{SMALL}.pose_coco_256x192")).eval()
+
+
+@pytest.mark.parametrize("planned", [True, False])
+def test_a_hook_that_a_layer_got_since_is_called_until_it_is_removed(planned, net, monkeypatch):
+    monkeypatch.setattr(op, "_warned", False)
+    fast, seen = optimize(net, example=X if planned else None), []
+    with torch.no_grad():
+        expected = net(X)
+    handles = [
+        net.stage4.register_forward_hook(lambda layer, given, maps: seen.append(maps[0].shape)),
+        net.conv1.register_forward_pre_hook(lambda layer, given: seen.append(given[0].shape)),
+    ]
+    with torch.no_grad(), pytest.warns(UserWarning, match="hooks .* watch its layers: the original module runs"):
+        assert torch.equal(fast(X), expected)
+    assert seen == [X.shape, (1, 16, 16, 16)]
+    for handle in handles:
+        handle.remove()
+    again = fast(X)
+    assert len(seen) == 2 and not torch.equal(again, expected)
+    torch.testing.assert_close(again, expected)
+
+
+def test_a_hook_on_a_layer_keeps_what_gradients_need(net):
+    """As class activation maps of a layer, whose network's input requires no gradient."""
+    fast, kept = optimize(net), []
+    net.stage4.register_forward_hook(lambda layer, given, maps: kept.append(maps[0]))
+    assert torch.autograd.grad(fast(X).sum(), kept)[0].abs().sum() > 0
+
+
+def test_a_hook_elsewhere_changes_nothing(net):
+    fast, calls = optimize(net), []
+    before = fast(X)
+    fast.register_forward_hook(lambda *_: calls.append(1))
+    torch.nn.Identity().register_forward_hook(lambda *_: None)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert torch.equal(fast(X), before)
+    assert calls == [1]
+
+
+def test_operations_are_counted_as_the_originals(net):
+    fast, counts = optimize(net), []
+    for module in (net, fast):
+        with FlopCounterMode(display=False) as counter, torch.no_grad():
+            module(X)
+        counts.append(counter.get_total_flops())
+    assert counts[0] == counts[1] > 0
