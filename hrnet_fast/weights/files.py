@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import secrets
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,8 +19,9 @@ from .pickles import load_pickle
 # Training scripts wrap the weights in these; the first that holds tensors wins, so averages come after the weights.
 WRAPPERS = ("state_dict", "model", "model_state_dict", "net", "network", "weights", "params",
             "best_state_dict", "state_dict_ema", "model_ema", "ema_state_dict", "ema")  # fmt: skip
-# DataParallel and DistributedDataParallel, torch.compile.
-KEY_PREFIXES = ("module.", "_orig_mod.")
+PARALLEL = "module."  # DataParallel and DistributedDataParallel
+# torch.compile, FSDP, activation checkpointing: around the network or any part of it.
+_WRAPPED = re.compile(r"(?<![^.])(?:_orig_mod|_fsdp_wrapped_module|_checkpoint_wrapped_module)\.")
 
 PICKLE_SUFFIXES = (".pth", ".pt", ".tar", ".bin", ".ckpt")
 
@@ -36,7 +38,7 @@ _NOT_CHECKPOINTS = (
 
 
 def read_checkpoint(source: str | os.PathLike | Mapping[str, Any]) -> dict[str, Tensor]:
-    """The weights of a checkpoint as {key: CPU tensor}, unwrapped, keys as written but for `module.` prefixes.
+    """The weights of a checkpoint as {key: CPU tensor}, unwrapped, keys as written but for `module.` and the like.
 
     source: a .pth / .pt / .tar / .pth.tar file in either torch.save format or a .safetensors file (told apart by
         content, not by suffix), or an object that torch.load has returned. Tensors of zip files are memory-mapped,
@@ -111,6 +113,10 @@ def _load(path: Path, head: bytes, size: int) -> Any:
             return safetensors.torch.load_file(path, device="cpu")
         except (safetensors.SafetensorError, ValueError, RuntimeError) as error:
             raise CheckpointError(f"checkpoint '{path}' is truncated or corrupt: {_first_line(error)}") from error
+    if head.lstrip()[:1] == b"{":
+        raise CheckpointError(
+            f"'{path}' is a JSON file; if it lists shards, give one dict of all their tensors instead"
+        )
     raise CheckpointError(f"'{path}' is neither a torch.save nor a safetensors file (it begins with {head[:8]!r})")
 
 
@@ -150,9 +156,9 @@ def _holds_tensors(found: Mapping, wrapper: str, depth: int = 3) -> bool:
 
 
 def _bare(key: Any) -> str:
-    key = str(key)
-    while prefix := next((p for p in KEY_PREFIXES if key.startswith(p)), None):
-        key = key[len(prefix) :]
+    key = _WRAPPED.sub("", str(key))
+    while key.startswith(PARALLEL):
+        key = key[len(PARALLEL) :]
     return key
 
 

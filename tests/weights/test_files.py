@@ -253,6 +253,10 @@ def a_zip(name: str) -> bytes:
         (b"hello, I am no checkpoint", "neither a torch.save nor a safetensors file"),
         (b"<!DOCTYPE html><html><title>Google Drive</title>", "a web page.*download failed"),
         (b"<HTML>", "a web page"),
+        (
+            b'{"metadata": {}, "weight_map": {}}',
+            "is a JSON file; if it lists shards, give one dict of all their tensors",
+        ),
         (b"version https://git-lfs.github.com/spec/v1\noid sha256:0", "Git LFS pointer.*git lfs pull"),
         (gzip.compress(b"x" * 99), "gzip archive.*unpack"),
         (a_tar(), "tar archive.*unpack"),
@@ -269,6 +273,7 @@ def a_zip(name: str) -> bytes:
         "text",
         "web-page",
         "html",
+        "shards",
         "lfs",
         "gzip",
         "tar",
