@@ -23,7 +23,8 @@ def load_weights(model: nn.Module, source: str | os.PathLike | Mapping[str, Any]
     model: a model with the official keys (`create_model`; official, timm and simple-HRNet models have them too).
     source: a file (.pth, .pt, .pth.tar, .safetensors) or a state dict; its layout is found from the keys: official with
         or without `model.` / `module.`, timm, mmpose 0.x and 1.x, mmsegmentation, mmdetection, mmpretrain,
-        simple-HRNet, HigherHRNet. simple-HRNet and timm's full classifiers have the official keys, and are
+        simple-HRNet, HigherHRNet; each also inside a module of the user's own, whose name for it stands before every
+        key, as in Lightning's checkpoints. simple-HRNet and timm's full classifiers have the official keys, and are
         reported as such.
     strict: every backbone weight has to be there, and of the same task every head weight too. A checkpoint of another
         task gives its backbone; the model's head keeps its values and is reported. With False, weights that are not
@@ -39,7 +40,7 @@ def load_weights(model: nn.Module, source: str | os.PathLike | Mapping[str, Any]
     given = "the given state dict" if isinstance(source, Mapping) else f"'{source}'"
     state = read_checkpoint(source)
     match = match_weights(own, state, name, given, strict)
-    if strict and _FCOS in state and "neck.fpn_conv.0.weight" in match.pairs:
+    if strict and any(key.endswith(_FCOS) for key in state) and "neck.fpn_conv.0.weight" in match.pairs:
         _check_strides(model, given)
     ready = {key: _fitting(match, key, value, own[key], given) for key, value in match.pairs.items()}
     model.load_state_dict(ready, strict=False)  # copies; an optimized module packs the weights anew

@@ -13,6 +13,7 @@ from .errors import CheckpointError
 from .layouts import Layout, detect_layout, stranger_reason
 
 COUNTER = "num_batches_tracked"
+_ANY_HRNET = "stage2.0.branches.0.0.conv1.weight"
 
 
 @dataclass
@@ -40,8 +41,11 @@ def match_weights(
     own: the model's state dict, official keys; state: the checkpoint's, keys as read; name, source: for messages.
     Errors: CheckpointError, one sentence, as `load_weights` says.
     """
-    layout = detect_layout(state)
-    official, origin = translate(state, layout)
+    holder = _holder(state, source)
+    held = {key[len(holder) :]: value for key, value in state.items() if key.startswith(holder)}
+    layout = detect_layout(held)
+    official, origin = translate(held, layout)
+    origin = {ours: holder + theirs for ours, theirs in origin.items()}
     mine = anatomy_of(_shapes(own))
     if mine is None:
         raise TypeError("load_weights needs a model with the official HRNet keys, such as create_model returns")
@@ -49,8 +53,10 @@ def match_weights(
     if theirs is None:
         raise CheckpointError(_not_an_hrnet(state, official, source))
     match = Match(layout, official, origin)
+    if holder:
+        match.notes.append(f"the network's keys begin with {holder!r}")
     used = set(origin.values())
-    match.dropped = {key: stranger_reason(key) for key in state if key not in used}
+    match.dropped = {key: stranger_reason(key.removeprefix(holder)) for key in state if key not in used}
     if differences := theirs.body_differences(mine):
         if strict or _backbone_misfits(own, official):
             raise CheckpointError(_other_body(theirs, mine, name, source, differences))
@@ -68,6 +74,24 @@ def match_weights(
             "|weight| + eps, which these keys do not tell"
         )
     return match
+
+
+def _holder(state: Mapping[str, Tensor], source: str) -> str:
+    """What stands before a network's keys where a user's own module holds it, as Lightning's do: e.g. 'net.', or ''."""
+    prefixes = [key.removesuffix(_ANY_HRNET) for key in state if key.endswith(_ANY_HRNET)]
+    prefixes = [prefix for prefix in prefixes if prefix[-1:] in ("", ".")]
+    if not prefixes or {"", "model."}.intersection(prefixes):
+        return ""
+    if len(prefixes) > 1 and "backbone." not in prefixes:
+        names = " and ".join(map(repr, prefixes))
+        raise CheckpointError(
+            f"{source} holds {len(prefixes)} HRNets, with keys that begin with {names}: give one's keys"
+        )
+    prefix = "backbone." if "backbone." in prefixes else prefixes[0]
+    outer = prefix.removesuffix("backbone.")
+    layout = detect_layout(key.removeprefix(outer) for key in state if key.startswith(outer))
+    has_head = any(key.startswith(prefix) and not is_backbone(key.removeprefix(prefix)) for key in state)
+    return prefix if outer == prefix or (layout.name == "mm_backbone" and has_head) else outer
 
 
 def _match_backbone(

@@ -313,7 +313,9 @@ def test_the_pyramid_of_mmdetections_fcos_has_stride_2(make, refused, same_bits)
     state = to_layout(source.state_dict(), "mmdet", source.config)
     state["bbox_head.conv_centerness.weight"] = torch.ones(1, 256, 3, 3)
     model = make("hrnet_w18_small.det_coco", seed=2)
-    refused(model, state, "an FCOS detector, whose pyramid has convolutions of stride 2 .* strict=False")
+    for holder in ("", "model."):
+        held = {holder + key: value for key, value in state.items()}
+        refused(model, held, "an FCOS detector, whose pyramid has convolutions of stride 2 .* strict=False")
     for conv in model.neck.fpn_conv:
         conv.stride = (2, 2)
     load_weights(model, state)

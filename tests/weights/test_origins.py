@@ -1,5 +1,6 @@
 """Every code base's checkpoints: found by their keys, loaded into the right places, written back bit by bit."""
 
+import copy
 from functools import cache
 
 import pytest
@@ -147,6 +148,46 @@ def test_wrapper_prefixes_are_stripped(prefix, make, same_bits):
         bare = read_checkpoint({prefix + key: value for key, value in state.items()})
         assert detect_layout(bare).name == layout
         same_bits(state, bare)
+
+
+@pytest.mark.parametrize("wrapper", ["_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module"])
+def test_wrappers_of_parts_are_stripped(wrapper, make, same_bits):
+    state = make("hrnet_w18_small.features").state_dict()
+    wrapped = {
+        key.replace("stage2.", f"stage2.{wrapper}.").replace("conv1.", f"conv1.{wrapper}."): state[key] for key in state
+    }
+    assert len(wrapped.keys() - state.keys()) > 9
+    same_bits(state, read_checkpoint(wrapped))
+
+
+@pytest.mark.parametrize("holder", ["net.", "model.", "model.model.", "backbone.", "system.backbone.", "net.module."])
+def test_a_users_module_may_hold_the_network(holder, make, same_bits):
+    """As in Lightning's checkpoints, whose other keys are of a loss and metrics."""
+    theirs, ours = (make("hrnet_w18_small.pose_coco_256x192", seed=seed) for seed in (1, 2))
+    state = {holder + key: value for key, value in theirs.state_dict().items()}
+    report = load_weights(
+        ours, {"state_dict": state | {"loss.weight": torch.ones(17)}, "pytorch-lightning_version": "2"}
+    )
+    same_bits(ours.state_dict(), theirs.state_dict())
+    assert list(report.dropped) == ["loss.weight"]
+    assert report.notes == (() if holder == "model." else (f"the network's keys begin with {holder!r}",))
+
+
+def test_a_users_module_may_hold_a_model_of_another_code_base(origin, same_bits):
+    layout, _, theirs, ours = origin
+    again = copy.deepcopy(ours)
+    load_weights(again, theirs.state_dict())
+    report = load_weights(ours, {f"net.{key}": value for key, value in theirs.state_dict().items()})
+    same_bits(ours.state_dict(), again.state_dict())
+    assert report.layout in (layout, "official") and all(key.startswith("net.") for key in report.dropped)
+
+
+def test_of_several_networks_none_is_taken(make, refused):
+    state = make("hrnet_w18_small.features").state_dict()
+    both = {f"{name}.{key}": value for name in ("student", "teacher") for key, value in state.items()}
+    refused(
+        make("hrnet_w18_small.features"), both, "holds 2 HRNets, with keys that begin with 'student.' and 'teacher.'"
+    )
 
 
 def test_mmpretrains_neck_may_stand_alone(make, same_bits):
