@@ -4,6 +4,12 @@ One page an op: formula, shapes, schema, checks, and `*_ref`, the same in plain 
 The C++ and CUDA files of an op bear its name in csrc/.
 """
 
+if __name__ == "kernels":
+    raise ImportError(
+        "this folder `kernels` is hrnet_fast.kernels, not the package of that name: to import that one, start Python "
+        "where hrnet_fast's checkout is not the current folder"
+    )
+
 from .affine_crop import affine_crop, affine_crop_ref
 from .extension import Extension, extension
 from .fuse_sum import fuse_sum, fuse_sum_ref

@@ -230,6 +230,12 @@ def test_the_wheel_holds_kernels_inside_the_package_only(wheel):
     assert {name.split("/")[0] for name in names if ".dist-info/" not in name} == {"hrnet_fast"}
 
 
+def test_the_folder_is_not_taken_for_the_package_of_its_name():
+    """As Transformers does, which looks for `kernels` and would run its files a second time."""
+    with pytest.raises(ImportError, match="hrnet_fast.kernels, not the package of that name: .* start Python where"):
+        runpy.run_path(str(ROOT / "kernels/__init__.py"), run_name="kernels")
+
+
 def test_the_wheel_runs_without_the_extension(wheel, tmp_path):
     zipfile.ZipFile(wheel).extractall(tmp_path)
     code = "from hrnet_fast import kernels; print(kernels.__file__); print(kernels.extension().reason)"
