@@ -11,6 +11,8 @@ from .blocks import BasicBlock, Bottleneck, residual_layer
 from .config import HRNetConfig
 from .resize import resize
 
+torch.fx.wrap("resize")  # to torch.fx, as in backbone.py
+
 
 def concat_maps(maps: list[Tensor], mode: str, align_corners: bool) -> Tensor:
     """All maps enlarged to the finest one's size and concatenated: (N, 15C, H, W) (paper figure 4b)."""

@@ -1,4 +1,5 @@
-"""torch.jit.trace sees an optimized network as one op; ONNX is refused, and so are tensors that are not dense."""
+"""torch.jit.trace sees an optimized network as one op; ONNX and torch.fx are refused, and so are tensors that are not
+dense."""
 
 import io
 from concurrent.futures import ThreadPoolExecutor
@@ -8,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from hrnet_fast import create_model, optimize
+from hrnet_fast import OptimizedModule, create_model, optimize
 from tests.golden import fill
 from tests.models.test_models import SMALL
 
@@ -50,3 +51,18 @@ def test_onnx_is_refused(fast, dynamo):
 def test_what_is_not_dense_is_refused(fast, x):
     with pytest.raises(TypeError, match="sparse or nested, but must be dense"):
         fast(x(torch.ones(1, 3, 64, 64)))
+
+
+@pytest.mark.parametrize("wrap", [lambda net: net, nn.Sequential], ids=["alone", "inside"])
+def test_fx_is_told_to_trace_the_original(fast, wrap):
+    with pytest.raises(TypeError, match="torch.fx cannot trace an optimized network: trace its `original`, or"):
+        torch.fx.symbolic_trace(wrap(fast))
+
+
+def test_to_fx_an_optimized_network_may_be_a_leaf(fast):
+    class Tracer(torch.fx.Tracer):
+        def is_leaf_module(self, module, name):
+            return isinstance(module, OptimizedModule) or super().is_leaf_module(module, name)
+
+    model, x = nn.Sequential(fast, nn.ReLU()), torch.randn(1, 3, 64, 64)
+    assert torch.equal(torch.fx.GraphModule(model, Tracer().trace(model))(x), model(x))

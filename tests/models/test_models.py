@@ -59,6 +59,15 @@ def test_every_tag_gives_the_shapes_it_promises(name):
     assert [tuple(t.shape) for t in tensors(output)] == expected_shapes(model.config, 2, 128, 192)
 
 
+@pytest.mark.parametrize("name", list_models(f"{SMALL}.*"))
+def test_fx_traces_it(name):
+    """As torchvision's create_feature_extractor does."""
+    model, x = fill(create_model(name)).eval(), torch.randn(1, 3, 64, 96)
+    with torch.no_grad():
+        for mine, theirs in zip(tensors(torch.fx.symbolic_trace(model)(x)), tensors(model(x)), strict=True):
+            assert torch.equal(mine, theirs)
+
+
 @pytest.mark.parametrize("arch", [*ARCHITECTURES, "hrnet_w24"])
 def test_every_architecture_gives_its_widths(arch):
     with torch.device("meta"):
