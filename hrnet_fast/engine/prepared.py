@@ -11,8 +11,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.utils import _pytree as pytree
+from torch.utils._python_dispatch import is_traceable_wrapper_subclass
 
-from ..plan import Plan, inference_view, make_plan, named_tensors
+from ..plan import Plan, PlanError, inference_view, make_plan, named_tensors
 from .choose import make_executor
 from .executor import Run
 from .gpu.program import refuse_capture
@@ -52,6 +53,12 @@ class Prepared:
         self.view = inference_view(original)
         self.outlines = Outlines(self.view)
         tensors = named_tensors(original)
+        for key, tensor in tensors.items():
+            if is_traceable_wrapper_subclass(tensor):  # sharded over processes, or torchao's
+                raise PlanError(
+                    f"{key!r} is a {type(tensor).__name__}, whose numbers the executors cannot read: optimize a module "
+                    "of ordinary tensors, whole and not quantized"
+                )
         self.versions = Versions(original)
         sample = next((t for t in tensors.values() if t.is_floating_point()), torch.empty(0, device="cpu"))
         self.weights_dtype, self.device = sample.dtype, sample.device

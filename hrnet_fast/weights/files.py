@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
+from torch.utils._python_dispatch import is_traceable_wrapper_subclass
 
 from .errors import CheckpointError
 from .pickles import load_pickle
@@ -175,6 +176,9 @@ def _tensor(key: Any, value: Tensor | np.ndarray, where: str) -> Tensor:
     kinds = {"nested": value.is_nested, "quantized": value.is_quantized, "sparse": value.layout != torch.strided}
     if kind := next((kind for kind, true in kinds.items() if true), None):
         raise CheckpointError(f"{where} has a {kind} tensor in {key!r}; save ordinary, dense tensors")
+    if is_traceable_wrapper_subclass(value):  # sharded over processes, or torchao's
+        kind = type(value).__name__
+        raise CheckpointError(f"{where} has a {kind} in {key!r}; save ordinary tensors, whole and not quantized")
     if value.is_meta:
         raise CheckpointError(f"{where} has no values in {key!r}, a tensor on the meta device; save them from the CPU")
     return value.detach()

@@ -11,6 +11,7 @@ import timm
 import torch
 from torch import nn
 from torch.autograd import forward_ad
+from torch.testing._internal.two_tensor import TwoTensor
 
 import hrnet_fast
 from hrnet_fast import create_model, explain, load_weights, optimize, save_weights, verify
@@ -578,6 +579,14 @@ def test_negative_variance_is_named():
     model = small()
     model.bn2.running_var[3] = -1.0
     with pytest.raises(ValueError, match="'bn2.running_var' holds a negative variance"):
+        optimize(model)
+
+
+def test_weights_that_are_sharded_or_quantized_are_named():
+    """As FSDP2's and torchao's: tensors made of others, which no kernel reads."""
+    model = small()
+    model.conv2.weight = nn.Parameter(TwoTensor(model.conv2.weight.detach(), model.conv2.weight.detach()))
+    with pytest.raises(PlanError, match="'conv2.weight' is a TwoTensor, .* optimize a module of ordinary tensors"):
         optimize(model)
 
 

@@ -7,6 +7,7 @@ import zipfile
 import numpy as np
 import pytest
 import torch
+from torch.testing._internal.two_tensor import TwoTensor
 
 from hrnet_fast.weights import CheckpointError, read_checkpoint, write_checkpoint
 
@@ -28,10 +29,11 @@ def test_arrays_keep_order_and_byte_order(tmp_path):
     [
         (torch.ones(2).to_sparse(), "a sparse tensor in 'a'"),
         (torch.nested.nested_tensor([torch.ones(1), torch.ones(2)], layout=torch.jagged), "a nested tensor in 'a'"),
+        (TwoTensor(torch.ones(2), torch.ones(2)), "has a TwoTensor in 'a'; save ordinary tensors"),
         (torch.ones(2, device="meta"), "no values in 'a', a tensor on the meta device"),
         (np.ones(2, np.longdouble), "numbers in 'a'; save them as float64"),
     ],
-    ids=["sparse", "nested", "meta", "long double"],
+    ids=["sparse", "nested", "sharded", "meta", "long double"],
 )
 def test_tensors_without_plain_values_are_refused(value, words):
     with pytest.raises(CheckpointError, match=words):
