@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
-from torch import Tensor
+from torch import Tensor, fx
 from torch.utils import _pytree as pytree
 
 
@@ -21,12 +21,20 @@ def describe(inputs: Any) -> tuple[str, list[Tensor]]:
     return _structure(inputs, leaves), leaves
 
 
+NOT_FOR_FX = (
+    "torch.fx cannot trace an optimized network: trace its `original`, or a module around it by a tracer that takes "
+    "OptimizedModule for a leaf (is_leaf_module; torchvision's leaf_modules)"
+)
+
+
 def _structure(given: Any, leaves: list[Tensor]) -> str:
     if isinstance(given, Tensor):
         leaves.append(given)
         return str(len(leaves) - 1)
     if given is None:
         return "None"
+    if isinstance(given, fx.Proxy):
+        raise TypeError(NOT_FOR_FX)
     if not isinstance(given, (list, tuple)):
         raise TypeError(
             f"inputs must be tensors, or lists of them, not {type(given).__name__}: optimize a module whose forward "

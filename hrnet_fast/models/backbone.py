@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import torch
-from torch import Tensor, nn
+from torch import Tensor, fx, nn
 
 from .blocks import BLOCKS, Bottleneck, conv3x3, residual_layer
 from .config import HRNetConfig
 from .module import HighResolutionModule
 from .resize import check_input
 
-torch.fx.wrap("check_input")  # torch.fx records the call, whose branches are by size
+fx.wrap("check_input")  # torch.fx records the call, whose branches are by size
 
 
 def conv3x3_bn_relu(in_channels: int, out_channels: int, stride: int) -> nn.Sequential:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor, fx, nn
 
 from .backbone import HighResolutionNet
 from .blocks import BasicBlock, Bottleneck, residual_layer
 from .config import HRNetConfig
 from .resize import resize
 
-torch.fx.wrap("resize")  # to torch.fx, as in backbone.py
+fx.wrap("resize")  # to torch.fx, as in backbone.py
 
 
 def concat_maps(maps: list[Tensor], mode: str, align_corners: bool) -> Tensor:

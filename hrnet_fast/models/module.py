@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import torch
-from torch import Tensor, nn
+from torch import Tensor, fx, nn
 
 from .blocks import conv1x1, conv3x3, residual_layer
 from .resize import resize
 
-torch.fx.wrap("resize")  # to torch.fx, as in backbone.py
+fx.wrap("resize")  # to torch.fx, as in backbone.py
 
 
 class HighResolutionModule(nn.Module):
