@@ -52,6 +52,10 @@ class _Array(np.ndarray):
         super().__setstate__((1, array.shape, array.dtype, bool(fortran), array.tobytes()))
 
 
+def _path(*parts: str) -> str:
+    return "/".join(parts)
+
+
 def _scalar(dtype: _Dtype, data: bytes) -> np.generic:
     return np.frombuffer(data, dtype.dtype)[0]
 
@@ -63,7 +67,18 @@ def _inert() -> list[Any]:
         for name, rebuild in (("scalar", _scalar), ("_reconstruct", _Array))
         for core in ("core", "_core")  # numpy renamed it in 2.0
     ]
-    return [*numpy, (_Array, "numpy.ndarray"), (_Dtype, "numpy.dtype"), *((OrderedDict, name) for name in _RECORDS)]
+    paths = [  # among Lightning's hyper_parameters
+        (_path, f"{module}.{system}Path")
+        for module in ("pathlib", "pathlib._local")  # Python 3.13 moved it
+        for system in ("Posix", "Windows")
+    ]
+    return [
+        *numpy,
+        *paths,
+        (_Array, "numpy.ndarray"),
+        (_Dtype, "numpy.dtype"),
+        *((OrderedDict, name) for name in _RECORDS),
+    ]
 
 
 _INERT = _inert()

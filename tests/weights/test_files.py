@@ -11,6 +11,7 @@ import tarfile
 import types
 import zipfile
 from collections import OrderedDict
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -143,7 +144,7 @@ def foreign_classes(monkeypatch):
 def test_inert_records_beside_the_weights_are_harmless(
     zipped, state, tmp_path, same_bits, foreign_classes, monkeypatch
 ):
-    """mm* `meta` and `message_hub`, timm's `args`: read without importing the classes that wrote them."""
+    """mm* `meta` and `message_hub`, timm's `args`, Lightning's paths: read without importing what wrote them."""
     buffer = foreign_classes["mmengine.logging.history_buffer.HistoryBuffer"]()
     buffer._log_history = np.array([0.5, 0.25])
     buffer._statistics_methods = OrderedDict()
@@ -161,6 +162,7 @@ def test_inert_records_beside_the_weights_are_harmless(
         "flag": np.bool_(True),
     }
     found = {"meta": meta, "state_dict": state, "message_hub": {"loss": buffer}, "args": argparse.Namespace(lr=0.1)}
+    found["hyper_parameters"] = {"root": Path("data/coco")}
     torch.save(found, tmp_path / "mm.pth", _use_new_zipfile_serialization=zipped)
     monkeypatch.undo()
     same_bits(state, read_checkpoint(tmp_path / "mm.pth"))
