@@ -105,6 +105,7 @@ class Prepared:
             if x.layout is not torch.strided or x.is_nested:
                 raise TypeError("the input is sparse or nested, but must be dense: convert it, e.g. x.to_dense()")
             if x.device != self.device:
+                self.check_weights()  # others may be elsewhere
                 raise ValueError(f"the input is on {x.device}, but the network is on {self.device}: move one of them")
             if x.dim() == 0:
                 raise ValueError("the input has shape (): a batch has a dimension for its images")

@@ -366,6 +366,20 @@ def test_weights_that_are_replaced_are_told_of(change, native, monkeypatch):
     assert relative_l2(fast(x), pose(x)) < 1e-5
 
 
+def test_weights_that_took_the_place_of_those_without_values_are_told_of():
+    """As Transformers' from_pretrained gives them to a model that was made on the meta device."""
+    with torch.device("meta"):
+        pose = create_model(f"{SMALL}.pose_coco_256x192").eval()
+    fast, x = optimize(pose), torch.randn(1, 3, 64, 64)
+    with pytest.raises(ValueError, match="the input is on cpu, but the network is on meta"):
+        fast(x)
+    pose.load_state_dict(small().state_dict(), assign=True)
+    with pytest.raises(RuntimeError, match="call its refresh"):
+        fast(x)
+    fast.refresh()
+    assert relative_l2(fast(x), pose(x)) < 1e-5
+
+
 def test_a_parents_state_is_loaded_into_what_was_packed():
     pose = small()
     fast, other = optimize(pose.eval()), small().eval()
