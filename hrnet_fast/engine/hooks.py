@@ -4,6 +4,7 @@ and the like."""
 from __future__ import annotations
 
 from torch import nn
+from torch.nn.modules import module as every
 from torch.utils.hooks import RemovableHandle
 
 
@@ -23,5 +24,6 @@ class Hooks:
         return self.found
 
     def _now(self) -> set[int]:
-        tables = ((part._forward_hooks, part._forward_pre_hooks) for part in self.module.modules())
-        return {handle for pair in tables for table in pair for handle in table}
+        tables = [(part._forward_hooks, part._forward_pre_hooks) for part in self.module.modules()]
+        of_all = (every._global_forward_hooks, every._global_forward_pre_hooks)
+        return {handle for pair in (of_all, *tables) for table in pair for handle in table}

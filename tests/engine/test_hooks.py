@@ -46,6 +46,14 @@ def test_a_hook_on_a_layer_keeps_what_gradients_need(net):
     assert torch.autograd.grad(fast(X).sum(), kept)[0].abs().sum() > 0
 
 
+def test_a_hook_of_all_modules_sees_the_layers(net):
+    fast, seen = optimize(net), []
+    fast(X)
+    with torch.nn.modules.module.register_module_forward_hook(lambda layer, *_: seen.append(layer)):
+        fast(X)
+    assert net.conv1 in seen and net.final_layer in seen and seen[-1] is fast
+
+
 def test_a_hook_elsewhere_changes_nothing(net):
     fast, calls = optimize(net), []
     before = fast(X)
