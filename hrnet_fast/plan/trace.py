@@ -52,7 +52,7 @@ def trace(module: nn.Module, *inputs: Any) -> Graph:
                 result = twin(*pytree.tree_unflatten(data_free, input_tree))
             recorder.check_writes()
         except PlanError as error:
-            raise PlanError(f"{error} (in {where(twin, error)})") from error
+            raise PlanError(f"{what(error)} (in {where(twin, error)})") from error
         except ValueError:  # the network's own sentence
             raise
         except Exception as error:

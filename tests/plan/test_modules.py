@@ -137,6 +137,14 @@ def test_errors_name_the_module():
         make_plan(nn.Sequential(Net(lambda net, x: {}[x])), X)
 
 
+def test_errors_inside_an_interpreter_of_fx_are_one_sentence():
+    """It adds lines to them; torch.export.unflatten's modules run in it."""
+    interpreter = torch.fx.Interpreter(torch.fx.symbolic_trace(lambda x: x.logcumsumexp(1)))
+    net = Net(lambda net, x: interpreter.run(x))
+    with pytest.raises(PlanError, match=r"^the operation .*logcumsumexp is not understood by the planner \(in .*\)$"):
+        make_plan(net, X)
+
+
 HANDING_OVER = """
 from torch import nn
 from torch.overrides import handle_torch_function, has_torch_function
