@@ -64,7 +64,9 @@ struct Vec<float> {
   }
   // Two words again and again; and the first of those in all lanes.
   MEMBER static Vec repeat(const float* words) {
-    return {_mm256_castpd_ps(_mm256_broadcast_sd(reinterpret_cast<const double*>(words)))};
+    double two;  // not read as one, which would have to be aligned
+    memcpy(&two, words, sizeof two);
+    return {_mm256_castpd_ps(_mm256_set1_pd(two))};
   }
   MEMBER Vec spread(int) const { return {_mm256_moveldup_ps(v)}; }
   // Of two vectors of four sums of two numbers each those sums, vector by vector.
