@@ -78,10 +78,15 @@ inline int64_t block_vectors(int64_t vectors, int64_t first) {
 
 inline int64_t block_count(int64_t vectors) { return vectors == 1 ? 1 : vectors / 2; }
 
-// Whether the last vector of a Winograd convolution's output channels holds fours (cpu/items/winograd_products.h).
+// Whether so few channels are left behind whole vectors that those of several tiles may share one, as fours
+// (cpu/items/winograd_products.h).
+inline bool leaves_few(int64_t channels, int64_t lanes) {
+  return lanes > 4 && channels % lanes > 0 && channels % lanes <= 4;
+}
+
+// Whether the last vector of a Winograd convolution's output channels holds fours.
 inline bool ends_in_fours(const Item& item, int64_t lanes) {
-  const int64_t left = item.channels % lanes;
-  return item.winograd != 0 && !item.plain_weights && lanes > 4 && item.channels > lanes && left > 0 && left <= 4;
+  return item.winograd != 0 && !item.plain_weights && item.channels > lanes && leaves_few(item.channels, lanes);
 }
 
 // The kernels for one instruction set: floats in a vector, and the computation of units [begin, end) of an item. A unit

@@ -64,7 +64,7 @@ HRNET_FAST_ISA void transform_patches(const Work& work, const Tiling& tiling, in
   const Map& from = work.from;
   const int64_t pixel = from.channels, row = from.row(), left = pixel % kLanes, vectors = pixel - left;
   const int64_t padded = left ? vectors + kLanes : vectors, step = step_of<Element>(count, padded);
-  const bool few = kBeside > 1 && left > 0 && left <= 4;
+  const bool few = leaves_few(pixel, kLanes);
   const Element* sources[kBeside];
   Element* targets[kBeside];
   int waiting = 0;  // whole patches whose last channels are still to be transformed
