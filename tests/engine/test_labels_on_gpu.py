@@ -15,7 +15,7 @@ from hrnet_fast.weights.random import fill_weights
 from tests.engine.test_gpu_choice import Fake
 from tests.engine.test_labels import Branches
 from tests.engine.test_random_networks_on_gpu import CPU, player_of
-from tests.kernels.interpreter import why_not
+from tests.kernels.interpreter import use_interpreter
 
 
 def head(net, y):
@@ -33,10 +33,7 @@ def planned(head, *size):
 @pytest.mark.parametrize("name", ["cuda", "cuda-chains", "cudnn", "triton"])
 def test_labels_are_those_of_the_executors_own_maps(name, monkeypatch):
     if name in ("triton", "cudnn"):
-        pytest.importorskip("triton", reason="Triton is not installed")
-        if reason := why_not():
-            pytest.skip(reason)
-        monkeypatch.setenv("TRITON_INTERPRET", "1")
+        use_interpreter(monkeypatch)
     (plan, tensors, inputs), dtype = planned(head, 17, 13), torch.float16
     player = player_of(name, tensors, dtype, random.Random(0))
     tape = player.executor.tape(plan)

@@ -20,7 +20,7 @@ from hrnet_fast.plan import PlanError
 from tests.engine.random_networks import RandomNetwork
 from tests.engine.test_cuda import Recorded, planned
 from tests.engine.test_gpu_choice import TorchConvolutions
-from tests.kernels.interpreter import why_not
+from tests.kernels.interpreter import use_interpreter
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel lengths"),
@@ -114,10 +114,7 @@ def played(name, seed):
 def test_random_networks_have_torchs_numbers_on_gpu_executors(name, monkeypatch):
     """At most twice the worst of torch's own errors in these networks, as that in a single small one may be none."""
     if name in ("triton", "cudnn"):
-        pytest.importorskip("triton", reason="Triton is not installed")
-        if reason := why_not():
-            pytest.skip(reason)
-        monkeypatch.setenv("TRITON_INTERPRET", "1")
+        use_interpreter(monkeypatch)
     exactly = F.conv2d
     # torch's own errs on a CPU where a map of one channel has gaps and the strides of a convolution differ
     monkeypatch.setattr(F, "conv2d", lambda x, *rest: exactly(x.contiguous(), *rest))

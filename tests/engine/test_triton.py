@@ -17,7 +17,7 @@ from hrnet_fast.engine.gpu.tune import tune_level
 from hrnet_fast.plan import inference_view, make_plan, named_tensors
 from hrnet_fast.plan.lifetimes import lifetimes
 from tests.golden import fill
-from tests.kernels.interpreter import why_not
+from tests.kernels.interpreter import use_interpreter
 from tests.models.test_models import SMALL
 
 pytest.importorskip("triton", reason="Triton is not installed")
@@ -26,9 +26,7 @@ LARGE = ["hrnet_w32.pose_coco_256x192", "hrnet_w18.cls_in1k", "hrnet_w48.seg_ocr
 
 @pytest.fixture
 def interpreted(monkeypatch):
-    if reason := why_not():
-        pytest.skip(reason)
-    monkeypatch.setenv("TRITON_INTERPRET", "1")
+    use_interpreter(monkeypatch)
 
 
 def plan_of(name, size=(128, 128), batch=1):

@@ -4,6 +4,7 @@ from functools import cache
 from importlib.util import find_spec
 
 import numpy as np
+import pytest
 import torch
 
 from hrnet_fast.kernels.bordered import BorderedMap
@@ -26,3 +27,11 @@ def why_not() -> str | None:
     except triton.runtime.errors.InterpreterError as error:
         return f"the interpreter of Triton {triton.__version__} fails with NumPy {np.__version__}: {error}"
     return None
+
+
+def use_interpreter(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Triton's kernels are interpreted in this test, which is skipped where they cannot be."""
+    pytest.importorskip("triton", reason="Triton is not installed")
+    if reason := why_not():
+        pytest.skip(reason)
+    monkeypatch.setenv("TRITON_INTERPRET", "1")
