@@ -13,8 +13,8 @@ from .memory import bordered
 
 @dataclass(frozen=True)
 class Arena:
-    """places: the elements of every map but the inputs, border and tail included; labels and masks torch has memory for.
-    kept: values that find their border of zeros as it was left there. size: of the whole, in elements."""
+    """places: the elements of every map but the inputs, border and tail included; torch has memory for labels and
+    masks. kept: values that find their border of zeros as it was left there. size: of the whole, in elements."""
 
     places: Mapping[int, range]
     kept: frozenset[int]
