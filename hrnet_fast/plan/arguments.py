@@ -19,6 +19,11 @@ def check_channels(name: str, x: Tensor, channels: int) -> None:
         raise PlanError(f"{name} expects maps of shape (N, {channels}, H, W), but gets {tuple(x.shape)}")
 
 
+def check_length(name: str, vector: Tensor | None, channels: int) -> None:
+    if vector is not None and tuple(vector.shape) != (channels,):
+        raise PlanError(f"{name} has the shape {tuple(vector.shape)}, but must be of {channels} channels")
+
+
 def name_of(function: Callable) -> str:
     return resolve_name(function) or getattr(function, "__name__", repr(function))
 

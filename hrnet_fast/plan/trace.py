@@ -18,7 +18,7 @@ from torch.overrides import TorchFunctionMode
 from torch.utils import _pytree as pytree
 
 from . import functions as known
-from .arguments import check_channels, fills, is_basic, name_of, pair, whole_size
+from .arguments import check_channels, check_length, fills, is_basic, name_of, pair, whole_size
 from .constants import frozen, without_lists
 from .errors import PlanError
 from .failure import what, where
@@ -194,6 +194,7 @@ class _Recorder(Several, TorchFunctionMode):
         stride, padding, dilation = (pair(v) for v in (stride, padding, dilation))
         kernel = tuple(weight.shape[2:])
         check_channels(name, input, weight.shape[1] * groups)
+        check_length(f"{name}'s bias", bias, weight.shape[0])
         size = [
             (side + 2 * p - d * (k - 1) - 1) // s + 1
             for side, k, s, p, d in zip(input.shape[2:], kernel, stride, padding, dilation)
@@ -208,6 +209,7 @@ class _Recorder(Several, TorchFunctionMode):
     ) -> Tensor:
         name = self._key(weight, "a transposed convolution's weight")
         check_channels(name, input, weight.shape[0])
+        check_length(f"{name}'s bias", bias, weight.shape[1] * groups)
         pairs = tuple(pair(v) for v in (stride, padding, output_padding, dilation))
         conv = ordinary(name, self._key(bias, f"{name}'s bias"), tuple(weight.shape[2:]), *pairs, groups)
         if conv is None:
@@ -225,7 +227,10 @@ class _Recorder(Several, TorchFunctionMode):
             raise PlanError("a batch norm without running statistics cannot be planned")
         if training:
             raise PlanError(f"batch_norm {_TRAINING}")
-        keys = (self._key(t, "a batch norm's tensor") for t in (weight, bias, running_mean, running_var))
+        tensors = (weight, bias, running_mean, running_var)
+        keys = [self._key(tensor, "a batch norm's tensor") for tensor in tensors]
+        for key, tensor in zip(keys, tensors):
+            check_length(key, tensor, input.shape[1])
         return self._unary("norm", input, Norm(*keys, eps))
 
     def _instance_norm(

@@ -182,6 +182,18 @@ def test_inputs_that_do_not_suit_the_network():
         make_plan(model, "image.jpg")
 
 
+@pytest.mark.parametrize("name", ["0.bias", "1.weight", "1.running_var", "2.bias"])
+@pytest.mark.parametrize("count", [1, 3])
+def test_vectors_of_other_channel_counts_are_refused_as_by_torch(name, count):
+    model = nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.ConvTranspose2d(8, 4, 4, 2, 1)).eval()
+    owner, _, attribute = name.partition(".")
+    getattr(model[int(owner)], attribute).data = torch.ones(count)
+    with pytest.raises(RuntimeError):
+        model(torch.zeros(1, 3, 8, 8))
+    with pytest.raises(PlanError, match=rf"has the shape \({count},\), but must be of [48] channels \(in "):
+        make_plan(model, torch.empty(1, 3, 8, 8))
+
+
 def test_tracing_leaves_the_module_as_it_was():
     model = create_model(f"{SMALL}.cls_in1k").train()
     before = {key: tensor.clone() for key, tensor in model.state_dict().items()}
