@@ -39,7 +39,7 @@ class OptimizedModule(nn.Module):
         original = unwrap(original)
         object.__setattr__(self, "original", original)
         # The very dictionaries of the original: keys, `parameters()`, `.to()` and attribute access are its own.
-        for shared in ("_parameters", "_buffers", "_modules"):
+        for shared in ("_parameters", "_buffers", "_modules", "_non_persistent_buffers_set"):
             object.__setattr__(self, shared, getattr(original, shared))
         self.training = original.training
         for name, value in (("requested_dtype", dtype), ("requested_executor", executor), ("exact", exact)):

@@ -184,6 +184,15 @@ def test_the_original_is_untouched(pose):
     assert len(list(pose.modules())) == len(list(create_model(f"{SMALL}.pose_coco_256x192").modules()))
 
 
+def test_a_buffer_that_no_state_dict_holds_stays_out():
+    model = nn.Sequential(nn.Conv2d(3, 4, 3))
+    model.register_buffer("grid", torch.ones(1), persistent=False)
+    fast = optimize(model)
+    assert list(fast.state_dict()) == list(model.state_dict()) == ["0.weight", "0.bias"]
+    fast.register_buffer("other", torch.ones(1), persistent=False)
+    assert "other" not in model.state_dict()
+
+
 def test_keys_and_attributes_are_the_originals(pose):
     fast = optimize(pose)
     assert list(fast.state_dict()) == list(pose.state_dict())
