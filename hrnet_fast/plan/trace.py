@@ -190,7 +190,8 @@ class _Recorder(Several, TorchFunctionMode):
             total = [d * (k - 1) * (padding == "same") for d, k in zip(pair(dilation), weight.shape[2:])]
             padding = tuple(side // 2 for side in total)
             if any(side % 2 for side in total):  # torch pads one pixel more at the right and the bottom
-                input = self._call("functional.pad", (input, (0, total[1] % 2, 0, total[0] % 2)), {})
+                more = (0, total[1] % 2, 0, total[0] % 2)
+                input = self._call("functional.pad", (input, more), {"mode": "constant", "value": None})
         stride, padding, dilation = (pair(v) for v in (stride, padding, dilation))
         kernel = tuple(weight.shape[2:])
         check_channels(name, input, weight.shape[1] * groups)
