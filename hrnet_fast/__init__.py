@@ -16,6 +16,8 @@ _PUBLIC = {
     "optimize": "api",
     "explain": "api",
     "verify": "api",
+    "save": "saved",
+    "load": "saved",
     "OptimizedModule": "engine",
     "Plan": "plan",
     "PoseEstimator": "tasks.pose",

@@ -67,7 +67,7 @@ def explain(model: nn.Module, *inputs: Any, dtype: torch.dtype | None = None, ex
     if not isinstance(model, nn.Module):
         raise TypeError(f"explain takes an nn.Module, not {type(model).__name__}")
     fast = model if isinstance(model, OptimizedModule) else OptimizedModule(model, dtype, executor)
-    given = tuple(torch.empty(x, device="meta") if _is_shape(x) else x for x in inputs)
+    given = tuple(torch.empty(x, device="meta") if is_shape(x) else x for x in inputs)
     plan = fast.plan_for(*given) if given else _plan_assumed(fast)
     player = fast.executor
     roofline = machine(fast.device, player.dtype)
@@ -95,13 +95,13 @@ def verify(model: nn.Module, fast: OptimizedModule, *inputs: Any, levels: bool =
     return _verify(model, fast, *inputs, levels=levels)
 
 
-def _is_shape(x: Any) -> bool:
+def is_shape(x: Any) -> bool:
     return isinstance(x, (tuple, list, torch.Size)) and all(isinstance(side, int) for side in x)
 
 
 def _plan_assumed(fast: OptimizedModule) -> Plan:
     """The plan for inputs that nobody gave; where they do not suit the network, the error says what was assumed."""
-    given = _example(unwrap(fast.original))
+    given = example_of(unwrap(fast.original))
     try:
         return fast.plan_for(*given)
     except ValueError:
@@ -113,7 +113,7 @@ def _plan_assumed(fast: OptimizedModule) -> Plan:
         raise  # not of the plan: weights that hold NaN, for one
 
 
-def _example(model: nn.Module) -> tuple[Any, ...]:
+def example_of(model: nn.Module) -> tuple[Any, ...]:
     """Inputs to plan for: of the config's size; for one module, maps of its branches; else an image."""
     if hasattr(model, "branches") and hasattr(model, "fuse_layers"):
         widths = [next(p.shape[1] for p in branch.parameters() if p.dim() == 4) for branch in model.branches]

@@ -11,8 +11,9 @@ plan made without data. The batch may be symbolic; height and width decide the p
 number at hand, under a guard: another size compiles again.
 
 An exported program carries the call, its shapes and the token, but neither packed weights nor kernels: it runs, also
-after `torch.export.save` and `load`, in the process that made it and while the module lives. Anywhere else it is
-refused in one sentence. The op's own gradients are those of the plain module with respect to the inputs.
+after `torch.export.save` and `load`, where a module of this token lives: in the process that made it, or in one that
+has loaded the network (`hrnet_fast.load`) from what was saved of it. Anywhere else it is refused in one sentence. The
+op's own gradients are those of the plain module with respect to the inputs.
 """
 
 from __future__ import annotations
@@ -36,9 +37,12 @@ from .results import empty_result
 _networks: weakref.WeakValueDictionary[str, nn.Module] = weakref.WeakValueDictionary()
 
 
-def register(module: nn.Module) -> str:
-    """A token for a module that no other module of any process has, so that a program never meets another network."""
-    token = f"{type(module.original).__name__}-{secrets.token_hex(8)}"
+def register(module: nn.Module, token: str | None = None) -> str:
+    """A token for a module that no other module of any process has, so that a program never meets another network.
+
+    token: of the module that it was saved from, for which it then stands in this process.
+    """
+    token = token or f"{type(module.original).__name__}-{secrets.token_hex(8)}"
     _networks[token] = module
     return token
 
@@ -105,7 +109,7 @@ def _find(token: str) -> Prepared:
     if module is None:
         raise RuntimeError(
             f"this program calls the optimized network {token}, which is not in this process: keep the module that "
-            "optimize() returned alive as long as the program, and compile or export again in a process of its own"
+            "optimize() returned alive as long as the program, or load() here what save() wrote of it"
         )
     return module._prepared
 

@@ -22,10 +22,10 @@ _CHANGING = {getattr(Tensor, name): f"Tensor.{name}" for name in _CHANGE}
 # What makes numbers of the shape of a traced tensor, or of a shape that it gets: the same of numbers alone.
 _LIKE = {torch.zeros_like: "torch.zeros", torch.ones_like: "torch.ones", torch.full_like: "torch.full"}
 _NEW = {Tensor.new_zeros: "torch.zeros", Tensor.new_ones: "torch.ones", Tensor.new_full: "torch.full"}
-_BY_NAME = known.PURE_FUNCTIONS | {name: function for function, name in (_MAKING | _CHANGING).items()}
-_BY_NAME |= {"grid": lambda axis, *given, **how: torch.meshgrid(*given, **how)[axis]}
+BY_NAME = known.PURE_FUNCTIONS | {name: function for function, name in (_MAKING | _CHANGING).items()}
+BY_NAME |= {"grid": lambda axis, *given, **how: torch.meshgrid(*given, **how)[axis]}
 _PLAIN = (Number, str, slice, torch.dtype, torch.device, torch.layout, torch.memory_format)
-_MAKERS = frozenset(_MAKING.values())
+MAKERS = frozenset(_MAKING.values())
 
 
 class _Dtype:
@@ -142,9 +142,9 @@ def _make(value: Any, tensors: Mapping[str, Tensor], dtype: torch.dtype, device:
     if isinstance(value, Constant):
         return make(value.call)
     if isinstance(value, Call):
-        where = {"device": device} if value.function in _MAKERS else {}
+        where = {"device": device} if value.function in MAKERS else {}
         args, kwargs = make(value.args), {key: make(part) for key, part in value.kwargs}
-        return _BY_NAME[value.function](*args, **kwargs, **where)
+        return BY_NAME[value.function](*args, **kwargs, **where)
     if isinstance(value, torch.device):
         return device
     if isinstance(value, tuple):

@@ -52,19 +52,29 @@ def read_checkpoint(source: str | os.PathLike | Mapping[str, Any]) -> dict[str, 
     if not isinstance(source, (str, os.PathLike)):
         hint = "; give its state_dict()" if hasattr(source, "state_dict") else ""
         raise TypeError(f"a checkpoint is a path or a state dict, not {type(source).__name__}{hint}")
+    return _state_dict(_read(Path(source)), f"'{source}'")
+
+
+def read_safetensors(source: str | os.PathLike) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """The tensors of a .safetensors file, keys as written, and the texts beside them.
+
+    Errors: CheckpointError for a missing, truncated, corrupt or foreign file.
+    """
     path = Path(source)
+    tensors = _read(path)
     try:
-        with path.open("rb") as file:
-            head = file.read(512)
-            size = file.seek(0, os.SEEK_END)
-    except OSError as error:
-        raise CheckpointError(f"cannot read checkpoint '{path}': {_os_reason(error)}") from error
-    return _state_dict(_load(path, head, size), f"'{path}'")
+        with _safetensors("read", path).safe_open(path, framework="pt") as file:
+            return tensors, file.metadata() or {}
+    except _safetensors("read", path).SafetensorError as error:
+        raise CheckpointError(f"'{path}' is no safetensors file, which alone can hold more than weights") from error
 
 
-def write_checkpoint(path: str | os.PathLike, state: Mapping[str, Tensor]) -> None:
+def write_checkpoint(
+    path: str | os.PathLike, state: Mapping[str, Tensor], texts: Mapping[str, str] | None = None
+) -> None:
     """Writes {key: tensor} to a .pth / .pt / .pth.tar (torch.save) or .safetensors file, whole or not at all.
 
+    texts: written beside the tensors, into a .safetensors file alone.
     A temporary file in the same folder is renamed over `path` at the end, so a reader never sees half a file and a
     failure leaves an older file untouched. Tensors are written contiguous, from the CPU, in their own dtype.
     Errors: CheckpointError for an unwritable path or an unknown suffix, TypeError for values that are not tensors.
@@ -81,7 +91,7 @@ def write_checkpoint(path: str | os.PathLike, state: Mapping[str, Tensor]) -> No
     try:
         with temporary.open("xb") as file:
             if path.suffix == ".safetensors":
-                file.write(_safetensors("write", path).torch.save(tensors, metadata={"format": "pt"}))
+                file.write(_safetensors("write", path).torch.save(tensors, metadata={"format": "pt", **(texts or {})}))
             else:
                 torch.save(tensors, file)
             file.flush()
@@ -94,6 +104,16 @@ def write_checkpoint(path: str | os.PathLike, state: Mapping[str, Tensor]) -> No
         raise CheckpointError(f"cannot write '{path}': {_os_reason(cause)}") from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _read(path: Path) -> Any:
+    try:
+        with path.open("rb") as file:
+            head = file.read(512)
+            size = file.seek(0, os.SEEK_END)
+    except OSError as error:
+        raise CheckpointError(f"cannot read checkpoint '{path}': {_os_reason(error)}") from error
+    return _load(path, head, size)
 
 
 def _load(path: Path, head: bytes, size: int) -> Any:

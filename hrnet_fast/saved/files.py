@@ -1,0 +1,170 @@
+"""Saving and loading networks: a .safetensors file, in whose header stands what the network computes."""
+
+from __future__ import annotations
+
+import json
+import os
+import warnings
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils import _pytree as pytree
+
+from ..api import OptimizedModule, example_of, is_shape, optimize
+from ..engine import op
+from ..engine.nesting import describe, nested
+from ..models import HRNetConfig
+from ..plan import named_tensors, trace, unwrap
+from ..plan.failure import what
+from ..plan.graph import Graph, Node
+from ..weights import CheckpointError
+from ..weights.files import read_safetensors, write_checkpoint
+from .batches import DependsOnBatch, for_any_batch, for_batch
+from .codec import NotSaved, decode, encode, encode_nesting
+from .network import SavedCall, SavedNetwork
+
+_KEY = "hrnet_fast"  # in the file's header
+_FORMAT = 1
+
+
+def save(model: nn.Module, path: str | os.PathLike, *examples: Any) -> None:
+    """Write a network to a file that `load` runs wherever hrnet_fast is installed, without the code of its model.
+
+    model: an optimized module, or any module that `optimize` takes; read in evaluation mode, not changed.
+    path: a .safetensors file. It holds the parameters and buffers under the model's own keys, so that `load_weights`
+        and others read it as a checkpoint, and in its header the operations as they were traced; never code.
+    examples: one for each size that the network is to take: an input, a shape such as (1, 3, 256, 192), or a tuple of
+        inputs; without any, the size that `optimize` plans first. A batch of any size is taken where the network does
+        the same for each; where it does not, that of the example alone, and a warning says so.
+    Raises PlanError, naming what was not understood, if the model cannot be planned for an example; CheckpointError for
+    a path that cannot be written or has another suffix; ValueError for weights without data and for results in other
+    containers than lists, tuples and dicts; TypeError if `model` is no module.
+    """
+    if not isinstance(model, nn.Module):
+        raise TypeError(f"save takes an nn.Module, not {type(model).__name__}")
+    path = Path(path)
+    if path.suffix != ".safetensors":
+        raise CheckpointError(f"cannot write '{path}': a network is saved to a .safetensors file")
+    plain = unwrap(model)
+    try:
+        calls = [_call(plain, _inputs(example)) for example in examples or (example_of(plain),)]
+        about = {
+            "format": _FORMAT,
+            "token": model._token if isinstance(model, OptimizedModule) else None,
+            "config": encode(config if isinstance(config := getattr(plain, "config", None), HRNetConfig) else None),
+            "calls": [_encoded(call) for call in calls],
+        }
+    except NotSaved as error:
+        raise ValueError(f"{type(plain).__name__} cannot be saved: {error}") from error
+    tensors = named_tensors(plain)
+    if meta := next((key for key, tensor in tensors.items() if tensor.is_meta), None):
+        raise ValueError(f"{meta!r} is on the meta device, without numbers to save: load weights first")
+    shown, buffers = list(plain.state_dict()), [name for name, _ in plain.named_buffers(remove_duplicate=False)]
+    hidden = [name for name in buffers if name not in shown]
+    about |= {"keys": shown + hidden, "buffers": buffers, "hidden": hidden, "same": _other_names(plain, tensors)}
+    for call in calls:
+        if not call.any_batch:
+            warnings.warn(
+                f"the network is saved for inputs of {call} alone: its operations depend on the batch", stacklevel=2
+            )
+    write_checkpoint(path, tensors, {_KEY: json.dumps(about, separators=(",", ":"))})
+
+
+def load(
+    path: str | os.PathLike, *, device: torch.device | str = "cpu", dtype: torch.dtype | None = None,
+    executor: str = "auto", exact: bool = False,
+) -> OptimizedModule:  # fmt: skip
+    """The optimized network of a file that `save` wrote.
+
+    It has the saved module's keys, and computes what that did, for the sizes that it was saved for. Its `original`
+    plays the same operations with torch, so `verify`, gradients and pickling work as for any other; programs of
+    `torch.export` that call the saved module call this one.
+    device: where it is to run. dtype, executor, exact: as `optimize` takes them.
+    Raises CheckpointError for a file that is missing, damaged, of weights alone, or of another version; PlanError where
+    its operations contradict each other; and what `optimize` raises.
+    """
+    tensors, texts = read_safetensors(path)
+    if _KEY not in texts:
+        raise CheckpointError(
+            f"'{path}' holds weights, but not what a network computes, as hrnet_fast.save writes it: create the model "
+            "and give it the weights with load_weights"
+        )
+    try:
+        about = json.loads(texts[_KEY])
+        if about["format"] != _FORMAT:
+            raise CheckpointError(
+                f"'{path}' was written by another version of hrnet_fast (format {about['format']!r}, here {_FORMAT}): "
+                "use that version, or save it again"
+            )
+        tensors = {key: tensors[about["same"].get(key, key)] for key in about["keys"]}
+        calls = [_decoded(call) for call in about["calls"]]
+        network = SavedNetwork(tensors, calls, about["buffers"], about["hidden"], decode(about["config"]))
+        shapes = calls[0].shapes(calls[0].images)
+        example = nested(calls[0].structure, [torch.empty(shape, device="meta") for shape in shapes])
+        token = about["token"]
+    except CheckpointError:
+        raise
+    except Exception as error:  # a forged header may say anything
+        raise CheckpointError(f"'{path}' is damaged: its header is not that of a network ({what(error)})") from error
+    fast = optimize(network.to(device), dtype=dtype, executor=executor, exact=exact, example=example)
+    if token is not None:
+        fast._token = op.register(fast, token)
+    return fast
+
+
+def _inputs(example: Any) -> tuple[Any, ...]:
+    """An example as a call's inputs, without data."""
+    if is_shape(example):
+        return (torch.empty(example, device="meta"),)
+    given = example if isinstance(example, tuple) else (example,)
+    return pytree.tree_map(lambda x: x if x is None else torch.empty(x.shape, device="meta"), given)
+
+
+def _call(plain: nn.Module, inputs: tuple[Any, ...]) -> SavedCall:
+    structure, leaves = describe(inputs)
+
+    def traced(images: int | None) -> Graph:
+        given = leaves if images is None else [x.new_empty((images, *x.shape[1:])) for x in leaves]
+        return trace(plain, *nested(structure, given))
+
+    graph = traced(None)
+    tree = graph.output_tree
+    nesting = encode_nesting(pytree.tree_unflatten(list(range(tree.num_leaves)), tree))
+    graph, images = replace(graph, output_tree=None), leaves[0].shape[0] if leaves[0].dim() else 0
+    try:
+        two, three, one = (replace(traced(images), output_tree=None) for images in (2, 3, 1))
+        general = for_any_batch(two, three)
+        if all(for_batch(general, batch) == seen for batch, seen in ((1, one), (images, graph))):
+            graph = general
+    except (DependsOnBatch, ValueError):
+        pass
+    return SavedCall(structure, images, graph, nesting)
+
+
+def _encoded(call: SavedCall) -> dict[str, Any]:
+    return {
+        "inputs": call.structure, "images": call.images, "results": call.nesting, "graph": encode(call.graph)
+    }  # fmt: skip
+
+
+def _decoded(call: Mapping[str, Any]) -> SavedCall:
+    graph = decode(call["graph"])
+    if not isinstance(graph, Graph) or not all(isinstance(node, Node) for node in graph.nodes):
+        raise NotSaved("a call without a graph")
+    for place, node in enumerate(graph.nodes):
+        if any(type(value) is not int or not 0 <= value < place for value in node.inputs):
+            raise NotSaved(f"operation {place} reads what comes after it")
+    if not all(type(v) is int and 0 <= v < len(graph.nodes) for v in (*graph.inputs, *graph.outputs)):
+        raise NotSaved("a result that nothing computes")
+    return SavedCall(str(call["inputs"]), int(call["images"]), graph, call["results"])
+
+
+def _other_names(plain: nn.Module, tensors: Mapping[str, Tensor]) -> dict[str, str]:
+    """Keys under which a tensor is there once more, as tied weights are: by each, the key that it is saved under."""
+    first = {id(tensor): key for key, tensor in tensors.items()}
+    every = (*plain.named_parameters(remove_duplicate=False), *plain.named_buffers(remove_duplicate=False))
+    return {key: first[id(tensor)] for key, tensor in every if key not in tensors}

@@ -1,0 +1,199 @@
+"""A network without code of its own: its tensors by key, and the traced graphs that it plays with torch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ..engine.nesting import describe
+from ..plan import PURE_FUNCTIONS, Call, Constant, Convolution, Param, Ref
+from ..plan.constants import BY_NAME, DTYPE, MAKERS
+from ..plan.functions import CAST, DEFORM, WRITTEN
+from ..plan.graph import Graph, Node
+from ..plan.transposed import SHUFFLE
+from .batches import PerImage, for_batch
+from .codec import decode_nesting
+
+
+@dataclass(frozen=True)
+class SavedCall:
+    """What one kind of call computes.
+
+    structure: how it nests its inputs, as `nesting.describe` says. images: the batch that it was saved with. graph: for
+    this batch, or for any one, with PerImage for what grows with it. nesting: how its results nest, as
+    `codec.encode_nesting` says.
+    """
+
+    structure: str
+    images: int
+    graph: Graph
+    nesting: Any
+
+    @property
+    def any_batch(self) -> bool:
+        return any(isinstance(side, PerImage) for shape in self.shapes(None) for side in shape)
+
+    def shapes(self, images: int | None) -> list[tuple[Any, ...]]:
+        """Of the inputs, for so many images; None for those that are written in the graph."""
+        written = [self.graph.nodes[value].shape for value in self.graph.inputs]
+        return written if images is None else [for_batch(shape, images) for shape in written]
+
+    def __str__(self) -> str:
+        sides = (["N" if isinstance(side, PerImage) else str(side) for side in shape] for shape in self.shapes(None))
+        return " and ".join(f"({', '.join(shape)})" for shape in sides)
+
+
+class SavedNetwork(nn.Module):
+    """A module with the keys and numbers of another one, of whose code it needs nothing.
+
+    tensors: parameters and buffers by key, the graphs' among them; a key that is there twice under other names holds
+    the same tensor. buffers: which of them are no parameters. hidden: which of these a state dict leaves out. calls:
+    what it can compute. config: of our own models, else None.
+
+    It computes what the saved module did in evaluation mode, in either mode, by the same torch functions one after
+    another; gradients flow as they did. Raises ValueError for inputs of other sizes than it was saved for.
+    """
+
+    def __init__(
+        self, tensors: Mapping[str, Tensor], calls: Sequence[SavedCall], buffers: Sequence[str] = (),
+        hidden: Sequence[str] = (), config: Any = None,
+    ):  # fmt: skip
+        super().__init__()
+        self._calls, self.config = tuple(calls), config
+        parameters: dict[int, nn.Parameter] = {}  # one for each tensor, however many names that has
+        for key, tensor in tensors.items():
+            owner, name = self._owner(key)
+            if key in buffers:
+                owner.register_buffer(name, tensor, persistent=key not in hidden)
+            else:
+                made = parameters.setdefault(id(tensor), nn.Parameter(tensor, tensor.is_floating_point()))
+                owner.register_parameter(name, made)
+        if any(_calls_of(node, DEFORM) for call in calls for node in call.graph.nodes):
+            import torchvision  # noqa: F401  which registers that operation
+
+        self.eval()
+
+    def forward(self, *inputs: Any) -> Any:
+        """What the saved module returned in evaluation mode. inputs: as it took them, in any batch that it says."""
+        call, leaves = self._call_for(*inputs)
+        graph = for_batch(call.graph, leaves[0].shape[0]) if call.any_batch else call.graph
+        last = {value: place for place, node in enumerate(graph.nodes) for value in node.inputs}
+        last |= dict.fromkeys(graph.outputs, len(graph.nodes))
+        values: dict[int, Tensor] = {}
+        given = iter(leaves)
+        for place, node in enumerate(graph.nodes):
+            values[place] = next(given) if node.op == "input" else self._play(node, values, graph.nodes)
+            for value in node.inputs:
+                if last[value] == place:
+                    values.pop(value, None)
+        return decode_nesting(call.nesting, [values[value] for value in graph.outputs])
+
+    def _call_for(self, *inputs: Any) -> tuple[SavedCall, list[Tensor]]:
+        structure, leaves = describe(inputs)
+        given = [tuple(leaf.shape) for leaf in leaves]
+        for call in self._calls:
+            if call.structure == structure and given == call.shapes(given[0][0] if given and given[0] else 0):
+                return call, leaves
+        saved, got = ", or ".join(map(str, self._calls)), " and ".join(map(str, given)) or "nothing"
+        raise ValueError(
+            f"this network was saved for inputs of {saved}, but gets {got}: where its code is installed, save it with "
+            "an example of this size too, hrnet_fast.save(model, path, example, another)"
+        )
+
+    def _play(self, node: Node, values: Mapping[int, Tensor], nodes: Sequence[Node]) -> Tensor:
+        read, detail = [values[value] for value in node.inputs], node.detail
+        if node.op == "conv":
+            return self._conv(detail, *read)
+        if node.op == "norm":
+            mean, var, weight, bias = map(self._tensor, (detail.mean, detail.var, detail.weight, detail.bias))
+            return F.batch_norm(*read, mean, var, weight, bias, eps=detail.eps)
+        if node.op == "relu":
+            return F.relu(*read)
+        if node.op == "add":
+            return torch.add(*read)
+        if node.op == "concat":
+            return torch.cat(read, dim=1)
+        if node.op == "resize":
+            align = detail.align_corners if detail.mode == "bilinear" else None
+            return F.interpolate(*read, size=detail.size, mode=detail.mode, align_corners=align)
+        source = nodes[node.inputs[0]] if node.inputs else None
+        if _calls_of(node, SHUFFLE) and source.op == "conv" and _enlarges(source.detail):
+            return values[node.inputs[0]]  # torch's transposed convolution has moved its pixels already
+        return self._function(detail, values)
+
+    def _conv(self, conv: Convolution, x: Tensor) -> Tensor:
+        weight, bias = self._tensor(conv.weight), self._tensor(conv.bias)
+        if conv.transposed is None:
+            return F.conv2d(x, weight, bias, conv.stride, conv.padding, conv.dilation, conv.groups)
+        stride, padding = conv.transposed.stride, conv.transposed.padding
+        more = tuple(stride - kernel + 2 * p for kernel, p in zip(weight.shape[2:], padding))
+        return F.conv_transpose2d(x, weight, bias, stride, padding, more)
+
+    def _function(self, call: Call, values: Mapping[int, Tensor]) -> Tensor:
+        def decoded(value: Any) -> Any:
+            return values[value.value] if isinstance(value, Ref) else self._argument(value, decoded)
+
+        args, kwargs = decoded(call.args), {name: decoded(value) for name, value in call.kwargs}
+        if call.function == CAST and DTYPE in call.args:
+            return args[0]  # the planner's own: torch brings numbers to the dtype of the maps where they meet
+        if call.function == WRITTEN and isinstance(call.args[0], Constant):
+            made, index, value = args  # of its own each time, so that it is written itself
+            made[index] = value
+            return made
+        return PURE_FUNCTIONS[call.function](*args, **kwargs)
+
+    def _constant(self, value: Any) -> Any:
+        """A tensor made of parameters and numbers, or an argument of what makes one."""
+        if not isinstance(value, Call):
+            return self._argument(value, self._constant)
+        where = {"device": self._sample().device} if value.function in MAKERS else {}
+        kwargs = {name: self._constant(part) for name, part in value.kwargs}
+        return BY_NAME[value.function](*map(self._constant, value.args), **kwargs, **where)
+
+    def _argument(self, value: Any, decoded: Callable[[Any], Any]) -> Any:
+        if isinstance(value, Param):
+            return self._tensor(value.name)
+        if isinstance(value, Constant):
+            return self._constant(value.call)
+        if isinstance(value, tuple):
+            return tuple(map(decoded, value))
+        if isinstance(value, torch.device):
+            return self._sample().device
+        return self._sample().dtype if value is DTYPE else value
+
+    def _sample(self) -> Tensor:
+        """A tensor of the network's device and dtype."""
+        return next((p for p in self.parameters() if p.is_floating_point()), torch.empty(0))
+
+    def _tensor(self, key: str | None) -> Tensor | None:
+        if key is None:
+            return None
+        path, _, name = key.rpartition(".")
+        return getattr(self.get_submodule(path), name)
+
+    def _owner(self, key: str) -> tuple[nn.Module, str]:
+        """The module that holds a key's tensor, made where it is not there yet, and the tensor's name in it."""
+        *path, name = key.split(".")
+        owner: nn.Module = self
+        for part in path:
+            if part not in owner._modules:
+                owner.add_module(part, nn.Module())
+            owner = owner._modules[part]
+        return owner, name
+
+    def __repr__(self) -> str:
+        numbers = sum(p.numel() for p in self.parameters())
+        return f"SavedNetwork({numbers / 1e6:.1f} M parameters, for {', or '.join(map(str, self._calls))})"
+
+
+def _calls_of(node: Node, function: str) -> bool:
+    return isinstance(node.detail, Call) and node.detail.function == function
+
+
+def _enlarges(conv: Convolution) -> bool:
+    return conv.transposed is not None and conv.transposed.stride > 1

@@ -1,0 +1,254 @@
+"""A saved network computes what the module did, by the same functions, without that module's code."""
+
+import collections
+import copy
+import pickle
+import subprocess
+import sys
+import textwrap
+import warnings
+
+import pytest
+import torch
+from torch import nn
+from torch.utils import _pytree as pytree
+
+import hrnet_fast
+from hrnet_fast import create_model, load, load_weights, optimize, save, verify
+from hrnet_fast.numerics import relative_l2
+from hrnet_fast.plan import PlanError
+from tests.engine.random_networks import RandomNetwork
+from tests.golden import fill
+from tests.models.test_models import SMALL
+
+
+def timm_model(**options):
+    return fill(pytest.importorskip("timm").create_model("hrnet_w18_small", **options))
+
+
+NETWORKS = {
+    "pose": (lambda: fill(create_model(f"{SMALL}.pose_coco_256x192")), 64),
+    "bottom_up": (lambda: fill(create_model(f"{SMALL}.pose_higher_coco_512x512")), 64),
+    "ocr": (lambda: fill(create_model(f"{SMALL}.seg_ocr_cityscapes")), 64),
+    "classification": (lambda: fill(create_model(f"{SMALL}.cls_in1k")), 64),
+    "timm": (timm_model, 64),
+    "timm_features": (lambda: timm_model(features_only=True), 64),
+}
+
+
+def equal(results, expected) -> bool:
+    given, wanted = pytree.tree_flatten(results), pytree.tree_flatten(expected)
+    return given[1] == wanted[1] and all(a is b is None or torch.equal(a, b) for a, b in zip(given[0], wanted[0]))
+
+
+def round_trip(model, path, *examples, **options):
+    save(model, path, *examples)
+    return load(path, **options)
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "net.safetensors"
+
+
+@pytest.fixture(scope="module")
+def pose():
+    return NETWORKS["pose"][0]().eval()
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+@torch.no_grad()
+def test_a_loaded_network_is_the_saved_one(name, path):
+    make, side = NETWORKS[name]
+    model = make().eval()
+    fast = round_trip(model, path, (1, 3, side, side))
+    x = torch.randn(3, 3, side, side)  # another batch than it was saved with
+    assert equal(fast.original(x), model(x))
+    assert fast.plan_for(x).digest == optimize(model, example=x).plan_for(x).digest
+    assert verify(model, fast, x).passed
+    assert list(fast.state_dict()) == list(model.state_dict())
+    assert equal(dict(fast.state_dict()), dict(model.state_dict()))
+    assert [name for name, _ in fast.named_parameters()] == [name for name, _ in model.named_parameters()]
+
+
+@torch.no_grad()
+def test_random_networks_come_back(path):
+    for seed in range(300, 330):
+        drawn = RandomNetwork(seed)
+        model = drawn.build()
+        try:
+            optimize(model, executor="reference", example=tuple(drawn.inputs()))
+        except PlanError:
+            continue
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "the network is saved for inputs of")
+            fast = round_trip(model, path, tuple(drawn.inputs()), executor="reference")
+        given, expected = (net(*drawn.inputs()) for net in (fast.original, model))
+        assert pytree.tree_structure(given) == pytree.tree_structure(expected), drawn
+        for one, other in zip(pytree.tree_leaves(given), pytree.tree_leaves(expected)):
+            assert one is other is None or relative_l2([one], [other]) < 1e-15, drawn
+
+
+class Positions(nn.Module):
+    """A head with constants, labels, a tied weight, a hidden buffer and results by name."""
+
+    def __init__(self):
+        super().__init__()
+        self.stem, self.again = nn.Conv2d(3, 6, 3, padding=1), nn.Conv2d(3, 6, 3, padding=1)
+        self.again.weight = self.stem.weight
+        self.norm = nn.BatchNorm2d(6)
+        self.up = nn.ConvTranspose2d(6, 4, 4, 2, 1)
+        self.register_buffer("scale", torch.rand(6, 1, 1) + 0.5, persistent=False)
+
+    def forward(self, x, other=None):
+        y = self.norm(self.stem(x) + self.again(x)) * self.scale
+        y = self.up(y + torch.arange(y.shape[3], device=x.device).to(y) / y.shape[3])
+        places = y.flatten(2).argmax(2)
+        return {"map": y, "places": places, "rows": [places // y.shape[3], None], "batch": y.view(y.shape[0], -1)}
+
+
+@torch.no_grad()
+def test_constants_labels_tied_weights_and_hidden_buffers_come_back(path):
+    model = fill(Positions()).eval()
+    fast = round_trip(model, path, (torch.rand(2, 3, 8, 12), None))
+    x = torch.randn(5, 3, 8, 12)
+    assert equal(fast.original(x, None), model(x)) and verify(model, fast, x, None).passed
+    assert list(fast.state_dict()) == list(model.state_dict())
+    assert fast.original.stem.weight is fast.original.again.weight
+    assert equal(list(fast.buffers()), list(model.buffers()))
+
+
+@torch.no_grad()
+def test_weights_keep_their_dtype_and_a_network_may_run_in_another(pose, path):
+    model = copy.deepcopy(pose).bfloat16()
+    fast = round_trip(model, path, (1, 3, 64, 64))
+    x = torch.randn(1, 3, 64, 64)
+    assert fast.dtype == torch.bfloat16 and equal(fast.original(x.bfloat16()), model(x.bfloat16()))
+    assert load(path, dtype=torch.float64).dtype == torch.float64
+
+
+@torch.no_grad()
+def test_it_takes_each_size_that_it_was_saved_for(pose, path):
+    fast = round_trip(optimize(pose), path, torch.rand(1, 3, 64, 96), (2, 3, 32, 32))
+    for shape in ((1, 3, 64, 96), (4, 3, 32, 32)):
+        x = torch.randn(shape)
+        assert equal(fast.original(x), pose(x))
+    said = r"was saved for inputs of \(N, 3, 64, 96\), or \(N, 3, 32, 32\), but gets \(1, 3, 64, 64\): .* save it with"
+    with pytest.raises(ValueError, match=said):
+        fast(torch.randn(1, 3, 64, 64))
+    with pytest.raises(ValueError, match="but gets"):
+        fast(torch.randn(1, 3, 64, 96), None)
+
+
+def test_without_an_example_it_takes_the_size_of_its_config(pose, path):
+    fast = round_trip(pose, path)
+    assert fast.original.config == pose.config
+    assert fast(torch.zeros(1, 3, 256, 192)).shape == (1, 17, 64, 48)
+
+
+class Mixing(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.scale = nn.Parameter(torch.ones(3, 1, 1))
+
+    def forward(self, x):
+        return x * self.scale if x.shape[0] == 1 else x - x.mean(0, keepdim=True)
+
+
+def test_a_network_that_depends_on_the_batch_is_saved_for_one(path):
+    with pytest.warns(
+        UserWarning, match=r"saved for inputs of \(2, 3, 8, 8\) alone: its operations depend on the batch"
+    ):
+        fast = round_trip(Mixing(), path, (2, 3, 8, 8))
+    x = torch.randn(2, 3, 8, 8)
+    assert equal(fast(x), Mixing()(x))
+    with pytest.raises(ValueError, match=r"saved for inputs of \(2, 3, 8, 8\), but gets \(1, 3, 8, 8\)"):
+        fast(x[:1])
+
+
+def test_a_loaded_network_is_an_optimized_one_like_others(pose, path):
+    fast = round_trip(pose, path, (1, 3, 64, 64))
+    x = torch.randn(2, 3, 64, 64)
+    expected = fast(x)
+    assert torch.equal(pickle.loads(pickle.dumps(fast))(x), expected)
+    assert torch.equal(copy.deepcopy(fast)(x), expected)
+    assert torch.equal(round_trip(fast, path, (1, 3, 64, 64))(x), expected)  # saved once more
+    own = x.clone().requires_grad_()
+    (gradient,) = torch.autograd.grad(pose(own).square().sum(), own)
+    other = x.clone().requires_grad_()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        assert torch.equal(torch.autograd.grad(fast(other).square().sum(), other)[0], gradient)
+    fast.load_state_dict({key: torch.zeros_like(value) for key, value in pose.state_dict().items()})
+    assert not fast(x).any()
+
+
+def test_the_file_is_a_checkpoint_too(pose, path):
+    save(pose, path, (1, 3, 64, 64))
+    other = create_model(f"{SMALL}.pose_coco_256x192")
+    load_weights(other, path)
+    assert equal(dict(other.state_dict()), dict(pose.state_dict()))
+
+
+def test_a_task_takes_a_loaded_network(pose, path):
+    pytest.importorskip("cv2")
+    picture = torch.randint(0, 256, (300, 200, 3), dtype=torch.uint8).numpy()
+    (one,), (other,) = (hrnet_fast.PoseEstimator(net)(picture) for net in (pose, round_trip(pose, path)))
+    assert one.keypoints.tolist() == other.keypoints.tolist()
+
+
+PROGRAM = """
+    import sys, torch, hrnet_fast
+    net, program, x, expected = sys.argv[1:]
+    x, expected = torch.load(x), torch.load(expected)
+    for name in ("timm", "tests"):
+        sys.modules[name] = None  # as if it were not installed
+    fast = hrnet_fast.load(net)
+    assert torch.equal(fast(x), expected)
+    assert torch.equal(torch.export.load(program).module()(x), expected + 1)
+"""
+
+
+class PlusOne(nn.Module):
+    def __init__(self, net):
+        super().__init__()
+        self.net = net
+
+    def forward(self, x):
+        return self.net(x) + 1
+
+
+@torch.no_grad()
+def test_another_process_needs_no_code_of_the_model(path, tmp_path):
+    fast = optimize(timm_model().eval(), example=torch.empty(1, 3, 64, 64))
+    x = torch.randn(2, 3, 64, 64)
+    save(fast, path, x)
+    torch.export.save(torch.export.export(PlusOne(fast), (x,)), tmp_path / "program.pt2")
+    torch.save(x, tmp_path / "x.pt")
+    torch.save(fast(x), tmp_path / "expected.pt")
+    given = [str(tmp_path / name) for name in ("net.safetensors", "program.pt2", "x.pt", "expected.pt")]
+    subprocess.run([sys.executable, "-c", textwrap.dedent(PROGRAM), *given], check=True, timeout=300)
+
+
+def test_what_is_no_list_of_results_is_refused(path):
+    class Named(nn.Module):
+        def forward(self, x):
+            return collections.namedtuple("Output", "map")(x * 2)
+
+    with pytest.raises(ValueError, match="Named cannot be saved: the results are nested in a Output"):
+        save(Named(), path, (1, 3, 8, 8))
+    assert not path.exists()
+    with pytest.raises(TypeError, match=r"save takes an nn.Module, not str"):
+        save("net", path)
+
+
+def test_where_it_cannot_be_written_is_told(pose, tmp_path):
+    with pytest.raises(hrnet_fast.weights.CheckpointError, match="a network is saved to a .safetensors file"):
+        save(pose, tmp_path / "net.pth")
+    with pytest.raises(hrnet_fast.weights.CheckpointError, match="cannot write .*no such file or directory"):
+        save(pose, tmp_path / "nowhere" / "net.safetensors", (1, 3, 64, 64))
+    with torch.device("meta"):
+        empty = create_model(f"{SMALL}.pose_coco_256x192")
+    with pytest.raises(ValueError, match="'conv1.weight' is on the meta device, without numbers to save"):
+        save(empty, tmp_path / "net.safetensors", (1, 3, 64, 64))
+    assert not list(tmp_path.iterdir())
