@@ -13,7 +13,7 @@ from ..plan.constants import DTYPE
 from ..plan.fold import fold
 
 # Maps may lie channels-last here where the network's own are contiguous, which `view` would refuse.
-_PLAYED = {**PURE_FUNCTIONS, "Tensor.view": Tensor.reshape}
+_PLAYED = {**PURE_FUNCTIONS, "Tensor.view": Tensor.reshape, "Tensor.view_as": Tensor.reshape_as}
 
 Watch = Callable[[Item, Tensor], None]  # called with each item and its result
 

@@ -121,6 +121,7 @@ PARAMETERS = {
     "repeated": lambda net, y: (
         y.repeat(1, 2, 1, 1) + y.mean((2, 3), keepdim=True).repeat(1, 2, 1, 1).expand_as(y.repeat(1, 2, 1, 1))
     ),
+    "as another of other sides": lambda net, y: net.d(y).view_as(y.flatten(1, 2)) * y.flatten(1, 2),
     "a size of tensors": lambda net, y: F.interpolate(y, size=(torch.tensor(18), 14)),
 }
 
