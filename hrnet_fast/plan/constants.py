@@ -20,11 +20,15 @@ _CHANGE = ("to", "float", "long", "int", "bool", "t")
 _MAKING = {getattr(torch, name): f"torch.{name}" for name in _MAKE}
 _CHANGING = {getattr(Tensor, name): f"Tensor.{name}" for name in _CHANGE}
 # What makes numbers of the shape of a traced tensor, or of a shape that it gets: the same of numbers alone.
-_LIKE = {torch.zeros_like: "torch.zeros", torch.ones_like: "torch.ones", torch.full_like: "torch.full"}
-_NEW = {Tensor.new_zeros: "torch.zeros", Tensor.new_ones: "torch.ones", Tensor.new_full: "torch.full"}
+# What is left empty, to be written to, begins with zeros.
+_LIKE = {torch.zeros_like: "torch.zeros", torch.ones_like: "torch.ones", torch.full_like: "torch.full",
+         torch.empty_like: "torch.zeros"}  # fmt: skip
+_NEW = {Tensor.new_zeros: "torch.zeros", Tensor.new_ones: "torch.ones", Tensor.new_full: "torch.full",
+        Tensor.new_empty: "torch.zeros"}  # fmt: skip
 BY_NAME = known.PURE_FUNCTIONS | {name: function for function, name in (_MAKING | _CHANGING).items()}
 BY_NAME |= {"grid": lambda axis, *given, **how: torch.meshgrid(*given, **how)[axis]}
 _PLAIN = (Number, str, slice, torch.dtype, torch.device, torch.layout, torch.memory_format)
+_NOT_OF_NUMBERS = ("device", "requires_grad", "pin_memory", "memory_format")
 MAKERS = frozenset(_MAKING.values())
 
 
@@ -56,6 +60,7 @@ class Constants:
     def note(self, function: Callable, args: Sequence[Any], kwargs: Mapping[str, Any], result: Any) -> None:
         """Keep how a result was made, if that is by known functions of parameters and numbers."""
         name = _MAKING.get(function) or _CHANGING.get(function) or known.NAMES.get(function)
+        name = "torch.zeros" if function is torch.empty else name
         if function is torch.meshgrid:
             for axis, part in enumerate(result):
                 self._keep("grid", (axis, *args), kwargs, part)
@@ -85,7 +90,7 @@ class Constants:
             return
         if args and result is args[0]:  # a cast that changes nothing
             return
-        given = {key: value for key, value in kwargs.items() if key not in ("device", "requires_grad", "pin_memory")}
+        given = {key: value for key, value in kwargs.items() if key not in _NOT_OF_NUMBERS}
         encoded = tuple((key, frozen(pytree.tree_map(self._encode, value))) for key, value in sorted(given.items()))
         call = Call(name, frozen(pytree.tree_map(self._encode, without_lists(name, args))), encoded)
         self._made[id(result)] = (result, call, result._version)

@@ -15,24 +15,34 @@ _METHODS_TOO = """add neg abs exp log sqrt rsqrt square reciprocal tanh sin cos 
     maximum minimum log_softmax logsumexp std var norm cross mm bmm baddbmm roll index_select repeat_interleave gather
     masked_fill scatter cumsum floor ceil round trunc sign remainder floor_divide tril triu argmax argmin argsort any
     all count_nonzero gt lt ge le eq ne isnan isinf isfinite logical_and logical_or logical_xor logical_not
-    bitwise_and bitwise_or bitwise_xor bitwise_not"""
-_ACTIVATIONS = "silu leaky_relu hardswish hardsigmoid hardtanh relu6 elu selu celu mish"  # with an argument `inplace`
+    bitwise_and bitwise_or bitwise_xor bitwise_not prod nan_to_num take_along_dim addcmul addcdiv lerp fmod atan atan2
+    asin acos sinh cosh tan hypot erf log1p expm1 log2 log10 exp2 clip absolute negative multiply subtract divide
+    true_divide greater less greater_equal less_equal not_equal isclose logaddexp rot90 diff index_add index_fill
+    index_copy scatter_add scatter_reduce outer dot mv addmm nansum quantile"""
+_ACTIVATIONS = """silu leaky_relu hardswish hardsigmoid hardtanh relu6 elu selu celu mish
+    threshold"""  # with an argument `inplace`
 _COMPUTE = {
     "Tensor": """mean sum matmul mul div sub softmax sigmoid repeat flip where to __rmul__ __rsub__ __rtruediv__
-        __rmod__ __rfloordiv__""",
-    "torch": f"mean sum matmul mul div sub softmax sigmoid stack cat prelu einsum conv1d conv3d where {_METHODS_TOO}",
+        __rmod__ __rfloordiv__ __rpow__ tile""",
+    "torch": f"""mean sum matmul mul div sub softmax sigmoid stack cat hstack vstack tile prelu einsum tensordot cdist
+        conv1d conv3d where median {_METHODS_TOO}""",
     "functional": f"""linear avg_pool2d adaptive_avg_pool2d max_pool2d adaptive_max_pool2d softmax log_softmax pad
         sigmoid batch_norm layer_norm group_norm instance_norm normalize interpolate gelu glu softplus pixel_shuffle
         pixel_unshuffle unfold grid_sample cosine_similarity conv2d conv_transpose2d
-        scaled_dot_product_attention one_hot {_ACTIVATIONS}""",
+        scaled_dot_product_attention one_hot embedding max_unpool2d avg_pool1d max_pool1d adaptive_avg_pool1d
+        adaptive_max_pool1d lp_pool2d local_response_norm fold affine_grid pairwise_distance logsigmoid softmin softsign
+        softshrink hardshrink tanhshrink rms_norm {_ACTIVATIONS}""",
+    "linalg": "norm vector_norm",
 }
 _VIEW = {
     "Tensor": """view view_as reshape reshape_as permute transpose movedim swapaxes flatten unflatten unsqueeze squeeze
-        contiguous expand expand_as select __getitem__""",
-    "torch": "reshape permute transpose movedim swapaxes flatten unsqueeze squeeze narrow select",
+        contiguous expand expand_as broadcast_to select diagonal unfold swapdims moveaxis ravel t positive
+        __getitem__""",
+    "torch": """reshape permute transpose movedim swapaxes flatten unflatten unsqueeze squeeze narrow select
+        broadcast_to diagonal swapdims moveaxis ravel t positive""",
     "functional": "channel_shuffle",
 }
-_OWNERS = {"Tensor": Tensor, "torch": torch, "functional": F}
+_OWNERS = {"Tensor": Tensor, "torch": torch, "functional": F, "linalg": torch.linalg}
 
 
 def _by_name(lists: dict[str, str]) -> dict[str, Callable]:
@@ -58,9 +68,9 @@ def _attention_weights(**given: Any) -> Tensor:
     return F.multi_head_attention_forward(**given)[1]
 
 
-def _places_of(name: str) -> Callable:
-    """Where what `torch.max`, `topk` and the like find was: the second of their results."""
-    return lambda *args, **kwargs: getattr(torch, name)(*args, **kwargs)[1]
+def _one_of(function: Callable, place: int) -> Callable:
+    """One of a function's results."""
+    return lambda *args, **kwargs: function(*args, **kwargs)[place]
 
 
 WRITTEN, DEFORM = "written", "torchvision.deform_conv2d"
@@ -68,14 +78,20 @@ ATTENTION, ATTENTION_WEIGHTS = "attention", "attention weights"
 COMPUTING = _by_name(_COMPUTE) | {
     WRITTEN: written, DEFORM: _deform_conv2d, ATTENTION: _attention, ATTENTION_WEIGHTS: _attention_weights,
 }  # fmt: skip
-COMPUTING |= {f"places of {name}": _places_of(name) for name in ("max", "min", "topk", "sort")}
+COMPUTING |= {f"places of {name}": _one_of(getattr(torch, name), 1) for name in ("max", "min", "topk", "sort")}
+_ONE_AXIS = "median mode kthvalue cummax cummin aminmax"
+_PAIRED = _by_name({
+    "torch": f"{_ONE_AXIS} var_mean std_mean",
+    "functional": "max_pool2d_with_indices adaptive_max_pool2d_with_indices",
+})  # fmt: skip
+COMPUTING |= {f"{name}[{place}]": _one_of(function, place) for name, function in _PAIRED.items() for place in range(2)}
 PURE_FUNCTIONS = COMPUTING | _by_name(_VIEW) | {"Tensor.T": Tensor.T.__get__, "Tensor.mT": Tensor.mT.__get__}
 # Python operators reach torch as other objects than the named methods.
 NAMES = {function: name for name, function in PURE_FUNCTIONS.items()} | {
     Tensor.__mul__: "Tensor.mul", Tensor.__truediv__: "Tensor.div", Tensor.__matmul__: "Tensor.matmul",
     Tensor.__sub__: "Tensor.sub", Tensor.__add__: "torch.add", Tensor.__radd__: "torch.add",
     Tensor.__pow__: "torch.pow", Tensor.narrow: "torch.narrow", torch.max_pool2d: "functional.max_pool2d",
-    torch.flip: "Tensor.flip",
+    torch.flip: "Tensor.flip", torch.max_pool1d: "functional.max_pool1d",
 }  # fmt: skip
 NAMES |= {getattr(Tensor, name): f"torch.{name}" for name in _METHODS_TOO.split()}
 COMPARISONS = {getattr(Tensor, f"__{name}__"): f"torch.{name}" for name in ("gt", "lt", "ge", "le", "eq", "ne")}
@@ -105,7 +121,7 @@ DETACH = {Tensor.detach, torch.detach, Tensor.data.__get__}
 CAST = "Tensor.to"
 CASTS = {
     Tensor.to, Tensor.type_as, Tensor.float, Tensor.double, Tensor.half, Tensor.bfloat16, Tensor.long, Tensor.int,
-    Tensor.short, Tensor.char, Tensor.byte, Tensor.bool,
+    Tensor.short, Tensor.char, Tensor.byte, Tensor.bool, Tensor.cpu,
 }  # fmt: skip
 CONCAT = {torch.cat, torch.concat, torch.concatenate}
 CHUNK = {torch.chunk, Tensor.chunk}
@@ -113,6 +129,9 @@ SPLIT = {torch.split, Tensor.split}
 UNBIND = {torch.unbind, Tensor.unbind}
 EXTREMES = {torch.max: "max", Tensor.max: "max", torch.min: "min", Tensor.min: "min"}
 ORDERED = {torch.topk: "topk", Tensor.topk: "topk", torch.sort: "sort", Tensor.sort: "sort"}
+PAIRS = {function: name for name, function in _PAIRED.items()}
+PAIRS |= {getattr(Tensor, name): f"torch.{name}" for name in _ONE_AXIS.split()}
+FILLS = {Tensor.copy_, Tensor.fill_, Tensor.zero_}
 DROPOUT = {F.dropout, F.dropout1d, F.dropout2d, F.dropout3d, F.alpha_dropout, F.feature_alpha_dropout}
 INTERPOLATE = {F.interpolate, F.upsample}
 
@@ -148,7 +167,7 @@ _WHY = {
     "it asks for numbers while the network runs, and a plan is made without any": """__bool__ __int__ __float__
         __index__ __contains__ __format__ item tolist numpy __array__ equal allclose""",
     "it writes into a part of a tensor, or all of it; compute a new one instead, e.g. by torch.cat": """__setitem__
-        copy_ fill_ zero_ index_copy_ index_fill_ index_add_ index_put_ masked_scatter_""",
+        index_put_ masked_scatter_""",
     BY_NUMBERS: "nonzero argwhere masked_select unique unique_consecutive bincount",
 }
 WHY_NOT = {

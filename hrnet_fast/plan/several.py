@@ -55,3 +55,11 @@ class Several(Values):
         axis = dict(zip(("k", "dim") if name == "topk" else ("dim",), args)) | kwargs
         values = self._call("torch.gather", (input, axis.get("dim", -1), places), {})
         return getattr(torch.return_types, name)((values, places))
+
+    def pair(self, name: str, *args, **kwargs) -> Tensor | tuple[Tensor, Tensor]:
+        """What else has two results, and the median of all numbers, which is one."""
+        if name == "torch.median" and len(args) + len(kwargs) == 1:
+            return self._call(name, args, kwargs)
+        results = self._call(f"{name}[0]", args, kwargs), self._call(f"{name}[1]", args, kwargs)
+        kind = getattr(torch.return_types, name.removeprefix("torch."), None)
+        return results if kind is None else kind(results)

@@ -95,6 +95,8 @@ class _Recorder(Several, TorchFunctionMode):
         kwargs = dict(kwargs or {})
         if not args and "input" in kwargs:
             args = (kwargs.pop("input"),)
+        if function is F.embedding and any((*args[3:4], kwargs.get("max_norm"))):
+            raise PlanError("embedding gets max_norm, by which it writes into its weight, which a plan cannot express")
         leaves = pytree.tree_leaves((args, kwargs))
         if not any(id(leaf) in self.traced for leaf in leaves):
             return self._untraced(function, args, kwargs)
@@ -138,6 +140,8 @@ class _Recorder(Several, TorchFunctionMode):
             return self.extreme(known.EXTREMES[function], *args, **kwargs)
         if function in known.ORDERED:
             return self.ordered(known.ORDERED[function], *args, **kwargs)
+        if function in known.PAIRS:
+            return self.pair(known.PAIRS[function], *args, **kwargs)
         if function in known.COMPARISONS and not isinstance(args[1], (Tensor, Number)):  # as `mask != None`
             return NotImplemented
         if function in known.IN_PLACE:
@@ -149,6 +153,9 @@ class _Recorder(Several, TorchFunctionMode):
             return self.overwrite(args[0], result) if in_place else result
         if function is Tensor.__setitem__ and (is_basic(args[1]) or fills(*args)):
             return self._set(*args)
+        if function in known.FILLS:
+            self._set(args[0], ..., args[1] if args[1:] else kwargs.get("value", kwargs.get("src", 0)))
+            return args[0]
         if getattr(function, "_qualified_op_name", "") == "torchvision::deform_conv2d":
             return self._call(known.DEFORM, args, kwargs)
         if (numbers := self.constants.like(function, args, kwargs)) is not None:

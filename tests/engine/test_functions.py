@@ -122,6 +122,26 @@ PARAMETERS = {
         y.repeat(1, 2, 1, 1) + y.mean((2, 3), keepdim=True).repeat(1, 2, 1, 1).expand_as(y.repeat(1, 2, 1, 1))
     ),
     "as another of other sides": lambda net, y: net.d(y).view_as(y.flatten(1, 2)) * y.flatten(1, 2),
+    "a table by labels": lambda net, y: (
+        F.embedding(y.argmax(1), net.d.bias[:, None]) + F.embedding(net.order[:7], net.d.weight[:, 0, 0])[:, :1]
+    ),
+    "norms and steps": lambda net, y: (
+        F.rms_norm(y, (7,)) + torch.linalg.vector_norm(y, dim=1, keepdim=True) + F.local_response_norm(y, 2),
+        F.logsigmoid(y) + F.threshold(y, 0, 1) + F.softsign(y) + F.tanhshrink(y) + F.softmin(y, 1),
+    ),
+    "by other names": lambda net, y: (
+        torch.clip(y, -1, 1).multiply(2).subtract(1).divide(3).absolute().negative().clip_(-0.5, 2),
+        torch.moveaxis(y, 1, -1).swapdims(1, 2) + 2 ** y.permute(0, 3, 2, 1),
+        torch.tile(y, (1, 2)) + torch.hstack([y, y]).mean() + y[:, :1].broadcast_to(y.shape).tile(2),
+    ),
+    "less common": lambda net, y: (
+        torch.lerp(y, y.erf(), 0.3) + torch.addcmul(y, y, y, value=0.5) + y.abs().log1p() + torch.atan2(y, y + 9),
+        torch.tensordot(y, net.d.bias, dims=([1], [0])) + torch.cdist(y, y)[:, 0, 0, 0, None, None],
+        y.diff(dim=1).prod(1) + y.nan_to_num(0).diagonal(dim1=2, dim2=3).mean() + y.unfold(2, 3, 2).mean(),
+        y.scatter_add(1, y.argmax(1, keepdim=True), y).index_add(1, net.order, y).index_fill(1, net.order[:2], 0.5),
+        F.avg_pool1d(y.flatten(2), 2) + F.max_pool1d(y.flatten(2), 2).mean() + y.quantile(0.5),
+        F.grid_sample(y, F.affine_grid(y[:, 0, :2, :3] + net.mean[0, 0], y.shape, False), align_corners=False),
+    ),
     "a size of tensors": lambda net, y: F.interpolate(y, size=(torch.tensor(18), 14)),
 }
 
@@ -248,7 +268,7 @@ def test_results_that_are_none_may_be_compiled_and_have_gradients():
             "gets dropout_p, .* 0 unless self.training",
         ),
         (lambda net, y: F.instance_norm(y, net.norm.running_mean, net.norm.running_var), "use_input_stats=self.train"),
-        (lambda net, y: F.max_pool2d(y, 2, return_indices=True), "max_pool2d_with_indices is not understood"),
+        (lambda net, y: F.embedding(y.argmax(1), net.d.bias[:, None], max_norm=0.1), "max_norm, by which it writes"),
         (lambda net, y: y + net.plain, "a tensor made outside the network, .* make it a parameter or buffer"),
         (lambda net, y: y + torch.rand(1), "a tensor made outside the network, .* make it a parameter or buffer"),
         (lambda net, y: y[:, net.order > 3], "__getitem__ cannot be planned: it needs numbers while"),

@@ -106,6 +106,11 @@ HEADS = {
     "of numbers alone": lambda net, y: (y.argmax(1) == torch.zeros_like(y[:, 0]), y > torch.arange(5)[:, None, None]),
     "twice": lambda net, y: [y.argmax(1)] * 2 + [y.argmax(1).clone().detach()],
     "compared with None": lambda net, y: y > 0 if y != None else None,  # noqa: E711
+    "pooled and back": lambda net, y: F.max_unpool2d(*F.max_pool2d(y, 2, return_indices=True), 2, output_size=y.shape),
+    "places in pools": lambda net, y: F.adaptive_max_pool2d(y, (2, 3), return_indices=True),
+    "medians": lambda net, y: (y.median(1), y.flatten(1).kthvalue(3, keepdim=True), y - y.median(), y.argmax(1).mode()),
+    "extremes": lambda net, y: (y - y.aminmax().min, y.aminmax(dim=1), torch.var_mean(y, 1), y.cummax(1)),
+    "compared by other names": lambda net, y: (y.greater(0), torch.less_equal(y, 1), y.isclose(y), y.not_equal(0)),
     "positions": positions,
     "peaks": peaks,
     "masked attention": masked_attention,

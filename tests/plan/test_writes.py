@@ -106,11 +106,22 @@ def summed_from_zeros(net, x):
     return total
 
 
+def filled(net, x):
+    y, z = net.c(x), torch.empty_like(x)
+    y[:, 1].fill_(2)
+    y[:, 2:4].zero_()
+    y[..., 0].copy_(y[..., 1])
+    z.copy_(y[:, :3])
+    labels = torch.empty(y.shape[0], 9, 7, dtype=torch.long, device=y.device, memory_format=torch.contiguous_format)
+    labels.copy_(y.argmax(1))[:, 0].fill_(5)
+    return y, z, labels, y.new_empty(y.shape).copy_(y.mean(1, keepdim=True)), net.c(x).fill_(value=3.0)
+
+
 @pytest.mark.parametrize(
     "run",
     [residual, chain, copied, same_object, into_the_input, around_a_view, add_to_a_slice, set_slices, through_a_slice,
      slice_after_slice, joined_by_writing, summed_from_zeros, filled_by_a_parameter,
-     product_in_place],
+     product_in_place, filled],
 )  # fmt: skip
 @pytest.mark.parametrize("batch", [1, 3])
 def test_in_place_operations_have_torchs_numbers(run, batch):
@@ -226,8 +237,8 @@ ALIASES = {
         (out_argument, "torch.add gets out=, .* use what it returns instead"),
         (out_outside, "torch.sigmoid gets out="),
         (view_of_a_view, SHARED),
-        (lambda net, x: net.c(x).fill_(1), "Tensor.fill_ is not understood by the planner: it writes into"),
-        (lambda net, x: net.mean.copy_(net.c(x)), "Tensor.copy_ is not understood by the planner: it writes into"),
+        (lambda net, x: net.mean.copy_(net.c(x).mean()), "is the parameter or buffer 'mean'"),
+        (lambda net, x: (lambda y: (y[:, 0], y.zero_())[0] + 1)(net.c(x)), SHARED),
         (lambda net, x: net.scale.add_(net.c(x).mean()), "is the parameter or buffer 'scale'"),
         (lambda net, x: bool(net.c(x).sum()), "Tensor.__bool__ is not understood by the planner: it asks for numbers"),
         (lambda net, x: torch.ops.aten.relu_(net.c(x)), "aten.relu_ is not understood"),
