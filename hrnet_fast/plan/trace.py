@@ -169,8 +169,8 @@ class _Recorder(Several, TorchFunctionMode):
         out = kwargs.get("out")
         written = (args[:1] or kwargs) if known.writes(function) and out is None else out
         for leaf in pytree.tree_leaves(written):
-            if id(leaf) in self.names:
-                raise PlanError(writes_into(self.names[id(leaf)]))
+            if isinstance(leaf, Tensor) and (name := self.owner(leaf)):
+                raise PlanError(writes_into(name))
         result = function(*args, **kwargs)
         self.constants.note(function, args, kwargs, result)
         return result

@@ -136,7 +136,7 @@ class Values:
                 "compute a new one instead"
             )
         if target in self.constants and target.shape == result.shape:
-            if name := self._owner(target):
+            if name := self.owner(target):
                 raise PlanError(writes_into(name))
             self.constants.forget(target)
             self.traced[id(target)] = Traced(target, value, version=_version(target))
@@ -152,8 +152,10 @@ class Values:
             self._write_part(*written.part_of, written)
         return target
 
-    def _owner(self, x: Tensor) -> str | None:
-        """The parameter or buffer whose memory a tensor shares, or None."""
+    def owner(self, x: Tensor) -> str | None:
+        """The parameter or buffer that a tensor is, or whose memory it shares; or None."""
+        if id(x) in self.names or x.layout is not torch.strided:
+            return self.names.get(id(x))
         memory = x.untyped_storage()._cdata
         dense = ((name, t) for name, t in self._named.items() if t.layout is torch.strided)
         return next((name for name, t in dense if t.untyped_storage()._cdata == memory), None)

@@ -5,6 +5,7 @@ import torch
 import torch.nn.functional as F
 
 from hrnet_fast.plan import PlanError, make_plan
+from hrnet_fast.weights.random import fill_weights
 from tests.plan.small import Net, assert_planned
 
 
@@ -270,12 +271,16 @@ def test_a_write_that_the_tracer_does_not_see_is_noticed():
         lambda net: net.mean.__setitem__(0, 1.0),
         lambda net: torch.add(net.mean, 1, out=net.mean),
         lambda net: net.mean.view(-1).add_(1),
+        lambda net: net.mean.detach().flatten().__setitem__(0, 1.0),
+        lambda net: net.mean.data.zero_(),
     ],
 )
 def test_a_network_that_writes_into_its_own_buffers_is_refused(write):
-    net = Net(lambda net, x: (write(net), net.c(x))[1]).eval()
+    net = fill_weights(Net(lambda net, x: (write(net), net.c(x))[1])).eval()
+    before = net.mean.clone()
     with pytest.raises(PlanError, match="the network writes into its own 'mean' when it is called"):
         make_plan(net, torch.empty(2, 3, 9, 7))
+    assert torch.equal(net.mean, before)
 
 
 def test_questions_are_answered():
