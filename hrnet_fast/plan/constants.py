@@ -16,7 +16,7 @@ from . import functions as known
 from .graph import Call, Constant, Param
 
 _MAKE = ("zeros", "ones", "full", "arange", "linspace", "eye", "tensor")
-_CHANGE = ("to", "float", "long", "int", "bool", "t")
+_CHANGE = ("to", "float", "long", "int", "bool", "clone", "detach")
 _MAKING = {getattr(torch, name): f"torch.{name}" for name in _MAKE}
 _CHANGING = {getattr(Tensor, name): f"Tensor.{name}" for name in _CHANGE}
 # What makes numbers of the shape of a traced tensor, or of a shape that it gets: the same of numbers alone.
@@ -28,6 +28,7 @@ _NEW = {Tensor.new_zeros: "torch.zeros", Tensor.new_ones: "torch.ones", Tensor.n
 BY_NAME = known.PURE_FUNCTIONS | {name: function for function, name in (_MAKING | _CHANGING).items()}
 BY_NAME |= {"grid": lambda axis, *given, **how: torch.meshgrid(*given, **how)[axis]}
 _PLAIN = (Number, str, slice, torch.dtype, torch.device, torch.layout, torch.memory_format)
+_WRITES = 100  # at most: each call holds the one before
 _NOT_OF_NUMBERS = ("device", "requires_grad", "pin_memory", "memory_format")
 MAKERS = frozenset(_MAKING.values())
 
@@ -47,6 +48,7 @@ class Constants:
 
     def __init__(self, names: Mapping[int, str], dtype: torch.dtype, device: torch.device):
         self.names, self.dtype, self.device = names, dtype, device
+        self._writes = 0
         self._made: dict[int, tuple[Tensor, Call, int]] = {}  # a tensor, kept as its id is a name only while it lives
 
     def __contains__(self, x: Any) -> bool:
@@ -57,7 +59,35 @@ class Constants:
         made = self._made.get(id(x))
         return None if made is None or made[0]._version != made[2] else Constant(repr(made[1]), made[1])
 
-    def note(self, function: Callable, args: Sequence[Any], kwargs: Mapping[str, Any], result: Any) -> None:
+    def run(self, function: Callable, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+        """What a function of no traced tensors returns; how it was made, or what it wrote to, is kept."""
+        target = args[0] if args else None
+        before = self.find(target)
+        result = function(*args, **kwargs)
+        if before is not None and target not in self:
+            self._written(target, before.call, function, args, kwargs)
+        else:
+            self._note(function, args, kwargs, result)
+        return result
+
+    def _written(
+        self, target: Tensor, before: Call, function: Callable, args: Sequence[Any], kwargs: Mapping[str, Any]
+    ) -> None:
+        """Keep what a constant became that was written in place, as a whole or in part."""
+        self._writes += 1
+        if self._writes > _WRITES:
+            return
+        old, value = target.detach(), target.detach()
+        self._made[id(old)] = (old, before, old._version)
+        if function is Tensor.__setitem__:
+            self._keep(known.WRITTEN, (old, *args[1:]), {}, target)
+        elif function in known.FILLS:
+            self._keep(known.WRITTEN, (old, ..., known.filling(*args, **kwargs)), {}, target)
+        elif function in known.IN_PLACE:
+            self._keep(known.IN_PLACE[function], (old, *args[1:]), kwargs, value)
+            self._keep(known.WRITTEN, (old, ..., value), {}, target)
+
+    def _note(self, function: Callable, args: Sequence[Any], kwargs: Mapping[str, Any], result: Any) -> None:
         """Keep how a result was made, if that is by known functions of parameters and numbers."""
         name = _MAKING.get(function) or _CHANGING.get(function) or known.NAMES.get(function)
         name = "torch.zeros" if function is torch.empty else name

@@ -56,6 +56,11 @@ def written(x: Tensor, index: Any, value: Any) -> Tensor:
     return result
 
 
+def filling(x: Tensor, value: Any = 0, *_: Any, **named: Any) -> Any:
+    """What `copy_`, `fill_` or `zero_` writes into all of `x`."""
+    return named.get("src", value)
+
+
 def _deform_conv2d(*args: Any) -> Tensor:
     return torch.ops.torchvision.deform_conv2d(*args)  # there once torchvision is imported
 

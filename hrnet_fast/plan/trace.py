@@ -154,7 +154,7 @@ class _Recorder(Several, TorchFunctionMode):
         if function is Tensor.__setitem__ and (is_basic(args[1]) or fills(*args)):
             return self._set(*args)
         if function in known.FILLS:
-            self._set(args[0], ..., args[1] if args[1:] else kwargs.get("value", kwargs.get("src", 0)))
+            self._set(args[0], ..., known.filling(*args, **kwargs))
             return args[0]
         if getattr(function, "_qualified_op_name", "") == "torchvision::deform_conv2d":
             return self._call(known.DEFORM, args, kwargs)
@@ -171,9 +171,7 @@ class _Recorder(Several, TorchFunctionMode):
         for leaf in pytree.tree_leaves(written):
             if isinstance(leaf, Tensor) and (name := self.owner(leaf)):
                 raise PlanError(writes_into(name))
-        result = function(*args, **kwargs)
-        self.constants.note(function, args, kwargs, result)
-        return result
+        return self.constants.run(function, args, kwargs)
 
     def _is_fixed(self, x: Any) -> bool:
         """Whether a tensor is none of the plan's values: a parameter, or made of parameters and numbers."""

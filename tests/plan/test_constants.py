@@ -22,7 +22,39 @@ def rows(y):
     return torch.linspace(-1, 1, y.shape[2], dtype=y.dtype, device=y.device)
 
 
+def regions(net, y):
+    """A mask of which windows may see each other, as shifted windows make it."""
+    image = torch.zeros(1, *y.shape[2:], 1, device=y.device)
+    for region, index in enumerate((slice(0, -4), slice(-4, -2), slice(-2, None))):
+        image[:, index, 2:, :] = region
+    between = image.view(-1, 1) - image.view(-1)
+    between = between.masked_fill(between != 0, -100.0).masked_fill(between == 0, 0.0)
+    tokens = y.flatten(2).mT
+    return (tokens @ tokens.mT + between).softmax(-1) @ tokens
+
+
+def waves(net, y):
+    positions = torch.empty(8, y.shape[2], 1, device=y.device)
+    positions[0::2] = torch.sin(row(net, y, dtype=torch.float32)[:1] + torch.arange(9.0, device=y.device)[:, None])
+    positions[1::2] = positions[::2].cos()
+    return y + positions
+
+
+def written_in_place(net, y):
+    steps, kept = row(net, y), torch.ones_like(y[0, 0], dtype=torch.bool)
+    steps += 1
+    steps //= 2
+    kept[2:4] = False
+    kept &= steps < 3
+    half = net.scale.detach().clone().clamp_(min=0.25)
+    half[:, 0] = 0.5
+    return y.masked_fill(kept, 0) * half + y.new_empty(7).copy_(steps).mul_(0.5) * torch.empty_like(y).fill_(3.0)
+
+
 MADE = {
+    "regions": regions,
+    "waves": waves,
+    "written in place": written_in_place,
     "zeros": lambda net, y: y + torch.zeros(1),
     "ones like": lambda net, y: y + torch.ones_like(y),
     "full like": lambda net, y: y - torch.full_like(y[:, :1], 0.5),

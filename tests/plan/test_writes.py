@@ -163,10 +163,11 @@ def view_of_zeros(net, x):
     return net.c(x)[:, :4] + part
 
 
-def zeros_written_before(net, x):
-    zeros = torch.zeros(2, 8, 9, 7)
-    zeros[0] = 3
-    return net.c(x) + zeros
+def zeros_written_often(net, x):
+    zeros = torch.zeros(200)
+    for index in range(200):
+        zeros[index] = index
+    return net.c(x) + zeros[:7]
 
 
 def out_argument(net, x):
@@ -234,7 +235,7 @@ ALIASES = {
         (slice_of_what_was_written, SHARED),
         (read_after_an_index_by_truth, SHARED),
         (view_of_zeros, "a summand is a tensor made outside the network"),
-        (zeros_written_before, "a summand is a tensor made outside the network"),
+        (zeros_written_often, "a summand is a tensor made outside the network"),
         (out_argument, "torch.add gets out=, .* use what it returns instead"),
         (out_outside, "torch.sigmoid gets out="),
         (view_of_a_view, SHARED),
