@@ -52,3 +52,13 @@ def fills(target: Tensor, index: Any, value: Any) -> bool:
     """Whether `target[index] = value` writes a number where a mask of the target's shape says so."""
     mask = isinstance(index, Tensor) and index.dtype == torch.bool and index.shape == target.shape
     return mask and isinstance(value, Number)
+
+
+def overlaps(x: Tensor) -> bool:
+    """Whether elements of a tensor may share memory, as `expand` leaves them."""
+    reach = 0
+    for stride, side in sorted(zip(x.stride(), x.shape)):
+        if side > 1 and stride <= reach:
+            return True
+        reach += stride * max(0, side - 1)
+    return False

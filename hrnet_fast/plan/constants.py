@@ -13,6 +13,7 @@ from torch.autograd.graph import increment_version
 from torch.utils import _pytree as pytree
 
 from . import functions as known
+from .arguments import overlaps
 from .graph import Call, Constant, Param
 
 _MAKE = ("zeros", "ones", "full", "arange", "linspace", "eye", "tensor")
@@ -75,7 +76,7 @@ class Constants:
     ) -> None:
         """Keep what a constant became that was written in place, as a whole or in part."""
         self._writes += 1
-        if self._writes > _WRITES:
+        if self._writes > _WRITES or overlaps(target):
             return
         old, value = target.detach(), target.detach()
         self._made[id(old)] = (old, before, old._version)

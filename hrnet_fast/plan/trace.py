@@ -319,6 +319,7 @@ class _Recorder(Several, TorchFunctionMode):
 
     def _set(self, target: Tensor, index: Any, value: Any) -> None:
         """target[index] = value, unless `value` is that part already, which `target[index] += x` gives back."""
+        self.check_parts(target)
         if not is_basic(index):
             self.overwrite(target, self._call("torch.masked_fill", (target, index, value), {}))
             return
@@ -392,7 +393,10 @@ class _Recorder(Several, TorchFunctionMode):
             return result
         if name == "Tensor.__getitem__" and is_basic(args[1]):
             self.traced[id(result)].part_of = self.traced[id(args[0])], args[1]
-        return self.share(result, *pytree.tree_leaves((args, kwargs)))
+        self.share(result, *pytree.tree_leaves((args, kwargs)))
+        if name == "Tensor.contiguous":  # what repeats was copied
+            self.traced[id(result)].repeats = False
+        return result
 
     def _answer(self, function: Callable, args, kwargs):
         """Questions about shape, dtype and device are answered; any other function of a value is refused."""

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from .arguments import overlaps
 from .constants import DTYPE, Constants
 from .errors import PlanError
 from .functions import CAST, WRITTEN
@@ -26,7 +27,7 @@ class Traced:
     """A tensor without data, the value that it stands for, and all that may share memory with it, if there are others.
 
     unreadable: why it stands for no value any more. part_of: of which tensor it is which part, by slices and numbers.
-    version: how often it was really written to before it stood for a value.
+    version: how often it was really written to before it stood for a value. repeats: whether elements may share memory.
     """
 
     tensor: Tensor  # kept, as its id is a name only while it lives
@@ -35,6 +36,7 @@ class Traced:
     unreadable: str = ""
     part_of: tuple[Traced, Any] | None = None
     version: int = 0
+    repeats: bool = False
 
 
 class Values:
@@ -120,7 +122,9 @@ class Values:
     def share(self, result: Tensor, *sources: Any) -> Tensor:
         """A new tensor may share memory with some of these."""
         one = self.traced[id(result)]
+        one.repeats = overlaps(result)
         for other in (self.traced[id(source)] for source in sources if id(source) in self.traced):
+            one.repeats |= other.repeats
             if not one.memory or one.memory is not other.memory:
                 together = [*(one.memory or [one]), *(other.memory or [other])]
                 for traced in together:
@@ -145,12 +149,22 @@ class Values:
         if target.shape != result.shape:
             raise PlanError(f"a tensor of shape {tuple(target.shape)} cannot hold a result of {tuple(result.shape)}")
         written = self.traced[id(target)]
+        if written.part_of is not None:
+            self.check_parts(written.part_of[0].tensor)
         for other in written.memory:
             other.unreadable = "" if other is written else _STALE
         written.value, written.memory = value, []
         if written.part_of is not None:
             self._write_part(*written.part_of, written)
         return target
+
+    def check_parts(self, x: Tensor) -> None:
+        """Raise PlanError where a part of a tensor is to be written and others may change with it."""
+        if self.traced[id(x)].repeats if id(x) in self.traced else overlaps(x):
+            raise PlanError(
+                "a part is written of a tensor whose elements share memory, as expand() and unfold() leave them, which "
+                "a plan cannot express: write into a clone() of it"
+            )
 
     def owner(self, x: Tensor) -> str | None:
         """The parameter or buffer that a tensor is, or whose memory it shares; or None."""

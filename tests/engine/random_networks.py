@@ -84,6 +84,11 @@ LINES = """
 <new> = <any>.sort(-1, descending=True)[0] - <any>.topk(1, 1).values
 <new> = <any>.gather(1, <any>.argmax(1, keepdim=True))
 <any>[<any> > 1] = 1
+<any>[<index>].copy_(<same>[<index>])
+<new> = torch.empty_like(<any>).copy_(<same>).fill_(0.5); <new>[<index>] = <any>[<index>]
+<new> = <any>.median(1)[0] + <any>.aminmax(dim=1).max
+<new> = F.max_unpool2d(*F.max_pool2d(<map>, 2, return_indices=True), 2, output_size=<map>.shape)
+<new> = torch.zeros(<any>.shape[-1]); <new>[::2] = 1; <new> += 0.5; <new> = <any> * <new>
 <new> = <any> * (2 if <any>.shape[-1] > 4 and not self.training else 3)
 """.strip().splitlines()  # fmt: skip
 LAYERS = {  # c: channels of what was drawn; o: some others

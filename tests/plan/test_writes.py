@@ -107,6 +107,16 @@ def summed_from_zeros(net, x):
     return total
 
 
+def of_rows(net, x):
+    """Copies of what repeats may be written to, as may what lies behind it."""
+    y = net.c(x)
+    rows = y.mean(2, keepdim=True).expand(-1, -1, 9, -1).contiguous()
+    rows[:, :, 0] = 1
+    more = y.mean(3, keepdim=True).expand(-1, -1, -1, 7)
+    y[:, 0] += 1
+    return rows, y, more.clone().relu_()
+
+
 def filled(net, x):
     y, z = net.c(x), torch.empty_like(x)
     y[:, 1].fill_(2)
@@ -122,7 +132,7 @@ def filled(net, x):
     "run",
     [residual, chain, copied, same_object, into_the_input, around_a_view, add_to_a_slice, set_slices, through_a_slice,
      slice_after_slice, joined_by_writing, summed_from_zeros, filled_by_a_parameter,
-     product_in_place, filled],
+     product_in_place, filled, of_rows],
 )  # fmt: skip
 @pytest.mark.parametrize("batch", [1, 3])
 def test_in_place_operations_have_torchs_numbers(run, batch):
@@ -209,6 +219,15 @@ def view_of_a_view(net, x):
     return b
 
 
+REPEATS = "a part is written of a tensor whose elements share memory, .* write into a clone"
+
+
+def zeros_that_repeat(net, x):
+    zeros = torch.zeros(1, 7).expand(9, 7)
+    zeros[0] = 1
+    return net.c(x) + zeros
+
+
 SHARED = "shares memory with a tensor that was written in place"
 ALIASES = {
     "view": lambda y: y.view(y.shape),
@@ -239,6 +258,11 @@ ALIASES = {
         (out_argument, "torch.add gets out=, .* use what it returns instead"),
         (out_outside, "torch.sigmoid gets out="),
         (view_of_a_view, SHARED),
+        (lambda net, x: net.c(x).mean(0, keepdim=True).expand(2, -1, -1, -1)[0].mul_(2), REPEATS),
+        (lambda net, x: net.c(x)[:, :1].broadcast_to(2, 8, 9, 7)[None].__setitem__((0, slice(0, 1)), 2), REPEATS),
+        (lambda net, x: net.c(x).unfold(3, 3, 1)[..., 0].zero_(), REPEATS),
+        (lambda net, x: torch.zeros(1, 7).expand(9, 7).__setitem__(0, net.c(x)[0, 0, 0]), REPEATS),
+        (zeros_that_repeat, "a summand is a tensor made outside the network"),
         (lambda net, x: net.mean.copy_(net.c(x).mean()), "is the parameter or buffer 'mean'"),
         (lambda net, x: (lambda y: (y[:, 0], y.zero_())[0] + 1)(net.c(x)), SHARED),
         (lambda net, x: net.scale.add_(net.c(x).mean()), "is the parameter or buffer 'scale'"),
