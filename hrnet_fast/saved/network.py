@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from ..engine.nesting import describe
 from ..plan import PURE_FUNCTIONS, Call, Constant, Convolution, Param, Ref
 from ..plan.constants import BY_NAME, DTYPE, MAKERS
-from ..plan.functions import CAST, DEFORM, WRITTEN
+from ..plan.functions import CAST, DEFORM
 from ..plan.graph import Graph, Node
 from ..plan.transposed import SHUFFLE
 from .batches import PerImage, for_batch
@@ -141,10 +141,6 @@ class SavedNetwork(nn.Module):
         args, kwargs = decoded(call.args), {name: decoded(value) for name, value in call.kwargs}
         if call.function == CAST and DTYPE in call.args:
             return args[0]  # the planner's own: torch brings numbers to the dtype of the maps where they meet
-        if call.function == WRITTEN and isinstance(call.args[0], Constant):
-            made, index, value = args  # of its own each time, so that it is written itself
-            made[index] = value
-            return made
         return PURE_FUNCTIONS[call.function](*args, **kwargs)
 
     def _constant(self, value: Any) -> Any:
