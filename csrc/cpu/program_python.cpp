@@ -248,7 +248,7 @@ void bind_program(py::module_& m) {
   m.def("cpu_kernels", &kernels_of, py::arg("isa") = "", py::return_value_policy::reference,
         "Of an instruction set; by default of the widest that is allowed.");
   py::class_<Program> program(m, "CpuProgram",
-                              "Levels of items over maps; hrnet_fast/engine/cpu/program.py builds it.");
+                              "Levels of items over maps; hrnet_fast/engine/cpu/compiled.py builds it.");
   program
       .def(py::init([](const std::string& isa) { return std::make_unique<Program>(kernels_of(isa)); }),
            py::arg("isa") = "")

@@ -16,7 +16,7 @@ from torch.utils._python_dispatch import is_traceable_wrapper_subclass
 from ..plan import Plan, PlanError, inference_view, make_plan, named_tensors
 from .choose import make_executor
 from .executor import Run
-from .gpu.program import refuse_capture
+from .gpu.tape import refuse_capture
 from .locks import Lock
 from .outline import Outlines
 from .versions import Versions

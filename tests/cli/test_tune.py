@@ -18,7 +18,7 @@ def measured(monkeypatch, choice, network):
     """choice: of every shape, in 1000 us, for 123456.7 by default. network: microseconds before and after."""
     monkeypatch.setattr(tune_module, "tune_shape", lambda *_: Tuned(choice, 1000.0, DIRECT, 123456.7))
     times = iter(network)
-    monkeypatch.setattr(tune_module, "_clock", lambda program: partial(float, next(times)))
+    monkeypatch.setattr(tune_module, "_clock", lambda compiled: partial(float, next(times)))
 
 
 @pytest.fixture

@@ -12,9 +12,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from hrnet_fast import kernels
+from hrnet_fast.engine.cpu.compiled import DTYPES, CompiledPlan
 from hrnet_fast.engine.cpu.kernels import Kernel
 from hrnet_fast.engine.cpu.pack import Packed, pack
-from hrnet_fast.engine.cpu.program import DTYPES, CpuProgram
 from hrnet_fast.engine.cpu.winograd import transform_matrices, transform_weight
 from hrnet_fast.engine.interpret import Interpreter
 from hrnet_fast.numerics import TOLERANCE_FACTOR, compare_outputs, relative_l2
@@ -133,20 +133,20 @@ class WinogradConv2d(nn.Conv2d):
         return (whole + self.bias.view(-1, 1, 1)).to(dtype)
 
 
-def poison_arena(program: CpuProgram) -> None:
-    """Fills the arena of the calls so far with NaN, but for the borders that a program keeps from call to call."""
-    (buffers,) = program.pool.free
+def poison_arena(compiled: CompiledPlan) -> None:
+    """Fills the arena of the calls so far with NaN, but for the borders that it keeps from call to call."""
+    (buffers,) = compiled.pool.free
 
     def place(value: int) -> Tensor:
-        elements = program.arena.places[value]
+        elements = compiled.arena.places[value]
         return buffers.tensors[0][elements.start : elements.stop]
 
     with torch.inference_mode():
         buffers.tensors[0].fill_(torch.nan)
-        for value in program.arena.kept:
+        for value in compiled.arena.kept:
             place(value).zero_()
-        for item in program.plan.items():  # as a call writes them
-            if item.out not in program.arena.kept:
+        for item in compiled.plan.items():  # as a call writes them
+            if item.out not in compiled.arena.kept:
                 place(item.out).zero_()
             buffers.views[item.out].fill_(torch.nan)
 
@@ -169,17 +169,17 @@ class Player:
             return pack(weight, bias, traits.lanes, kernel, per_word=traits.per_word)
 
         torch_plays = Interpreter(tensors, DTYPES[traits.element_bytes], torch.device("cpu")).play
-        self.program = CpuProgram(make_plan(net, *inputs), kernel_of, weights_of, torch_plays, None, isa=isa)
+        self.compiled = CompiledPlan(make_plan(net, *inputs), kernel_of, weights_of, torch_plays, None, isa=isa)
 
     def __call__(self, *inputs: Tensor) -> Tensor:
         with torch.inference_mode():
-            return self.program.run(inputs)[0]
+            return self.compiled.run(inputs)[0]
 
     def poison(self, *inputs: Tensor) -> None:
         """Fills the arena with NaN, and by inputs of NaN the scratch memory of the kernels too."""
         for _ in range(2):
             self(*(torch.full_like(x, torch.nan) for x in inputs))
-            poison_arena(self.program)
+            poison_arena(self.compiled)
 
 
 def check(net: nn.Module, inputs: tuple[Tensor, ...], isa: str, m: int = 0, group: int = 12) -> None:

@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from hrnet_fast import create_model, kernels, optimize
-from hrnet_fast.engine.cpu import memory, program
+from hrnet_fast.engine.cpu import compiled, memory
 from hrnet_fast.engine.executors import native
 from tests.golden import fill
 
@@ -240,7 +240,7 @@ def test_a_call_that_fails_leaves_the_module_as_it_was(nets, monkeypatch):
     x = torch.randn(1, 3, 64, 64)
     want = nets[0](x)
     with monkeypatch.context() as patch:
-        patch.setattr(program, "results_of", lambda *_: 1 / 0)
+        patch.setattr(compiled, "results_of", lambda *_: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             nets[0](x)
     assert torch.equal(nets[0](x), want)

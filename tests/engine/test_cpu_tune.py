@@ -50,7 +50,7 @@ def forced(monkeypatch, kernel, network=(2.0, 1.0)):
     """Every shape's measurement finds `kernel`; network: what the whole then takes with the defaults, and with it."""
     monkeypatch.setattr(tune_module, "tune_shape", lambda shape, default, *_: Tuned(kernel, 1.0, default, 2.0))
     times = iter(network)
-    monkeypatch.setattr(tune_module, "_clock", lambda program: partial(float, next(times)))
+    monkeypatch.setattr(tune_module, "_clock", lambda compiled: partial(float, next(times)))
 
 
 def reasons(fast, x):
@@ -66,8 +66,8 @@ def test_a_walk_meets_all_weights_before_it_meets_one_again(kernel, monkeypatch)
     executor = native.NativeExecutor({})
     pool = Pool(20 * weight_elements(SHAPE, kernel, executor.lanes) + 7)
     walk = Walk(SHAPE, kernel, executor.lanes, executor.isa, pool)
-    walk.at_once, begins, play = 3, [], walk.program.play
-    walk.program.play = lambda buffers, begin, end: begins.append(begin) or play(buffers, begin, end)
+    walk.at_once, begins, play = 3, [], walk.compiled.play
+    walk.compiled.play = lambda buffers, begin, end: begins.append(begin) or play(buffers, begin, end)
     pool.position, walk.buffers.tensors[0][:] = 0, torch.nan
     assert all(walk() > 0 for _ in range(7))
     assert walk.copies == 20 and begins == [0, 3, 6, 9, 12, 15, 0]
@@ -81,8 +81,8 @@ def test_walks_of_one_pool_follow_each_other(monkeypatch):
     first, second = (Walk(SHAPE, kernel, executor.lanes, executor.isa, pool) for kernel in (DIRECT, Kernel(4, 12)))
     first.at_once, second.at_once, pool.position = 5, 2, 0
     first()
-    begins, play = [], second.program.play
-    second.program.play = lambda buffers, begin, end: begins.append(begin) or play(buffers, begin, end)
+    begins, play = [], second.compiled.play
+    second.compiled.play = lambda buffers, begin, end: begins.append(begin) or play(buffers, begin, end)
     second()
     assert begins[0] * second.size >= 5 * first.size
     assert pool.position == (begins[0] + 2) * second.size
@@ -228,7 +228,7 @@ def test_weights_of_another_kernel_do_not_stay(folder, x, monkeypatch):
 
 
 @needs_native
-def test_weights_are_shared_among_shapes_and_go_with_their_programs(x):
+def test_weights_are_shared_among_shapes_and_go_with_their_plans(x):
     before = live_weights()
     fast = optimize(fill(create_model(SMALL)), executor="native", exact=True, example=x)
     one = live_weights() - before

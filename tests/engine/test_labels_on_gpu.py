@@ -8,7 +8,7 @@ import torch
 from hrnet_fast.engine.executors.fastest_gpu import Contest
 from hrnet_fast.engine.executors.reference import ReferenceExecutor
 from hrnet_fast.engine.executors.torch_graph import TorchExecutor
-from hrnet_fast.engine.gpu.program import GpuProgram
+from hrnet_fast.engine.gpu.tape import GraphedTape
 from hrnet_fast.numerics import relative_l2, within_tolerance
 from hrnet_fast.plan import make_plan, named_tensors
 from hrnet_fast.weights.random import fill_weights
@@ -48,7 +48,7 @@ def test_labels_are_those_of_the_executors_own_maps(name, monkeypatch):
     assert torch.equal(small, labels[:, 0].byte()) and torch.equal(flags, mask.any(1))
     for index, result in ((0, y), (4, after)):
         assert within_tolerance(relative_l2(result, exact[index]), relative_l2(own[index], exact[index]))
-    assert [r.dtype for r in GpuProgram(tape).run(inputs)][:4] == [torch.float32, torch.int64, torch.bool, torch.int64]
+    assert [r.dtype for r in GraphedTape(tape).run(inputs)][:4] == [torch.float32, torch.int64, torch.bool, torch.int64]
 
 
 def test_a_candidate_whose_labels_are_wrong_is_refused():

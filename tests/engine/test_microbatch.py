@@ -199,7 +199,7 @@ def test_maps_take_no_more_memory_for_more_images():
 
     def elements(batch):
         x = torch.empty(batch, 3, 128, 256)
-        count = sum(program.arena.size for program in set(fast.program_for(x).run.__self__.programs))
+        count = sum(part.arena.size for part in set(fast.program_for(x).run.__self__.parts))
         assert explain(fast, x).map_bytes == 4 * count
         return count
 

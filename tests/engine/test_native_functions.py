@@ -8,7 +8,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from hrnet_fast import create_model, explain, optimize, verify
-from hrnet_fast.engine.cpu.program import DTYPES
+from hrnet_fast.engine.cpu.compiled import DTYPES
 from hrnet_fast.engine.executors import native
 from hrnet_fast.engine.executors.native import NativeExecutor
 from hrnet_fast.numerics import relative_l2, within_tolerance

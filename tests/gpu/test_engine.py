@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from hrnet_fast import create_model, explain, optimize, verify
-from hrnet_fast.engine.gpu.program import CaptureError
+from hrnet_fast.engine.gpu.tape import CaptureError
 from hrnet_fast.kernels import extension
 from tests.golden import fill
 from tests.models.test_models import SMALL

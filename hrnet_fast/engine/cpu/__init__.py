@@ -1,1 +1,1 @@
-"""What the native CPU executor is made of: choice of kernels, packed weights, programs."""
+"""What the native CPU executor is made of: choice of kernels, packed weights, compiled plans."""

@@ -1,4 +1,4 @@
-"""Where a CPU program keeps the values of its plan: all in one arena, sums over a summand of theirs."""
+"""Where a compiled plan keeps its values: all in one arena, sums over a summand of theirs."""
 
 from __future__ import annotations
 

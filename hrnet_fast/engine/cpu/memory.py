@@ -1,4 +1,4 @@
-"""The memory that native programs play in: maps with borders in buffers, which calls take and give back."""
+"""The memory that compiled plans play in: maps with borders in buffers, which calls take and give back."""
 
 from __future__ import annotations
 

@@ -13,9 +13,9 @@ from ...plan import Conv, Function, Item, Plan
 from ...plan.lifetimes import most_alive
 from ..results import results_of
 from .choices import shapes_of
+from .compiled import CompiledPlan
 from .functions import function_kernel
 from .kernels import Kernel, weights
-from .program import CpuProgram
 
 THREADS = 2  # at most, with which the time of an image was measured
 
@@ -66,16 +66,16 @@ def with_batch(plan: Plan, batch: int) -> Plan:
 
 
 class MicroBatches:
-    """Programs played one after another, each on its share of the images. programs: one for each micro-batch."""
+    """Compiled plans played one after another, each on its share of the images. parts: one for each micro-batch."""
 
-    def __init__(self, plan: Plan, programs: Sequence[CpuProgram]):
-        self.plan, self.programs = plan, programs
-        sizes = (program.plan.values[plan.inputs[0]].shape[0] for program in programs)
+    def __init__(self, plan: Plan, parts: Sequence[CompiledPlan]):
+        self.plan, self.parts = plan, parts
+        sizes = (part.plan.values[plan.inputs[0]].shape[0] for part in parts)
         ends = list(accumulate(sizes))
         self.shares = [slice(begin, end) for begin, end in zip([0, *ends], ends)]
 
     def run(self, inputs: Sequence[Tensor]) -> list[Tensor]:
         results = results_of(self.plan, inputs[0])
-        for program, share in zip(self.programs, self.shares):
-            program.run_into([x[share] for x in inputs], [result[share] for result in results])
+        for part, share in zip(self.parts, self.shares):
+            part.run_into([x[share] for x in inputs], [result[share] for result in results])
         return results

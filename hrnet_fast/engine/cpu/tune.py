@@ -15,10 +15,10 @@ from ...plan import Conv, Level, Plan, Term, Value
 from ...plan.graph import Convolution
 from ..tuning.duel import Duel, duel
 from .choices import Choices, candidates, shapes_of
+from .compiled import CompiledPlan
 from .kernels import Kernel, Shape, fours, plain
 from .pack import Packed, words_of_tap
 from .pages import flat
-from .program import CpuProgram
 
 POOL = 1 << 24  # words of weights that are walked through: those of a network of 17 million parameters
 SHORTEST = 1e-3  # seconds that a shape is played
@@ -69,10 +69,10 @@ class Walk:
         self.copies = pool.weights.numel() // self.size
         bias, as_is = flat(ceil(shape.out[1] / lanes) * lanes), plain(kernel, shape.words, shape.out[1])
         packed = (Packed(weights, bias, as_is) for weights in pool.weights.split(self.size))
-        self.program = CpuProgram(
+        self.compiled = CompiledPlan(
             plan_of(shape, self.copies), lambda _: kernel, lambda *_: next(packed), None, None, isa
         )
-        self.buffers = self.program.new_buffers()
+        self.buffers = self.compiled.new_buffers()
         for x in self.buffers.tensors:
             x.uniform_(-1.0, 1.0)
         self.at_once = 1
@@ -88,7 +88,7 @@ class Walk:
         if begin + self.at_once > self.copies:
             begin = 0
         start = time.perf_counter()
-        self.program.play(self.buffers, begin, begin + self.at_once)
+        self.compiled.play(self.buffers, begin, begin + self.at_once)
         took = time.perf_counter() - start
         self.pool.position = (begin + self.at_once) * self.size
         return took / self.at_once
@@ -128,12 +128,12 @@ def tune_shape(shape: Shape, before: Kernel, lanes: int, isa: str) -> Tuned:
 
 
 def tune_plan(
-    plan: Plan, choices: Choices, isa: str, program_of: Callable[[Plan, Callable[[Conv], Kernel]], CpuProgram],
+    plan: Plan, choices: Choices, isa: str, compile_plan: Callable[[Plan, Callable[[Conv], Kernel]], CompiledPlan],
     progress: Callable[[Iterable[Any]], Iterable[Any]] = iter, again: bool = False,
 ) -> Tuning:  # fmt: skip
     """Measures the shapes of a plan that the cache lacks, and then the plan: what is found is cached if that gains.
 
-    program_of: the program of a plan with kernels. progress: wraps what is measured, e.g. in a progress bar. again:
+    compile_plan: a plan with these kernels. progress: wraps what is measured, e.g. in a progress bar. again:
     whatever the cache has, which a clear gain replaces. Raises RuntimeError for a plan without any such shape.
     """
     shape_of, found = shapes_of(plan, choices.exact, choices.per_word), Tuning()
@@ -152,7 +152,10 @@ def tune_plan(
         found[shape.signature], after[shape] = tuned, tuned.choice
     next(steps, None)
     if any(tuned.choice != tuned.before for tuned in found.values()):
-        old, new = program_of(plan, before), program_of(plan, lambda item: after.get(shape_of(item)) or before(item))
+        old, new = (
+            compile_plan(plan, before),
+            compile_plan(plan, lambda item: after.get(shape_of(item)) or before(item)),
+        )
         found.network = duel(_clock(old), _clock(new))
     if found.kept:
         for signature, tuned in found.items():
@@ -161,15 +164,16 @@ def tune_plan(
     return found
 
 
-def _clock(program: CpuProgram) -> Callable[[], float]:
+def _clock(compiled: CompiledPlan) -> Callable[[], float]:
     """Microseconds of a call, the shortest of several."""
     inputs = [
-        torch.rand(program.plan.values[value].shape, dtype=torch.float32, device="cpu") for value in program.plan.inputs
+        torch.rand(compiled.plan.values[value].shape, dtype=torch.float32, device="cpu")
+        for value in compiled.plan.inputs
     ]
 
     def once() -> float:
         start = time.perf_counter()
-        program.run(inputs)
+        compiled.run(inputs)
         return time.perf_counter() - start
 
     once()  # makes the buffers

@@ -21,8 +21,8 @@ from ..executor import Executor, Run
 from ..gpu.cudnn_settings import cudnn_set
 from ..gpu.layout import formed_shape, unplaceable
 from ..gpu.lower import beyond
-from ..gpu.program import GpuProgram, play_once
 from ..gpu.sums import SumOf, sum_all
+from ..gpu.tape import GraphedTape, play_once
 from ..interpret import Interpreter, Watch
 
 STREAMS = 4  # branches of an HRNet
@@ -177,7 +177,7 @@ class CudnnExecutor(Executor):
 
     def prepare(self, plan: Plan, watch: Watch | None = None) -> Run:
         tape = self.tape(plan, watch)
-        return GpuProgram(tape).run if watch is None else partial(play_once, tape)
+        return GraphedTape(tape).run if watch is None else partial(play_once, tape)
 
     def release(self) -> None:
         self._packed.clear()

@@ -17,7 +17,7 @@ from ...plan import Plan
 from ..executor import Executor, NoChoice, Progress, Run
 from ..gpu.cudnn_settings import cudnn_set
 from ..gpu.device_key import DeviceKey, device_key
-from ..gpu.program import on_device
+from ..gpu.tape import on_device
 from ..gpu.timing import isolated
 from ..gpu.tune import Tuning
 from ..interpret import Watch

@@ -21,7 +21,7 @@ from ..gpu.device_key import device_key
 from ..gpu.gpu import Gpu
 from ..gpu.layout import Memory, allocate, unplaceable
 from ..gpu.lower import Lowering, Step
-from ..gpu.program import CaptureError, GpuProgram, on_device, play_once
+from ..gpu.tape import CaptureError, GraphedTape, on_device, play_once
 from ..gpu.timing import within_a_graph
 from ..gpu.tune import Choice, Tuned, Tuning, Variation, refusals, tune_level
 from ..interpret import Watch
@@ -103,7 +103,7 @@ class LevelExecutor(Executor):
 
     def prepare(self, plan: Plan, watch: Watch | None = None) -> Run:
         tape = self.tape(plan, watch)
-        return GpuProgram(tape).run if watch is None else partial(play_once, tape)
+        return GraphedTape(tape).run if watch is None else partial(play_once, tape)
 
     def release(self) -> None:
         self.lowering.release()

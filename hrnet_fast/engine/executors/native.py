@@ -19,6 +19,7 @@ from ...plan.cost import direct_cost
 from ...plan.fold import fold
 from ..cpu.arena import fit
 from ..cpu.choices import Choices
+from ..cpu.compiled import DTYPES, CompiledPlan
 from ..cpu.cpu_key import cpu_key
 from ..cpu.functions import beyond, function_kernel
 from ..cpu.kernels import Kernel, divided, winograd_cost
@@ -26,7 +27,6 @@ from ..cpu.memory import Kept
 from ..cpu.microbatch import THREADS, MicroBatches, images_at_once, split, with_batch
 from ..cpu.pack import Packed, pack
 from ..cpu.pages import Allocator
-from ..cpu.program import DTYPES, CpuProgram
 from ..cpu.prologues import only_own_items, with_prologues_as_sums
 from ..cpu.tune import Tuning, tune_plan
 from ..executor import Executor, Progress, Run
@@ -93,9 +93,9 @@ class NativeExecutor(Executor):
     convolutions alone, which err no more than torch's. isa: the instruction set, "avx512", "avx2", "portable" or
     "avx512-bf16"; by default the widest allowed of float32. Measured kernels are taken from the user's cache, for the
     threads torch uses when the executor is made. Weights are folded and packed once for all shapes and stay while a
-    program needs them. A large batch is played in parts (`cpu/microbatch.py`). Each plan owns one arena for each size
-    of parts and each concurrent caller, made at its first call and used again. Results are the same for any number of
-    threads that play. What its kernels do not know torch plays in between; a plan that does not suit it is played by
+    compiled plan needs them. A large batch is played in parts (`cpu/microbatch.py`). Each plan owns one arena for each
+    size of parts and each concurrent caller, made at its first call and used again. Results are the same for any number
+    of threads that play. What its kernels do not know torch plays in between; a plan that does not suit it is played by
     oneDNN.
     """
 
@@ -167,12 +167,12 @@ class NativeExecutor(Executor):
         with self._lock:
             parts, watch = self._split(plan), only_own_items(plan, watch)
             sizes = parts.sizes(torch.get_num_threads())
-            programs = {}
+            compiled = {}
             for n in dict.fromkeys(sizes):
-                programs[n] = self._program(parts.plan(n), self._divided(parts.plan(n), parts.kernel_of), watch)
+                compiled[n] = self._compile(parts.plan(n), self._divided(parts.plan(n), parts.kernel_of), watch)
         if len(sizes) == 1:
-            return programs[sizes[0]].run
-        return MicroBatches(plan, [programs[n] for n in sizes]).run
+            return compiled[sizes[0]].run
+        return MicroBatches(plan, [compiled[n] for n in sizes]).run
 
     def tune(self, plan: Plan, progress: Progress = iter, again: bool = False, seconds: float = inf) -> Tuning:
         """Measures kernels for every distinct 3x3 convolution of a plan that the cache lacks, for as many threads as
@@ -183,11 +183,11 @@ class NativeExecutor(Executor):
             raise RuntimeError("there is nothing to tune where direct convolutions alone play: exact=True, or AMX")
         parts = self._split(plan)
         with torch.inference_mode():
-            return tune_plan(parts.plan(parts.sizes()[0]), self._choices(), self.isa, self._program, progress, again)
+            return tune_plan(parts.plan(parts.sizes()[0]), self._choices(), self.isa, self._compile, progress, again)
 
-    def _program(self, plan: Plan, kernel_of: Callable[[Conv], Kernel], watch: Watch | None = None) -> CpuProgram:
+    def _compile(self, plan: Plan, kernel_of: Callable[[Conv], Kernel], watch: Watch | None = None) -> CompiledPlan:
         weights_of = partial(self._weights, Allocator())
-        return CpuProgram(plan, kernel_of, weights_of, self.interpreter.play, watch, self.isa, self._kept)
+        return CompiledPlan(plan, kernel_of, weights_of, self.interpreter.play, watch, self.isa, self._kept)
 
     def _divided(self, plan: Plan, kernel_of: Callable[[Conv], Kernel]) -> Callable[[Conv], Kernel]:
         """The kernels where more threads play than they are chosen for."""

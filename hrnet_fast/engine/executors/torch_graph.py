@@ -9,7 +9,7 @@ from torch import Tensor
 
 from ...plan import Plan
 from ..executor import Run
-from ..gpu.program import GpuProgram
+from ..gpu.tape import GraphedTape
 from ..interpret import Watch
 from .reference import ReferenceExecutor
 
@@ -22,7 +22,7 @@ class TorchExecutor(ReferenceExecutor):
     def prepare(self, plan: Plan, watch: Watch | None = None) -> Run:
         if watch is not None:
             return super().prepare(plan, watch)
-        return GpuProgram(TorchTape(plan, self)).run
+        return GraphedTape(TorchTape(plan, self)).run
 
 
 class TorchTape:

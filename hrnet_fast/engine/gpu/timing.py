@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import torch
 
-from .program import capture
+from .tape import capture
 
 COPIES = 20  # of a step in one graph, so that what a replay costs by itself hardly counts
 HEAD_START = 400_000  # GPU clock ticks, some 0.2 ms: the host launches a graph in that time

@@ -23,7 +23,7 @@ _of_callers: dict[int, Tape] = {}  # those in callers' graphs, whose end nobody 
 
 
 class Tape(Protocol):
-    """What a program records: work on memory of its own, the same at every run."""
+    """What is captured: work on memory of its own, the same at every run."""
 
     plan: Plan
     device: torch.device
@@ -42,7 +42,7 @@ class CaptureError(RuntimeError):
     """A CUDA graph could not be captured; the message says why."""
 
 
-class GpuProgram:
+class GraphedTape:
     """Runs a tape for one caller at a time, on its stream; each gets fresh tensors, which no later call writes.
 
     The tape is captured at the first run. Where the caller is capturing a graph of its own, the tape is played instead

@@ -32,12 +32,12 @@ class _Part:
     called: tuple[Item, ...]
 
 
-class CpuProgram:
+class CompiledPlan:
     """Built once from a plan, run many times, by several callers at once.
 
     kernel_of: the kernel of a convolution. weights_of: its packed weights for that kernel. torch_plays: an
     item's result from what it reads, where the kernels do not play it; None where they play all. isa: the instruction
-    set that weights are packed for; "" for the widest allowed. kept: what its executor's other programs keep of memory.
+    set that weights are packed for; "" for the widest allowed. kept: what its executor's other plans keep of memory.
     """
 
     def __init__(
@@ -57,7 +57,7 @@ class CpuProgram:
         self.parts = self._parts(called)
         self.called_last = {item.out for item in self.parts[-1].called}
         self.torch = torch_plays
-        self.keep: list[Packed] = []  # the program reads packed weights by address
+        self.keep: list[Packed] = []  # C++ reads packed weights by address
         self.maps: dict[int, int] = {}
         for index, value in enumerate(plan.inputs):
             self._add_map(value, index + 1, 0)

@@ -1,4 +1,4 @@
-"""Captures, programs and clocks on a GPU that the tests pretend: torch.cuda's functions write down who called them."""
+"""Captures, tapes and clocks on a GPU that the tests pretend: torch.cuda's functions write down who called them."""
 
 import threading
 import time
@@ -11,8 +11,8 @@ import torch
 from torch import nn
 
 from hrnet_fast import optimize
-from hrnet_fast.engine.gpu import program as programs
-from hrnet_fast.engine.gpu.program import CaptureError, GpuProgram, capture, play_once
+from hrnet_fast.engine.gpu import tape as tape_module
+from hrnet_fast.engine.gpu.tape import CaptureError, GraphedTape, capture, play_once
 from hrnet_fast.engine.gpu.timing import COPIES, within_a_graph
 
 
@@ -110,9 +110,9 @@ def pretended_tape(calls):
 
 def test_the_first_replay_reads_inputs_that_were_loaded_after_the_capture(calls):
     """A capture waits for the whole GPU, also for the stream that the maps were made on: zeros may come as late."""
-    program = GpuProgram(pretended_tape(calls))
+    graphed = GraphedTape(pretended_tape(calls))
     for _ in range(2):
-        program.run([torch.empty(0)])
+        graphed.run([torch.empty(0)])
     first, second = calls[: calls.index("replay") + 1], calls[calls.index("replay") + 1 :]
     # what another stream has still to write is waited for; then it is played once by itself, and captured
     assert first == ["load", "wait for all", "play", "play", "load", "replay"]
@@ -120,17 +120,17 @@ def test_the_first_replay_reads_inputs_that_were_loaded_after_the_capture(calls)
 
 
 @pytest.mark.parametrize("capturing", [False, True])
-def test_a_program_that_is_dropped_waits_for_its_last_work(calls, monkeypatch, capturing):
+def test_a_tape_that_is_dropped_waits_for_its_last_work(calls, monkeypatch, capturing):
     """Its maps' memory is free for anyone only then. Inside a capture nothing may wait."""
     monkeypatch.setattr(torch.cuda, "is_current_stream_capturing", lambda: capturing)
 
     class Tape:
         device = torch.device("cpu")
 
-    program = GpuProgram(Tape())
-    there = weakref.ref(program.tape)
-    program._done = SimpleNamespace(synchronize=lambda: calls.append(there() is not None))
-    del program
+    graphed = GraphedTape(Tape())
+    there = weakref.ref(graphed.tape)
+    graphed._done = SimpleNamespace(synchronize=lambda: calls.append(there() is not None))
+    del graphed
     assert calls == ([] if capturing else [True])
     assert there() is None
 
@@ -150,15 +150,15 @@ def test_a_tape_is_played_on_its_own_gpu(calls, monkeypatch):
 
 
 def test_what_a_caller_s_graph_replays_on_is_kept(calls, monkeypatch):
-    """Also where the program is forgotten for others, or the weights are refreshed."""
-    monkeypatch.setattr(programs, "_of_callers", {})
+    """Also where the tape is forgotten for others, or the weights are refreshed."""
+    monkeypatch.setattr(tape_module, "_of_callers", {})
     tape = pretended_tape(calls)
     tape.maps = torch.empty(0)
-    program, there = GpuProgram(tape), weakref.ref(tape.maps)
-    program.run([torch.empty(0)])
+    graphed, there = GraphedTape(tape), weakref.ref(tape.maps)
+    graphed.run([torch.empty(0)])
     monkeypatch.setattr(torch.cuda, "is_current_stream_capturing", lambda: True)
-    program.run([torch.empty(0)])
-    del program, tape
+    graphed.run([torch.empty(0)])
+    del graphed, tape
     assert there() is not None
 
 
