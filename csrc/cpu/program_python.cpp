@@ -221,8 +221,9 @@ void run(Program& program, const std::vector<Span>& buffers, int64_t begin, int6
   }
   const std::vector<CallerTensor> from = caller_tensors(program, loads), to = caller_tensors(program, stores);
   const int threads = at::get_num_threads();  // of this thread: OpenMP itself knows what was set in others alone
-  const Run turn;
-  const Schedule& schedule = program.schedule(turn.team_size(threads));  // under Python's lock, which a fork waits for
+  const Run this_run;
+  // Under Python's lock, which a fork waits for.
+  const Schedule& schedule = program.schedule(this_run.team_size(threads));
   py::gil_scoped_release release;
   program.run(pointers.data(), begin, end, schedule, from, to);
 }
@@ -231,10 +232,10 @@ void run(Program& program, const std::vector<Span>& buffers, int64_t begin, int6
 
 void bind_program(py::module_& m) {
   let_teams_survive_forks();
-  m.def("cpu_program_isa_bfloat16", &isa_bfloat16,
+  m.def("cpu_isa_bfloat16", &isa_bfloat16,
         "The instruction set whose CpuProgram keeps its maps in bfloat16, and gains by it; empty where this CPU has "
         "none.");
-  py::class_<ItemKernels>(m, "CpuKernels", "Traits of the kernels for an instruction set.")
+  py::class_<ItemKernels>(m, "CpuIsaTraits", "How the kernels for an instruction set lay out what they read and write.")
       .def_readonly("lanes", &ItemKernels::lanes, "Floats in a vector: output channels are packed in blocks of two.")
       .def_readonly("per_word", &ItemKernels::per_word,
                     "Inputs that products are summed of at once: weights are packed in words of as many.")
@@ -245,7 +246,7 @@ void bind_program(py::module_& m) {
       .def_readonly("strip", &ItemKernels::strip,
                     "Pixels behind a map that are read, times the stride, and left out of the results.")
       .def_property_readonly("tail", &ItemKernels::tail, "Elements behind a map that belong to it, and are zeros.");
-  m.def("cpu_kernels", &kernels_of, py::arg("isa") = "", py::return_value_policy::reference,
+  m.def("cpu_isa_traits", &kernels_of, py::arg("isa") = "", py::return_value_policy::reference,
         "Of an instruction set; by default of the widest that is allowed.");
   py::class_<Program> program(m, "CpuProgram",
                               "Levels of items over maps; hrnet_fast/engine/cpu/compiled.py builds it.");

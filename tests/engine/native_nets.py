@@ -158,7 +158,7 @@ class Player:
     """
 
     def __init__(self, net: nn.Module, inputs: tuple[Tensor, ...], isa: str, m: int = 0, group: int = 12):
-        tensors, traits = named_tensors(net), EXTENSION.cpu_kernels(isa)
+        tensors, traits = named_tensors(net), EXTENSION.cpu_isa_traits(isa)
 
         def kernel_of(item: Conv) -> Kernel:
             same = (item.conv.kernel, item.conv.stride) == ((3, 3), (1, 1))
@@ -192,7 +192,7 @@ def check(net: nn.Module, inputs: tuple[Tensor, ...], isa: str, m: int = 0, grou
     more, played one after another in poisoned memory.
     """
     fill_weights(net)
-    dtype = DTYPES[EXTENSION.cpu_kernels(isa).element_bytes]
+    dtype = DTYPES[EXTENSION.cpu_isa_traits(isa).element_bytes]
     net, inputs = net.to(dtype), tuple(x.to(dtype) for x in inputs)
     exact = copy.deepcopy(net).double()
     plain = copy.deepcopy(net)

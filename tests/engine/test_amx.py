@@ -96,7 +96,7 @@ def test_env_names_the_instruction_set_of_bfloat16():
 
 @needs_tiles
 def test_the_emulation_is_never_offered():
-    assert EXTENSION.cpu_program_isa_bfloat16() in ("", "amx", "avx512-bf16")
+    assert EXTENSION.cpu_isa_bfloat16() in ("", "amx", "avx512-bf16")
 
 
 def test_the_compiled_kernels_multiply_tiles():

@@ -121,7 +121,7 @@ def test_the_rate_decides_and_is_measured():
     else:
         assert 0.5 < rate < 2.6  # half of the units of float multiplication, or all
     if REFUSED["amx"] is not None:
-        assert (EXTENSION.cpu_program_isa_bfloat16() == "avx512-bf16") == (rate > 1.5)
+        assert (EXTENSION.cpu_isa_bfloat16() == "avx512-bf16") == (rate > 1.5)
         assert (native.unsupported_bfloat16() is None) == (rate > 1.5)
 
 

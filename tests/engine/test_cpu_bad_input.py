@@ -33,7 +33,7 @@ class Case:
         self.program.add_map(0, SIZE, 1, 3, 3, 4)
         self.program.add_map(0, SIZE + 100, 1, 6, 6, 4)
         self.program.add_level()
-        lanes = kernels.extension().module.cpu_kernels().lanes
+        lanes = kernels.extension().module.cpu_isa_traits().lanes
         self.weights, self.bias = torch.randn(9 * 4 * lanes), torch.zeros(lanes)
         self.winograd = {m: torch.randn((m + 2) ** 2 * 4 * lanes) for m in (2, 3, 4)}
         self.buffer = torch.randn(2 * SIZE + 100)
@@ -226,7 +226,7 @@ program, side = kernels.extension().module.CpuProgram(), 2048
 size = (side + 2) ** 2
 program.add_map(0, 0, 1, side, side, 1)
 program.add_map(0, size, 1, side, side, 1)
-lanes = kernels.extension().module.cpu_kernels().lanes
+lanes = kernels.extension().module.cpu_isa_traits().lanes
 weights, bias, buffer = torch.zeros(36 * lanes), torch.zeros(lanes), torch.zeros(2 * size)
 span = lambda t: (t.data_ptr(), t.numel())
 program.add_level()

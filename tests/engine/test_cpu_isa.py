@@ -69,7 +69,7 @@ def test_it_forces_every_kernel(isa):
         pytest.skip(f"this CPU has no {isa}")
     found = seen(isa)
     assert (found["isa"], found["asked"], found["refused"]) == (isa, isa, None)
-    in_bfloat16 = ", avx512-bf16 in bfloat16" if isa == "avx512" and EXTENSION.module.cpu_program_isa_bfloat16() else ""
+    in_bfloat16 = ", avx512-bf16 in bfloat16" if isa == "avx512" and EXTENSION.module.cpu_isa_bfloat16() else ""
     assert found["row"] == f"{isa} instructions{in_bfloat16}, as HRNET_FAST_CPU_ISA asks"
     executor, reason, passed = found["network"]
     assert executor == "native" and passed

@@ -97,7 +97,7 @@ def test_long_sums_err_no_more_than_torchs(exact):
 @pytest.mark.parametrize("batch", [1, 3, 25])
 @pytest.mark.parametrize(("channels", "classes"), [(1, 1), (8, 17), (129, 48), (2048, 1000)])
 def test_classifiers(isa, batch, channels, classes):
-    dtype = DTYPES[EXTENSION.cpu_kernels(isa).element_bytes]
+    dtype = DTYPES[EXTENSION.cpu_isa_traits(isa).element_bytes]
     net = fill_weights(Head(MEANS["mean"], channels, classes, bias=channels > 1)).to(dtype)
     draws = [torch.randn(batch, 3, 7, 6).to(dtype) for _ in range(ceil(50 / (batch * classes)))]
     run = NativeExecutor(named_tensors(net), isa=isa).prepare(make_plan(net, draws[0]))
@@ -132,7 +132,7 @@ class Enlarged(nn.Module):
 @pytest.mark.parametrize("side", [2, 3])
 @pytest.mark.parametrize("channels", [1, 5, 16, 33])
 def test_channels_become_pixels(isa, side, channels):
-    dtype = DTYPES[EXTENSION.cpu_kernels(isa).element_bytes]
+    dtype = DTYPES[EXTENSION.cpu_isa_traits(isa).element_bytes]
     net, x = fill_weights(Enlarged(channels, side)).to(dtype), torch.randn(3, 3, 7, 6).to(dtype)
     plan = make_plan(net, x)
     run = NativeExecutor(named_tensors(net), isa=isa).prepare(plan)

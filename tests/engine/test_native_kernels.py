@@ -131,7 +131,7 @@ def test_runs_are_the_same_to_the_bit_for_any_number_of_threads(isa, m):
 def test_winograds_long_sums_do_not_err_with_their_length(isa, c_in):
     """Of trained networks, whose coarse maps matter more than random ones' do, they made whole outputs err over twice
     as much as torch's."""
-    if EXTENSION.cpu_kernels(isa).element_bytes != 4:
+    if EXTENSION.cpu_isa_traits(isa).element_bytes != 4:
         pytest.skip("of bfloat16, rounded patches and weights err more than sums")
 
     def error(inputs: int) -> float:

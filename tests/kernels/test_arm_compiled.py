@@ -23,9 +23,9 @@ def compiler(request) -> str:
 def loops(compiler, tmp_path_factory) -> list[list[str]]:
     """The straight runs of instructions of the items' kernels, from a label or a branch to a branch."""
     folder = tmp_path_factory.mktemp("arm")
-    run([*compiler_of(compiler, folder), "-S", ROOT / "csrc/cpu/isa/program_portable.cpp", "-o", folder / "program.s"])
+    run([*compiler_of(compiler, folder), "-S", ROOT / "csrc/cpu/isa/items_portable.cpp", "-o", folder / "items.s"])
     found: list[list[str]] = [[]]
-    for line in (folder / "program.s").read_text().splitlines():
+    for line in (folder / "items.s").read_text().splitlines():
         instruction = INSTRUCTION.match(line)
         if instruction:
             found[-1].append(line.strip())

@@ -26,9 +26,9 @@ CHECKERS = {
 
 
 def sources() -> list[Path]:
-    """The programs of the CPU without their Python class."""
+    """What plays plans on the CPU, without its Python class."""
     cpu = [path for path in (CSRC / "cpu").glob("*.cpp") if not NEEDS_TORCH.search(path.read_text())]
-    return [*sorted((CSRC / "cpu/isa").glob("program_*.cpp")), *cpu]
+    return [*sorted((CSRC / "cpu/isa").glob("items_*.cpp")), *cpu]
 
 
 def run(*command: str | Path, **options) -> subprocess.CompletedProcess:

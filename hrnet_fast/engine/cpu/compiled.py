@@ -47,7 +47,7 @@ class CompiledPlan:
     ):  # fmt: skip
         self.plan, self.watch = plan, watch
         module = kernels.extension().module
-        self.native, self.traits = module.CpuProgram(isa), module.cpu_kernels(isa)
+        self.native, self.traits = module.CpuProgram(isa), module.cpu_isa_traits(isa)
         self.dtype = DTYPES[self.traits.element_bytes]
         self.arena = fit(plan, self.traits.tail)
         self.beside = [item.out for item in plan.items() if item.out not in self.arena.places]  # of torch's own memory

@@ -24,7 +24,7 @@ def unsupported() -> str | None:
     extension = kernels.extension()
     if extension.kind == "none":
         return extension.reason
-    if extension.module.cpu_program_isa_bfloat16() != "amx":
+    if extension.module.cpu_isa_bfloat16() != "amx":
         return (
             "the native bfloat16 kernels need AMX tiles, which the CPU or the operating system does not offer, or "
             "HRNET_FAST_CPU_ISA forbids"

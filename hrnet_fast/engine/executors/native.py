@@ -63,7 +63,7 @@ def unsupported_bfloat16() -> str | None:
     extension = kernels.extension()
     if extension.kind == "none":
         return extension.reason
-    if extension.module.cpu_program_isa_bfloat16() != BFLOAT16:
+    if extension.module.cpu_isa_bfloat16() != BFLOAT16:
         return "this CPU has no AVX512_BF16, or multiplies no faster by it than in float32"
     return None
 
@@ -107,7 +107,7 @@ class NativeExecutor(Executor):
         self.tensors, self.why, self.exact = tensors, why, exact
         module = kernels.extension().module
         self.isa = isa or module.cpu_isa()
-        traits = module.cpu_kernels(self.isa)
+        traits = module.cpu_isa_traits(self.isa)
         self.lanes, self.per_word, self.dtype = traits.lanes, traits.per_word, DTYPES[traits.element_bytes]
         self.functions, self.tail = not traits.direct_alone, traits.tail
         self.cache = cache_of(cache_folder())
