@@ -9,7 +9,8 @@ from benchmarks.gpu.tables import identity as gpu_identity
 from benchmarks.gpu.tables import rows_of
 from benchmarks.results import Row, Run
 from benchmarks.runners.ours import OURS
-from benchmarks.tables import identity, milliseconds, our_row
+from benchmarks.tables import identity_of, our_row
+from benchmarks.text import markdown_table, milliseconds
 
 RIVALS = {"OpenVINO": "OpenVINO", "ONNX Runtime": "ONNX Runtime", "torch.compile freezing": "torch.compile, freezing",
           "plain channels_last": "torch channels_last", "plain": "torch"}  # fmt: skip
@@ -25,7 +26,7 @@ def headlines(runs: Sequence[Run], gpu_reports: Sequence[Mapping]) -> list[str]:
     for run in runs:
         most = max(other.threads for other in runs if other.machine["cpu"] == run.machine["cpu"])
         if run.threads == most and (table := _table(run)):
-            parts += [identity(run), table]
+            parts += [identity_of(run), table]
     return parts
 
 
@@ -35,18 +36,18 @@ def _table(run: Run) -> str:
     rivals = [name for name in RIVALS if name in timed]
     if not groups:
         return ""
-    heads = [
+    head = [
         "median ms, one image (hrnet_fast is … times as fast)",
         OURS,
         *(RIVALS[name] for name in rivals),
         "error / torch's",
     ]
-    lines = ["| " + " | ".join(heads) + " |", "|---" + "|---:" * (len(heads) - 1) + "|"]
+    lines = []
     for rows in groups:
         ours, others = our_row(rows), {row.executor: row for row in rows if row.timed}
         cells = [f"**{milliseconds(ours.p50_us)}**", *(_cell(others.get(name), ours) for name in rivals)]
-        lines.append("| " + " | ".join([_name(ours), *cells, f"{ours.error / ours.error_torch:.2f}"]) + " |")
-    return "\n".join(lines)
+        lines.append([_name(ours), *cells, f"{ours.error / ours.error_torch:.2f}"])
+    return markdown_table(head, lines)
 
 
 def _name(row: Row) -> str:

@@ -10,7 +10,8 @@ from matplotlib.figure import Figure
 
 from benchmarks.results import Row, Run
 from benchmarks.runners.ours import OURS
-from benchmarks.tables import by_speed, identity, milliseconds, our_row
+from benchmarks.tables import by_speed, identity_of, our_row
+from benchmarks.text import milliseconds
 
 OURS_COLOUR, RIVAL_COLOUR, MARKED_COLOUR = "#0b6e4f", "#b8c4cc", "#e3c7a0"
 INK, FAINT = "#1f2a30", "#6b7880"
@@ -33,7 +34,7 @@ def draw(run: Run, path: Path) -> Path | None:
         panel.set_ylim(tallest - 0.4, -0.6)
     for panel in panels[len(groups) :]:
         panel.axis("off")
-    footer = textwrap.fill(identity(run), 112 * columns)
+    footer = textwrap.fill(identity_of(run), 112 * columns)
     figure.text(0.012, 0.1 / height, footer, fontsize=6.5, color=FAINT, va="bottom", ha="left")
     figure.savefig(path, metadata={"Software": None})
     return path

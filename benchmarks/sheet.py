@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
@@ -13,8 +12,8 @@ import torch
 from benchmarks.gpu.paths import our_code
 from benchmarks.machine import OtherWork, commit, describe_machine, slug, versions
 from benchmarks.results import RESULTS, write_json
+from benchmarks.text import identity
 
-_BUSY = 0.5  # cores that other programs may keep busy before a reader is warned
 _SHOWN = ("python", "hrnet_fast", "torch", "onnxruntime", "openvino")
 
 
@@ -52,15 +51,9 @@ class Sheet:
     @property
     def identity(self) -> str:
         """Machine, threads, versions and commits in one sentence, with a warning if the machine was busy."""
-        shown = ", ".join(f"{name} {self.versions[name]}" for name in _SHOWN if name in self.versions)
         commits = list(dict.fromkeys(row.made.commit for row in self.rows))
-        text = f"{self.machine['cpu']} ({self.machine['cores']} cores; {', '.join(self.machine['isa'][-3:])}), "
-        text += f"{self.threads} thread{'s' if self.threads > 1 else ''}; {shown}; "
-        text += f"commit{'s' if len(commits) > 1 else ''} {', '.join(commits)}."
-        busiest = max((row.made.other_load for row in self.rows if row.made.other_load is not None), default=0.0)
-        if busiest > _BUSY:
-            text += f" Other programs kept {busiest:.1f} cores busy meanwhile: do not rely on the times."
-        return text
+        busiest = max((row.made.other_load or 0.0 for row in self.rows), default=0.0)
+        return identity(self.machine, self.threads, self.versions, _SHOWN, commits, busiest)
 
 
 def folder_of(kind: str) -> Path:
@@ -104,9 +97,3 @@ def _filled(kind: type, data: dict) -> Any:
     if data.keys() != names:
         raise ValueError(f"{kind.__name__} has the keys {sorted(data)}, not {sorted(names)}")
     return kind(**data)
-
-
-def markdown_table(head: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
-    """Markdown; all columns but the first are numbers, to the right."""
-    first, *others = (f"| {' | '.join(row)} |" for row in (head, *lines))
-    return "\n".join([first, "|---" + "|---:" * (len(head) - 1) + "|", *others])

@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Sequence
 
 from benchmarks.results import Row, Run
 from benchmarks.runners.ours import EXACT, OURS
+from benchmarks.text import identity, markdown_table, milliseconds, wrapped
 
-WIDTH = 100
 BEGIN, END = "<!-- speed:begin -->", "<!-- speed:end -->"
 _COLUMNS = (
     ("", 28), ("p50 ms", 8), ("p90 ms", 8), ("hrnet_fast is", 15), ("memory", 9), ("build", 9), ("error", 9),
     ("vs torch", 10),
 )  # fmt: skip
-_BUSY = 0.5  # cores that other programs may keep busy before a reader is warned
+_SHOWN = ("hrnet_fast", "python", "torch", "onnxruntime", "openvino", "cuda")
 
 
 def terminal_table(run: Run) -> str:
     """One block a case: timed runners by their median, fastest first, then the others with the reason; 100 columns."""
-    lines = wrapped(identity(run))
+    lines = wrapped(identity_of(run))
     for rows in run.groups():
         lines += ["", _case_name(rows[0]), _columns([name for name, _ in _COLUMNS])]
         ours = our_row(rows)
@@ -53,22 +52,12 @@ def replace_block(text: str, block: str, begin: str = BEGIN, end: str = END) -> 
     return head + block + rest.partition(end)[2]
 
 
-def identity(run: Run) -> str:
-    """Machine, device, threads, versions and commit in one sentence, with a warning if the machine was busy."""
-    isa = ", ".join(run.machine["isa"][-3:])
-    device = f"{run.machine['cpu']} ({run.machine['cores']} cores; {isa})"
-    if run.device != "cpu":
-        device = f"{run.device}, {device}"
-    shown = [f"{name} {version}" for name, version in run.versions.items() if name in _SHOWN]
-    threads = f"{run.threads} thread{'s' if run.threads > 1 else ''}"
-    commits = f"commit{'s' if len(run.commits) > 1 else ''} {', '.join(run.commits)}"
-    text = f"{device}, {threads}; {', '.join(shown)}; {commits}; {run.weights}."
-    if run.other_load is not None and run.other_load > _BUSY:
-        text += f" Other programs kept {run.other_load:.1f} cores busy meanwhile: do not rely on the times."
-    return text
-
-
-_SHOWN = ("hrnet_fast", "python", "torch", "onnxruntime", "openvino", "cuda")
+def identity_of(run: Run) -> str:
+    """Machine, device, threads, versions and commits in one sentence, with a warning if the machine was busy."""
+    gpu = "" if run.device == "cpu" else run.device
+    return identity(
+        run.machine, run.threads, run.versions, _SHOWN, run.commits, run.other_load, gpu=gpu, more=f"; {run.weights}"
+    )
 
 
 def our_row(rows: Sequence[Row]) -> Row | None:
@@ -91,16 +80,6 @@ def speed_of_ours(row: Row, ours: Row | None) -> str:
         return ""
     ratio = row.p50_us / ours.p50_us
     return f"{ratio:.2f}x faster" if ratio >= 1 else f"{1 / ratio:.2f}x slower"
-
-
-def wrapped(text: str, first: str = "", later: str = "") -> list[str]:
-    return textwrap.wrap(text, WIDTH, initial_indent=first, subsequent_indent=later)
-
-
-def milliseconds(us: float) -> str:
-    """Three or four digits that count: 0.482, 67.1, 1204."""
-    ms = us / 1e3
-    return f"{ms:.{3 if ms < 1 else 2 if ms < 10 else 1 if ms < 1000 else 0}f}"
 
 
 def _case_name(row: Row) -> str:
@@ -130,14 +109,14 @@ def _markdown(run: Run, plot: str | None) -> list[str]:
     columns = [name for name in dict.fromkeys(executors) if name in timed]
     against = [OURS, *(["exact"] if EXACT in timed else []), "plain torch"]
     head = ["median ms (hrnet_fast is … times as fast)", *columns, f"error: {' / '.join(against)}"]
-    table = ["| " + " | ".join(head) + " |", "|---" + "|---:" * (len(head) - 1) + "|"]
+    lines = []
     for rows in groups:
         ours = our_row(rows)
         by_name = {row.executor: row for row in rows}
         cells = [_cell(by_name.get(column), ours) for column in columns]
         error = _errors(ours, by_name.get(EXACT)) if ours else "-"
-        table.append(f"| {' | '.join([_case_name(rows[0]), *cells, error])} |")
-    parts = [identity(run), "\n".join(table)]
+        lines.append([_case_name(rows[0]), *cells, error])
+    parts = [identity_of(run), markdown_table(head, lines)]
     if plot is not None:
         parts.append(f"![median time of each runner in each case]({plot})")
     notes: dict[tuple[str, str], dict[str, None]] = {}

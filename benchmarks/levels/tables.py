@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from benchmarks.levels.measure import Network
-from benchmarks.sheet import Sheet, markdown_table
-from benchmarks.tables import WIDTH, wrapped
+from benchmarks.sheet import Sheet
+from benchmarks.text import WIDTH, markdown_table, wrapped
 
 _WHAT = 40
 FLOORS = (

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from benchmarks.memory.measure import Row
 from benchmarks.runners import OURS
-from benchmarks.sheet import Sheet, markdown_table
-from benchmarks.tables import wrapped
+from benchmarks.sheet import Sheet
+from benchmarks.text import markdown_table, wrapped
 
 WHAT = (
     "Memory that a fresh process takes beyond its imports. peak: from the plain module (which ours keeps, and OpenVINO "

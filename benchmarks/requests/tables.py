@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from benchmarks.requests.results import OURS, PLAIN, Row, Run
-from benchmarks.tables import milliseconds, wrapped
+from benchmarks.text import identity, markdown_table, milliseconds, wrapped
 
 BEGIN, END = "<!-- requests:begin -->", "<!-- requests:end -->"
 # What ours and the plain pipeline call the work before and after the network.
 _STAGES = ("read", "crop", "prepare", "network", "decode", "labels")
-_BUSY = 0.5  # cores that other programs may keep busy before a reader is warned
+_SHOWN = ("hrnet_fast", "python", "torch", "opencv", "numpy")
 
 
 def terminal_table(run: Run) -> str:
-    lines = wrapped(identity(run))
+    lines = wrapped(identity_of(run))
     for case in run.cases():
         lines += ["", title(case[OURS])]
         for name, row in case.items():
@@ -26,20 +26,12 @@ def terminal_table(run: Run) -> str:
 
 def markdown_block(runs: Sequence[Run]) -> str:
     """The Markdown between the two marks."""
-    parts = [part for run in runs for part in (identity(run), _requests(run), _decodes(run), _command(run)) if part]
+    parts = [part for run in runs for part in (identity_of(run), _requests(run), _decodes(run), _command(run)) if part]
     return "\n\n".join([BEGIN, *parts, END])
 
 
-def identity(run: Run) -> str:
-    shown = ", ".join(f"{name} {version}" for name, version in run.versions.items() if name in _SHOWN)
-    threads = f"{run.threads} thread{'s' if run.threads > 1 else ''}"
-    text = f"{run.machine['cpu']} ({run.machine['cores']} cores), {threads}; {shown}; commit {run.commit}."
-    if run.other_load is not None and run.other_load > _BUSY:
-        text += f" Other programs kept {run.other_load:.1f} cores busy meanwhile: do not rely on the times."
-    return text
-
-
-_SHOWN = ("hrnet_fast", "python", "torch", "opencv", "numpy")
+def identity_of(run: Run) -> str:
+    return identity(run.machine, run.threads, run.versions, _SHOWN, [run.commit], run.other_load, isa=False)
 
 
 def title(row: Row) -> str:
@@ -61,7 +53,7 @@ def _requests(run: Run) -> str:
         return ""
     used = [name for name in _STAGES if any(name in row.stages for case in cases for row in case.values())]
     head = ["median ms", "", *used, "request", "all but the network"]
-    lines = ["| " + " | ".join(head) + " |", "|---|---" + "|---:" * (len(head) - 2) + "|"]
+    lines = []
     for case in cases:
         for name in (OURS, PLAIN):
             row = case[name]
@@ -70,8 +62,8 @@ def _requests(run: Run) -> str:
             if name == OURS:
                 total = f"**{total}** ({case[PLAIN].p50_us / row.p50_us:.2f}x)"
             first = title(row) if name == OURS else ""
-            lines.append("| " + " | ".join([first, name, *cells, total, f"{row.around:.1%}"]) + " |")
-    return "\n".join(lines)
+            lines.append([first, name, *cells, total, f"{row.around:.1%}"])
+    return markdown_table(head, lines, words=2)
 
 
 def _decodes(run: Run) -> str:

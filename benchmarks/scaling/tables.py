@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from benchmarks.scaling.measure import Point
-from benchmarks.sheet import Sheet, markdown_table
-from benchmarks.tables import milliseconds, wrapped
+from benchmarks.sheet import Sheet
+from benchmarks.text import markdown_table, milliseconds, wrapped
 
 WHAT = (
     "Numbers were checked at a small size before anything was timed. The work of a point is counted as direct "

@@ -9,7 +9,8 @@ import json
 import pytest
 
 from benchmarks.arguments import add_run, command_of, finish
-from benchmarks.sheet import Made, Sheet, markdown_table, read_sheet, write_sheet
+from benchmarks.sheet import Made, Sheet, read_sheet, write_sheet
+from benchmarks.text import markdown_table
 
 MADE = Made("0123456789", "abc", 0.1)
 

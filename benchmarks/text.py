@@ -1,0 +1,43 @@
+"""What every table shares: its width, its numbers, its Markdown, and the sentence on what was measured where."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Collection, Mapping, Sequence
+
+WIDTH = 100
+_BUSY = 0.5  # cores that other programs may keep busy before a reader is warned
+
+
+def identity(
+    machine: Mapping, threads: int, versions: Mapping[str, str], shown: Collection[str], commits: Sequence[str],
+    other_load: float | None, *, gpu: str = "", isa: bool = True, more: str = "",
+) -> str:  # fmt: skip
+    """Device, threads, versions, commits and more in one sentence, with a warning if the machine was busy.
+
+    shown: of the versions. gpu: its name, if one computed. isa: whether the CPU's instruction sets matter.
+    """
+    sets = f"; {', '.join(machine['isa'][-3:])}" if isa else ""
+    device = f"{gpu}, " * bool(gpu) + f"{machine['cpu']} ({machine['cores']} cores{sets})"
+    found = ", ".join(f"{name} {version}" for name, version in versions.items() if name in shown)
+    told = f"commit{'s' * (len(commits) > 1)} {', '.join(commits)}{more}"
+    text = f"{device}, {threads} thread{'s' * (threads > 1)}; {found}; {told}."
+    if other_load is not None and other_load > _BUSY:
+        text += f" Other programs kept {other_load:.1f} cores busy meanwhile: do not rely on the times."
+    return text
+
+
+def wrapped(text: str, first: str = "", later: str = "") -> list[str]:
+    return textwrap.wrap(text, WIDTH, initial_indent=first, subsequent_indent=later)
+
+
+def milliseconds(us: float) -> str:
+    """Three or four digits that count: 0.482, 67.1, 1204."""
+    ms = us / 1e3
+    return f"{ms:.{3 if ms < 1 else 2 if ms < 10 else 1 if ms < 1000 else 0}f}"
+
+
+def markdown_table(head: Sequence[str], lines: Sequence[Sequence[str]], words: int = 1) -> str:
+    """Markdown; all columns but the first `words` are numbers, to the right."""
+    first, *others = (f"| {' | '.join(row)} |" for row in (head, *lines))
+    return "\n".join([first, "|---" * words + "|---:" * (len(head) - words) + "|", *others])
