@@ -6,7 +6,7 @@ import copy
 import math
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 
 import torch
@@ -14,13 +14,13 @@ from torch import Tensor, nn
 
 import hrnet_fast
 from benchmarks.cases import Case
-from benchmarks.gpu.paths import our_code
-from benchmarks.machine import OtherWork, commit
+from benchmarks.machine import OtherWork
 from benchmarks.peak_memory import PeakMemory
 from benchmarks.photo import photo
 from benchmarks.progress import Progress
 from benchmarks.results import Row, row_of
 from benchmarks.runners import Call, Runner
+from benchmarks.sheet import made
 from hrnet_fast.numerics import TOLERANCE_FACTOR, compare_outputs, flatten_outputs, relative_l2, within_tolerance
 from hrnet_fast.timing import Timing, interleave
 from hrnet_fast.weights.random import fill_weights
@@ -152,10 +152,9 @@ def compare(
     calls = {one.row.executor: partial(synchronized, one.call, device) for one in built if one.call is not None}
     with progress.bar(f"time {len(calls)} runners in turns") as update:
         timings = interleave(calls, budget_s=seconds, progress=update)
-    load = other_work.cores()
     torch.compiler.reset()
-    made = {"commit": commit(), "code": our_code(), "other_load": None if load is None else round(load, 2)}
-    rows = [replace(_with_times(one.row, timings.get(one.row.executor)), **made) for one in built]
+    made_from = asdict(made(other_work))
+    rows = [replace(_with_times(one.row, timings.get(one.row.executor)), **made_from) for one in built]
     return Comparison(rows, built[0].call)
 
 

@@ -12,14 +12,14 @@ import pytest
 import torch
 
 from benchmarks.cases import PROFILES
-from benchmarks.plan import Plan, make_plan
 from benchmarks.progress import Progress
 from benchmarks.report import draw_beside
 from benchmarks.results import read_run
 from benchmarks.runners import HrnetFast, Runner
+from benchmarks.session import Session, make_session
 from benchmarks.tables import terminal_table
 
-_PLAN = pytest.StashKey[Plan]()
+_SESSION = pytest.StashKey[Session]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -40,7 +40,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     try:
-        config.stash[_PLAN] = make_plan(config.getoption)
+        config.stash[_SESSION] = make_session(config.getoption)
     except ValueError as error:
         raise pytest.UsageError(str(error)) from None
     # pytest-benchmark's own table sees ours alone and is wider than a terminal: it is shown with -v
@@ -49,12 +49,12 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "case" in metafunc.fixturenames:
-        metafunc.parametrize("case", metafunc.config.stash[_PLAN].cases, ids=str)
+        metafunc.parametrize("case", metafunc.config.stash[_SESSION].cases, ids=str)
 
 
 @pytest.fixture
-def plan(pytestconfig: pytest.Config) -> Plan:
-    return pytestconfig.stash[_PLAN]
+def session(pytestconfig: pytest.Config) -> Session:
+    return pytestconfig.stash[_SESSION]
 
 
 @pytest.fixture
@@ -69,10 +69,10 @@ def progress(pytestconfig: pytest.Config) -> Progress:
 
 
 @pytest.fixture(autouse=True)
-def same_threads(plan: Plan) -> Iterator[None]:
+def same_threads(session: Session) -> Iterator[None]:
     """Every runner gets the same number of threads; warnings of rivals' exporters are not about the user's code."""
     before = torch.get_num_threads()
-    torch.set_num_threads(plan.threads)
+    torch.set_num_threads(session.threads)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield
@@ -81,18 +81,18 @@ def same_threads(plan: Plan) -> Iterator[None]:
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     """Prints and draws what was measured, also after an interruption or a failure."""
-    plan = config.stash[_PLAN]
-    run = plan.shown()
+    session = config.stash[_SESSION]
+    run = session.shown()
     if run is None:
         return
-    results = plan.out / run.file_name
+    results = session.out / run.file_name
     plot = draw_beside(read_run(results), results)
     terminalreporter.section("hrnet_fast and its rivals")
     terminalreporter.write_line(terminal_table(run))
     terminalreporter.write_line(f"\nresults: {os.path.relpath(results)}")
     if plot is not None:
         terminalreporter.write_line(f"plot: {os.path.relpath(plot)}")
-    missing = [case for case in plan.cases if not plan.has(case)]
-    if missing and plan.budget < math.inf:
-        more = f"{len(missing)} of {len(plan.cases)} cases remain: run the same command with --resume"
+    missing = [case for case in session.cases if not session.has(case)]
+    if missing and session.budget < math.inf:
+        more = f"{len(missing)} of {len(session.cases)} cases remain: run the same command with --resume"
         terminalreporter.write_line(more)

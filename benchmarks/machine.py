@@ -12,6 +12,7 @@ from pathlib import Path
 import torch
 
 from benchmarks import isa
+from benchmarks.sources import ROOT
 from hrnet_fast.processor import available_cores
 
 PACKAGES = ("hrnet_fast", "torch", "triton", "onnxruntime", "openvino", "timm", "numpy")
@@ -65,10 +66,9 @@ def versions() -> dict[str, str]:
 def commit() -> str:
     """Short hash of the checkout, "+dirty" if tracked files differ from it, but for results and the page that shows
     them; "unknown" outside a git checkout."""
-    root = Path(__file__).resolve().parent.parent
 
     def git(*arguments: str) -> str:
-        done = subprocess.run(["git", *arguments], cwd=root, capture_output=True, text=True, timeout=30, check=True)
+        done = subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True, timeout=30, check=True)
         return done.stdout.strip()
 
     try:

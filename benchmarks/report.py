@@ -13,9 +13,9 @@ from benchmarks.gpu import picture, store, tables
 from benchmarks.headline import headlines
 from benchmarks.plot import draw
 from benchmarks.results import RESULTS, Run, read_run
+from benchmarks.sources import ROOT
 from benchmarks.tables import markdown_block, replace_block, run_parts, terminal_table
 
-ROOT = RESULTS.parent.parent
 README, SPEED = Path("README.md"), Path("docs/speed.md")
 
 

@@ -9,9 +9,9 @@ from typing import Any
 
 import torch
 
-from benchmarks.gpu.paths import our_code
 from benchmarks.machine import OtherWork, commit, describe_machine, slug, versions
 from benchmarks.results import RESULTS, write_json
+from benchmarks.sources import our_code
 from benchmarks.text import identity
 
 _SHOWN = ("python", "hrnet_fast", "torch", "onnxruntime", "openvino")

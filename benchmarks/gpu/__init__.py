@@ -14,7 +14,7 @@ from __future__ import annotations
 import importlib.util
 
 import hrnet_fast
-from benchmarks.gpu.paths import ROOT
+from benchmarks.sources import ROOT
 
 # an uninstalled checkout keeps `hrnet_fast.kernels` in the top-level folder kernels/
 if importlib.util.find_spec("hrnet_fast.kernels") is None:

@@ -22,11 +22,12 @@ from benchmarks.gpu.build import build_in_place, extension_row
 from benchmarks.gpu.children import begin, end_all
 from benchmarks.gpu.jobs import Job
 from benchmarks.gpu.kept import keep, restore
-from benchmarks.gpu.paths import TUNING, WORK, our_code
+from benchmarks.gpu.paths import TUNING, WORK
 from benchmarks.gpu.schedule import Budget, play
 from benchmarks.gpu.store import Row, Store
 from benchmarks.gpu.tables import line_of, terminal_tables
 from benchmarks.results import RESULTS
+from benchmarks.sources import our_code
 
 _JOBS = {"micro": "micro:jobs", "baselines": "baselines:jobs", "ours": "ours:jobs", "tuned": "ours:tuned_jobs",
          "profile": "levels:jobs", "tests": "checks:test_jobs", "suites": "checks:suite_jobs",

@@ -1,41 +1,8 @@
-"""Where the report's files lie, and which sources its numbers came from."""
+"""Where the report's files lie that are kept between runs and never committed."""
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Sequence
-from functools import cache
-from pathlib import Path
+from benchmarks.sources import ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
-WORK = ROOT / "build" / "gpu-report"  # compilers' caches, float64 answers and logs: kept between runs, never committed
+WORK = ROOT / "build" / "gpu-report"  # compilers' caches, float64 answers and logs
 TUNING = WORK / "tuning"  # what was tuned here: tiles by GPU, versions and kernels
-
-_OURS = ("hrnet_fast/**/*.py", "kernels/**/*.py", "csrc/**/*")
-_QUESTION = (
-    "hrnet_fast/models/*.py",
-    "hrnet_fast/weights/random.py",
-    "hrnet_fast/numerics.py",
-    "benchmarks/photo.py",
-    "benchmarks/compare.py",
-)
-
-
-def our_code() -> str:
-    """Twelve digits that change with any source file of the library: numbers of other digits are measured again."""
-    return fingerprint(_OURS)
-
-
-def question_code() -> str:
-    """Twelve digits that change with what the float64 answers depend on."""
-    return fingerprint(_QUESTION)
-
-
-@cache
-def fingerprint(patterns: Sequence[str]) -> str:
-    """Of the names and contents of all files that match; the same in a copy without its version control."""
-    digest = hashlib.sha256()
-    for path in sorted({path for pattern in patterns for path in ROOT.glob(pattern) if path.is_file()}):
-        if path.suffix in (".py", ".cpp", ".cu", ".cuh", ".h"):
-            digest.update(str(path.relative_to(ROOT)).encode() + b"\0" + path.read_bytes() + b"\0")
-    return digest.hexdigest()[:12]

@@ -8,8 +8,8 @@ import threading
 from collections.abc import Mapping
 from pathlib import Path
 
-from benchmarks.gpu.paths import our_code
 from benchmarks.results import read_json, write_json
+from benchmarks.sources import our_code
 
 KIND = "gpu-report"
 PARTS = ("build", "micro", "cudnn", "baselines", "ours", "tuned", "profile", "tests", "suites", "sanitizer")

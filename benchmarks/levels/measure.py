@@ -21,8 +21,6 @@ from hrnet_fast.plan.cost import annotate
 from hrnet_fast.plan.describe import operation
 from hrnet_fast.timing import interleave
 
-FOLDER = "levels"
-
 
 @dataclass(frozen=True)
 class Network:

@@ -9,7 +9,8 @@ from collections.abc import Sequence
 import torch
 
 from benchmarks.arguments import add_cases, add_run, cases_of, finish
-from benchmarks.memory.measure import answer, measure
+from benchmarks.compare import ask
+from benchmarks.memory.measure import measure
 from benchmarks.memory.tables import terminal_table
 from benchmarks.progress import Progress
 from benchmarks.runners import HrnetFast, choose_rivals
@@ -33,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for case in cases:
             progress.line(str(case))
             with progress.step("float64 answer"):
-                question = answer(case)
+                question = ask(case, torch.device("cpu"))
             for runner in (HrnetFast(), *rivals):
                 with progress.step(runner.name):
                     rows.append(measure(case, runner, question))

@@ -12,10 +12,10 @@ from pathlib import Path
 import torch
 
 from benchmarks.cases import Case
-from benchmarks.compare import Question, ask, judge
-from benchmarks.gpu.paths import ROOT
+from benchmarks.compare import Question, judge
 from benchmarks.runners import Runner
 from benchmarks.sheet import Made, made
+from benchmarks.sources import ROOT
 
 LIMIT_S = 570
 
@@ -73,11 +73,6 @@ def measure(case: Case, runner: Runner, question: Question) -> Row:
     sizes = [found.get(name) for name in ("building", "running", "kept")]
     key = (case.model, case.size, case.batch, case.dtype, runner.name)
     return Row(*key, status, reason, error, question.error_torch, *sizes, made())
-
-
-def answer(case: Case) -> Question:
-    """What is asked of every runner of a case."""
-    return ask(case, torch.device("cpu"))
 
 
 def _child(case: Case, runner: str, file: Path) -> dict[str, int | None] | str:

@@ -7,9 +7,10 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks.report import ROOT, SPEED
+from benchmarks.report import SPEED
 from benchmarks.requests.results import FOLDER, read_run
 from benchmarks.requests.tables import BEGIN, END, markdown_block, terminal_table
+from benchmarks.sources import ROOT
 from benchmarks.tables import replace_block
 
 

@@ -8,11 +8,11 @@ import torch
 import hrnet_fast
 from benchmarks.cases import PROFILES, Case, make_cases, parse_size
 from benchmarks.compare import Comparison
-from benchmarks.gpu.paths import our_code
 from benchmarks.photo import photo
-from benchmarks.plan import make_plan
 from benchmarks.results import row_of
 from benchmarks.runners import RIVALS, choose_rivals
+from benchmarks.session import make_session
+from benchmarks.sources import our_code
 from hrnet_fast.models import ARCHITECTURES
 from hrnet_fast.weights.random import fill_weights
 
@@ -21,8 +21,8 @@ NO_OPTIONS = dict.fromkeys(
 )
 
 
-def plan_for(tmp_path, **options):
-    return make_plan({**NO_OPTIONS, "profile": "short", "device": "cpu", "out": tmp_path, **options}.__getitem__)
+def session_for(tmp_path, **options):
+    return make_session({**NO_OPTIONS, "profile": "short", "device": "cpu", "out": tmp_path, **options}.__getitem__)
 
 
 def test_short_profile_is_the_main_job():
@@ -48,10 +48,10 @@ def test_profiles_name_models_that_exist_once_each(profile):
 
 def test_cpu_profile_is_what_the_cpu_engine_is_held_to(tmp_path):
     assert make_cases("cpu") == make_cases("full")
-    plan = plan_for(tmp_path, profile="cpu")
-    assert set(plan.left_out) == {"torch.compile", "torch.compile freezing"}
-    assert {"plain", "plain channels_last", "ONNX Runtime", "OpenVINO"} <= {r.name for r in plan.rivals} - set(
-        plan.left_out
+    session = session_for(tmp_path, profile="cpu")
+    assert set(session.left_out) == {"torch.compile", "torch.compile freezing"}
+    assert {"plain", "plain channels_last", "ONNX Runtime", "OpenVINO"} <= {r.name for r in session.rivals} - set(
+        session.left_out
     )
 
 
@@ -91,63 +91,63 @@ def test_a_model_outside_the_profile_runs_at_its_own_size():
 )
 def test_bad_options_are_refused_in_one_sentence(tmp_path, options, message):
     with pytest.raises(ValueError, match=message) as caught:
-        plan_for(tmp_path, **options)
+        session_for(tmp_path, **options)
     assert "\n" not in str(caught.value)
 
 
 def test_results_folder_that_is_a_file_is_refused(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(ValueError, match=r"--out .*file cannot be made"):
-        plan_for(tmp_path, out=tmp_path / "file")
+        session_for(tmp_path, out=tmp_path / "file")
 
 
 def test_command_repeats_what_was_asked(tmp_path):
-    plan = plan_for(tmp_path, batch="1,4", rivals="plain*", threads=3)
-    assert plan.command == "pytest benchmarks --profile short --batch 1,4 --rivals plain* --threads 3"
+    session = session_for(tmp_path, batch="1,4", rivals="plain*", threads=3)
+    assert session.command == "pytest benchmarks --profile short --batch 1,4 --rivals plain* --threads 3"
 
 
 def test_short_profile_leaves_a_slow_build_out_unless_asked(tmp_path):
-    assert set(plan_for(tmp_path).left_out) == {"torch.compile"}
-    assert plan_for(tmp_path, rivals="all").left_out == {}
+    assert set(session_for(tmp_path).left_out) == {"torch.compile"}
+    assert session_for(tmp_path, rivals="all").left_out == {}
 
 
-def measured(plan, case, code):
+def measured(session, case, code):
     row = row_of(case, "hrnet_fast", "ok", p50_us=1.0, code=code)
-    plan.add(Comparison([row], None))
+    session.add(Comparison([row], None))
 
 
 def test_resumed_runs_leave_out_what_these_sources_have_measured(tmp_path):
-    plan = plan_for(tmp_path, resume=True)
-    first, second = plan.cases
-    assert plan.reason_to_skip(first) is None and plan.shown() is None
-    measured(plan, first, our_code())
-    measured(plan, second, "older sources")
-    again = plan_for(tmp_path, resume=True)
+    session = session_for(tmp_path, resume=True)
+    first, second = session.cases
+    assert session.reason_to_skip(first) is None and session.shown() is None
+    measured(session, first, our_code())
+    measured(session, second, "older sources")
+    again = session_for(tmp_path, resume=True)
     assert again.reason_to_skip(first) == "measured before, with the same sources"
     assert again.reason_to_skip(second) is None
     assert [row.key for row in again.shown().rows] == [row_of(case, "", "ok").key for case in (first, second)]
-    assert plan_for(tmp_path).reason_to_skip(first) is None and plan_for(tmp_path).shown() is None
+    assert session_for(tmp_path).reason_to_skip(first) is None and session_for(tmp_path).shown() is None
 
 
 def test_other_threads_are_another_file(tmp_path):
-    plan = plan_for(tmp_path, threads=1)
-    measured(plan, plan.cases[0], our_code())
-    assert plan_for(tmp_path, threads=2, resume=True).reason_to_skip(plan.cases[0]) is None
+    session = session_for(tmp_path, threads=1)
+    measured(session, session.cases[0], our_code())
+    assert session_for(tmp_path, threads=2, resume=True).reason_to_skip(session.cases[0]) is None
 
 
 def test_no_case_starts_once_the_budget_is_spent(tmp_path):
-    plan = plan_for(tmp_path, budget=5.0)
-    assert plan.reason_to_skip(plan.cases[0]) is None
-    plan.started -= 6
-    assert "the 5 seconds are spent" in plan.reason_to_skip(plan.cases[0])
+    session = session_for(tmp_path, budget=5.0)
+    assert session.reason_to_skip(session.cases[0]) is None
+    session.started -= 6
+    assert "the 5 seconds are spent" in session.reason_to_skip(session.cases[0])
 
 
 def test_spoiled_results_are_refused_before_anything_is_measured(tmp_path):
-    plan = plan_for(tmp_path)
-    measured(plan, plan.cases[0], our_code())
-    (tmp_path / plan.run().file_name).write_text("{")
+    session = session_for(tmp_path)
+    measured(session, session.cases[0], our_code())
+    (tmp_path / session.run().file_name).write_text("{")
     with pytest.raises(ValueError, match="is not JSON.*move that file away"):
-        plan_for(tmp_path)
+        session_for(tmp_path)
 
 
 @pytest.mark.parametrize(

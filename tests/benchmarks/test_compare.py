@@ -11,9 +11,9 @@ from torch import nn
 import benchmarks.compare as compare_module
 from benchmarks.cases import Case
 from benchmarks.compare import Question, compare, in_short, judge
-from benchmarks.gpu.paths import our_code
 from benchmarks.progress import Progress
 from benchmarks.runners import Runner
+from benchmarks.sources import our_code
 
 CASE = Case("a model", 8, 8, 1, "float32")
 

@@ -17,7 +17,7 @@ def checkout(tmp_path, monkeypatch):
     me = ("-c", "user.name=me", "-c", "user.email=me@example.com")
     for words in (["init", "-q"], ["add", "."], [*me, "commit", "-qm", "all"]):
         subprocess.run(["git", *words], cwd=tmp_path, check=True)
-    monkeypatch.setattr(machine, "__file__", str(tmp_path / "benchmarks/machine.py"))
+    monkeypatch.setattr(machine, "ROOT", tmp_path)
     return tmp_path
 
 
@@ -31,5 +31,5 @@ def test_results_do_not_make_a_checkout_dirty(checkout, changed, dirty):
 
 def test_outside_a_checkout(tmp_path, monkeypatch):
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
-    monkeypatch.setattr(machine, "__file__", str(tmp_path / "benchmarks/machine.py"))
+    monkeypatch.setattr(machine, "ROOT", tmp_path)
     assert machine.commit() == "unknown"

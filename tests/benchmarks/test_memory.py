@@ -6,10 +6,10 @@ import pytest
 import torch
 
 from benchmarks.cases import Case
-from benchmarks.compare import Question
+from benchmarks.compare import Question, ask
 from benchmarks.memory import measure as measure_module
 from benchmarks.memory.__main__ import main
-from benchmarks.memory.measure import Row, answer, measure
+from benchmarks.memory.measure import Row, measure
 from benchmarks.memory.tables import markdown, terminal_table
 from benchmarks.runners import HrnetFast, Plain
 from benchmarks.sheet import Made, Sheet
@@ -44,7 +44,7 @@ def answering(factor: float):
 
 
 def test_a_fresh_process_answers_right_and_says_what_it_took():
-    row = measure(CASE, HrnetFast(), answer(CASE))
+    row = measure(CASE, HrnetFast(), ask(CASE, torch.device("cpu")))
     assert row.status == "ok" and row.error < 2 * row.error_torch
     assert 4_000_000 < row.kept <= row.peak < 1_000_000_000  # its weights are 5 MB
 

@@ -14,14 +14,14 @@ import torch
 from benchmarks import isa, machine
 from benchmarks.cases import PROFILES, Case, make_cases, parse_size, words_of
 from benchmarks.compare import Comparison
-from benchmarks.gpu.paths import our_code
 from benchmarks.results import LOCAL, Row, Run, comparable, merged, read_run, row_of, write_run
 from benchmarks.runners import OURS, HrnetFast, Runner, choose_rivals
+from benchmarks.sources import our_code
 from hrnet_fast.processor import available_cores
 
 
 @dataclass
-class Plan:
+class Session:
     """What is asked for, and what was measured so far.
 
     left_out: name of a rival -> why it is not run; seconds: timing budget of a case; out: folder of the results.
@@ -84,7 +84,7 @@ class Plan:
         )
 
 
-def make_plan(option: Callable[[str], object]) -> Plan:
+def make_session(option: Callable[[str], object]) -> Session:
     """Reads and checks the options before anything runs. Errors: ValueError that names the option and what it takes."""
     name = option("profile")
     profile = PROFILES[name]
@@ -105,7 +105,7 @@ def make_plan(option: Callable[[str], object]) -> Plan:
         raise ValueError(f"--budget must be positive, not {budget:g}")
     keys = ("models", "size", "batch", "dtype", "rivals", "seconds", "device")
     words = [f"--{key} {option(key)}" for key in keys if option(key) not in (None, "cpu")]
-    plan = Plan(
+    session = Session(
         profile=name,
         cases=cases,
         rivals=choose_rivals(words_of(option("rivals")) or ["all"], device.type),
@@ -118,12 +118,12 @@ def make_plan(option: Callable[[str], object]) -> Plan:
         budget=budget,
         resume=bool(option("resume")),
     )
-    path = plan.out / plan.run().file_name
+    path = session.out / session.run().file_name
     if not path.exists():
-        return plan
+        return session
     try:
         before = read_run(path)
-        return replace(plan, before=before if comparable(before, plan.run()) else None)
+        return replace(session, before=before if comparable(before, session.run()) else None)
     except ValueError as error:
         raise ValueError(f"{error}; move that file away, or name another folder with --out") from None
 
