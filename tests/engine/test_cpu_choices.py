@@ -1,8 +1,6 @@
 """Which kernels may be chosen, what a cache is asked for, and when one thing is faster than another."""
 
 import json
-import subprocess
-import sys
 from dataclasses import asdict, replace
 
 import pytest
@@ -132,34 +130,3 @@ def test_exact_takes_nothing_from_the_cache(tmp_path):
     convs = [item for item in plan.items() if isinstance(item, Conv)]
     exact = Choices(16, True, cache, KEY).of(plan)
     assert all(exact(item) == DIRECT and not exact(item).tuned for item in convs)
-
-
-WRITER = """
-import sys
-from hrnet_fast.engine.cpu.cpu_key import CpuKey
-from hrnet_fast.engine.tuning.cache import TuningCache
-folder, name = sys.argv[1:]
-key = CpuKey("Intel(R) Xeon(R) Processor", "avx512", 2, "0.1.0", "0123456789abcdef")
-print("ready", flush=True)
-sys.stdin.readline()
-for i in range(25):
-    TuningCache(folder).put(key, "kernels", f"{name} {i}", {"kernel": {"m": 2, "group": 12}})
-"""
-
-
-def test_processes_that_tune_at_once_lose_nothing(tmp_path):
-    writers = [
-        subprocess.Popen([sys.executable, "-c", WRITER, str(tmp_path), name], stdin=subprocess.PIPE,
-                         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        for name in "ab"
-    ]  # fmt: skip
-    for writer in writers:
-        assert writer.stdout.readline() == "ready\n", writer.stderr.read()
-    for writer in writers:
-        writer.stdin.write("go\n")
-        writer.stdin.flush()
-    for writer in writers:
-        _, errors = writer.communicate(timeout=60)
-        assert writer.returncode == 0, errors
-    _, entries = parse((tmp_path / KEY.file_name).read_bytes(), CpuKey)
-    assert set(entries["kernels"]) == {f"{name} {i}" for name in "ab" for i in range(25)}
