@@ -284,7 +284,7 @@ def test_a_folder_that_cannot_be_read_stops_nothing(folder, x, monkeypatch):
         (nn.Conv2d(3, 8, 5, padding=2), {}, "as oneDNN plays this network: .* pads by more than one pixel"),
         (nn.Conv2d(3, 8, 3, stride=2, padding=1), {}, "no convolution of this network is 3x3 of stride 1"),
     ],
-    ids=["onednn", "reference", "exact", "unsuited", "stride"],
+    ids=["onednn", "reference", "exact", "unsupported_plan", "stride"],
 )
 def test_nothing_to_tune_is_told_in_one_sentence(module, options, sentence):
     if NO_NATIVE and options.get("executor") is None:

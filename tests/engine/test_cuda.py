@@ -168,7 +168,7 @@ def test_what_the_kernel_does_not_know_is_played_by_torch():
     module, x = fill(Odd()), torch.randn(1, 3, 9, 11)
     plan, tensors = planned(module, x)
     executor = CudaExecutor(tensors, HALF, CPU, op=launch)
-    refused = {item.name for item in plan.items() if executor.lowering.beyond(item, plan)}
+    refused = {item.name for item in plan.items() if executor.lowering.unsupported_item(item, plan)}
     assert {"large", "wide"} == {name.split()[0].split(".")[-1] for name in refused}, refused
     with torch.inference_mode():
         results = executor.prepare(plan)([x])

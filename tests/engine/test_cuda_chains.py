@@ -32,7 +32,7 @@ def every_chain(plan, found):
 
 def found_in(plan):
     lowering = CudaLowering({}, HALF, CPU, False)
-    return find_chains(plan, lambda item: lowering.beyond(item, plan) is None)
+    return find_chains(plan, lambda item: lowering.unsupported_item(item, plan) is None)
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ from ...plan import Concat, Conv, Item, Plan, Sum, Term
 from ..interpret import Watch
 from ..results import results_of
 from .arena import fit
-from .functions import beyond, linear_as_conv, mean_source, shuffle_source
+from .functions import linear_as_conv, mean_source, shuffle_source, unsupported_item
 from .kernels import DIRECT, Kernel
 from .memory import BufferPool, Buffers, Kept, as_map, bordered, caller_tensor, span, view_of, without_border
 from .pack import Packed
@@ -53,7 +53,7 @@ class CompiledPlan:
         self.beside = [item.out for item in plan.items() if item.out not in self.arena.places]  # of torch's own memory
         self.read_beyond = _read_beyond(plan, self.traits.strip)
         functions = not self.traits.direct_alone
-        called = {item.out for item in plan.items() if beyond(item, plan, functions)}
+        called = {item.out for item in plan.items() if unsupported_item(item, plan, functions)}
         self.parts = self._parts(called)
         self.called_last = {item.out for item in self.parts[-1].called}
         self.torch = torch_plays

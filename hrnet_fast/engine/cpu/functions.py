@@ -11,7 +11,7 @@ from ...plan.transposed import SHUFFLE
 RESHAPES = {"flatten", "view", "reshape", "squeeze"}  # views that keep the elements in order
 
 
-def beyond(item: Item, plan: Plan, functions: bool) -> str | None:
+def unsupported_item(item: Item, plan: Plan, functions: bool) -> str | None:
     """Why the native kernels do not play an item, or None. functions: whether they know any."""
     if isinstance(item, Function):
         known = functions and function_kernel(item, plan) is not None

@@ -49,7 +49,7 @@ class CudaChainExecutor(CudaExecutor):
         if plan.digest not in self._schedules:
             most = most_shared(self.gpu, 1)
             found = [
-                chain for chain in find_chains(plan, lambda item: self.lowering.beyond(item, plan) is None)
+                chain for chain in find_chains(plan, lambda item: self.lowering.unsupported_item(item, plan) is None)
                 if candidates(self.lowering.problem(chain, plan), most)
             ]  # fmt: skip
             self._schedules[plan.digest] = schedule(plan, self.choice_of_chains(plan, found))

@@ -20,7 +20,7 @@ from ...plan.lifetimes import dead_after
 from ..executor import Executor, Run
 from ..gpu.cudnn_settings import cudnn_set
 from ..gpu.layout import formed_shape, unplaceable
-from ..gpu.lower import beyond
+from ..gpu.lower import unsupported_item
 from ..gpu.sums import SumOf, sum_all
 from ..gpu.tape import GraphedTape, play_once
 from ..interpret import Interpreter, Watch
@@ -196,7 +196,7 @@ class CudnnExecutor(Executor):
 
     def player(self, item: Item, plan: Plan) -> Player:
         """How an item is played."""
-        known = not (beyond(item, plan) or unplaceable(plan, (item,)))
+        known = not (unsupported_item(item, plan) or unplaceable(plan, (item,)))
         if known and isinstance(item, Sum):
             return Player(None, total=SumOf(plan.values[item.out].shape, item.terms, item.relu))
         if known and isinstance(item, Conv):

@@ -92,7 +92,7 @@ class LevelExecutor(Executor):
         return "tuned" if self.measured(plan, level) else "modelled"
 
     def explain(self, plan: Plan, level: Level) -> tuple[str, str]:
-        refused = [why for why in (self.lowering.beyond(item, plan) for item in level.items) if why]
+        refused = [why for why in (self.lowering.unsupported_item(item, plan) for item in level.items) if why]
         if len(refused) == len(level.items):
             return "torch", refused[0]
         where = "" if self.device.type == "cuda" else f" in {self.emulator}"

@@ -21,7 +21,7 @@ from ..cpu.arena import fit
 from ..cpu.choices import Choices
 from ..cpu.compiled import DTYPES, CompiledPlan
 from ..cpu.cpu_key import cpu_key
-from ..cpu.functions import beyond, function_kernel
+from ..cpu.functions import function_kernel, unsupported_item
 from ..cpu.kernels import Kernel, divided, winograd_cost
 from ..cpu.memory import Kept
 from ..cpu.microbatch import THREADS, MicroBatches, images_at_once, split, with_batch
@@ -71,14 +71,14 @@ def unsupported_bfloat16() -> str | None:
 FOREIGN = 1 / 8  # of a plan's convolutions and sums: where torch has to play more, oneDNN's executor is faster
 
 
-def unsuited(plan: Plan) -> str | None:
+def unsupported_plan(plan: Plan) -> str | None:
     """Why this executor does not play this plan, or None."""
     if not plan.levels or not all(prod(value.shape) for value in plan.values):
         return "a network of nothing but its inputs, or of maps without elements, is not theirs"
     if any(len(plan.values[v].shape) not in (2, 4) for v in plan.inputs):
         return "an input is not a map"
     items = [item for item in plan.items() if not isinstance(item, Function)]
-    foreign = [why for why in (beyond(item, plan, functions=False) for item in items) if why]
+    foreign = [why for why in (unsupported_item(item, plan, functions=False) for item in items) if why]
     if len(foreign) > FOREIGN * len(items):
         return f"they do not know {len(foreign)} of {len(items)} convolutions and sums: {foreign[0]}"
     return None
@@ -119,9 +119,9 @@ class NativeExecutor(Executor):
         self._lock = Lock()
 
     def explain(self, plan: Plan, level: Level) -> tuple[str, str]:
-        if why := unsuited(plan):
+        if why := unsupported_plan(plan):
             return self._onednn(why).explain(plan, level)
-        refused = next(filter(None, (beyond(item, plan, self.functions) for item in level.items)), "")
+        refused = next(filter(None, (unsupported_item(item, plan, self.functions) for item in level.items)), "")
         played = self._kernels(plan, level)
         if not played:
             return "torch", refused
@@ -132,18 +132,18 @@ class NativeExecutor(Executor):
 
     def map_bytes(self, plan: Plan) -> int | None:
         """Bytes of the arenas that a plan's maps lie in, one for each size of parts; None where oneDNN plays it."""
-        if unsuited(plan):
+        if unsupported_plan(plan):
             return None
         parts = self._split(plan)
         sizes = set(parts.sizes(torch.get_num_threads()))
         return self.dtype.itemsize * sum(fit(parts.plan(size), self.tail).size for size in sizes)
 
     def cost(self, plan: Plan, item: Item) -> tuple[int, int]:
-        m = self._split(plan).kernel_of(item).m if isinstance(item, Conv) and not unsuited(plan) else 0
+        m = self._split(plan).kernel_of(item).m if isinstance(item, Conv) and not unsupported_plan(plan) else 0
         return winograd_cost(plan, item, m) if m else direct_cost(plan, item)
 
     def _kernels(self, plan: Plan, level: Level) -> str:
-        native = [item for item in level.items if beyond(item, plan, self.functions) is None]
+        native = [item for item in level.items if unsupported_item(item, plan, self.functions) is None]
         convs = [item for item in native if isinstance(item, Conv)]
         counts = Counter(map(str, map(self._split(plan).kernel_of, convs)))
         counts["sum"] = sum(isinstance(item, (Sum, Concat)) for item in native)
@@ -162,7 +162,7 @@ class NativeExecutor(Executor):
         return last
 
     def prepare(self, plan: Plan, watch: Watch | None = None) -> Run:
-        if why := unsuited(plan):
+        if why := unsupported_plan(plan):
             return self._onednn(why).prepare(plan, watch)
         with self._lock:
             parts, watch = self._split(plan), only_own_items(plan, watch)
@@ -177,7 +177,7 @@ class NativeExecutor(Executor):
     def tune(self, plan: Plan, progress: Progress = iter, again: bool = False, seconds: float = inf) -> Tuning:
         """Measures kernels for every distinct 3x3 convolution of a plan that the cache lacks, for as many threads as
         torch uses now, and keeps them there if the whole network gains."""
-        if why := unsuited(plan):
+        if why := unsupported_plan(plan):
             raise RuntimeError(f"there is nothing to tune, as oneDNN plays this network: {why}")
         if self.exact:
             raise RuntimeError("there is nothing to tune where direct convolutions alone play: exact=True, or AMX")

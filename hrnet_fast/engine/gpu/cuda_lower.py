@@ -69,8 +69,8 @@ class CudaLowering(Lowering):
         super().__init__(tensors, dtype, device, "tf32", overlap)
         self.op = op
 
-    def beyond(self, item: Item, plan: Plan) -> str | None:
-        if why := super().beyond(item, plan):
+    def unsupported_item(self, item: Item, plan: Plan) -> str | None:
+        if why := super().unsupported_item(item, plan):
             return why
         if isinstance(item, (Conv, Sum)) and len(item.terms) + len(getattr(item, "sources", ())) > MOST_TERMS:
             return f"{item.name} adds more than {MOST_TERMS} maps"

@@ -21,7 +21,7 @@ from .layout import Memory
 SUM_TILE = Tile(64, 32)
 
 
-def beyond(item: Item, plan: Plan) -> str | None:
+def unsupported_item(item: Item, plan: Plan) -> str | None:
     """Why the level kernel cannot play an item, or None."""
     if isinstance(item, Function):
         return f"{item.name} is neither a convolution nor a sum of maps"
@@ -77,14 +77,14 @@ class Lowering(ABC):
         """Let go of the packed weights; steps that were made keep theirs."""
         self._packed.clear()
 
-    def beyond(self, item: Item, plan: Plan) -> str | None:
+    def unsupported_item(self, item: Item, plan: Plan) -> str | None:
         """Why the kernel cannot play an item, or None."""
-        return beyond(item, plan)
+        return unsupported_item(item, plan)
 
     def tiled(self, plan: Plan, level: Level) -> list[Any]:
         """The level's items that need a tile, in order: its convolutions, those that torch plays aside."""
         needing = (item for item in level.items if not isinstance(item, (Sum, Concat)))
-        return [item for item in needing if self.beyond(item, plan) is None]
+        return [item for item in needing if self.unsupported_item(item, plan) is None]
 
     def problems(self, plan: Plan, level: Level) -> tuple[Any, ...]:
         """Those items as the tile model sees them."""
@@ -119,7 +119,7 @@ class Lowering(ABC):
         """The longest programs first, so that the short ones fill up the end."""
         tiles, timed, others, formed = iter(choice.tiles), [], [], []
         for item in level.items:
-            if self.beyond(item, plan) is not None:
+            if self.unsupported_item(item, plan) is not None:
                 others.append((item, self._by_torch(item, memory)))
             elif isinstance(item, (Sum, Concat)):
                 timed += [(0, work) for work in sum_works(item, memory)]
