@@ -7,6 +7,7 @@ import shlex
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from math import inf
 from pathlib import Path
 
 from benchmarks import isa
@@ -37,10 +38,10 @@ def add_run(parser: argparse.ArgumentParser, seconds: float | None = None, of: s
     """--threads and --out; with a default, --seconds, spent on timing something."""
     if seconds is not None:
         told = f"timing of {of} (default: {seconds:g})"
-        parser.add_argument("--seconds", type=_positive(float), default=seconds, metavar="S", help=told)
+        parser.add_argument("--seconds", type=positive(float), default=seconds, metavar="S", help=told)
     parser.add_argument(
         "--threads",
-        type=_positive(int),
+        type=positive(int),
         default=available_cores(),
         metavar="N",
         help="CPU threads (default: all cores)",
@@ -81,13 +82,15 @@ def command_of(program: str, arguments: Sequence[str] | None) -> str:
     return isa.command(" ".join([program, shlex.join(told)]).rstrip())
 
 
-def _positive(kind: type) -> Callable[[str], float]:
+def positive(kind: type) -> Callable[[str], float]:
+    """The type of an option that takes finite numbers above 0."""
+
     def parse(text: str) -> float:
         try:
             value = kind(text)
         except ValueError:
             value = 0
-        if not value > 0:
+        if not 0 < value < inf:
             raise argparse.ArgumentTypeError(f"{text!r} is not a positive number")
         return value
 

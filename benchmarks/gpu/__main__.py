@@ -17,7 +17,7 @@ from pathlib import Path
 import torch
 
 from benchmarks import machine
-from benchmarks.arguments import command_of
+from benchmarks.arguments import command_of, positive
 from benchmarks.gpu.build import build_in_place, extension_row
 from benchmarks.gpu.children import begin, end_all
 from benchmarks.gpu.jobs import Job
@@ -158,13 +158,6 @@ def _parts(text: str) -> list[str]:
     return parts
 
 
-def _positive(text: str) -> float:
-    number = float(text)
-    if not 0 < number < float("inf"):
-        raise argparse.ArgumentTypeError(f"must be positive, not {text}")
-    return number
-
-
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.gpu",
@@ -175,7 +168,7 @@ def _parser() -> argparse.ArgumentParser:
     everything = ",".join(_ORDER)
     told = f"in this order ({everything}); also suites: the tests of kernels and engine, which hardly use the GPU"
     parser.add_argument("--parts", default=everything, metavar="PART,...", help=told)
-    parser.add_argument("--budget", type=_positive, default=540, metavar="SECONDS", help="for all of this run (540)")
+    parser.add_argument("--budget", type=positive(float), default=540, metavar="SECONDS", help="of this run (540)")
     parser.add_argument("--only", default="*", metavar="PATTERN", help="rows whose name matches, as '*b1 float16*'")
     parser.add_argument("--again", metavar="PATTERN", help="make these rows again, though they are there")
     parser.add_argument("--out", type=Path, default=RESULTS, metavar="FOLDER", help="default: benchmarks/results")

@@ -97,7 +97,9 @@ def parser() -> argparse.ArgumentParser:
     return made
 
 
-@pytest.mark.parametrize("words", [["--threads", "0"], ["--threads", "two"], ["--seconds", "nan"], ["--seconds", "-1"]])
+@pytest.mark.parametrize(
+    "words", [["--threads", "0"], ["--threads", "two"], ["--seconds", "nan"], ["--seconds", "-1"], ["--seconds", "inf"]]
+)
 def test_bad_numbers_are_refused(words, capsys):
     with pytest.raises(SystemExit):
         parser().parse_args(words)
