@@ -133,6 +133,20 @@ void require_span(const char* what, const Span& span, int64_t elements, int byte
                               std::to_string(span.second) + " at address " + std::to_string(span.first));
 }
 
+// Elements of a convolution's packed weights. outputs: its channels, padded to whole vectors.
+int64_t weight_elements(const Item& item, int64_t inputs, int64_t outputs, const ItemKernels& kernels) {
+  const auto padded = [&](int64_t values) {
+    return (values + kernels.per_word - 1) / kernels.per_word * kernels.per_word;
+  };
+  if (item.winograd == 0) return outputs * int64_t(item.taps.size()) * padded(item.tap_length);
+  const int64_t taps = item.plain_weights ? 9 : (item.winograd + 2) * (item.winograd + 2);
+  const int64_t all = outputs * taps * padded(inputs);
+  if (!ends_in_fours(item, kernels.lanes)) return all;
+  // Of as many words the last vector has one where others have several.
+  const int64_t words = padded(inputs) / kernels.per_word, beside = kernels.lanes / 4;
+  return all - taps * kernels.per_word * kernels.lanes * (words - (words + beside - 1) / beside);
+}
+
 void add_conv(Program& program, int out, int in, Span weights, Span bias, Sides kernel, Sides stride, Sides padding,
               Sides dilation, const std::vector<SummandSpec>& specs, const std::string& relu, int winograd,
               int64_t group, bool plain_weights) {
@@ -162,18 +176,8 @@ void add_conv(Program& program, int out, int in, Span weights, Span bias, Sides 
   item.summands = summands(program, to, to.channels, specs);
   item.relu = relu_of(relu);
   const ItemKernels& kernels = program.kernels();
-  const auto padded = [&](int64_t values) {
-    return (values + kernels.per_word - 1) / kernels.per_word * kernels.per_word;
-  };
   const int64_t outputs = (to.channels + kernels.lanes - 1) / kernels.lanes * kernels.lanes;
-  const int64_t inputs = winograd == 0 ? int64_t(item.taps.size()) * padded(item.tap_length)
-                                       : (plain_weights ? 9 : (winograd + 2) * (winograd + 2)) * padded(from.channels);
-  int64_t values = outputs * inputs;
-  if (ends_in_fours(item, kernels.lanes)) {  // of as many words the last vector has one where others have several
-    const int64_t words = padded(from.channels) / kernels.per_word, beside = kernels.lanes / 4;
-    values -= inputs / words * kernels.lanes * (words - (words + beside - 1) / beside);
-  }
-  require_span("weights", weights, values, kernels.element_bytes);
+  require_span("weights", weights, weight_elements(item, from.channels, outputs, kernels), kernels.element_bytes);
   require_span("biases", bias, outputs, sizeof(float));
   program.need(from.buffer, from.offset + from.batch * from.image() + kernels.strip * stride.second * from.channels +
                                 kernels.tail());
