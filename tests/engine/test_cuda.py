@@ -11,62 +11,21 @@ from hrnet_fast import create_model, optimize
 from hrnet_fast.engine import choose
 from hrnet_fast.engine.executors.cuda import CudaExecutor, unsupported
 from hrnet_fast.engine.executors.fastest_gpu import FastestGpuExecutor
-from hrnet_fast.engine.executors.reference import ReferenceExecutor
 from hrnet_fast.engine.executors.torch_graph import TorchExecutor
-from hrnet_fast.engine.gpu.device_key import DeviceKey
 from hrnet_fast.engine.gpu.gpu import Gpu
 from hrnet_fast.engine.gpu.layout import allocate
 from hrnet_fast.engine.interpret import Interpreter
 from hrnet_fast.engine.tuning.cache import TuningCache
 from hrnet_fast.kernels.bordered import BorderedMap
-from hrnet_fast.kernels.cuda_level import MOST_ITEMS, MOST_TERMS, CudaLaunch, Level, describe, in_launches
+from hrnet_fast.kernels.cuda_level import MOST_ITEMS, MOST_TERMS, CudaLaunch, describe, in_launches
 from hrnet_fast.kernels.level import MapTerm, SumWork, Tile
 from hrnet_fast.numerics import relative_l2
-from hrnet_fast.plan import Conv, inference_view, make_plan, named_tensors
+from hrnet_fast.plan import Conv, inference_view, make_plan
+from tests.engine.emulated import CPU, HALF, KEY, Recorded, assert_as_exact_as_torch, launch
 from tests.golden import fill
 from tests.kernels.bordered_maps import outside
 from tests.kernels.cuda_cases import tf32
-from tests.kernels.cuda_emulator import emulate
-from tests.models.test_models import SMALL
-
-CPU, HALF = torch.device("cpu"), torch.float16
-KEY = DeviceKey("A GPU", "9.0", 132, "2.15", "3.9", "0")
-
-
-def launch(inputs, outputs, description, overlap):
-    """The op `level`, on the emulator."""
-    emulate([Level.from_buffer_copy(description.numpy())], outputs[0].dtype, inputs, outputs)
-
-
-class Recorded:
-    """In place of the op: keeps what is launched, for one play of all launches together."""
-
-    def __init__(self):
-        self.levels, self.overlaps, self.read, self.written = [], [], {}, {}
-
-    def __call__(self, inputs, outputs, description, overlap):
-        self.levels.append(Level.from_buffer_copy(description.numpy()))
-        self.overlaps.append(overlap)
-        self.read |= {tensor.data_ptr(): tensor for tensor in inputs}
-        self.written |= {tensor.data_ptr(): tensor for tensor in outputs}
-
-    def play(self, dtype, seed=0):
-        inputs = [tensor for address, tensor in self.read.items() if address not in self.written]
-        emulate(self.levels, dtype, inputs, list(self.written.values()), seed=seed)
-
-
-def planned(module, *inputs):
-    return make_plan(inference_view(module), *inputs), named_tensors(module)
-
-
-def assert_as_exact_as_torch(plan, tensors, inputs, results, dtype):
-    with torch.inference_mode():
-        exact = ReferenceExecutor(tensors, torch.float64).run(plan, inputs)
-        own = ReferenceExecutor(tensors, dtype).run(plan, inputs)
-    assert len(results) == len(exact)
-    for result, want, plain in zip(results, exact, own):
-        assert result.shape == want.shape
-        assert relative_l2(result, want) <= 2 * relative_l2(plain, want)
+from tests.networks import planned, small_net
 
 
 @pytest.mark.parametrize(
@@ -76,7 +35,7 @@ def assert_as_exact_as_torch(plan, tensors, inputs, results, dtype):
 )
 def test_whole_network(tag, dtype, size):
     """Launch by launch, with torch's items in between."""
-    model, x = fill(create_model(f"{SMALL}.{tag}")), [torch.randn(1, 3, *size)]
+    model, x = small_net(tag), [torch.randn(1, 3, *size)]
     plan, tensors = planned(model, *x)
     with torch.inference_mode():
         results = CudaExecutor(tensors, dtype, CPU, op=launch).prepare(plan)(x)
@@ -86,7 +45,7 @@ def test_whole_network(tag, dtype, size):
 def test_whole_network_of_overlapping_launches():
     """On a GPU of compute capability 9.0 every launch but the first and the last may begin before the one before it
     ends; the emulator lets it, and looks for races."""
-    model, x = fill(create_model(f"{SMALL}.pose_coco_256x192")), torch.randn(1, 3, 64, 32)
+    model, x = small_net(), torch.randn(1, 3, 64, 32)
     plan, tensors = planned(model, x)
     recorded = Recorded()
     executor = CudaExecutor(tensors, HALF, CPU, op=recorded)

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from hrnet_fast import create_model, optimize, verify
+from hrnet_fast import optimize, verify
 from hrnet_fast.engine.executors import levels
 from hrnet_fast.engine.executors.cuda import CudaExecutor
 from hrnet_fast.engine.executors.cuda_chains import CudaChainExecutor
@@ -19,11 +19,11 @@ from hrnet_fast.engine.gpu.cuda_tiles import candidates, choose, level_time, mos
 from hrnet_fast.engine.gpu.layout import allocate, slots
 from hrnet_fast.kernels.cuda_level import Level, LevelItem, LevelTerm, describe
 from hrnet_fast.plan import make_plan, named_tensors
-from tests.engine.test_cuda import CPU, HALF, Recorded, assert_as_exact_as_torch, launch, planned
+from tests.engine.emulated import CPU, HALF, Recorded, assert_as_exact_as_torch, launch
 from tests.engine.test_cuda_tiles import GPUS, KB, plan_of, unfilled
 from tests.golden import fill
 from tests.kernels import cuda_emulator
-from tests.models.test_models import SMALL
+from tests.networks import planned, small_net
 
 
 def every_chain(plan, found):
@@ -240,7 +240,7 @@ def test_the_model_s_choice_ends_sooner_by_the_model(batch):
 @pytest.mark.parametrize("executor", [CudaExecutor, CudaChainExecutor])
 def test_a_profile_overlaps_no_launches(executor, monkeypatch):
     """Each level follows itself there, and where that ends in a copy, a graph has no edge for an early launch."""
-    plan, tensors = planned(fill(create_model(f"{SMALL}.seg_ocr_lip")), torch.empty(1, 3, 32, 64))
+    plan, tensors = planned(small_net("seg_ocr_lip"), torch.empty(1, 3, 32, 64))
     recorded, mixed = Recorded(), []
 
     def clock(step):
@@ -265,7 +265,7 @@ def test_a_profile_overlaps_no_launches(executor, monkeypatch):
 def test_whole_network_of_overlapping_launches(tag, dtype, size):
     """With every chain that there is. Every launch but the first and the last may begin before the one before it ends;
     torch's items of the classifier come after all."""
-    model, x = fill(create_model(f"{SMALL}.{tag}")), torch.randn(1, 3, *size)
+    model, x = small_net(tag), torch.randn(1, 3, *size)
     plan, tensors = planned(model, x)
     recorded = Recorded()
     executor = CudaChainExecutor(tensors, dtype, CPU, op=recorded, choice_of_chains=every_chain)

@@ -6,7 +6,6 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from hrnet_fast import create_model
 from hrnet_fast.engine.executors.cuda import CudaExecutor
 from hrnet_fast.engine.executors.cuda_chains import CudaChainExecutor
 from hrnet_fast.engine.executors.fastest_gpu import FastestGpuExecutor
@@ -18,10 +17,9 @@ from hrnet_fast.engine.gpu.gpu import Gpu
 from hrnet_fast.engine.tuning.cache import TuningCache
 from hrnet_fast.kernels import cuda_level
 from hrnet_fast.kernels.cuda_level import CudaConv, steps_of
-from tests.engine.test_cuda import CPU, HALF, KEY, assert_as_exact_as_torch, launch, planned
+from tests.engine.emulated import CPU, HALF, KEY, assert_as_exact_as_torch, launch
 from tests.engine.test_cuda_tiles import plan_of
-from tests.golden import fill
-from tests.models.test_models import SMALL
+from tests.networks import planned, small_net
 
 
 def clock(step):
@@ -39,7 +37,7 @@ def make(kind, tensors, cache, **options):
 
 @pytest.fixture(scope="module")
 def small():
-    return planned(fill(create_model(f"{SMALL}.pose_coco_256x192")), torch.zeros(1, 3, 64, 64))
+    return planned(small_net(), torch.zeros(1, 3, 64, 64))
 
 
 @pytest.mark.parametrize("kind", [CudaExecutor, CudaChainExecutor])

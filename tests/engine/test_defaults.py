@@ -3,9 +3,8 @@
 import pytest
 import torch
 
-from hrnet_fast import create_model, explain, optimize, verify
-from tests.golden import fill
-from tests.models.test_models import SMALL
+from hrnet_fast import explain, optimize, verify
+from tests.networks import small_net
 
 
 @pytest.fixture(params=["device", "float64", "bfloat16"])
@@ -22,7 +21,7 @@ def default(request):
 
 @pytest.fixture(scope="module")
 def pose():
-    return fill(create_model(f"{SMALL}.pose_coco_256x192")).eval()
+    return small_net().eval()
 
 
 @pytest.fixture(scope="module")

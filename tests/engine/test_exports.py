@@ -9,14 +9,13 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from hrnet_fast import OptimizedModule, create_model, optimize
-from tests.golden import fill
-from tests.models.test_models import SMALL
+from hrnet_fast import OptimizedModule, optimize
+from tests.networks import small_net
 
 
 @pytest.fixture(scope="module")
 def fast():
-    return optimize(fill(create_model(f"{SMALL}.pose_coco_256x192")).eval())
+    return optimize(small_net().eval())
 
 
 @pytest.mark.filterwarnings("ignore:.torch.jit")

@@ -11,7 +11,7 @@ from hrnet_fast import optimize, verify
 from hrnet_fast.engine.executors import native
 from hrnet_fast.plan import PlanError, make_plan
 from hrnet_fast.weights.random import fill_weights
-from tests.models.test_models import SMALL
+from tests.networks import SMALL
 from tests.plan.function_cases import FUNCTIONS
 from tests.plan.small import Net
 

@@ -22,7 +22,7 @@ from hrnet_fast.engine.tuning.cache import TuningCache
 from hrnet_fast.numerics import relative_l2
 from hrnet_fast.plan import inference_view, make_plan, named_tensors
 from tests.golden import fill
-from tests.models.test_models import SMALL
+from tests.networks import small_net
 
 CPU = torch.device("cpu")
 KEY = DeviceKey("A GPU", "9.0", 132, "2.11", "3.6", "0")
@@ -42,7 +42,7 @@ class TorchConvolutions:
 
 
 def planned(tag, batch=1, size=(64, 64)):
-    model = fill(create_model(f"{SMALL}.{tag}"))
+    model = small_net(tag)
     x = torch.randn(batch, 3, *size)
     return make_plan(inference_view(model), x), named_tensors(model), [x]
 

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from hrnet_fast import create_model, optimize
+from hrnet_fast import optimize
 from hrnet_fast.cli.commands import tune as command
 from hrnet_fast.engine.executors import levels as levels_module
 from hrnet_fast.engine.executors.cuda import CudaExecutor
@@ -17,9 +17,8 @@ from hrnet_fast.engine.gpu import tune
 from hrnet_fast.engine.gpu.gpu import Gpu
 from hrnet_fast.engine.gpu.tune import Tuned, Tuning, tune_level
 from hrnet_fast.engine.tuning.cache import TuningCache
-from tests.engine.test_cuda import CPU, HALF, KEY, planned
-from tests.golden import fill
-from tests.models.test_models import SMALL
+from tests.engine.emulated import CPU, HALF, KEY
+from tests.networks import planned, small_net
 
 
 class Number(int):
@@ -41,7 +40,7 @@ def time_of(choice, refused=()):
 
 @pytest.fixture(scope="module")
 def small():
-    return planned(fill(create_model(f"{SMALL}.pose_coco_256x192")), torch.zeros(1, 3, 64, 64))
+    return planned(small_net(), torch.zeros(1, 3, 64, 64))
 
 
 @pytest.fixture
@@ -172,6 +171,6 @@ def test_a_time_that_is_over_leaves_all(executor, small):
 
 
 def test_a_cpu_knows_no_time_limit(small):
-    fast = optimize(fill(create_model(f"{SMALL}.pose_coco_256x192")))
+    fast = optimize(small_net())
     with pytest.raises(ValueError, match="seconds= limits the tuning on a GPU"):
         fast.tune(torch.zeros(1, 3, 64, 64), seconds=1.0)

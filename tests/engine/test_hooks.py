@@ -6,17 +6,16 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from hrnet_fast import create_model, optimize
+from hrnet_fast import optimize
 from hrnet_fast.engine import op
-from tests.golden import fill
-from tests.models.test_models import SMALL
+from tests.networks import small_net
 
 X = torch.randn(1, 3, 64, 64)
 
 
 @pytest.fixture
 def net():
-    return fill(create_model(f"{SMALL}.pose_coco_256x192")).eval()
+    return small_net().eval()
 
 
 @pytest.mark.parametrize("planned", [True, False])

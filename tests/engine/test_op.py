@@ -19,9 +19,8 @@ from torch.utils import _pytree as pytree
 from hrnet_fast import optimize
 from hrnet_fast.engine import op as engine_op
 from hrnet_fast.models import BasicBlock, HighResolutionModule
-from tests.engine.test_optimize import small
 from tests.golden import fill
-from tests.models.test_models import SMALL
+from tests.networks import SMALL, small_net
 
 X = torch.randn(2, 3, 64, 64, generator=torch.Generator().manual_seed(7))
 OP = torch.ops.hrnet_fast.run.default
@@ -57,12 +56,12 @@ def timm_small():
     return fill(timm.create_model(SMALL)).eval()
 
 
-MODELS = {"ours": lambda: small().eval(), "timm": timm_small, "pyramid": lambda: small("det_coco").eval()}
+MODELS = {"ours": lambda: small_net().eval(), "timm": timm_small, "pyramid": lambda: small_net("det_coco").eval()}
 
 
 @pytest.fixture(scope="module")
 def larger():
-    return Larger(optimize(small().eval())).eval()
+    return Larger(optimize(small_net().eval())).eval()
 
 
 @pytest.fixture(autouse=True)
@@ -187,7 +186,7 @@ def test_labels_and_masks_keep_their_dtypes():
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float64], ids=str)
 @pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last], ids=str)
 def test_fake_results_are_laid_out_as_real_ones(dtype, layout):
-    fast = optimize(small().eval())
+    fast = optimize(small_net().eval())
     real = X.to(dtype).contiguous(memory_format=layout)
     with FakeTensorMode() as mode:
         fake = fast(mode.from_tensor(real))
@@ -226,7 +225,7 @@ def test_export_runs_with_any_batch(larger, strict):
 
 
 def test_export_of_a_model_left_in_training_mode():
-    fast = optimize(small().train())
+    fast = optimize(small_net().train())
     with torch.no_grad():
         assert torch.equal(torch.export.export(fast, (X,)).module()(X), fast(X))
 
@@ -249,13 +248,13 @@ class Chosen(nn.Module):
 
 
 def test_a_batch_that_depends_on_data_exports():
-    fast = optimize(small().eval())
+    fast = optimize(small_net().eval())
     program = torch.export.export(Chosen(fast, 0), (X, torch.tensor([True, True]))).module()
     assert_same([program(X, torch.tensor([False, True]))], [fast(X[1:])])
 
 
 def test_a_height_that_depends_on_data_is_refused():
-    model = Chosen(optimize(small().eval()), 2)
+    model = Chosen(optimize(small_net().eval()), 2)
     with pytest.raises(
         ValueError, match=r"height or width that depends on data \(u0\) cannot be planned: only the batch"
     ):
@@ -266,7 +265,7 @@ def test_a_height_that_depends_on_data_is_refused():
 @pytest.mark.parametrize("kind", ["network", "module"])
 def test_opcheck(kind, requires_grad):
     if kind == "network":
-        fast, inputs, structure = optimize(small().eval()), [X], "(0,)"
+        fast, inputs, structure = optimize(small_net().eval()), [X], "(0,)"
     else:
         fast = optimize(fill(Stage()).eval().net)
         inputs, structure = [torch.randn(2, 8, 8, 8), torch.randn(2, 16, 4, 4)], "([0,1,],)"
@@ -294,7 +293,7 @@ def test_gradients_are_the_plain_models(backend, monkeypatch):
 
 
 def test_gradients_through_an_exported_program():
-    plain = small().eval()
+    plain = small_net().eval()
     fast = optimize(plain)
     program = torch.export.export(fast, (X,)).module()
     grads = []
@@ -315,7 +314,7 @@ def test_two_networks_at_once():
         def forward(self, x):
             return [self.a(x), self.b(x), self.a(x * 2)]
 
-    one, other = small().eval(), small().eval()
+    one, other = small_net().eval(), small_net().eval()
     with torch.no_grad():
         other.final_layer.weight.mul_(-2)
     model = Two(optimize(one), optimize(other))
@@ -326,7 +325,7 @@ def test_two_networks_at_once():
 
 
 def test_new_weights_reach_what_was_compiled_before():
-    fast = optimize(small().eval())
+    fast = optimize(small_net().eval())
     model = Larger(fast).eval()
     compiled = torch.compile(model, fullgraph=True, backend="aot_eager")
     with torch.no_grad():
@@ -363,7 +362,7 @@ def test_threads_share_what_was_compiled(larger):
 
 
 def test_threads_trace_at_the_same_time():
-    fast, results = optimize(small().eval()), {}
+    fast, results = optimize(small_net().eval()), {}
 
     def work(i):
         with torch.no_grad(), FakeTensorMode() as mode:
@@ -379,7 +378,7 @@ def test_threads_trace_at_the_same_time():
 
 def test_a_module_goes_on_by_itself_where_the_op_was_never_traced(monkeypatch):
     """As in a thread beside one that exports: the compiler's flag is the whole process's."""
-    fast = optimize(small().eval())
+    fast = optimize(small_net().eval())
     with monkeypatch.context() as patch:
         patch.setattr(torch.compiler, "is_compiling", lambda: True)
         got = fast(X)
@@ -387,21 +386,21 @@ def test_a_module_goes_on_by_itself_where_the_op_was_never_traced(monkeypatch):
 
 
 def test_a_parameter_is_an_input_too():
-    fast = optimize(small().eval())
+    fast = optimize(small_net().eval())
     assert torch.equal(fast(nn.Parameter(X, requires_grad=False)), fast(X))
 
 
 def test_tracers_see_the_op():
     from torch.fx.experimental.proxy_tensor import make_fx
 
-    fast = optimize(small().eval())
+    fast = optimize(small_net().eval())
     graph = make_fx(fast)(torch.zeros_like(X))
     assert called(graph).count(OP) == 1
     assert torch.equal(graph(X), fast(X))
 
 
 def test_a_network_that_is_gone_is_named():
-    fast = optimize(small().eval())
+    fast = optimize(small_net().eval())
     token = fast._token
     program = torch.export.export(fast, (X,)).module()
     del fast
@@ -419,7 +418,7 @@ torch.export.load(sys.argv[1]).module()(torch.zeros(2, 3, 64, 64))
 
 
 def test_a_program_in_another_process_is_refused(tmp_path):
-    fast = optimize(small().eval())
+    fast = optimize(small_net().eval())
     path = str(tmp_path / "program.pt2")
     torch.export.save(torch.export.export(fast, (X,)), path)
     done = subprocess.run([sys.executable, "-c", LOADED, path], capture_output=True, text=True, check=False)
@@ -437,13 +436,13 @@ def test_a_program_in_another_process_is_refused(tmp_path):
     ids=["size", "dtype", "rank"],
 )
 def test_bad_input_is_refused_while_compiling(x, sentence):
-    compiled = torch.compile(optimize(small().eval()), fullgraph=True, backend="eager")
+    compiled = torch.compile(optimize(small_net().eval()), fullgraph=True, backend="eager")
     with torch.no_grad(), pytest.raises(Exception, match=sentence):
         compiled(x)
 
 
 def test_copies_have_tokens_of_their_own():
-    fast = optimize(small().eval())
+    fast = optimize(small_net().eval())
     copied = copy.deepcopy(fast)
     assert copied._token != fast._token
     assert engine_op._networks[copied._token] is copied

@@ -6,7 +6,7 @@ import torch
 from hrnet_fast import optimize
 from hrnet_fast.numerics import relative_l2
 from tests.engine.test_op import OP, Larger, X
-from tests.engine.test_optimize import small
+from tests.networks import small_net
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")
 TOLERANCE = {torch.float32: 1e-3, torch.float16: 2e-2, torch.bfloat16: 1e-1}  # the user's own layer is compiled anew
@@ -20,7 +20,7 @@ def _fresh_compiler():
 @pytest.mark.parametrize("mode", ["default", "reduce-overhead"])
 @pytest.mark.parametrize("dtype", TOLERANCE, ids=str)
 def test_inductor(mode, dtype):
-    fast = optimize(small().eval().to("cuda", dtype))
+    fast = optimize(small_net().eval().to("cuda", dtype))
     model = Larger(fast).eval().to("cuda", dtype)
     compiled = torch.compile(model, fullgraph=True, mode=mode)
     with torch.no_grad():
@@ -35,12 +35,12 @@ def test_inductor(mode, dtype):
 
 
 def test_opcheck():
-    fast = optimize(small().eval().cuda())
+    fast = optimize(small_net().eval().cuda())
     torch.library.opcheck(OP, ([X.cuda()], fast._token, "(0,)"))
 
 
 def test_a_program_exported_on_a_gpu_runs_on_another_stream():
-    fast = optimize(small().eval().half().cuda())
+    fast = optimize(small_net().eval().half().cuda())
     x = X.half().cuda()
     program = torch.export.export(fast, (x,)).module()
     expected = fast(x)

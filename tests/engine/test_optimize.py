@@ -21,7 +21,8 @@ from hrnet_fast.models import BasicBlock, HighResolutionModule
 from hrnet_fast.numerics import relative_l2
 from hrnet_fast.plan import PlanError
 from tests.golden import fill
-from tests.models.test_models import OPTIONS, SMALL
+from tests.models.test_models import OPTIONS
+from tests.networks import SMALL, small_net
 from tests.plan.origins import ForeignModule
 
 DTYPES = [torch.float32, torch.bfloat16, torch.float16, torch.float64]
@@ -39,18 +40,14 @@ class Bilinear(nn.Bilinear):
         return super().forward(x, x)
 
 
-def small(tag="pose_coco_256x192", **options):
-    return fill(create_model(f"{SMALL}.{tag}", **options))
-
-
 @pytest.fixture(scope="module")
 def pose():
-    return small()
+    return small_net()
 
 
 @pytest.mark.parametrize("tag", HEADS)
 def test_every_head_by_onednn(tag):
-    model = small(tag)
+    model = small_net(tag)
     report = verify(model, optimize(model, executor="onednn"), torch.randn(2, 3, 96, 64))
     assert report.passed, str(report)
 
@@ -58,7 +55,7 @@ def test_every_head_by_onednn(tag):
 @pytest.mark.parametrize("tag", HEADS)
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
 def test_every_head_in_every_dtype(tag, dtype):
-    model = small(tag)
+    model = small_net(tag)
     report = verify(model, optimize(model, dtype=dtype), torch.randn(1, 3, 64, 96))
     assert report.passed, str(report)
 
@@ -77,7 +74,7 @@ def test_widths_that_fit_no_vector(wide, batch):
 
 @pytest.mark.parametrize("options", OPTIONS, ids=lambda o: "-".join(f"{k}={v}" for k, v in o.items()))
 def test_every_option(options):
-    model = small(**options)
+    model = small_net(**options)
     report = verify(model, optimize(model), torch.randn(1, 3, 64, 64))
     assert report.passed, str(report)
 
@@ -85,7 +82,7 @@ def test_every_option(options):
 @pytest.mark.parametrize("size", [(65, 97), (33, 35), (17, 64)])
 @pytest.mark.parametrize("align_corners", [False, True])
 def test_odd_sizes_of_bilinear_models(size, align_corners):
-    model = small("seg_lip", align_corners=align_corners)
+    model = small_net("seg_lip", align_corners=align_corners)
     report = verify(model, optimize(model), torch.randn(1, 3, *size))
     assert report.passed, str(report)
 
@@ -99,7 +96,7 @@ NO_FLOAT16 = pytest.mark.skipif(
 @pytest.mark.parametrize("compute", [torch.bfloat16, pytest.param(torch.float16, marks=NO_FLOAT16)], ids=str)
 def test_native_half_precision_convolutions(compute):
     """What a machine with AMX runs: oneDNN in the dtype itself."""
-    model = small()
+    model = small_net()
     fast = optimize(model, dtype=compute)
     fast._prepared.executor = OneDnnExecutor(fast.executor.tensors, compute)
     fast._prepared.programs.clear()
@@ -267,7 +264,7 @@ def test_copies_compute_the_same(pose, how):
 
 
 def test_changed_weights_are_noticed_and_taken():
-    model = small()
+    model = small_net()
     fast = optimize(model)
     x = torch.randn(1, 3, 64, 64)
     before = fast(x)
@@ -284,7 +281,7 @@ def test_changed_weights_are_noticed_and_taken():
 
 
 def test_conversion_moves_the_weights_along():
-    fast = optimize(small())
+    fast = optimize(small_net())
     fast.double()
     assert fast.dtype == torch.float64
     assert verify(fast.original, fast, torch.randn(1, 3, 64, 64)).passed
@@ -303,7 +300,7 @@ def test_gradients_take_the_original_and_say_so(pose, monkeypatch):
 
 
 def test_gradients_are_those_of_evaluation_mode_and_train_nothing():
-    pose = small()
+    pose = small_net()
     fast = optimize(pose.train())
     exact = copy.deepcopy(pose).eval()
     x = torch.randn(2, 3, 64, 64)
@@ -323,7 +320,7 @@ def test_gradients_are_those_of_evaluation_mode_and_train_nothing():
     ids=["jvp", "vmap", "grad", "forward"],
 )
 def test_transforms_of_the_call_are_the_originals(transform):
-    pose = small()
+    pose = small_net()
     x = torch.randn(1, 3, 64, 64)
     torch.testing.assert_close(transform(optimize(pose.eval()), x), transform(pose, x))
 
@@ -360,7 +357,7 @@ CHANGES = [replace_parameter, replace_module, replace_data, assign_state, run_in
 @pytest.mark.parametrize("native", [True, False], ids=["compiled", "python"])
 @pytest.mark.parametrize("change", CHANGES)
 def test_weights_that_are_replaced_are_told_of(change, native, monkeypatch):
-    pose = small()
+    pose = small_net()
     if not native:
         monkeypatch.setattr(versions.kernels, "extension", lambda: SimpleNamespace(module=None))
     fast = optimize(pose.eval(), executor="reference")
@@ -382,7 +379,7 @@ def test_weights_that_took_the_place_of_those_without_values_are_told_of():
     fast, x = optimize(pose), torch.randn(1, 3, 64, 64)
     with pytest.raises(ValueError, match="the input is on cpu, but the network is on meta"):
         fast(x)
-    pose.load_state_dict(small().state_dict(), assign=True)
+    pose.load_state_dict(small_net().state_dict(), assign=True)
     with pytest.raises(RuntimeError, match="call its refresh"):
         fast(x)
     fast.refresh()
@@ -390,8 +387,8 @@ def test_weights_that_took_the_place_of_those_without_values_are_told_of():
 
 
 def test_a_parents_state_is_loaded_into_what_was_packed():
-    pose = small()
-    fast, other = optimize(pose.eval()), small().eval()
+    pose = small_net()
+    fast, other = optimize(pose.eval()), small_net().eval()
     with torch.no_grad():
         other.conv1.weight.mul_(2)
     parent, x = nn.ModuleDict({"backbone": fast}), torch.randn(1, 3, 64, 64)
@@ -402,7 +399,7 @@ def test_a_parents_state_is_loaded_into_what_was_packed():
 
 
 def test_new_weights_while_a_shape_is_planned(monkeypatch):
-    pose = small()
+    pose = small_net()
     fast, x = optimize(pose.eval()), torch.randn(1, 3, 64, 96)
     planning, changed = threading.Event(), threading.Event()
     make_plan = prepared.make_plan
@@ -434,7 +431,7 @@ def test_new_weights_while_a_shape_is_planned(monkeypatch):
 
 
 def test_weights_are_loaded_into_what_was_packed_and_saved_from_it(tmp_path):
-    fast, other = optimize(small().eval()), small().eval()
+    fast, other = optimize(small_net().eval()), small_net().eval()
     with torch.no_grad():
         other.conv1.weight.mul_(2)
     save_weights(optimize(other), tmp_path / "weights.pth")
@@ -451,7 +448,7 @@ def test_tensors_that_are_negated_lazily(pose):
 
 
 def test_attributes_and_methods_are_the_originals():
-    pose = small()
+    pose = small_net()
     fast = optimize(pose)
     assert fast.config is pose.config and fast.init_weights == pose.init_weights
     with pytest.raises(AttributeError, match="'PoseHRNet' object has no attribute 'nothing'"):
@@ -460,7 +457,7 @@ def test_attributes_and_methods_are_the_originals():
 
 
 def test_no_images_and_named_inputs():
-    pose = small()
+    pose = small_net()
     fast = optimize(pose)
     none = fast(torch.randn(0, 3, 64, 64, dtype=torch.float64))
     assert none.shape == (0, 17, 16, 16) and none.dtype == torch.float64
@@ -475,7 +472,7 @@ class Moody(nn.Module):
 
     def __init__(self):
         super().__init__()
-        self.network = small()
+        self.network = small_net()
 
     def forward(self, inputs, data_samples=None, mode="tensor", *, scale=1.0):
         return self.network(inputs) if mode == "tensor" else []
@@ -504,7 +501,7 @@ def test_dtypes_that_are_refused(pose, dtype):
 
 
 def test_verify_tells_of_results_that_are_not_finite():
-    pose = small()
+    pose = small_net()
     pose.eval()
     with torch.no_grad():
         pose.final_layer.weight.fill_(3e38)
@@ -560,7 +557,7 @@ class Estimator(nn.Module):
 
     def __init__(self):
         super().__init__()
-        self.net = small()
+        self.net = small_net()
 
     def forward(self, inputs, data_samples, mode="tensor"):
         if data_samples is not None or mode != "tensor":
@@ -592,14 +589,14 @@ def test_no_input_is_refused(pose):
     "key", ["stage3.0.fuse_layers.0.1.1.weight", "conv1.weight", "final_layer.bias", "bn1.running_var"]
 )
 def test_weights_that_are_not_finite_are_named(key, value):
-    model = small()
+    model = small_net()
     model.state_dict()[key].view(-1)[0] = value
     with pytest.raises(ValueError, match=f"{key!r} holds NaN or Inf"):
         optimize(model)
 
 
 def test_negative_variance_is_named():
-    model = small()
+    model = small_net()
     model.bn2.running_var[3] = -1.0
     with pytest.raises(ValueError, match="'bn2.running_var' holds a negative variance"):
         optimize(model)
@@ -607,7 +604,7 @@ def test_negative_variance_is_named():
 
 def test_weights_that_are_sharded_or_quantized_are_named():
     """As FSDP2's and torchao's: tensors made of others, which no kernel reads."""
-    model = small()
+    model = small_net()
     model.conv2.weight = nn.Parameter(TwoTensor(model.conv2.weight.detach(), model.conv2.weight.detach()))
     with pytest.raises(PlanError, match="'conv2.weight' is a TwoTensor, .* optimize a module of ordinary tensors"):
         optimize(model)

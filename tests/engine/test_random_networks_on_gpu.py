@@ -17,10 +17,11 @@ from hrnet_fast.engine.gpu.gpu import Gpu
 from hrnet_fast.engine.gpu.triton_lower import TileChoice
 from hrnet_fast.numerics import TOLERANCE_FACTOR, relative_l2
 from hrnet_fast.plan import PlanError
+from tests.engine.emulated import Recorded
 from tests.engine.random_networks import RandomNetwork
-from tests.engine.test_cuda import Recorded, planned
 from tests.engine.test_gpu_choice import TorchConvolutions
 from tests.kernels.interpreter import use_interpreter
+from tests.networks import planned
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel lengths"),

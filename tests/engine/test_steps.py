@@ -6,11 +6,10 @@ import pytest
 import torch
 from torch import nn
 
-from hrnet_fast import create_model, optimize
+from hrnet_fast import optimize
 from hrnet_fast.engine import steps
 from hrnet_fast.numerics import relative_l2
-from tests.golden import fill
-from tests.models.test_models import SMALL
+from tests.networks import small_net
 
 
 class ThroughData(torch.optim.Optimizer):
@@ -34,7 +33,7 @@ OPTIMIZERS = {
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_a_step_is_told_of(name):
-    pose = fill(create_model(f"{SMALL}.pose_coco_256x192")).eval()
+    pose = small_net().eval()
     fast, x = optimize(pose, executor="reference"), torch.randn(1, 3, 64, 64)
     optimizer = OPTIMIZERS[name](fast.parameters())
     pose(x).square().mean().backward()
@@ -47,7 +46,7 @@ def test_a_step_is_told_of(name):
 
 
 def test_other_modules_are_left_alone():
-    optimize(fill(create_model(f"{SMALL}.pose_coco_256x192")), executor="reference")
+    optimize(small_net(), executor="reference")
     other = nn.Parameter(torch.ones(3))
     other.grad = torch.ones(3)
     torch.optim.SGD([other], lr=0.1, fused=True).step()
@@ -55,7 +54,7 @@ def test_other_modules_are_left_alone():
 
 
 def test_what_was_not_written_is_not_told_of():
-    pose = fill(create_model(f"{SMALL}.pose_coco_256x192")).eval()
+    pose = small_net().eval()
     fast = optimize(pose, executor="reference")
     torch.optim.SGD(fast.parameters(), lr=0.1, fused=True).step()  # without gradients
     fast(torch.randn(1, 3, 64, 64))
@@ -64,7 +63,7 @@ def test_what_was_not_written_is_not_told_of():
 def test_modules_are_not_kept():
     gc.collect()
     before = len(steps._watched)
-    fast = optimize(fill(create_model(f"{SMALL}.pose_coco_256x192")), executor="reference")
+    fast = optimize(small_net(), executor="reference")
     assert len(steps._watched) == before + len(list(fast.parameters()))
     del fast
     gc.collect()

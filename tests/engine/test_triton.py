@@ -18,7 +18,7 @@ from hrnet_fast.plan import inference_view, make_plan, named_tensors
 from hrnet_fast.plan.lifetimes import lifetimes
 from tests.golden import fill
 from tests.kernels.interpreter import use_interpreter
-from tests.models.test_models import SMALL
+from tests.networks import SMALL, small_net
 
 pytest.importorskip("triton", reason="Triton is not installed")
 LARGE = ["hrnet_w32.pose_coco_256x192", "hrnet_w18.cls_in1k", "hrnet_w48.seg_ocr_cityscapes", "hrnet_w18.det_coco"]
@@ -47,14 +47,14 @@ def plan_of(name, size=(128, 128), batch=1):
     ids=str,
 )
 def test_whole_network(tag, dtype, interpreted):
-    model = fill(create_model(f"{SMALL}.{tag}"))
+    model = small_net(tag)
     x = torch.randn(1, 3, 32, 32)
     report = verify(model, optimize(model, executor="triton", dtype=dtype, example=x), x)
     assert report.passed and report.executor == "triton", str(report)
 
 
 def test_one_module_takes_and_gives_lists(interpreted):
-    module = fill(create_model(f"{SMALL}.pose_coco_256x192")).stage3[0]
+    module = small_net().stage3[0]
     maps = [torch.randn(2, 16 << b, 16 >> b, 8 >> b) for b in range(3)]
     fast = optimize(module, executor="triton", dtype=torch.float16, example=(maps,))
     report = verify(module, fast, maps)
@@ -76,7 +76,7 @@ def test_results_are_the_callers_own(interpreted):
 
 
 def test_explain_names_interpreter_and_tiles(interpreted):
-    model = fill(create_model(f"{SMALL}.pose_coco_256x192"))
+    model = small_net()
     plan = explain(model, (1, 3, 64, 64), executor="triton", dtype=torch.float16)
     assert all(level.executor == "triton" for level in plan.levels)
     assert "Triton's interpreter in float16, modelled tiles 64x" in plan.levels[0].reason
@@ -134,7 +134,7 @@ def test_one_launch_a_level(name, launches):
 
 def test_tf32_weights_are_rounded_to_nearest_where_the_tensor_cores_would_cut():
     plan, device = plan_of(f"{SMALL}.pose_coco_256x192", (32, 32)), torch.device("cpu")
-    tensors = named_tensors(fill(create_model(f"{SMALL}.pose_coco_256x192")))
+    tensors = named_tensors(small_net())
     ieee, tf32 = (TritonLowering(tensors, torch.float32, device, own, False) for own in ("ieee", "tf32"))
     level = next(level for level in plan.levels if ieee.tiled(plan, level))
     memory = allocate(plan, torch.float32, device)
@@ -148,7 +148,7 @@ def test_tf32_weights_are_rounded_to_nearest_where_the_tensor_cores_would_cut():
 def test_launches_do_not_overlap_with_what_torch_plays():
     """A graph has no programmatic edge from what may be a copy."""
     plan, device = plan_of(f"{SMALL}.seg_ocr_lip", (32, 64)), torch.device("cpu")
-    tensors = named_tensors(fill(create_model(f"{SMALL}.seg_ocr_lip")))
+    tensors = named_tensors(small_net("seg_ocr_lip"))
     lowering = TritonLowering(tensors, torch.float16, device, "ieee", True)
     choice = lambda level: lowering.model_choice(plan, level, Gpu())  # noqa: E731
     steps = lowering.steps(plan, allocate(plan, torch.float16, device), choice)
@@ -187,7 +187,7 @@ def test_deep_small_maps_are_shared_among_programs():
 
 def test_tuning_keeps_the_fastest_that_it_timed():
     plan = plan_of(f"{SMALL}.pose_coco_256x192", (64, 64))
-    model = fill(create_model(f"{SMALL}.pose_coco_256x192"))
+    model = small_net()
     device, gpu = torch.device("cpu"), Gpu()
     lowering = TritonLowering(named_tensors(model), torch.float16, device, "ieee", False)
     memory = allocate(plan, torch.float16, device)

@@ -10,14 +10,14 @@ from hrnet_fast.kernels.cuda_level import Level
 from hrnet_fast.plan import named_tensors
 from tests.golden import fill
 from tests.kernels.cuda_emulator import emulate
-from tests.models.test_models import SMALL
+from tests.networks import small_net
 
 WHY = "there is no GPU" if not torch.cuda.is_available() else str(extension().reason)
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available() or extension().kind != "cuda", reason=WHY)
 
 
 def small(tag="pose_coco_256x192"):
-    return fill(create_model(f"{SMALL}.{tag}")).cuda()
+    return small_net(tag).cuda()
 
 
 @pytest.mark.parametrize("batch", [1, 16])

@@ -10,7 +10,7 @@ from hrnet_fast import create_model, explain, optimize, verify
 from hrnet_fast.engine.gpu.tape import CaptureError
 from hrnet_fast.kernels import extension
 from tests.golden import fill
-from tests.models.test_models import SMALL
+from tests.networks import small_net
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")
 WITHOUT_CUDA = pytest.mark.skipif(extension().kind != "cuda", reason=str(extension().reason))
@@ -26,7 +26,7 @@ def _own_cache(tmp_path, monkeypatch):
 
 
 def small(tag="pose_coco_256x192", dtype=torch.float32):
-    return fill(create_model(f"{SMALL}.{tag}")).to("cuda", dtype)
+    return small_net(tag).to("cuda", dtype)
 
 
 def image(batch=2, size=(64, 96), dtype=torch.float32):

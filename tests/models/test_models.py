@@ -14,9 +14,9 @@ from hrnet_fast.models import (
     SizeError,
 )
 from tests.golden import fill
+from tests.networks import SMALL
 from tests.plan.origins import ForeignModule
 
-SMALL = "hrnet_w18_small"
 OPTIONS = [
     {"fusion": "product"},
     {"fuse_where": "final"},

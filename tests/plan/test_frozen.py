@@ -9,7 +9,7 @@ from torchvision.ops.misc import FrozenBatchNorm2d
 from hrnet_fast import optimize, verify
 from hrnet_fast.plan import Conv, Function, PlanError, make_plan
 from hrnet_fast.weights.random import fill_weights
-from tests.models.test_models import SMALL
+from tests.networks import SMALL
 
 
 class WrittenOut(nn.Module):

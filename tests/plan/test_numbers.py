@@ -11,7 +11,8 @@ from hrnet_fast.models import BasicBlock, Bottleneck, HighResolutionModule
 from hrnet_fast.numerics import relative_l2
 from hrnet_fast.plan import make_plan, named_tensors
 from tests.golden import MODELS, fill, golden, golden_error, golden_input
-from tests.models.test_models import OPTIONS, SMALL
+from tests.models.test_models import OPTIONS
+from tests.networks import SMALL
 from tests.plan.origins import ForeignModule
 
 

@@ -11,7 +11,7 @@ from torch import nn
 from hrnet_fast import create_model, explain
 from hrnet_fast.plan import Conv, Level, PlanError, Sum, check, make_plan
 from hrnet_fast.plan.cost import Machine, annotate, multiply_adds
-from tests.models.test_models import SMALL
+from tests.networks import SMALL
 from tests.plan.small import Net
 
 

@@ -3,13 +3,12 @@
 import pytest
 import torch
 
-from hrnet_fast import BottomUpPoseEstimator, LandmarkEstimator, PoseEstimator, Segmenter, create_model
+from hrnet_fast import BottomUpPoseEstimator, LandmarkEstimator, PoseEstimator, Segmenter
 from hrnet_fast.kernels.resample_argmax import Axis, axis_taps
 from hrnet_fast.tasks.bottom_up import Grouping
 from hrnet_fast.tasks.pixels import normalise
 from hrnet_fast.tasks.segmentation import transforms
-from tests.golden import fill
-from tests.models.test_models import SMALL
+from tests.networks import small_net
 
 PICTURE = torch.randint(256, (3, 90, 120), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
 BOXES = [[10, 5, 80, 70], [0, 0, 120, 90]]
@@ -31,25 +30,25 @@ def dtype(request):
 
 def people(**options):
     with torch.device("cpu"):
-        model = fill(create_model(f"{SMALL}.pose_coco_256x192"))
+        model = small_net()
     return [(one.keypoints, one.scores) for one in PoseEstimator(model, **options)(PICTURE, BOXES)]
 
 
 def faces():
     with torch.device("cpu"):
-        model = fill(create_model(f"{SMALL}.landmark_wflw"))
+        model = small_net("landmark_wflw")
     return [(one.points, one.scores) for one in LandmarkEstimator(model)(PICTURE, BOXES)]
 
 
 def labels():
     with torch.device("cpu"):
-        model = fill(create_model(f"{SMALL}.seg_pascal_context59"))
+        model = small_net("seg_pascal_context59")
     return [(Segmenter(model)(PICTURE).labels,)]
 
 
 def everyone():
     with torch.device("cpu"):
-        model = fill(create_model(f"{SMALL}.pose_higher_coco_512x512"))
+        model = small_net("pose_higher_coco_512x512")
     grouping = Grouping(max_people=3, detection_threshold=-9.0)
     found = BottomUpPoseEstimator(model, short_side=64, scales=(0.5, 1), grouping=grouping)(PICTURE)
     assert found
