@@ -170,6 +170,14 @@ def read_json(path: Path, writer: str) -> Any:
         raise ValueError(f"{path} is not JSON; expected a file written by `{writer}`") from None
 
 
+def filled(kind: type, data: dict) -> Any:
+    """The dataclass that a file's keys and values are of. Errors: ValueError for other keys."""
+    names = {one.name for one in fields(kind)}
+    if data.keys() != names:
+        raise ValueError(f"{kind.__name__} has the keys {sorted(data)}, not {sorted(names)}")
+    return kind(**data)
+
+
 def read_run(path: Path) -> Run:
     """Reads and checks a file of `write_run`. Errors: ValueError that names the file and what is wrong with it."""
     data = read_json(path, "pytest benchmarks/")

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from benchmarks.machine import OtherWork, commit, describe_machine, slug, versions
-from benchmarks.results import RESULTS, write_json
+from benchmarks.results import RESULTS, filled, write_json
 from benchmarks.sources import our_code
 from benchmarks.text import identity
 
@@ -84,16 +84,9 @@ def read_sheet(path: Path, kind: type) -> Sheet:
     """kind: of the rows. Errors: ValueError that names the file and what is wrong with it."""
     try:
         data = json.loads(Path(path).read_text())
-        rows = [_filled(kind, {**row, "made": _filled(Made, row["made"])}) for row in data.pop("rows")]
-        return _filled(Sheet, {**data, "rows": tuple(rows)})
+        rows = [filled(kind, {**row, "made": filled(Made, row["made"])}) for row in data.pop("rows")]
+        return filled(Sheet, {**data, "rows": tuple(rows)})
     except OSError as error:
         raise ValueError(f"{path} cannot be read: {error.strerror}") from None
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"{path} is not a sheet of {kind.__name__} rows: {error!r}") from None
-
-
-def _filled(kind: type, data: dict) -> Any:
-    names = {one.name for one in fields(kind)}
-    if data.keys() != names:
-        raise ValueError(f"{kind.__name__} has the keys {sorted(data)}, not {sorted(names)}")
-    return kind(**data)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from benchmarks.machine import slug
-from benchmarks.results import RESULTS, write_json
+from benchmarks.results import RESULTS, filled, write_json
 
 FOLDER = RESULTS / "requests"
 OURS, PLAIN = "hrnet_fast", "plain torch"
@@ -77,14 +77,7 @@ def read_run(path: Path) -> Run:
     """Reads a file of `write_run`. Errors: ValueError that names the file and what is wrong with it."""
     try:
         data = json.loads(Path(path).read_text())
-        rows = [_made(Row, row) for row in data.pop("rows")]
-        return _made(Run, {**data, "checks": tuple(data["checks"]), "rows": tuple(rows)})
+        rows = [filled(Row, row) for row in data.pop("rows")]
+        return filled(Run, {**data, "checks": tuple(data["checks"]), "rows": tuple(rows)})
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"{path} is not a file of `python -m benchmarks.requests`: {error!r}") from None
-
-
-def _made(kind: type, data: dict):
-    names = {field.name for field in fields(kind)}
-    if data.keys() != names:
-        raise ValueError(f"{kind.__name__} has the keys {sorted(data)}, not {sorted(names)}")
-    return kind(**data)
