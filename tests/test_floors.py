@@ -21,8 +21,12 @@ FLOORS = {
     "processor": (set(), set()),
     "env": ({"kernels", "processor"}, {"torch", "numpy"}),
     "api": ({"plan", "engine"}, {"torch"}),
+    "saved": ({"api", "engine", "plan", "models", "weights"}, {"torch", "torchvision"}),
     "tasks": ({"kernels"}, {"torch", *IMAGES}),
-    "tasks/network": ({"tasks", "api", "models", "weights"}, {"torch"}),  # the one door from pictures to networks
+    "tasks/network": (
+        {"tasks", "api", "models", "saved", "weights"},
+        {"torch"},
+    ),  # the one door from pictures to networks
     "synthetic": ({"tasks"}, {"numpy"}),
     "__init__": (set(), set()),
 }

@@ -99,10 +99,14 @@ def _scales(text: str) -> tuple[float, ...]:
 
 
 def task_name(model: str) -> str:
-    """The task of a named model. Errors: KeyError, ValueError with a sentence."""
+    """The task of a named or saved model. Errors: KeyError, ValueError with a sentence."""
     from hrnet_fast import model_config
+    from hrnet_fast.saved import is_saved, read_config
 
-    return task_of(model_config(model).head)
+    config = read_config(model) if is_saved(model) else model_config(model)
+    if config is None:
+        raise ValueError(f"'{model}' was saved from another code base's model, of which no task is known: use Python")
+    return task_of(config.head)
 
 
 def open_estimator(args: argparse.Namespace, task: str) -> Any:

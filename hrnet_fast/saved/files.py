@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,11 +22,12 @@ from ..plan import named_tensors, trace, unwrap
 from ..plan.failure import what
 from ..plan.graph import Graph, Node
 from ..weights import CheckpointError
-from ..weights.files import read_safetensors, write_checkpoint
+from ..weights.files import read_safetensors, read_texts, write_checkpoint
 from .batches import DependsOnBatch, for_any_batch, for_batch
 from .codec import NotSaved, decode, encode, encode_nesting
 from .network import SavedCall, SavedNetwork
 
+SUFFIX = ".safetensors"
 _KEY = "hrnet_fast"  # in the file's header
 _FORMAT = 1
 
@@ -47,15 +48,15 @@ def save(model: nn.Module, path: str | os.PathLike, *examples: Any) -> None:
     if not isinstance(model, nn.Module):
         raise TypeError(f"save takes an nn.Module, not {type(model).__name__}")
     path = Path(path)
-    if path.suffix != ".safetensors":
-        raise CheckpointError(f"cannot write '{path}': a network is saved to a .safetensors file")
+    if not is_saved(path):
+        raise CheckpointError(f"cannot write '{path}': a network is saved to a {SUFFIX} file")
     plain = unwrap(model)
     try:
         calls = [_call(plain, _inputs(example)) for example in examples or (example_of(plain),)]
         about = {
             "format": _FORMAT,
             "token": model._token if isinstance(model, OptimizedModule) else None,
-            "config": encode(config if isinstance(config := getattr(plain, "config", None), HRNetConfig) else None),
+            "config": encode(_config(plain, calls[0])),
             "calls": [_encoded(call) for call in calls],
         }
     except NotSaved as error:
@@ -87,33 +88,65 @@ def load(
     Raises CheckpointError for a file that is missing, damaged, of weights alone, or of another version; PlanError where
     its operations contradict each other; and what `optimize` raises.
     """
+    network, token = _read(path)
+    fast = optimize(network.to(device), dtype=dtype, executor=executor, exact=exact, example=network.example())
+    if token is not None:
+        fast._token = op.register(fast, token)
+    return fast
+
+
+def is_saved(name: str | os.PathLike) -> bool:
+    """Whether a name is that of a file to load, not of a model."""
+    return os.fspath(name).endswith(SUFFIX)
+
+
+def read_network(path: str | os.PathLike) -> SavedNetwork:
+    """The plain module of a file that `save` wrote, on the CPU. Raises CheckpointError as `load` does."""
+    return _read(path)[0]
+
+
+def read_config(path: str | os.PathLike) -> HRNetConfig | None:
+    """The config of a saved network, without its tensors; None for one of another code base. Raises as `load` does."""
+    return _understood(path, lambda: decode(_header(path, read_texts(path))["config"]))
+
+
+def _read(path: str | os.PathLike) -> tuple[SavedNetwork, str | None]:
+    """A network, and the token of the module that it was saved from."""
     tensors, texts = read_safetensors(path)
+
+    def made() -> tuple[SavedNetwork, str | None]:
+        about = _header(path, texts)
+        named = {key: tensors[about["same"].get(key, key)] for key in about["keys"]}
+        calls = [_decoded(call) for call in about["calls"]]
+        network = SavedNetwork(named, calls, about["buffers"], about["hidden"], decode(about["config"]))
+        network.example()
+        return network, about["token"]
+
+    return _understood(path, made)
+
+
+def _header(path: str | os.PathLike, texts: Mapping[str, str]) -> dict[str, Any]:
     if _KEY not in texts:
         raise CheckpointError(
             f"'{path}' holds weights, but not what a network computes, as hrnet_fast.save writes it: create the model "
             "and give it the weights with load_weights"
         )
+    about = json.loads(texts[_KEY])
+    if about["format"] != _FORMAT:
+        raise CheckpointError(
+            f"'{path}' was written by another version of hrnet_fast (format {about['format']!r}, here {_FORMAT}): "
+            "use that version, or save it again"
+        )
+    return about
+
+
+def _understood(path: str | os.PathLike, read: Callable[[], Any]) -> Any:
     try:
-        about = json.loads(texts[_KEY])
-        if about["format"] != _FORMAT:
-            raise CheckpointError(
-                f"'{path}' was written by another version of hrnet_fast (format {about['format']!r}, here {_FORMAT}): "
-                "use that version, or save it again"
-            )
-        tensors = {key: tensors[about["same"].get(key, key)] for key in about["keys"]}
-        calls = [_decoded(call) for call in about["calls"]]
-        network = SavedNetwork(tensors, calls, about["buffers"], about["hidden"], decode(about["config"]))
-        shapes = calls[0].shapes(calls[0].images)
-        example = nested(calls[0].structure, [torch.empty(shape, device="meta") for shape in shapes])
-        token = about["token"]
+        return read()
     except CheckpointError:
         raise
     except Exception as error:  # a forged header may say anything
         raise CheckpointError(f"'{path}' is damaged: its header is not that of a network ({what(error)})") from error
-    fast = optimize(network.to(device), dtype=dtype, executor=executor, exact=exact, example=example)
-    if token is not None:
-        fast._token = op.register(fast, token)
-    return fast
 
 
 def _inputs(example: Any) -> tuple[Any, ...]:
@@ -122,6 +155,14 @@ def _inputs(example: Any) -> tuple[Any, ...]:
         return (torch.empty(example, device="meta"),)
     given = example if isinstance(example, tuple) else (example,)
     return pytree.tree_map(lambda x: x if x is None else torch.empty(x.shape, device="meta"), given)
+
+
+def _config(plain: nn.Module, call: SavedCall) -> HRNetConfig | None:
+    """That of our own models, with the size of the images that the network is saved for."""
+    config, shapes = getattr(plain, "config", None), call.shapes(call.images)
+    if not isinstance(config, HRNetConfig):
+        return None
+    return replace(config, input_size=shapes[0][2:]) if len(shapes) == 1 and len(shapes[0]) == 4 else config
 
 
 def _call(plain: nn.Module, inputs: tuple[Any, ...]) -> SavedCall:

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..engine.nesting import describe
+from ..engine.nesting import describe, nested
 from ..plan import PURE_FUNCTIONS, Call, Constant, Convolution, Param, Ref
 from ..plan.constants import BY_NAME, DTYPE, MAKERS
 from ..plan.functions import CAST, DEFORM
@@ -92,6 +92,11 @@ class SavedNetwork(nn.Module):
                 if last[value] == place:
                     values.pop(value, None)
         return decode_nesting(call.nesting, [values[value] for value in graph.outputs])
+
+    def example(self) -> tuple[Any, ...]:
+        """Inputs without data, as it was saved for first."""
+        call = self._calls[0]
+        return nested(call.structure, [torch.empty(shape, device="meta") for shape in call.shapes(call.images)])
 
     def _call_for(self, *inputs: Any) -> tuple[SavedCall, list[Tensor]]:
         structure, leaves = describe(inputs)

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from ..api import OptimizedModule, optimize
 from ..models import HRNetConfig, create_model
+from ..saved import is_saved, read_network
 from ..weights import CheckpointError, LoadReport, load_weights
 from ..weights.random import fill_weights, without_init
 from .registry import HEADS, task_of
@@ -112,7 +113,8 @@ def open_network(
 ) -> Network:
     """The network of `model`, optimized, for a task.
 
-    model: a name of `hrnet_fast.list_models`, or any module that `hrnet_fast.optimize` takes; it is not changed.
+    model: a name of `hrnet_fast.list_models`, a file that `hrnet_fast.save` wrote, or any module that
+        `hrnet_fast.optimize` takes; it is not changed.
     weights: a checkpoint of any HRNet code base, or a state dict. A name without weights gets random ones, the same in
         every process; `random_weights` says so, and a RandomWeightsWarning.
     task: "pose", "segmentation", "landmark", "classification" or "bottom_up".
@@ -127,6 +129,8 @@ def open_network(
     if dtype is not None and not isinstance(dtype, torch.dtype):
         raise TypeError(f"dtype is a torch.dtype such as torch.bfloat16, not {dtype!r}")
     device = None if device is None else known_device(device)
+    if isinstance(model, (str, os.PathLike)) and is_saved(model):
+        model = read_network(model)
     if isinstance(model, str):
         with without_init():
             plain = create_model(model)
@@ -144,7 +148,10 @@ def open_network(
         if weights is not None or _moves(plain, device):
             plain = copy.deepcopy(plain)
     else:
-        raise TypeError(f"a model is a name of hrnet_fast.list_models() or an nn.Module, not {type(model).__name__}")
+        raise TypeError(
+            "a model is a name of hrnet_fast.list_models(), a .safetensors file of hrnet_fast.save or an nn.Module, "
+            f"not {type(model).__name__}"
+        )
     loaded = None if weights is None else _load(plain, weights)
     if device is not None:
         plain.to(device)

@@ -60,13 +60,19 @@ def read_safetensors(source: str | os.PathLike) -> tuple[dict[str, Tensor], dict
 
     Errors: CheckpointError for a missing, truncated, corrupt or foreign file.
     """
-    path = Path(source)
-    tensors = _read(path)
+    return _read(Path(source)), read_texts(source)
+
+
+def read_texts(source: str | os.PathLike) -> dict[str, str]:
+    """The texts of a .safetensors file. Errors: CheckpointError for a file that is none."""
+    safetensors = _safetensors("read", Path(source))
     try:
-        with _safetensors("read", path).safe_open(path, framework="pt") as file:
-            return tensors, file.metadata() or {}
-    except _safetensors("read", path).SafetensorError as error:
-        raise CheckpointError(f"'{path}' is no safetensors file, which alone can hold more than weights") from error
+        with safetensors.safe_open(source, framework="pt") as file:
+            return file.metadata() or {}
+    except OSError as error:
+        raise CheckpointError(f"cannot read checkpoint '{source}': {_os_reason(error)}") from error
+    except safetensors.SafetensorError as error:
+        raise CheckpointError(f"'{source}' is no safetensors file, which alone can hold more than weights") from error
 
 
 def write_checkpoint(
