@@ -21,7 +21,7 @@ from torch.overrides import TorchFunctionMode
 
 import hrnet_fast
 from benchmarks.gpu import __main__ as command
-from benchmarks.gpu import baselines, cudnn, empty_kernel, kept, levels, micro, ours, worker
+from benchmarks.gpu import baselines, cudnn, empty_kernel, kept, levels, micro, ours, timing, worker
 from benchmarks.gpu import question as question_module
 from benchmarks.gpu import workloads as workloads_module
 from benchmarks.gpu.jobs import Job
@@ -185,6 +185,19 @@ def test_micro_measures_launches_copies_products_and_cudnn(gpu, tmp_path):
         "conv", "conv, relu", "conv, add, relu", "fused relu", "fused add relu",
     }  # fmt: skip
     assert gpu.sleeps > 0 and report["device"]["capability"] == "9.0"
+
+
+def test_a_warm_up_does_not_run_ahead_of_the_gpu(gpu, monkeypatch):
+    """Else a thousand graphs of a large network wait, and whoever measures waits for them."""
+    waiting, most = [], []
+    monkeypatch.setattr(torch.cuda, "synchronize", lambda device=None: waiting.clear())
+
+    def call():
+        waiting.append(0)
+        most.append(len(waiting))
+
+    timing.isolated(call, CUDA, timing.Effort(samples=1, seconds=0.0, most=1, warm_up=0.02))
+    assert len(most) > 3 and max(most) == 1
 
 
 def test_a_fused_form_with_wrong_numbers_is_not_timed(gpu, monkeypatch):
