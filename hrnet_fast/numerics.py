@@ -90,6 +90,12 @@ class ErrorReport:
         )
 
 
+def meeting_place(ours: torch.device, theirs: torch.device) -> torch.device:
+    """Where two outputs are compared: on the GPU that holds both, since a CPU takes a minute for all levels of a large
+    network; else on the CPU, as not every device knows float64."""
+    return ours if ours == theirs and ours.type == "cuda" else torch.device("cpu")
+
+
 def compare_outputs(got: object, want: object) -> ErrorReport:
     """Compares outputs element by element in float64.
 
@@ -108,7 +114,8 @@ def compare_outputs(got: object, want: object) -> ErrorReport:
     for position, (ours, theirs) in enumerate(zip(got, want, strict=True)):
         if not theirs.numel():
             continue
-        ours, theirs = ours.detach().to("cpu", torch.float64), theirs.detach().to("cpu", torch.float64)
+        place = meeting_place(ours.device, theirs.device)
+        ours, theirs = ours.detach().to(place, torch.float64), theirs.detach().to(place, torch.float64)
         difference = (ours - theirs).abs().nan_to_num(nan=float("inf"))
         difference_sq += float(difference.square().sum())
         want_sq += float(theirs.square().sum())

@@ -41,6 +41,21 @@ def test_equal_outputs_have_no_error_even_if_all_are_zero():
 
 
 @pytest.mark.parametrize(
+    ("ours", "theirs", "place"),
+    [("cuda:1", "cuda:1", "cuda:1"), ("cuda:0", "cuda:1", "cpu"), ("cuda:0", "cpu", "cpu"), ("mps", "mps", "cpu")],
+)
+def test_outputs_of_one_gpu_are_compared_there(ours, theirs, place):
+    assert numerics.meeting_place(torch.device(ours), torch.device(theirs)) == torch.device(place)
+
+
+def test_outputs_are_compared_where_they_meet(monkeypatch):
+    asked = []
+    monkeypatch.setattr(numerics, "meeting_place", lambda *devices: asked.append(devices) or torch.device("cpu"))
+    assert numerics.relative_l2(torch.ones(2), torch.ones(2)) == 0
+    assert asked == [(torch.device("cpu"),) * 2]
+
+
+@pytest.mark.parametrize(
     ("got", "want", "message"),
     [
         pytest.param(torch.ones(2, 3), torch.ones(3, 2), "shapes", id="transposed"),
