@@ -108,12 +108,13 @@ def test_no_value_lies_where_another_one_lives(name):
     assert len(tenants) < len(place) / 2
 
 
-def test_memory_of_w32_is_below_that_of_eager_torch():
-    """What eager torch holds at its peak: the maps alive between two levels; ours: every slot, border and padding."""
+def test_maps_of_w32_share_their_memory():
+    """Every slot, border and padding: less than six of the largest maps. Eager torch holds three and a half at once, as
+    torch's MemTracker counts."""
     plan = plan_of("hrnet_w32.pose_coco_256x192", (256, 192), 8)
     maps = allocate(plan, torch.float16, torch.device("meta")).maps.values()
-    largest_two = sorted((torch.Size(v.shape).numel() for v in plan.values), reverse=True)[:3]
-    assert sum({id(m.data): m.data.nbytes for m in maps}.values()) < 2 * 4 * sum(largest_two)
+    largest = max(torch.Size(value.shape).numel() for value in plan.values)
+    assert sum({id(m.data): m.data.nbytes for m in maps}.values()) < 6 * 2 * largest
 
 
 @pytest.mark.parametrize(("name", "launches"), [(LARGE[0], 97), (LARGE[1], 104), ("hrnet_w48.seg_cityscapes", 99)])
