@@ -55,6 +55,36 @@ def test_a_step_is_timed_once_the_host_has_launched_all_of_its_graph(calls):
     assert timed == ["sleep", "record", "replay", "record", "synchronize"] * 3
 
 
+def test_a_capture_that_fails_leaves_the_caller_his_stream(calls, monkeypatch):
+    """torch's graph does not, where the GPU says at its end that the capture was invalid."""
+    current = ["the caller's"]
+
+    @contextmanager
+    def stream(which):
+        before = current[0]
+        current[0] = "aside"
+        try:
+            yield
+        finally:
+            current[0] = before
+
+    class Graph:
+        def __init__(self, graph, **options):
+            pass
+
+        def __enter__(self):
+            current[0] = "aside"
+
+        def __exit__(self, *error):
+            raise RuntimeError("operation failed due to a previous error during capture")
+
+    monkeypatch.setattr(torch.cuda, "stream", stream)
+    monkeypatch.setattr(torch.cuda, "graph", Graph)
+    with pytest.raises(RuntimeError, match="previous error"):
+        capture(lambda: None)
+    assert current == ["the caller's"]
+
+
 def test_a_capture_waits_for_another_thread_s_on_the_same_device(calls, monkeypatch):
     device, inside, most = threading.local(), {0: 0, 1: 0}, {0: 0, 1: 0}
     monkeypatch.setattr(torch.cuda, "current_device", lambda: device.index)

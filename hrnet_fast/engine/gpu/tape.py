@@ -124,7 +124,8 @@ def capture(work: Callable[[], None]) -> torch.cuda.CUDAGraph:
             with torch.cuda.stream(side):
                 work()
             torch.cuda.current_stream().wait_stream(side)
-            with torch.cuda.graph(graph, stream=side, capture_error_mode="thread_local"):
+            captured = torch.cuda.graph(graph, stream=side, capture_error_mode="thread_local")
+            with torch.cuda.stream(side), captured:  # torch's graph alone leaves `side` the current one if it fails
                 work()
         except torch.cuda.OutOfMemoryError as error:
             raise CaptureError(f"the GPU's memory does not suffice for this input shape ({error})") from error
