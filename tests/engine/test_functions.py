@@ -205,6 +205,19 @@ def test_one_column_of_one_channel(finish, kernel, width, padding, executor):
         assert torch.equal(optimize(net, executor=executor, example=x)(x), net(x))
 
 
+@pytest.mark.parametrize("executor", EXECUTORS)
+@pytest.mark.parametrize(("channels", "size"), [(1, (5, 7)), (16, (1, 1)), (1, (1, 1)), (16, (1, 5))], ids=str)
+def test_maps_of_one_channel_or_one_pixel_are_added(channels, size, executor):
+    """They are contiguous and channels-last at once, and torch 2.11's oneDNN adds no such map to a convolution."""
+    net = Net(lambda net, x: (net.last(net.first(x).relu()) + x).relu()).eval()
+    net.first, net.last = nn.Conv2d(channels, 3, 3, padding=1), nn.Conv2d(3, channels, 3, padding=1)
+    x = torch.randn(2, channels, *size).round()  # of whole numbers, results are exact
+    with torch.no_grad():
+        for parameter in net.parameters():
+            parameter.copy_((4 * parameter).round())
+        assert torch.equal(optimize(net, executor=executor, exact=True, example=x)(x), net(x))
+
+
 @pytest.mark.parametrize("kernel", [1, 2, 3, (4, 3), (5, 2)])
 @pytest.mark.parametrize("dilation", [1, 2, 3])
 @pytest.mark.parametrize("padding", ["same", "valid"])

@@ -109,7 +109,7 @@ class OneDnnExecutor(Executor):
             relu = "none" if item.relu == "none" else "relu"
             unary = torch.ops.mkldnn._convolution_pointwise.default
             return lambda values: unary(read(values), weight, bias, *geometry, relu, [], "")
-        if len(plain) == len(item.terms) == 1 and item.relu != "first":
+        if len(plain) == len(item.terms) == 1 and item.relu != "first" and _has_one_layout(plan.values[item.out].shape):
             relu = "relu" if item.relu == "last" else None
             binary = torch.ops.mkldnn._convolution_pointwise.binary
             other = plain[0]
@@ -151,6 +151,12 @@ def _is_column(item: Conv, plan: Plan) -> bool:
     channels-last kernels have wrong numbers (seen with torch 2.15)."""
     one_channel = plan.values[item.sources[0].value].shape[1] == 1
     return one_channel and plan.values[item.out].shape[3] == 1 and item.conv.stride[0] == 1 < item.conv.stride[1]
+
+
+def _has_one_layout(shape: Sequence[int]) -> bool:
+    """Whether only one memory format describes a channels-last map: of one channel, or one pixel, it is contiguous,
+    too, and oneDNN's addition then fails ("could not create a memory", seen with torch 2.11)."""
+    return shape[1] > 1 and prod(shape[2:]) > 1
 
 
 def _get(value: int) -> Step:
