@@ -87,7 +87,13 @@ def _main(options: argparse.Namespace, parts: list[str], store: Store, budget: B
             continue
         print(f"\n{part}: {budget.left:.0f} s left", flush=True)
         left += play(_jobs(part, options.dry_run), store, budget, only=options.only, said=_say, **extra)
+        _kept(store)  # now, as the machine may be taken back before the end
     return _finish(store, parts, left)
+
+
+def _kept(store: Store) -> str | None:
+    """Leaves in the mirror what the next machine goes on with, and says so."""
+    return keep(store.mirror) if store.mirror and not store.about["dry_run"] else None
 
 
 def _finish(store: Store, parts: Sequence[str], left: Sequence[str]) -> int:
@@ -104,8 +110,8 @@ def _finish(store: Store, parts: Sequence[str], left: Sequence[str]) -> int:
     for file in sorted(TUNING.glob("*.json")):
         copied = f"; copied to {store.mirror}" if store.mirror and shutil.copy(file, store.mirror) else ""
         print(f"measured tiles: {os.path.relpath(file)}{copied}")
-    if store.mirror and not store.about["dry_run"] and (kept := keep(store.mirror)):
-        print(kept)
+    if told := _kept(store):
+        print(told)
     if left:
         shown = "; ".join(left[:6]) + ("; …" if len(left) > 6 else "")
         print(f"{len(left)} rows are left for another run (the same command goes on): {shown}")

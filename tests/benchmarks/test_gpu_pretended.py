@@ -281,6 +281,22 @@ def test_tuning_is_told_and_kept_for_the_next(gpu, monkeypatch, tmp_path, capsys
     assert "HRNET_FAST_CACHE" not in os.environ or os.environ["HRNET_FAST_CACHE"] not in folders
 
 
+def test_what_a_part_leaves_outlives_a_machine_that_is_taken_in_the_next(gpu, monkeypatch, tmp_path):
+    monkeypatch.setattr(kept, "WORK", tmp_path / "work")
+    (tmp_path / "work/logs").mkdir(parents=True)
+
+    def child(job, deadline, keep, environment):
+        if job.part == "cudnn":
+            raise SystemExit(143)
+        (tmp_path / "work/logs/micro.log").write_text("words")
+        return inline(job, deadline, keep, environment)
+
+    folders = ["--out", str(tmp_path), "--mirror", str(tmp_path / "mirror")]
+    with pytest.raises(SystemExit):
+        command.main(["--parts", "micro,cudnn", *folders], child=child)
+    assert (tmp_path / "mirror" / kept.NAME).exists()
+
+
 def test_untuned_rows_start_from_an_empty_cache(monkeypatch):
     monkeypatch.setenv("HRNET_FAST_CACHE", "mine")
     with ours.cache(tuned=False):
