@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import sysconfig
 import time
 from collections.abc import Mapping
 from contextlib import suppress
@@ -31,6 +32,8 @@ def build_in_place() -> str:
     if "setuptools" in lacking:
         return "extension: not compiled, as this Python has no setuptools"
     environment = {"HRNET_FAST_BUILD": "auto", **os.environ}
+    # ninja lies beside this Python, which may be called without its environment being on the PATH
+    environment["PATH"] = os.pathsep.join([sysconfig.get_path("scripts"), os.environ.get("PATH", os.defpath)])
     kinds = [environment["HRNET_FAST_BUILD"]]
     if torch.cuda.is_available():
         if "TORCH_CUDA_ARCH_LIST" not in environment:

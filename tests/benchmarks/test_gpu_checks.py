@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
+import sysconfig
 import time
 from pathlib import Path
 from types import SimpleNamespace
@@ -137,6 +139,7 @@ import json, os, pathlib, subprocess, sys, time
 kind, folder = os.environ["HRNET_FAST_BUILD"], pathlib.Path(sys.argv[1])
 with open(folder / "asked", "a") as asked:
     print(kind, os.environ.get("TORCH_CUDA_ARCH_LIST"), file=asked)
+(folder / "path").write_text(os.environ["PATH"])
 if kind == sys.argv[2]:
     print("level.cu(3): error: identifier 'x' is undefined"), print("FAILED: level.o"), sys.exit(1)
 if kind == sys.argv[3]:
@@ -168,6 +171,14 @@ def setup(monkeypatch, tmp_path):
 def test_where_there_is_a_gpu_the_cuda_ops_are_asked_for(setup):
     line, asked = setup()
     assert line.startswith("extension: cuda ops (") and asked == [["cuda", "9.0a"]]
+
+
+def test_ninja_is_found_beside_a_python_that_is_not_on_the_path(setup, monkeypatch, tmp_path):
+    """Else setup.py compiles one file after another, which takes longer than it is given."""
+    monkeypatch.setenv("PATH", os.defpath)
+    setup()
+    folders = (tmp_path / "path").read_text().split(os.pathsep)
+    assert folders == [sysconfig.get_path("scripts"), *os.defpath.split(os.pathsep)]
 
 
 def test_a_build_that_lacks_cuda_says_why_and_leaves_the_c_ops(setup):
