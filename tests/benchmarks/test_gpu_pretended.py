@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import threading
 import time
 import types
 from contextlib import contextmanager
@@ -20,6 +21,7 @@ import torch.nn.functional as F
 from torch.overrides import TorchFunctionMode
 
 import hrnet_fast
+from benchmarks.compare import Question
 from benchmarks.gpu import __main__ as command
 from benchmarks.gpu import baselines, cudnn, empty_kernel, kept, levels, micro, ours, timing, worker
 from benchmarks.gpu import question as question_module
@@ -127,6 +129,13 @@ def gpu(monkeypatch, tmp_path):
     small = cudnn.shapes(True)
     monkeypatch.setattr(cudnn, "shapes", lambda dry_run: small)
     monkeypatch.setattr(levels, "machine", lambda device, dtype: Machine("pretended", 790e12, 4.3e12))
+    ask = question_module.ask
+
+    def ask_on_cuda(case, device):  # in a thread of its own
+        with OnCuda():
+            return ask(case, device)
+
+    monkeypatch.setattr(question_module, "ask", ask_on_cuda)
     question_module.question.cache_clear()
     with OnCuda():
         yield state
@@ -365,6 +374,25 @@ def test_float64_answers_do_not_try_every_algorithm(gpu, monkeypatch):
     monkeypatch.setattr(torch.backends.cudnn, "benchmark", True)
     cudnn.measure(cudnn.ConvShape(1, 8, 8, 6, 4, dtype="float32"), CUDA, micro.DRY)
     assert tried == [False] * 3 and torch.backends.cudnn.benchmark
+
+
+def test_what_float64_answers_choose_of_cudnn_is_not_what_runners_get(tmp_path, monkeypatch):
+    """torch keeps the algorithms of convolutions by thread, those chosen without trials too."""
+    asked = []
+
+    def ask(case, device):
+        asked.append((threading.get_ident(), torch.backends.cudnn.benchmark))
+        return Question(None, None, [torch.ones(1)], 0.1)
+
+    monkeypatch.setattr(question_module, "WORK", tmp_path)
+    monkeypatch.setattr(question_module, "ask", ask)
+    monkeypatch.setattr(torch.backends.cudnn, "benchmark", True)
+    question_module.question.cache_clear()
+    workload = DRY_RUN[0]
+    assert question_module.question(workload.case("float32"), CPU).error_torch == 0.1
+    question_module.question.cache_clear()
+    ((thread, with_trials),) = asked
+    assert thread != threading.get_ident() and not with_trials and torch.backends.cudnn.benchmark
 
 
 def test_our_failure_is_reported_and_ends_with_a_status(gpu, monkeypatch, tmp_path, capsys):
