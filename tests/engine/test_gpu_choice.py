@@ -125,6 +125,26 @@ def test_the_precision_of_convolutions_may_be_told_in_torch_s_newer_way(pose, pr
     assert set(seen) == {(True, precision)} and not torch.backends.cudnn.benchmark
 
 
+@pytest.mark.parametrize("capturing", [False, True])
+def test_algorithms_are_not_tried_inside_a_capture(capturing, monkeypatch):
+    """Of a caller's, by a thread that does not know what another one's trials chose: events are waited for there."""
+    monkeypatch.setattr(torch.cuda, "is_current_stream_capturing", lambda: capturing)
+    net, x = nn.Conv2d(3, 8, 3).eval(), torch.randn(1, 3, 8, 8)
+    tried = []
+
+    class Seeing(TorchConvolutions):
+        def plain(self, x, *rest):
+            tried.append(torch.backends.cudnn.benchmark)
+            return super().plain(x, *rest)
+
+    executor = CudnnExecutor(named_tensors(net), torch.float32, CPU, convolutions=Seeing())
+    tape = executor.tape(make_plan(inference_view(net), x))
+    tape.device = torch.device("cuda")
+    tape.load([x])
+    tape.play()
+    assert tried == [not capturing]
+
+
 class Counting(TorchConvolutions):
     """Counts what would be launched."""
 

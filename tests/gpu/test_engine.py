@@ -1,5 +1,6 @@
 """The GPU executors on a GPU: numbers, streams, threads, the caller's own graphs, memory, tuning. Skipped elsewhere."""
 
+import copy
 import threading
 
 import pytest
@@ -9,6 +10,7 @@ from torch import nn
 from hrnet_fast import create_model, explain, optimize, verify
 from hrnet_fast.engine.gpu.tape import CaptureError
 from hrnet_fast.kernels import extension
+from hrnet_fast.numerics import relative_l2, within_tolerance
 from tests.golden import fill
 from tests.networks import small_net
 
@@ -130,6 +132,30 @@ def test_inside_a_graph_of_the_callers(executor):
     torch.cuda.synchronize()
     assert torch.equal(y, want)
     assert torch.equal(fast(x), want)  # its own graph still delivers its own results
+
+
+@pytest.mark.parametrize("executor", ["triton", CUDA, CHAINS, "cudnn"])
+def test_inside_a_graph_that_another_thread_captures(executor):
+    """It knows nothing of what cuDNN's trials chose for the thread that ran the network before."""
+    model, x = small(), image()
+    fast = optimize(model, dtype=torch.float16, executor=executor, example=x)
+    fast(x)
+    static, graph, results = x.clone(), torch.cuda.CUDAGraph(), []
+
+    def capture():
+        with torch.no_grad():
+            model(x)  # so that the thread has handles of cuDNN
+        torch.cuda.synchronize()
+        with torch.cuda.graph(graph):
+            results.append(fast(static))
+
+    thread = threading.Thread(target=capture)
+    thread.start()
+    thread.join()
+    graph.replay()
+    with torch.no_grad():
+        exact, plain = (copy.deepcopy(model).to(dtype)(x.to(dtype)) for dtype in (torch.float64, torch.float16))
+    assert within_tolerance(relative_l2(results, exact), relative_l2(plain, exact))
 
 
 def test_an_unknown_shape_inside_a_capture_is_refused():

@@ -98,7 +98,9 @@ class ItemTape:
 
     def play(self) -> None:
         values = dict(self.inputs)
-        with cudnn_set(enabled=True, benchmark=True, deterministic=False):
+        # what trials chose is known to the thread that had them; another one, which captures, could not have its own
+        trials = self.device.type != "cuda" or not torch.cuda.is_current_stream_capturing()
+        with cudnn_set(enabled=True, benchmark=trials, deterministic=False):
             for level, dead in zip(self.plan.levels, self.dead):
                 self._play_level(level.items, values)
                 if self.watch is not None:
