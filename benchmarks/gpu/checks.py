@@ -120,9 +120,13 @@ def _pytest(target: str, path: Path, seconds: float, each_s: float) -> int | Non
     """Its exit status; None if the seconds were too few."""
     options = ["-q", "--tb=short", "-p", "no:cacheprovider", "-p", watch.__name__]
     command = [sys.executable, "-m", "pytest", target, *options]
+    processes = 1
     if importlib.util.find_spec("xdist") is not None:
-        command += ["-n", str(min(8, max(1, available_cores() // 2)))]
-    environment = {**os.environ, watch.FILE: str(path), watch.EACH: str(each_s)}
+        processes = min(8, max(1, available_cores() // 2))
+        command += ["-n", str(processes)]
+    threads = max(1, available_cores() // processes)  # each process has torch.compile start so many others
+    own = {watch.FILE: str(path), watch.EACH: str(each_s), "TORCHINDUCTOR_COMPILE_THREADS": str(threads)}
+    environment = {**os.environ, **own}
     with open(path.with_suffix(".log"), "w") as log:
         process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=subprocess.STDOUT)
     try:

@@ -115,6 +115,25 @@ def test_small_net_plays_a_tape_kernel_by_kernel(capsys):
     assert [str(one) for one in played] == ["tensor([0.])", "played"]
 
 
+def test_processes_of_tests_share_the_cores(monkeypatch, tmp_path):
+    """torch.compile starts as many helpers as it is told, in each of them."""
+
+    class Asked(Exception):
+        pass
+
+    def popen(command, env, **how):
+        raise Asked(command, env)
+
+    monkeypatch.setattr(checks.importlib.util, "find_spec", lambda name: name)
+    monkeypatch.setattr(checks, "available_cores", lambda: 16)
+    monkeypatch.setattr(checks.subprocess, "Popen", popen)
+    monkeypatch.setenv("TORCHINDUCTOR_COMPILE_THREADS", "16")
+    with pytest.raises(Asked) as asked:
+        checks._pytest("tests/test_env.py", tmp_path / "told.jsonl", 1.0, 60.0)
+    command, environment = asked.value.args
+    assert command[-2:] == ["-n", "8"] and environment["TORCHINDUCTOR_COMPILE_THREADS"] == "2"
+
+
 @pytest.mark.parametrize(
     ("status", "record", "line"),
     [
