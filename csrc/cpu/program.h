@@ -51,7 +51,7 @@ struct Item {
   Kind kind = Kind::sum;
   int64_t side = 1;  // of a shuffle: pixels along each side that one becomes
   // Words [blocks][taps][words of a tap][lanes * vectors of the block], see block_vectors; of a block that ends in
-  // fours as cpu/items/winograd_products.h has them, of AMX as cpu/amx/convolve.h.
+  // fours as cpu/items/fours.h has them, of AMX as cpu/amx/convolve.h.
   const void* weights = nullptr;
   const float* bias = nullptr;  // padded with zeros to whole vectors
   int64_t stride_h = 1, stride_w = 1;
@@ -78,15 +78,17 @@ inline int64_t block_vectors(int64_t vectors, int64_t first) {
 
 inline int64_t block_count(int64_t vectors) { return vectors == 1 ? 1 : vectors / 2; }
 
-// Whether so few channels are left behind whole vectors that those of several tiles may share one, as fours
-// (cpu/items/winograd_products.h).
+// Whether so few channels are left behind whole vectors that those of several pixels or tiles may share one, as fours
+// (cpu/items/fours.h).
 inline bool leaves_few(int64_t channels, int64_t lanes) {
   return lanes > 4 && channels % lanes > 0 && channels % lanes <= 4;
 }
 
-// Whether the last vector of a Winograd convolution's output channels holds fours.
+// Whether the last vector of a convolution's output channels holds fours. One of a single tap has none, as a linear
+// layer is one, too.
 inline bool ends_in_fours(const Item& item, int64_t lanes) {
-  return item.winograd != 0 && !item.plain_weights && item.channels > lanes && leaves_few(item.channels, lanes);
+  const bool suits = item.winograd != 0 ? !item.plain_weights : item.taps.size() > 1;
+  return suits && item.channels > lanes && leaves_few(item.channels, lanes);
 }
 
 // The kernels for one instruction set: floats in a vector, and the computation of units [begin, end) of an item. A unit

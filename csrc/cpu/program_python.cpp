@@ -138,12 +138,13 @@ int64_t weight_elements(const Item& item, int64_t inputs, int64_t outputs, const
   const auto padded = [&](int64_t values) {
     return (values + kernels.per_word - 1) / kernels.per_word * kernels.per_word;
   };
-  if (item.winograd == 0) return outputs * int64_t(item.taps.size()) * padded(item.tap_length);
-  const int64_t taps = item.plain_weights ? 9 : (item.winograd + 2) * (item.winograd + 2);
-  const int64_t all = outputs * taps * padded(inputs);
-  if (!ends_in_fours(item, kernels.lanes)) return all;
+  const int64_t direct = int64_t(item.taps.size()), positions = (item.winograd + 2) * (item.winograd + 2);
+  const int64_t taps = item.winograd == 0 ? direct : item.plain_weights ? 9 : positions;
+  const int64_t length = padded(item.winograd == 0 ? item.tap_length : inputs);
+  const int64_t all = outputs * taps * length;
+  if (kernels.direct_alone || !ends_in_fours(item, kernels.lanes)) return all;
   // Of as many words the last vector has one where others have several.
-  const int64_t words = padded(inputs) / kernels.per_word, beside = kernels.lanes / 4;
+  const int64_t words = length / kernels.per_word, beside = kernels.lanes / 4;
   return all - taps * kernels.per_word * kernels.lanes * (words - (words + beside - 1) / beside);
 }
 

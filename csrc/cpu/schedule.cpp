@@ -32,25 +32,31 @@ int64_t groups_of(const Item& item, const Map& to) {
   return (things + group - 1) / group;
 }
 
+// Vectors of a block of outputs, or the work of as many.
+double width_of(const Item& item, const ItemKernels& kernels, int64_t block) {
+  const int64_t vectors = vectors_of(item, kernels);
+  const bool fours = block + 1 == block_count(vectors) && ends_in_fours(item, kernels.lanes);
+  return double(block_vectors(vectors, 2 * block)) - (fours ? 1.0 - kFours : 0.0);
+}
+
 // Of a vector of one pixel.
 double epilogue(const Item& item) { return kEpilogue / 2 * double(item.summands.size() + 1); }
 
 double direct_cost(const Item& item, const std::vector<Map>& maps, const ItemKernels& kernels, int64_t unit) {
   const DirectUnits units(item, maps, kernels.lanes);
   const DirectUnits::Unit own = units.at(unit);
-  const int64_t count = std::min(kUnit, units.pixels - own.group * kUnit),
-                width = block_vectors(units.vectors, 2 * own.block);
+  const int64_t count = std::min(kUnit, units.pixels - own.group * kUnit);
+  const double width = width_of(item, kernels, own.block);
   const double products = double(item.taps.size()) * double(item.tap_words);
   // Fewer than four pixels take as long as four.
-  return double(std::max<int64_t>(4, count) * width) * (products + epilogue(item));
+  return double(std::max<int64_t>(4, count)) * width * (products + epilogue(item));
 }
 
 double winograd_cost(const Item& item, const std::vector<Map>& maps, const ItemKernels& kernels, int64_t unit) {
   const int64_t vectors = vectors_of(item, kernels), blocks = block_count(vectors);
   const double inputs = double(maps[item.in].channels), words = std::ceil(inputs / double(kernels.per_word));
-  const bool fours = unit % blocks + 1 == blocks && ends_in_fours(item, kernels.lanes);
   const double positions = double((item.winograd + 2) * (item.winograd + 2)),
-               width = double(block_vectors(vectors, unit % blocks * 2)) - (fours ? 1.0 - kFours : 0.0);
+               width = width_of(item, kernels, unit % blocks);
   const int64_t tiles = std::min(item.group, tile_count(item, maps[item.out]) - unit / blocks * item.group);
   const double product = positions * words * width;
   const double own =

@@ -67,7 +67,7 @@ Values RandomItem::add_map(Random& random, int64_t n, int64_t h, int64_t w, int6
 }
 
 // Weights [out][in][position] in the kernels' order: [block][tap][word][outputs of the block][value of the word], plain
-// ones of Winograd [block][in][position][outputs of the block]; with fours as cpu/items/winograd_products.h has them. A
+// ones of Winograd [block][in][position][outputs of the block]; with fours as cpu/items/fours.h has them. A
 // tap's values are those of one position or more.
 void RandomItem::pack(Random& random, const Values& weight, int64_t positions) {
   const int64_t lanes = kernels_.lanes, vectors = (item.channels + lanes - 1) / lanes;

@@ -65,9 +65,10 @@ def test_weights_that_are_transformed_as_they_are_used(isa, m, c_in, c_out, monk
 
 @by_any_isa
 @pytest.mark.parametrize("epilogue", EPILOGUES)
+@pytest.mark.parametrize("c_out", [36, 44])
 @pytest.mark.parametrize(("kernel", "stride"), [(1, 1), (1, 2), (3, 2)], ids=["1x1", "1x1 stride 2", "3x3 stride 2"])
-def test_other_convolutions(isa, kernel, stride, epilogue):
-    check(Net(7, 44, kernel, stride, epilogue), (torch.randn(2, 7, 13, 10),), isa)
+def test_other_convolutions(isa, kernel, stride, c_out, epilogue):
+    check(Net(7, c_out, kernel, stride, epilogue), (torch.randn(2, 7, 13, 10),), isa)
 
 
 @by_any_isa
@@ -141,3 +142,14 @@ def test_winograds_long_sums_do_not_err_with_their_length(isa, c_in):
             return relative_l2(found, net.double()(x.double()))
 
     assert error(c_in) <= 1.5 * error(16)
+
+
+@pytest.mark.parametrize("lanes", [8, 16])
+@pytest.mark.parametrize("kernel", [DIRECT, Kernel(4, 12)], ids=str)
+def test_few_channels_left_take_a_part_of_the_last_vectors_weights(kernel, lanes):
+    taps, inputs = (36, 12) if kernel.m else (3, 36)  # those of a direct convolution are rows of pixels
+    for outputs, whole in ((2 * lanes + 2, 2), (2 * lanes + 4, 2), (2 * lanes + 5, 3)):
+        last = 0 if whole == 3 else -(-inputs // (lanes // 4)) * lanes
+        packed = pack(torch.randn(outputs, 12, 3, 3), None, lanes, kernel)
+        assert packed.weights.numel() == taps * (whole * inputs * lanes + last)
+    assert pack(torch.randn(18, 12, 1, 1), None, 16).weights.numel() == 12 * 32  # of one tap as of a linear layer

@@ -62,11 +62,14 @@ struct Vec<float> {
   MEMBER void store_fours(float* const (&t)[2], int64_t at) const {
     _mm_storeu_ps(t[0] + at, _mm256_castps256_ps128(v)), _mm_storeu_ps(t[1] + at, _mm256_extractf128_ps(v, 1));
   }
-  // Two words again and again; and the first of those in all lanes.
+  // Two words again and again, or only one of them and a zero; and the first of those in all lanes.
   MEMBER static Vec repeat(const float* words) {
     double two;  // not read as one, which would have to be aligned
     memcpy(&two, words, sizeof two);
     return {_mm256_castpd_ps(_mm256_set1_pd(two))};
+  }
+  MEMBER static Vec repeat(const float* words, int) {
+    return {_mm256_castpd_ps(_mm256_broadcastsd_pd(_mm_castps_pd(_mm_load_ss(words))))};
   }
   MEMBER Vec spread(int) const { return {_mm256_moveldup_ps(v)}; }
   // Of two vectors of four sums of two numbers each those sums, vector by vector.

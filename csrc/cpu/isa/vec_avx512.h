@@ -98,8 +98,11 @@ struct Vec<float> {
                               _mm_srli_si128(high, 8)};
     for (int i = 0; i < 4; ++i) _mm_storeu_si128(reinterpret_cast<__m128i*>(t[i] + at), parts[i]);
   }
-  // Four words again and again; and word `i` of those, 0 or 1, in all lanes.
+  // Four words again and again, or only `count` of them with zeros behind; and word `i` of those, 0 or 1, in all lanes.
   MEMBER static Vec repeat(const float* words) { return {_mm512_broadcast_f32x4(_mm_loadu_ps(words))}; }
+  MEMBER static Vec repeat(const float* words, int count) {
+    return {_mm512_broadcast_f32x4(_mm_maskz_loadu_ps(first(count), words))};
+  }
   MEMBER Vec spread(int i) const { return {i == 0 ? _mm512_permute_ps(v, 0x00) : _mm512_permute_ps(v, 0x55)}; }
   // Of four vectors of four sums of four numbers each those sums, vector by vector.
   MEMBER static Vec sum_fours(const Vec (&s)[4]) {

@@ -62,6 +62,7 @@ struct Vec {
   }
   // Of one place four values are a vector, and of one word its values.
   static Vec repeat(const A* word) { return fill(*word); }
+  static Vec repeat(const A* word, int) { return fill(*word); }
   Vec spread(int) const { return *this; }
   static Vec sum_fours(const Vec (&s)[1]) { return s[0]; }
   static Vec load_fours(const A* const (&s)[1], int64_t at, int64_t count) { return load(s[0] + at, count); }

@@ -2,15 +2,17 @@
 #pragma once
 
 #include "cpu/direct_units.h"
-#include "cpu/items/work.h"
+#include "cpu/items/fours.h"
 
 namespace hrnet_fast {
 namespace {
 
-// The epilogue of a tile where it is plain, from the registers that the sums are in.
-template <int P, int W, bool kSummand, bool kFull>
+// The epilogue of a tile where it is plain, from the registers that the sums are in. The fours of kBeside pixels are
+// the last vector of the first of them.
+template <int P, int W, bool kFours, bool kSummand, bool kFull>
 __attribute__((always_inline)) HRNET_FAST_ISA void finish_tile(const Epilogue& epilogue, const V (&sums)[P][W],
                                                                const int64_t (&places)[P], int count) {
+  constexpr int kWhole = W - 1;
   V bias[W];
 #pragma GCC unroll 4
   for (int v = 0; v < W; ++v) bias[v] = V::load(epilogue.bias + v * kLanes);
@@ -20,10 +22,16 @@ __attribute__((always_inline)) HRNET_FAST_ISA void finish_tile(const Epilogue& e
     if (p >= count) break;
     int64_t at = places[p] * epilogue.work.item.channels;
 #pragma GCC unroll 4
-    for (int v = 0; v < W - 1; ++v, at += kLanes)
+    for (int v = 0; v < kWhole; ++v, at += kLanes)
       finish_plain<kSummand, true>(sums[p][v], bias[v], epilogue.after, same + at, epilogue.out + at, kLanes);
-    finish_plain<kSummand, kFull>(sums[p][W - 1], bias[W - 1], epilogue.after, same + at, epilogue.out + at,
-                                  epilogue.left - (W - 1) * kLanes);
+    if constexpr (!kFours) {
+      finish_plain<kSummand, kFull>(sums[p][kWhole], bias[kWhole], epilogue.after, same + at, epilogue.out + at,
+                                    epilogue.left - kWhole * kLanes);
+    } else if (p % kBeside == 0) {  // past the end the last pixel is stored again, which is its own neighbour here
+      int64_t pixels[kBeside];
+      for (int i = 0; i < kBeside; ++i) pixels[i] = places[p + i];
+      finish_fours(FoursEpilogue<kSummand>::of(epilogue, kWhole, pixels), sums[p][kWhole], 0);
+    }
   }
 }
 
@@ -64,12 +72,22 @@ __attribute__((always_inline)) HRNET_FAST_ISA void put_aside(V (&before)[P][W], 
     }
 }
 
-// `count` <= P pixels from `first` on, which lie at `at`, by W vectors of output channels.
+// Of the fours of kBeside pixels, which are the last vector of the first of them, each pixel's own to it.
 template <int P, int W>
+HRNET_FAST_ISA void move_fours_apart(V (&sums)[P][W]) {
+  float fours[2 * kLanes] = {};
+  for (int p = 0; p < P; ++p) {
+    if (p % kBeside == 0) sums[p][W - 1].store(fours);
+    sums[p][W - 1] = V::load(fours + 4 * (p % kBeside));  // of which the first lanes are the pixel's
+  }
+}
+
+// `count` <= P pixels from `first` on, which lie at `at`, by W vectors of output channels.
+template <int P, int W, bool kFours>
 HRNET_FAST_ISA void tile(const Work& work, const Epilogue& epilogue, int64_t first, const Place* at, int count,
                          const Word* weights) {
   const Item& item = work.item;
-  const bool full = epilogue.left >= W * kLanes;
+  const bool full = !kFours && epilogue.left >= W * kLanes;
   const int64_t words = item.tap_words;
   int64_t places[P];
   const Element* start[P];
@@ -98,8 +116,12 @@ HRNET_FAST_ISA void tile(const Work& work, const Epilogue& epilogue, int64_t fir
       const Word* x[P];
 #pragma GCC unroll 16
       for (int p = 0; p < P; ++p) x[p] = words_of(start[p] + tap) + first;
-      multiply<P, W>(sums, x, count, weights);
-      weights += count * W * kLanes, since += count;
+      if constexpr (kFours) {
+        multiply_several<P, W, true>(sums, x, count, weights);
+      } else {
+        multiply<P, W>(sums, x, count, weights);
+      }
+      weights += weights_of<W, kFours>(count), since += count;
     }
   }
   if (any) {
@@ -108,35 +130,52 @@ HRNET_FAST_ISA void tile(const Work& work, const Epilogue& epilogue, int64_t fir
 #pragma GCC unroll 4
       for (int v = 0; v < W; ++v) sums[p][v].v += before[p][v].v;
   }
+  if constexpr (kFours) {
+#pragma GCC unroll 16
+    for (int p = 0; p < P; p += kBeside) sums[p][W - 1] = sum_fours<W>(&sums[p]);
+  }
   if (epilogue.plain && epilogue.count) {
-    full ? finish_tile<P, W, true, true>(epilogue, sums, places, count)
-         : finish_tile<P, W, true, false>(epilogue, sums, places, count);
+    full ? finish_tile<P, W, kFours, true, true>(epilogue, sums, places, count)
+         : finish_tile<P, W, kFours, true, false>(epilogue, sums, places, count);
   } else if (epilogue.plain) {
-    full ? finish_tile<P, W, false, true>(epilogue, sums, places, count)
-         : finish_tile<P, W, false, false>(epilogue, sums, places, count);
+    full ? finish_tile<P, W, kFours, false, true>(epilogue, sums, places, count)
+         : finish_tile<P, W, kFours, false, false>(epilogue, sums, places, count);
   } else {
     V done[P][W];  // in memory, as a loop over pixels that is not unrolled wants them
 #pragma GCC unroll 16
     for (int p = 0; p < P; ++p)
 #pragma GCC unroll 4
       for (int v = 0; v < W; ++v) done[p][v] = sums[p][v];
+    if constexpr (kFours) move_fours_apart<P, W>(done);
     full ? finish_pixels<W, true>(epilogue, done[0], first, count)
          : finish_pixels<W, false>(epilogue, done[0], first, count);
   }
 }
 
 // `count` pixels from `first` on of one block, tile by tile.
-template <int W>
+template <int W, bool kFours>
 HRNET_FAST_ISA void block(const Work& work, int64_t first, const Place* at, int64_t count, int64_t c,
                           const Word* weights) {
   constexpr int kWide = tile_pixels(W);
   const Epilogue epilogue(work, c);
-  const int even = even_width<kWide>(count);
+  const int even = int(complete<kFours>(even_width<kWide>(count)));
   while (count > 0) {
     const int now = int(std::min<int64_t>(even, count));
-    with_width<kWide>(now, [&](auto width) { tile<width, W>(work, epilogue, first, at, now, weights); });
+    const auto play = [&](auto width) { tile<width, W, kFours>(work, epilogue, first, at, now, weights); };
+    with_tile_width<kWide, kFours>(now, play);
     count -= now, first += now, at += now;
   }
+}
+
+// A block from channel c on, with fours where it ends in them.
+template <int W>
+HRNET_FAST_ISA void convolve_block(const Work& work, int64_t first, const Place* at, int64_t count, int64_t c,
+                                   const Word* weights) {
+  if constexpr (W > 1 && kBeside > 1) {
+    if (c + W * kLanes > work.item.channels && ends_in_fours(work.item, kLanes))
+      return block<W, true>(work, first, at, count, c, weights);
+  }
+  block<W, false>(work, first, at, count, c, weights);
 }
 
 HRNET_FAST_ISA void convolve(const Work& work, int64_t begin, int64_t end) {
@@ -156,9 +195,9 @@ HRNET_FAST_ISA void convolve(const Work& work, int64_t begin, int64_t end) {
       find_places(work, first, count, places);
     }
     switch (block_vectors(units.vectors, 2 * unit.block)) {
-      case 1: block<1>(work, first, places, count, c, weights); break;
-      case 2: block<2>(work, first, places, count, c, weights); break;
-      default: block<3>(work, first, places, count, c, weights);
+      case 1: convolve_block<1>(work, first, places, count, c, weights); break;
+      case 2: convolve_block<2>(work, first, places, count, c, weights); break;
+      default: convolve_block<3>(work, first, places, count, c, weights);
     }
     begin += run;
   }

@@ -126,28 +126,15 @@ __attribute__((always_inline)) HRNET_FAST_ISA void finish_whole_tile(const Epilo
 
 // The same of the fours of tiles side by side.
 template <int M, bool kSummand>
-HRNET_FAST_ISA void finish_fours(const Epilogue& epilogue, int v, const float* products, int64_t step,
-                                 const std::array<Tile<M>, kBeside>& tiles) {
+HRNET_FAST_ISA void finish_whole_fours(const Epilogue& epilogue, int v, const float* products, int64_t step,
+                                       const std::array<Tile<M>, kBeside>& tiles) {
   const int64_t channels = epilogue.work.item.channels, row = (epilogue.work.to.width + 2) * channels;
-  const int64_t lanes = epilogue.left - v * kLanes;
-  const float* biases[kBeside];
-  Element* out[kBeside];
-  const Element* same[kBeside];
-  for (int i = 0; i < kBeside; ++i) {
-    const int64_t first = tiles[i].pixel.out * channels + v * kLanes;
-    biases[i] = epilogue.bias + v * kLanes;
-    out[i] = epilogue.out + first;
-    same[i] = kSummand ? epilogue.same[0] + first : out[i];
-  }
-  const V bias = V::load_fours(biases, 0, 4);
+  int64_t pixels[kBeside];
+  for (int i = 0; i < kBeside; ++i) pixels[i] = tiles[i].pixel.out;
+  const auto fours = FoursEpilogue<kSummand>::of(epilogue, v, pixels);
   const auto take = [&](int64_t y, const V(&results)[M]) __attribute__((always_inline)) {
 #pragma GCC unroll 4
-    for (int x = 0; x < M; ++x) {
-      const int64_t at = y * row + x * channels;
-      V total = sum(results[x], bias);
-      if (kSummand) total = sum(total, V::load_fours(same, at, lanes));
-      total.at_least(epilogue.after).store_fours(out, at, lanes);
-    }
+    for (int x = 0; x < M; ++x) finish_fours(fours, results[x], y * row + x * channels);
   };
   transform_result<M>(reader(products, step), M, take);
 }
@@ -207,9 +194,9 @@ HRNET_FAST_ISA void transform_results(const Work& work, const Tiling& tiling, in
       if (!whole) {  // of what is read, the first lanes are the tile's
         for (int64_t i = 0; i < tiles; ++i) finish_tile(epilogue, kWhole, last + 4 * i, step, own[i]);
       } else if (epilogue.count) {
-        finish_fours<M, true>(epilogue, kWhole, last, step, own);
+        finish_whole_fours<M, true>(epilogue, kWhole, last, step, own);
       } else {
-        finish_fours<M, false>(epilogue, kWhole, last, step, own);
+        finish_whole_fours<M, false>(epilogue, kWhole, last, step, own);
       }
     }
   }

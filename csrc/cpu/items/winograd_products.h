@@ -1,17 +1,11 @@
 // The products of transformed patches and weights, position by position.
-//
-// Fours: where at most four channels are left behind whole vectors, as of 18, 20 or 36, a vector of them would be
-// almost empty. Instead, the words of kBeside inputs are multiplied at once with the weights of all four, and their
-// sums of kBeside tiles put side by side into one vector. Plain weights have none.
 #pragma once
 
+#include "cpu/items/fours.h"
 #include "cpu/items/winograd_transforms.h"
 
 namespace hrnet_fast {
 namespace {
-
-// Tiles, four channels of which fill a vector; and words that a vector of fours repeats.
-constexpr int kBeside = kLanes / 4;
 
 // From one position's patches or products to the next one's, in values of type T: an odd number of cache lines, so that
 // the positions of a tile do not fall into few sets of the cache.
@@ -27,57 +21,6 @@ HRNET_FAST_ISA int64_t part_of(int64_t words) {
   if (kPerWord == 2) return kLong;
   const int64_t parts = words > 32 ? words / 16 : 1;
   return (words + parts - 1) / parts;
-}
-
-// As `multiply`, of vectors beside which inputs take as long to load as to multiply: several are loaded at once.
-//
-// kFours: the last vector holds fours. Then of each kBeside words, weights are those of the other vectors, one word
-// after the other, and a vector [channel][word] of the fours', whose sums are left apart: sums[p][W - 1] is
-// [channel][word].
-template <int P, int W, bool kFours>
-MULTIPLY void multiply_several(V (&sums)[P][W], const Word* (&x)[P], int64_t words, const Word* weights) {
-  constexpr int kOwn = kFours ? W - 1 : W;  // vectors of one tile alone
-#pragma GCC unroll 16
-  for (int p = 0; p < P; ++p) x[p] += words;
-  // `now` words, as a constant.
-  const auto step = [&](int64_t i, auto now, const Word* weights) __attribute__((always_inline)) {
-    V w[now][kOwn];
-#pragma GCC unroll 4
-    for (int j = 0; j < now; ++j)
-#pragma GCC unroll 4
-      for (int v = 0; v < kOwn; ++v) w[j][v] = load_words(weights + (j * kOwn + v) * kLanes);
-    const V last = kFours ? load_words(weights + now * kOwn * kLanes) : V::fill(0.0f);
-#pragma GCC unroll 16
-    for (int p = 0; p < P; ++p) {
-      const V several = repeat(x[p] + i);
-      if (p < now * kOwn + kFours) __builtin_prefetch(weights + kAhead + p * kLanes, 0, 2);
-#pragma GCC unroll 4
-      for (int j = 0; j < now; ++j) {
-        // Half of them from there: all by loads, or all by shuffles, would hold up the products.
-        const V input = 2 * j < kBeside ? several.spread(j) : broadcast(x[p] + i + j);
-#pragma GCC unroll 4
-        for (int v = 0; v < kOwn; ++v) sums[p][v] = plus_products(sums[p][v], input, w[j][v]);
-      }
-      if (kFours) sums[p][W - 1] = plus_products(sums[p][W - 1], several, last);
-    }
-  };
-  int64_t i = -words;
-  for (; i <= -kBeside; i += kBeside, weights += (kBeside * kOwn + kFours) * kLanes) {
-    __asm__("" : "+r"(i), "+r"(weights));  // as in `multiply`
-    step(i, std::integral_constant<int, kBeside>(), weights);
-  }
-  if (i == -1) step(i, std::integral_constant<int, 1>(), weights);
-  if (i == -2) step(i, std::integral_constant<int, 2>(), weights);
-  if (i == -3) step(i, std::integral_constant<int, 3>(), weights);
-}
-
-// The fours of kBeside tiles side by side, [tile][channel], from their sums[tile][W - 1], each [channel][word].
-template <int W>
-HRNET_FAST_ISA V sum_fours(const V (*sums)[W]) {
-  V apart[kBeside];
-#pragma GCC unroll 4
-  for (int i = 0; i < kBeside; ++i) apart[i] = sums[i][W - 1];
-  return V::sum_fours(apart);
 }
 
 // The products of up to P tiles at one position: products[tile][W vectors] from patches[tile][padded channels], added
@@ -149,15 +92,6 @@ HRNET_FAST_ISA void transform_weights(const Element* weights, int64_t words, int
   }
 }
 
-// Calls play with the least number of tiles that holds `count` and whose fours are complete, as a constant; at most
-// kWide.
-template <int kWide, class Play>
-__attribute__((always_inline)) inline void with_fours_width(int count, const Play& play) {
-  if (kWide >= 3 * kBeside && count > 2 * kBeside) return play(std::integral_constant<int, 3 * kBeside>());
-  if (count > kBeside) return play(std::integral_constant<int, 2 * kBeside>());
-  return play(std::integral_constant<int, kBeside>());
-}
-
 // The products of one block at every position: products[position][tile][W vectors]. row: null where the weights are
 // transformed, else room for those of a row of positions.
 template <int M, int W, bool kFours>
@@ -166,18 +100,13 @@ HRNET_FAST_ISA void multiply_block(const Element* patches, int64_t count, int64_
   constexpr int N = M + 2, kWide = tile_pixels(W);
   const int64_t padded = (channels + kLanes - 1) / kLanes * kLanes, words = (channels + kPerWord - 1) / kPerWord;
   const int64_t step = step_of<Element>(count, padded), result_step = step_of<float>(count, W * kLanes);
-  const auto complete = [](int64_t n) { return kFours ? (n + kBeside - 1) / kBeside * kBeside : n; };
-  const int even = int(complete(even_width<kWide>(count)));
-  const int64_t part = complete(part_of(words));
-  // Of the first words of a position, `complete` or all of them.
-  const auto weights_of = [](int64_t words) {
-    return (kFours ? words * (W - 1) + (words + kBeside - 1) / kBeside : words * W) * kLanes;
-  };
+  const int even = int(complete<kFours>(even_width<kWide>(count)));
+  const int64_t part = complete<kFours>(part_of(words));
   for (int position = 0; position < N * N; ++position) {
     if (row != nullptr && position % N == 0)
       transform_weights<M, W>(reinterpret_cast<const Element*>(block), words, position / N, row);
-    const Word* weights =
-        row == nullptr ? block + position * weights_of(words) : row + position % N * step_of<Word>(words, W * kLanes);
+    const Word* weights = row == nullptr ? block + position * weights_of<W, kFours>(words)
+                                         : row + position % N * step_of<Word>(words, W * kLanes);
     const Element* x = patches + position * step;
     float* y = products + position * result_step;
     for (int64_t left = count; left > 0; left -= even) {
@@ -185,13 +114,9 @@ HRNET_FAST_ISA void multiply_block(const Element* patches, int64_t count, int64_
       const auto play = [&](auto width) {
         for (int64_t first = 0; first < words; first += part)
           multiply_tiles<width, W, kFours>(x + kPerWord * first, padded, now, std::min(part, words - first),
-                                           weights + weights_of(first), first > 0, y);
+                                           weights + weights_of<W, kFours>(first), first > 0, y);
       };
-      if constexpr (kFours) {
-        with_fours_width<kWide>(now, play);
-      } else {
-        with_width<kWide>(now, play);
-      }
+      with_tile_width<kWide, kFours>(now, play);
       x += now * padded, y += now * W * kLanes;
     }
   }

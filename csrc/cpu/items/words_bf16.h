@@ -17,6 +17,9 @@ constexpr int kPerWord = 2;  // values
 HRNET_FAST_ISA const Word* words_of(const Element* values) { return reinterpret_cast<const Word*>(values); }
 HRNET_FAST_ISA V broadcast(const Word* word) { return {_mm512_castsi512_ps(_mm512_set1_epi32(*word))}; }
 HRNET_FAST_ISA V repeat(const Word* words) { return V::repeat(reinterpret_cast<const float*>(words)); }
+HRNET_FAST_ISA V repeat(const Word* words, int count) {
+  return V::repeat(reinterpret_cast<const float*>(words), count);
+}
 HRNET_FAST_ISA V load_words(const Word* words) { return {_mm512_castsi512_ps(_mm512_loadu_si512(words))}; }
 HRNET_FAST_ISA void store_words(const V (&values)[kPerWord], Word* words) {
   const __m512i low = _mm512_cvtepu16_epi32(values[0].as_bf16()), high = _mm512_cvtepu16_epi32(values[1].as_bf16());

@@ -19,7 +19,7 @@ AT_ONCE = 12  # tiles that are multiplied together at most
 CACHED = 3 << 17  # words of weights that stay in a core's second-level cache
 FEWEST = 6  # tiles of a group that many threads divide among them
 DEEP, FEW = 32, 8  # convolutions; input channels
-FOURS, BESIDE = 4, 0.4  # channels behind whole vectors that Winograd's kernels put side by side; work of such a vector
+FOURS, BESIDE = 4, 0.4  # channels behind whole vectors that are put side by side; work of such a vector
 
 
 @dataclass(frozen=True)
@@ -92,12 +92,14 @@ def choose(shape: Shape, lanes: int) -> Kernel:
     return min(as_good, key=lambda kernel: (weights(kernel, shape.words, shape.out[1]), works[kernel]))
 
 
-def fours(kernel: Kernel, words: int, outputs: int, lanes: int) -> bool:
-    """Whether the last vector of results holds the last channels of several tiles: where few are left behind others.
+def fours(kernel: Kernel, words: int, outputs: int, lanes: int, taps: int) -> bool:
+    """Whether the last vector of results holds the last channels of several pixels or tiles: where few are left behind
+    others.
 
-    As `ends_in_fours` in csrc/cpu/program.h has it. words: of inputs.
+    As `ends_in_fours` in csrc/cpu/program.h has it. words: of inputs. taps: of a direct convolution.
     """
-    return outputs > lanes and _few(outputs, lanes) and kernel.m > 0 and not plain(kernel, words, outputs)
+    suits = not plain(kernel, words, outputs) if kernel.m else taps > 1
+    return suits and outputs > lanes and _few(outputs, lanes)
 
 
 def plain(kernel: Kernel, words: int, outputs: int) -> bool:
@@ -154,13 +156,13 @@ def work(kernel: Kernel, shape: Shape, lanes: int) -> float:
     Reading the weights counts in full: of maps so small that it matters, it hides behind nothing.
     """
     outputs, words, m = shape.out[1], shape.words, kernel.m
-    vectors, count = -(-outputs // lanes), tiles(m or 1, shape.out)
+    ends_in_fours = fours(kernel, words, outputs, lanes, taps=9)
+    vectors, count = -(-outputs // lanes) - (1 - BESIDE) * ends_in_fours, tiles(m or 1, shape.out)
     if not m:
         return 9 * words * vectors * (count + lanes / STREAM)
     places, (groups, rest) = (m + 2) ** 2, divmod(count, kernel.group)
     multiplied = groups * _whole(kernel.group) + _whole(rest)
     patch = -(-shape.inputs // lanes) - (1 - BESIDE) * _few(shape.inputs, lanes)
-    vectors -= (1 - BESIDE) * fours(kernel, words, outputs, lanes)
     transforms = count * places * (PATCH * patch + PRODUCT * vectors)
     if plain(kernel, words, outputs):
         reading = 9 * lanes / STREAM + WEIGHT * shape.per_word * (m + 2) * ceil(count / kernel.group)

@@ -34,7 +34,7 @@ def pack(
     its positions; but where `plain` says that its weights stay as they are, they are [Cin, kh, kw, lanes of it].
     lanes: floats in a vector. Blocks are two vectors wide, but the last one has three where their number is odd
     (`block_vectors` in csrc/cpu/program.h). Words and vectors are padded with zeros, those of the bias too. Where few
-    outputs are left behind whole vectors, Winograd's last block ends in fours (csrc/cpu/items/winograd_products.h).
+    outputs are left behind whole vectors, the last block ends in fours (csrc/cpu/items/fours.h).
     memory: where they lie.
     """
     memory = memory or Allocator()
@@ -47,7 +47,7 @@ def pack(
         taps, length = (height, width * inputs) if joined else (height * width, inputs)
     words = -(-length // per_word)
     dtype = torch.float32 if per_word == 1 else torch.bfloat16
-    ends_in_fours = fours(kernel, -(-inputs // per_word), outputs, lanes)
+    ends_in_fours = fours(kernel, -(-inputs // per_word), outputs, lanes, taps)
     padded = memory.empty(taps * words_of_tap(words, vectors, lanes, ends_in_fours) * per_word, dtype=dtype)
     left, first = padded, 0
     while first < vectors:  # block by block: all of them at once would take several times the memory for a while
@@ -55,16 +55,13 @@ def pack(
         rows = weight[first * lanes : first * lanes + across]
         last = ends_in_fours and first * lanes + across >= outputs
         block = left[: taps * words_of_tap(words, across // lanes, lanes, last) * per_word]
-        if last:
-            _fill_with_fours(block, transform_weight(rows, kernel.m), lanes, words, per_word)
-            break
         if kernel.m and as_is:
             made, block_of = rows.flatten(2).permute(1, 2, 0), block.view(words * per_word, taps, across)
         else:
             positions = (transform_weight(rows, kernel.m) if kernel.m else rows).permute(2, 3, 1, 0)
             made = positions.reshape(taps, length, len(rows))
-            block_of = block.view(taps, words, across, per_word)
-        _fill(block_of, made)
+            block_of = block.view(taps, -1, per_word) if last else block.view(taps, words, across, per_word)
+        _fill_with_fours(block_of, made, lanes, words) if last else _fill(block_of, made)
         left, first = left[block.numel() :], first + across // lanes
     padded_bias = memory.empty(vectors * lanes).zero_()
     if bias is not None:
@@ -78,20 +75,17 @@ def words_of_tap(words: int, vectors: int, lanes: int, ends_in_fours: bool) -> i
     return ((vectors - 1) * words + last) * lanes
 
 
-def _fill_with_fours(block: Tensor, made: Tensor, lanes: int, words: int, per_word: int) -> None:
-    """[positions, words, (outputs of whole vectors, then fours)] from made [outputs, inputs, m + 2, m + 2].
+def _fill_with_fours(block: Tensor, made: Tensor, lanes: int, words: int) -> None:
+    """[taps, words of (outputs of whole vectors, then fours), values] from made [taps, length, outputs].
 
     Of each lanes / 4 words: those of whole vectors, one word after the other, and a vector [4 outputs, word] of others.
     """
-    at_once, whole = lanes // FOURS, len(made) // lanes * lanes
+    at_once, whole, per_word = lanes // FOURS, made.shape[2] // lanes * lanes, block.shape[2]
     complete = -(-words // at_once) * at_once
-    padding = (0, complete * per_word - made.shape[1], 0, whole + FOURS - len(made))
-    made = F.pad(made.flatten(2).permute(2, 0, 1), padding).unflatten(2, (complete, per_word))
-    vectors = made[:, :whole].transpose(1, 2)  # [positions, words, outputs, values]
-    rest = (
-        made[:, whole:].unflatten(2, (-1, at_once)).transpose(1, 2).flatten(2, 3)
-    )  # [positions, steps, (4, word), values]
-    block = block.view(len(made), -1, per_word)
+    padding = (0, whole + FOURS - made.shape[2], 0, complete * per_word - made.shape[1])
+    made = F.pad(made, padding).unflatten(1, (complete, per_word)).transpose(2, 3)  # [taps, words, outputs, values]
+    vectors, rest = made.split([whole, FOURS], 2)
+    rest = rest.unflatten(1, (-1, at_once)).transpose(2, 3).flatten(2, 3)  # [taps, steps, outputs * words, values]
     for step, first in enumerate(range(0, words, at_once)):
         now = min(at_once, words - first)
         both = torch.cat((vectors[:, first : first + now].flatten(1, 2), rest[:, step]), 1)

@@ -97,10 +97,10 @@ class Walk:
 def weight_elements(shape: Shape, kernel: Kernel, lanes: int) -> int:
     """Elements of a shape's packed weights, see `pack`."""
     outputs, words = shape.out[1], shape.words
-    ends_in_fours = fours(kernel, words, outputs, lanes)
     taps = 9 if plain(kernel, words, outputs) else (kernel.m + 2) ** 2
     if not kernel.m:
         taps, words = 3, ceil(3 * shape.inputs / shape.per_word)  # rows of pixels, which are joined
+    ends_in_fours = fours(kernel, shape.words, outputs, lanes, taps)
     return taps * words_of_tap(words, ceil(outputs / lanes), lanes, ends_in_fours) * shape.per_word
 
 
