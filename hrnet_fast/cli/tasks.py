@@ -109,6 +109,13 @@ def task_name(model: str) -> str:
     return task_of(config.head)
 
 
+def is_random(args: argparse.Namespace) -> bool:
+    """Whether the network gets random weights: a model that is named, without a checkpoint."""
+    from hrnet_fast.saved import is_saved
+
+    return not args.weights and not is_saved(args.model)
+
+
 def open_estimator(args: argparse.Namespace, task: str) -> Any:
     """The task's estimator, as the arguments ask for."""
     import torch

@@ -4,6 +4,7 @@ import copy
 
 import pytest
 import torch
+from PIL import Image
 
 import hrnet_fast
 from hrnet_fast import api
@@ -43,7 +44,7 @@ def test_json_is_one_object_and_nothing_else(run, argv):
 
 
 def test_every_command_is_tested_here():
-    assert set(EVERY) | {"convert", "predict", "evaluate", "synth", "tune"} == set(COMMANDS)
+    assert set(EVERY) | {"convert", "predict", "evaluate", "save", "synth", "tune"} == set(COMMANDS)
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -197,3 +198,32 @@ def test_convert_takes_another_number_of_outputs(run, tmp_path):
     argv = ("convert", str(tmp_path / "a.pth"), str(tmp_path / "b.pth"), "--model", "hrnet_w18_small.pose_coco_256x192")
     assert run(*argv).code == 2
     assert run(*argv, "--outputs", "21").code == 0
+
+
+def test_a_saved_network_predicts_what_the_named_one_does(run, tmp_path):
+    name = "hrnet_w18_small.pose_coco_256x192"
+    hrnet_fast.save_weights(hrnet_fast.create_model(name), tmp_path / "a.pth")
+    out, weights = str(tmp_path / "net.safetensors"), ("--weights", str(tmp_path / "a.pth"))
+    argv = ("save", out, "--model", name, *weights, "--size", "64x96", "--size", "32x32")
+    assert "of 64x96, 32x32" in run(*argv).out
+    assert run(*argv, "--json").json()["sizes"] == [[64, 96], [32, 32]]
+    assert hrnet_fast.load(out)(torch.zeros(2, 3, 32, 32)).shape == (2, 17, 8, 8)
+
+    Image.effect_noise((90, 60), 50).convert("RGB").save(tmp_path / "a.png")
+    assert run("save", out, "--model", name, *weights).code == 0
+    found = []
+    for model in ((name, *weights), (out,)):
+        folder = tmp_path / str(len(found))
+        result = run("predict", str(tmp_path / "a.png"), "--model", *model, "--out", str(folder))
+        assert result.code == 0 and "random" not in result.out + result.err
+        found.append((folder / "results.jsonl").read_text())
+    assert found[0] == found[1]
+
+
+def test_a_network_of_unknown_task_is_named(run, tmp_path):
+    hrnet_fast.save(torch.nn.Conv2d(3, 4, 1), tmp_path / "net.safetensors", (1, 3, 8, 8))
+    Image.new("RGB", (9, 9)).save(tmp_path / "a.png")
+    result = run("predict", str(tmp_path / "a.png"), "--model", str(tmp_path / "net.safetensors"))
+    assert result.code == 2 and "was saved from another code base's model, of which no task is known" in result.err
+    result = run("predict", str(tmp_path / "a.png"), "--model", "nothing.safetensors")
+    assert result.code == 2 and "nothing.safetensors" in result.err and "no such file" in result.err

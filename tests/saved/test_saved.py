@@ -195,6 +195,10 @@ def test_a_task_takes_a_loaded_network(pose, path):
     picture = torch.randint(0, 256, (300, 200, 3), dtype=torch.uint8).numpy()
     (one,), (other,) = (hrnet_fast.PoseEstimator(net)(picture) for net in (pose, round_trip(pose, path)))
     assert one.keypoints.tolist() == other.keypoints.tolist()
+    save(pose, path, (1, 3, 64, 64))
+    for name in (path, str(path)):
+        network = hrnet_fast.PoseEstimator(name).network
+        assert network.input_size == (64, 64) and not network.random_weights
 
 
 PROGRAM = """

@@ -1,6 +1,6 @@
 """One file a command: HELP, EXAMPLES, add_arguments(parser), run(args) -> Result; its docstring describes it."""
 
-from . import bench, convert, env, evaluate, explain, info, list, predict, synth, tune, verify
+from . import bench, convert, env, evaluate, explain, info, list, predict, save, synth, tune, verify
 
 COMMANDS = {
     "list": list,
@@ -14,6 +14,7 @@ COMMANDS = {
     "bench": bench,
     "tune": tune,
     "convert": convert,
+    "save": save,
 }
 
 __all__ = ["COMMANDS"]

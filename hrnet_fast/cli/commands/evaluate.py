@@ -13,7 +13,7 @@ from typing import Any
 
 from ..arguments import UsageError, add_model_option, positive
 from ..output import Result, note
-from ..tasks import NONE, RANDOM, add_estimator, open_estimator, task_name
+from ..tasks import NONE, RANDOM, add_estimator, is_random, open_estimator, task_name
 
 HELP = "a data set's score beside the paper's"
 EXAMPLES = (
@@ -50,7 +50,7 @@ def run(args: argparse.Namespace) -> Result:
     package = package_of(task)
     dataset = _open_dataset(args, task, package.DATASETS)
     wanted = _supported(package.evaluate, args, task, "results", "server", "per_class")
-    if not args.weights:
+    if is_random(args):
         note(f"note: {RANDOM}")
     estimator = open_estimator(args, task)
     total = min(len(dataset), args.limit or len(dataset))

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..arguments import add_model_option, positive
 from ..output import CHECK_FAILED, Result, note
-from ..tasks import RANDOM, CallOptions, add_estimator, all_options, call_options, open_estimator, task_name
+from ..tasks import RANDOM, CallOptions, add_estimator, all_options, call_options, is_random, open_estimator, task_name
 
 if TYPE_CHECKING:
     from ..inputs import Item
@@ -72,7 +72,7 @@ def _predict(
     from ..prediction import Prediction
     from ..progress import progress_bar
 
-    if not args.weights:
+    if is_random(args):
         note(f"note: {RANDOM}")
     estimator = open_estimator(args, task)
     stages = Stages(estimator.network.device)
@@ -90,7 +90,7 @@ def _predict(
 
 def _result(args: argparse.Namespace, task: str, prediction: Prediction | None, before: int) -> Result:
     done, skipped = (prediction.done, prediction.skipped) if prediction else ([], [])
-    notes = ([] if args.weights else [RANDOM]) + (prediction.notes if prediction else [])
+    notes = ([RANDOM] if is_random(args) else []) + (prediction.notes if prediction else [])
     if prediction and prediction.whole:
         ways = "--boxes FILE or --detector FILE" if task == "pose" else "--boxes FILE"
         one = {"pose": "person", "landmark": "face"}[task]
