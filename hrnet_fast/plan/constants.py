@@ -40,6 +40,9 @@ class _Dtype:
     def __repr__(self) -> str:
         return "dtype"
 
+    def __reduce__(self) -> str:
+        return "DTYPE"  # a copy is itself
+
 
 DTYPE = _Dtype()
 

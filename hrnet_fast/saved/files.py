@@ -16,16 +16,14 @@ from torch.utils import _pytree as pytree
 
 from ..api import OptimizedModule, example_of, is_shape, optimize
 from ..engine import op
-from ..engine.nesting import describe, nested
 from ..models import HRNetConfig
-from ..plan import named_tensors, trace, unwrap
+from ..plan import named_tensors, unwrap
 from ..plan.failure import what
-from ..plan.graph import Graph, Node
 from ..weights import CheckpointError
 from ..weights.files import read_safetensors, read_texts, write_checkpoint
-from .batches import DependsOnBatch, for_any_batch, for_batch
-from .codec import NotSaved, decode, encode, encode_nesting
-from .network import SavedCall, SavedNetwork
+from .calls import SavedCall, decode_call, encode_call, trace_call
+from .codec import NotSaved, decode, encode
+from .network import SavedNetwork
 
 SUFFIX = ".safetensors"
 _KEY = "hrnet_fast"  # in the file's header
@@ -52,12 +50,12 @@ def save(model: nn.Module, path: str | os.PathLike, *examples: Any) -> None:
         raise CheckpointError(f"cannot write '{path}': a network is saved to a {SUFFIX} file")
     plain = unwrap(model)
     try:
-        calls = [_call(plain, _inputs(example)) for example in examples or (example_of(plain),)]
+        calls = [trace_call(plain, *_inputs(example)) for example in examples or (example_of(plain),)]
         about = {
             "format": _FORMAT,
             "token": model._token if isinstance(model, OptimizedModule) else None,
             "config": encode(_config(plain, calls[0])),
-            "calls": [_encoded(call) for call in calls],
+            "calls": [encode_call(call) for call in calls],
         }
     except NotSaved as error:
         raise ValueError(f"{type(plain).__name__} cannot be saved: {error}") from error
@@ -116,10 +114,13 @@ def _read(path: str | os.PathLike) -> tuple[SavedNetwork, str | None]:
 
     def made() -> tuple[SavedNetwork, str | None]:
         about = _header(path, texts)
-        named = {key: tensors[about["same"].get(key, key)] for key in about["keys"]}
-        calls = [_decoded(call) for call in about["calls"]]
+        own = {key: tensor.clone() for key, tensor in tensors.items()}  # aligned: torch's last bits depend on it
+        named = {key: own[about["same"].get(key, key)] for key in about["keys"]}
+        calls = [decode_call(call) for call in about["calls"]]
         network = SavedNetwork(named, calls, about["buffers"], about["hidden"], decode(about["config"]))
         network.example()
+        if not isinstance(about["token"], (str, type(None))):
+            raise NotSaved("a token that is no text")
         return network, about["token"]
 
     return _understood(path, made)
@@ -163,45 +164,6 @@ def _config(plain: nn.Module, call: SavedCall) -> HRNetConfig | None:
     if not isinstance(config, HRNetConfig):
         return None
     return replace(config, input_size=shapes[0][2:]) if len(shapes) == 1 and len(shapes[0]) == 4 else config
-
-
-def _call(plain: nn.Module, inputs: tuple[Any, ...]) -> SavedCall:
-    structure, leaves = describe(inputs)
-
-    def traced(images: int | None) -> Graph:
-        given = leaves if images is None else [x.new_empty((images, *x.shape[1:])) for x in leaves]
-        return trace(plain, *nested(structure, given))
-
-    graph = traced(None)
-    tree = graph.output_tree
-    nesting = encode_nesting(pytree.tree_unflatten(list(range(tree.num_leaves)), tree))
-    graph, images = replace(graph, output_tree=None), leaves[0].shape[0] if leaves[0].dim() else 0
-    try:
-        two, three, one = (replace(traced(images), output_tree=None) for images in (2, 3, 1))
-        general = for_any_batch(two, three)
-        if all(for_batch(general, batch) == seen for batch, seen in ((1, one), (images, graph))):
-            graph = general
-    except (DependsOnBatch, ValueError):
-        pass
-    return SavedCall(structure, images, graph, nesting)
-
-
-def _encoded(call: SavedCall) -> dict[str, Any]:
-    return {
-        "inputs": call.structure, "images": call.images, "results": call.nesting, "graph": encode(call.graph)
-    }  # fmt: skip
-
-
-def _decoded(call: Mapping[str, Any]) -> SavedCall:
-    graph = decode(call["graph"])
-    if not isinstance(graph, Graph) or not all(isinstance(node, Node) for node in graph.nodes):
-        raise NotSaved("a call without a graph")
-    for place, node in enumerate(graph.nodes):
-        if any(type(value) is not int or not 0 <= value < place for value in node.inputs):
-            raise NotSaved(f"operation {place} reads what comes after it")
-    if not all(type(v) is int and 0 <= v < len(graph.nodes) for v in (*graph.inputs, *graph.outputs)):
-        raise NotSaved("a result that nothing computes")
-    return SavedCall(str(call["inputs"]), int(call["images"]), graph, call["results"])
 
 
 def _other_names(plain: nn.Module, tensors: Mapping[str, Tensor]) -> dict[str, str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -14,38 +13,11 @@ from ..engine.nesting import describe, nested
 from ..plan import PURE_FUNCTIONS, Call, Constant, Convolution, Param, Ref
 from ..plan.constants import BY_NAME, DTYPE, MAKERS
 from ..plan.functions import CAST, DEFORM
-from ..plan.graph import Graph, Node
+from ..plan.graph import Node
 from ..plan.transposed import SHUFFLE
-from .batches import PerImage, for_batch
+from .batches import for_batch
+from .calls import SavedCall
 from .codec import decode_nesting
-
-
-@dataclass(frozen=True)
-class SavedCall:
-    """What one kind of call computes.
-
-    structure: how it nests its inputs, as `nesting.describe` says. images: the batch that it was saved with. graph: for
-    this batch, or for any one, with PerImage for what grows with it. nesting: how its results nest, as
-    `codec.encode_nesting` says.
-    """
-
-    structure: str
-    images: int
-    graph: Graph
-    nesting: Any
-
-    @property
-    def any_batch(self) -> bool:
-        return any(isinstance(side, PerImage) for shape in self.shapes(None) for side in shape)
-
-    def shapes(self, images: int | None) -> list[tuple[Any, ...]]:
-        """Of the inputs, for so many images; None for those that are written in the graph."""
-        written = [self.graph.nodes[value].shape for value in self.graph.inputs]
-        return written if images is None else [for_batch(shape, images) for shape in written]
-
-    def __str__(self) -> str:
-        sides = (["N" if isinstance(side, PerImage) else str(side) for side in shape] for shape in self.shapes(None))
-        return " and ".join(f"({', '.join(shape)})" for shape in sides)
 
 
 class SavedNetwork(nn.Module):

@@ -72,6 +72,7 @@ def nodes(about):
     [
         lambda about: about.pop("calls"),
         lambda about: about["calls"].clear(),
+        lambda about: about.update(token=[1]),
         lambda about: about["keys"].append("nothing"),
         lambda about: about["keys"].append("conv"),
         lambda about: about["keys"].append("forward.weight"),

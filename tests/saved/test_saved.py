@@ -115,6 +115,8 @@ def test_constants_labels_tied_weights_and_hidden_buffers_come_back(path):
     assert equal(fast.original(x, None), model(x)) and verify(model, fast, x, None).passed
     assert list(fast.state_dict()) == list(model.state_dict())
     assert fast.original.stem.weight is fast.original.again.weight
+    for twin in (copy.deepcopy(fast), pickle.loads(pickle.dumps(fast))):
+        assert equal(twin.original(x, None), model(x)) and equal(twin(x, None), fast(x, None))
     assert equal(list(fast.buffers()), list(model.buffers()))
 
 
