@@ -13,7 +13,7 @@ import torch
 
 from benchmarks import isa
 from benchmarks.sources import ROOT
-from hrnet_fast.processor import available_cores
+from hrnet_fast.processor import available_cores, cpu_info, cpu_model
 
 PACKAGES = ("hrnet_fast", "torch", "triton", "onnxruntime", "openvino", "timm", "numpy")
 _NOTABLE_ISA = ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "avx512_fp16", "amx_bf16", "asimd", "sve", "bf16")
@@ -24,12 +24,12 @@ def describe_machine() -> dict[str, object]:
 
     Where HRNET_FAST_CPU_ISA holds everything to an instruction set, the model's name says so: it is another machine.
     """
-    info = _cpuinfo()
+    info = cpu_info()
     pages = os.sysconf("SC_PHYS_PAGES") if hasattr(os, "sysconf") else 0
     flags = set(info.get("flags", info.get("Features", "")).split())
     notable = isa.within([name for name in _NOTABLE_ISA if name in flags])
     return {
-        "cpu": (info.get("model name") or platform.processor() or platform.machine()) + isa.held(),
+        "cpu": cpu_model() + isa.held(),
         "cores": available_cores(),
         "isa": notable or [torch.backends.cpu.get_cpu_capability()],
         "memory_gib": round(pages * os.sysconf("SC_PAGE_SIZE") / 2**30) if pages else None,
@@ -104,13 +104,3 @@ class OtherWork:
         ticks = [list(map(int, line.split()[1:9])) for line in lines if line.split()[0] in ours]
         idle = sum(core[3] + core[4] for core in ticks)  # idle and waiting for a disk (proc(5))
         return (sum(map(sum, ticks)) - idle) / os.sysconf("SC_CLK_TCK"), sum(times[:4]), times.elapsed
-
-
-def _cpuinfo() -> dict[str, str]:
-    """The first processor's lines of /proc/cpuinfo, empty where there is none."""
-    try:
-        first = Path("/proc/cpuinfo").read_text().split("\n\n")[0]
-    except OSError:
-        return {}
-    pairs = (line.partition(":") for line in first.splitlines())
-    return {key.strip(): value.strip() for key, _, value in pairs}

@@ -4,18 +4,37 @@ import os
 import platform
 import subprocess
 import sys
+from collections.abc import Mapping
+from pathlib import Path
 
 
 def cpu_model() -> str:
-    """The processor's name as the operating system gives it, or the architecture."""
+    """The processor's name as the operating system gives it, or the architecture.
+
+    A virtual machine may say no more than "AMD EPYC": then with the generation of its cores, "AMD EPYC, Zen 5".
+    """
+    info = cpu_info()
+    name = info.get("model name") or _apple_model() or platform.processor() or platform.machine()
+    generation = "" if any(map(str.isdigit, name)) else _zen(info)
+    return f"{name}, {generation}" if generation else name
+
+
+def cpu_info() -> dict[str, str]:
+    """The first processor's lines of /proc/cpuinfo, empty where there is none."""
     try:
-        with open("/proc/cpuinfo") as lines:
-            for line in lines:
-                if line.startswith("model name"):
-                    return line.partition(":")[2].strip()
+        first = Path("/proc/cpuinfo").read_text().split("\n\n")[0]
     except OSError:
-        pass
-    return _apple_model() or platform.processor() or platform.machine()
+        return {}
+    pairs = (line.partition(":") for line in first.splitlines())
+    return {key.strip(): value.strip() for key, _, value in pairs}
+
+
+def _zen(info: Mapping[str, str]) -> str:
+    """The generation of AMD's cores since the third, by their family; empty for others."""
+    if info.get("vendor_id") != "AuthenticAMD":
+        return ""
+    with_avx512 = "avx512f" in info.get("flags", "").split()
+    return {"25": "Zen 4" if with_avx512 else "Zen 3", "26": "Zen 5"}.get(info.get("cpu family", ""), "")
 
 
 def _apple_model() -> str:
