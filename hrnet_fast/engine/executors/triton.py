@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
@@ -19,6 +20,9 @@ from ..gpu.triton_lower import TritonLowering
 from ..gpu.triton_tile_choices import from_entry, variations
 from ..tuning.cache import TuningCache
 from .levels import DTYPES, OLDEST, LevelExecutor
+
+# Triton parses what it compiles, and these versions' parser mixes up the depths of several threads (CPython gh-106905).
+_PARSES_ALONE = (3, 11) <= sys.version_info < (3, 11, 8)
 
 
 def unsupported(dtype: torch.dtype, device: torch.device) -> str | None:
@@ -77,5 +81,5 @@ class TritonExecutor(LevelExecutor):
             with torch.cuda.device(self.device):
                 launch.compile()
 
-        with ThreadPoolExecutor(min(len(distinct), available_cores())) as pool:
+        with ThreadPoolExecutor(1 if _PARSES_ALONE else min(len(distinct), available_cores())) as pool:
             list(pool.map(compile_one, distinct))
