@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from ..engine.nesting import describe, nested
 from ..plan import PURE_FUNCTIONS, Call, Constant, Convolution, Param, Ref
 from ..plan.constants import BY_NAME, DTYPE, MAKERS
-from ..plan.functions import CAST, DEFORM
+from ..plan.functions import DEFORM
 from ..plan.graph import Node
 from ..plan.transposed import SHUFFLE
 from .batches import for_batch
@@ -115,10 +115,8 @@ class SavedNetwork(nn.Module):
         def decoded(value: Any) -> Any:
             return values[value.value] if isinstance(value, Ref) else self._argument(value, decoded)
 
-        args, kwargs = decoded(call.args), {name: decoded(value) for name, value in call.kwargs}
-        if call.function == CAST and DTYPE in call.args:
-            return args[0]  # the planner's own: torch brings numbers to the dtype of the maps where they meet
-        return PURE_FUNCTIONS[call.function](*args, **kwargs)
+        kwargs = {name: decoded(value) for name, value in call.kwargs}
+        return PURE_FUNCTIONS[call.function](*decoded(call.args), **kwargs)
 
     def _constant(self, value: Any) -> Any:
         """A tensor made of parameters and numbers, or an argument of what makes one."""

@@ -120,6 +120,25 @@ def test_constants_labels_tied_weights_and_hidden_buffers_come_back(path):
     assert equal(list(fast.buffers()), list(model.buffers()))
 
 
+class Seen(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(3, 4, 3)
+
+    def forward(self, x):
+        y = self.conv(x).flatten(2)
+        return (y > 0).to(y.dtype) @ y.transpose(1, 2)
+
+
+@torch.no_grad()
+def test_labels_that_meet_maps_take_their_dtype(path):
+    model = fill(Seen()).eval()
+    fast = round_trip(model, path, (1, 3, 8, 8))
+    x = torch.randn(2, 3, 8, 8)
+    assert equal(fast.original(x), model(x))
+    assert equal(copy.deepcopy(fast.original).double()(x.double()), copy.deepcopy(model).double()(x.double()))
+
+
 @torch.no_grad()
 def test_weights_keep_their_dtype_and_a_network_may_run_in_another(pose, path):
     model = copy.deepcopy(pose).bfloat16()
