@@ -101,7 +101,7 @@ def is_shape(x: Any) -> bool:
 
 def _plan_assumed(fast: OptimizedModule) -> Plan:
     """The plan for inputs that nobody gave; where they do not suit the network, the error says what was assumed."""
-    given = example_of(unwrap(fast.original))
+    given = examples_of(unwrap(fast.original))[0]
     try:
         return fast.plan_for(*given)
     except ValueError:
@@ -113,11 +113,14 @@ def _plan_assumed(fast: OptimizedModule) -> Plan:
         raise  # not of the plan: weights that hold NaN, for one
 
 
-def example_of(model: nn.Module) -> tuple[Any, ...]:
-    """Inputs to plan for: of the config's size; for one module, maps of its branches; else an image."""
+def examples_of(model: nn.Module) -> list[tuple[Any, ...]]:
+    """Inputs to plan for, the first one first: what a loaded network was saved for; for one HighResolutionModule, maps
+    of its branches; else an image of the config's size."""
+    if callable(saved := getattr(model, "saved_inputs", None)):
+        return saved()
     if hasattr(model, "branches") and hasattr(model, "fuse_layers"):
         widths = [next(p.shape[1] for p in branch.parameters() if p.dim() == 4) for branch in model.branches]
-        return ([torch.empty(1, c, 64 >> b, 64 >> b, device="meta") for b, c in enumerate(widths)],)
+        return [([torch.empty(1, c, 64 >> b, 64 >> b, device="meta") for b, c in enumerate(widths)],)]
     size = getattr(getattr(model, "config", None), "input_size", (256, 256))
     channels = next((m.in_channels for m in model.modules() if isinstance(m, nn.Conv2d)), 3)
-    return (torch.empty(1, channels, *size, device="meta"),)
+    return [(torch.empty(1, channels, *size, device="meta"),)]

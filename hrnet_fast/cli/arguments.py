@@ -10,6 +10,9 @@ MOST_THREADS = 1024  # beyond some thousands OpenMP ends the process
 DTYPES = ("float32", "bfloat16", "float16", "float64")
 
 
+_MODEL = "a name of `hrnet-fast list`, or a file of `hrnet-fast save`"
+
+
 class UsageError(ValueError):
     """The command line itself is wrong; the message is one sentence."""
 
@@ -35,13 +38,14 @@ def add_common(parser: argparse.ArgumentParser, inherited: bool = False) -> None
 
 def add_model(parser: argparse.ArgumentParser) -> None:
     """MODEL or --model MODEL, and --outputs."""
-    parser.add_argument("model_first", nargs="?", metavar="MODEL", help="a name of `hrnet-fast list`")
+    parser.add_argument("model_first", nargs="?", metavar="MODEL", help=_MODEL)
     add_model_option(parser, required=False)
 
 
 def add_model_option(parser: argparse.ArgumentParser, required: bool) -> None:
-    what = "a name of `hrnet-fast list`" if required else "the same, as an option"
-    parser.add_argument("--model", metavar="MODEL", required=required, help=what)
+    parser.add_argument(
+        "--model", metavar="MODEL", required=required, help=_MODEL if required else "the same, as an option"
+    )
     parser.add_argument(
         "--outputs", type=positive, metavar="N", help="keypoints or classes, if not those of the name's data set"
     )

@@ -9,13 +9,14 @@ import torch
 from torch import Tensor, nn
 
 from hrnet_fast import create_model, load_weights
+from hrnet_fast.saved import SavedNetwork, is_saved, read_network
 from hrnet_fast.tasks.network import known_device
 from hrnet_fast.weights import LoadReport
 from hrnet_fast.weights.random import fill_weights, without_init
 
-from .arguments import model_name
+from .arguments import UsageError, model_name
 
-RANDOM = "random weights (He's initialisation), as no --weights FILE was given"
+_RANDOM = "random weights (He's initialisation), as no --weights FILE was given"
 
 
 def options(args: argparse.Namespace) -> dict[str, Any]:
@@ -24,34 +25,63 @@ def options(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def shape_model(args: argparse.Namespace) -> nn.Module:
-    """The named model on the meta device: shapes without data, at once."""
-    with torch.device("meta"), without_init():
-        return create_model(model_name(args), **options(args)).eval()
+    """The model on the meta device: shapes without data, of a named one at once."""
+    if _is_file(args):
+        return _saved(args).to("meta")
+    with torch.device("meta"):
+        return _uninitialised(args)
 
 
 def zero_model(args: argparse.Namespace) -> nn.Module:
-    """The named model on --device with all tensors zero: enough to plan and pack, not to compare numbers."""
+    """The model on --device, a named one with all tensors zero: enough to plan and pack, not to compare numbers."""
+    if _is_file(args):
+        return _saved(args).to(device(args))
     model = _uninitialised(args)
     for tensor in model.state_dict().values():
         tensor.zero_()
     return model.to(device(args))
 
 
-def random_model(args: argparse.Namespace) -> nn.Module:
-    """The named model on --device with random weights, the same in every run."""
-    return fill_weights(_uninitialised(args)).to(device(args))
+def filled_model(args: argparse.Namespace) -> nn.Module:
+    """The model on --device, a named one with random weights, the same in every run."""
+    model = _saved(args) if _is_file(args) else fill_weights(_uninitialised(args))
+    return model.to(device(args))
 
 
 def weighted_model(args: argparse.Namespace) -> tuple[nn.Module, LoadReport | None]:
-    """The named model with the weights of --weights and the report of loading them, or with random ones."""
-    model = random_model(args)
+    """As `filled_model`, with the weights of --weights, if they are given, and the report of loading them."""
+    model = filled_model(args)
     return model, load_weights(model, args.weights) if args.weights else None
 
 
+def weights_from(args: argparse.Namespace) -> str:
+    """Where the weights are from: a file, or "random"."""
+    return getattr(args, "weights", None) or (model_name(args) if _is_file(args) else "random")
+
+
+def told(args: argparse.Namespace, loaded: LoadReport | None) -> str:
+    """The weights in words."""
+    return str(loaded or (f"the weights of {model_name(args)}" if _is_file(args) else _RANDOM))
+
+
+def own_shape(args: argparse.Namespace, model: nn.Module) -> tuple[int, int, int]:
+    """(C, H, W) of the images that the model is for. UsageError for one that takes something else."""
+    shape = model.image_shape if isinstance(model, SavedNetwork) else (3, *model.config.input_size)
+    if shape is None:
+        raise UsageError(f"{model_name(args)} takes something else than a batch of images: use Python")
+    return shape
+
+
+def image_shape(args: argparse.Namespace, model: nn.Module) -> tuple[int, int, int, int]:
+    """(N, C, H, W) by --batch and --size, which is the model's own if it is not given."""
+    channels, *size = own_shape(args, model)
+    return (args.batch, channels, *(args.size or size))
+
+
 def images(args: argparse.Namespace, model: nn.Module) -> Tensor:
-    """Random float32 images (N, 3, H, W) as normalised photographs are: mean 0, deviation 1."""
-    size = args.size or model.config.input_size
-    return torch.randn(args.batch, 3, *size, generator=torch.Generator().manual_seed(0)).to(device(args))
+    """Random float32 images (N, C, H, W) as normalised photographs are: mean 0, deviation 1."""
+    shape = image_shape(args, model)
+    return torch.randn(shape, generator=torch.Generator().manual_seed(0)).to(device(args))
 
 
 def device(args: argparse.Namespace) -> torch.device:
@@ -61,6 +91,16 @@ def device(args: argparse.Namespace) -> torch.device:
 
 def torch_dtype(args: argparse.Namespace) -> torch.dtype:
     return getattr(torch, args.dtype)
+
+
+def _is_file(args: argparse.Namespace) -> bool:
+    return is_saved(model_name(args))
+
+
+def _saved(args: argparse.Namespace) -> SavedNetwork:
+    if args.outputs:
+        raise UsageError(f"--outputs belongs to a named model; {model_name(args)} has the outputs it was saved with")
+    return read_network(model_name(args))
 
 
 def _uninitialised(args: argparse.Namespace) -> nn.Module:

@@ -10,7 +10,7 @@ from inspect import signature
 from pathlib import Path
 from typing import Any
 
-from hrnet_fast.tasks.registry import package_of, task_of
+from hrnet_fast.tasks.registry import HEADS, package_of, task_of
 
 from .arguments import UsageError, add_executor, dtype, file_name, positive, size
 from .boxes import Boxes
@@ -45,6 +45,10 @@ def add_estimator(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--device", metavar="NAME", help="cpu, cuda or cuda:1 (default: cpu)")
     parser.add_argument("--dtype", type=dtype, default="float32", metavar="DTYPE", help="what the network computes in")
     add_executor(parser)
+    parser.add_argument(
+        "--task", choices=HEADS, metavar="NAME",
+        help=f"of a file that was saved from another code base's model: {', '.join(HEADS)}",
+    )  # fmt: skip
     group = parser.add_argument_group("of a task")
     group.add_argument(
         "--flip", action=argparse.BooleanOptionalAction, default=None, help="average with the mirror image"
@@ -98,15 +102,18 @@ def _scales(text: str) -> tuple[float, ...]:
         raise argparse.ArgumentTypeError(f"{text!r} is not a list of numbers such as 0.75,1,1.25") from None
 
 
-def task_name(model: str) -> str:
+def task_name(args: argparse.Namespace) -> str:
     """The task of a named or saved model. Errors: KeyError, ValueError with a sentence."""
     from hrnet_fast import model_config
     from hrnet_fast.saved import is_saved, read_config
 
-    config = read_config(model) if is_saved(model) else model_config(model)
-    if config is None:
-        raise ValueError(f"'{model}' was saved from another code base's model, of which no task is known: use Python")
-    return task_of(config.head)
+    config = read_config(args.model) if is_saved(args.model) else model_config(args.model)
+    own = task_of(config.head) if config else None
+    if not (own or args.task):
+        raise UsageError(f"'{args.model}' was saved from another code base's model: say by --task what it is for")
+    if own and args.task and args.task != own:
+        raise UsageError(f"{args.model} is for {own}, not for {args.task}")
+    return own or args.task
 
 
 def is_random(args: argparse.Namespace) -> bool:
@@ -122,7 +129,7 @@ def open_estimator(args: argparse.Namespace, task: str) -> Any:
 
     from hrnet_fast.tasks.network import RandomWeightsWarning
 
-    from .models import random_model
+    from .models import filled_model
 
     package = package_of(task)
     options = estimator_options(args, task)
@@ -131,7 +138,7 @@ def open_estimator(args: argparse.Namespace, task: str) -> Any:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RandomWeightsWarning)  # the commands say it in their own notes
         return package.Estimator(
-            random_model(args) if args.outputs else args.model,
+            filled_model(args) if args.outputs else args.model,
             args.weights,
             dtype=getattr(torch, args.dtype),
             device=args.device,

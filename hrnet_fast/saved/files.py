@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
-from ..api import OptimizedModule, example_of, is_shape, optimize
+from ..api import OptimizedModule, examples_of, is_shape, optimize
 from ..engine import op
 from ..models import HRNetConfig
 from ..plan import named_tensors, unwrap
@@ -37,11 +37,13 @@ def save(model: nn.Module, path: str | os.PathLike, *examples: Any) -> None:
     path: a .safetensors file. It holds the parameters and buffers under the model's own keys, so that `load_weights`
         and others read it as a checkpoint, and in its header the operations as they were traced; never code.
     examples: one for each size that the network is to take: an input, a shape such as (1, 3, 256, 192), or a tuple of
-        inputs; without any, the size that `optimize` plans first. A batch of any size is taken where the network does
-        the same for each; where it does not, that of the example alone, and a warning says so.
+        these; without any, the size that `optimize` plans first, or all sizes of a network that was loaded. A batch
+        of any size is taken where the network does the same for each; where it does not, that of the example alone, and
+        a warning says so.
     Raises PlanError, naming what was not understood, if the model cannot be planned for an example; CheckpointError for
     a path that cannot be written or has another suffix; ValueError for weights without data and for results in other
-    containers than lists, tuples and dicts; TypeError if `model` is no module.
+    containers than lists, tuples and dicts; TypeError if `model` is no module, or an example holds
+    anything but tensors and shapes.
     """
     if not isinstance(model, nn.Module):
         raise TypeError(f"save takes an nn.Module, not {type(model).__name__}")
@@ -50,7 +52,7 @@ def save(model: nn.Module, path: str | os.PathLike, *examples: Any) -> None:
         raise CheckpointError(f"cannot write '{path}': a network is saved to a {SUFFIX} file")
     plain = unwrap(model)
     try:
-        calls = [trace_call(plain, *_inputs(example)) for example in examples or (example_of(plain),)]
+        calls = [trace_call(plain, *_inputs(example)) for example in examples or examples_of(plain)]
         about = {
             "format": _FORMAT,
             "token": model._token if isinstance(model, OptimizedModule) else None,
@@ -87,7 +89,7 @@ def load(
     its operations contradict each other; and what `optimize` raises.
     """
     network, token = _read(path)
-    fast = optimize(network.to(device), dtype=dtype, executor=executor, exact=exact, example=network.example())
+    fast = optimize(network.to(device), dtype=dtype, executor=executor, exact=exact, example=network.saved_inputs()[0])
     if token is not None:
         fast._token = op.register(fast, token)
     return fast
@@ -118,7 +120,7 @@ def _read(path: str | os.PathLike) -> tuple[SavedNetwork, str | None]:
         named = {key: own[about["same"].get(key, key)] for key in about["keys"]}
         calls = [decode_call(call) for call in about["calls"]]
         network = SavedNetwork(named, calls, about["buffers"], about["hidden"], decode(about["config"]))
-        network.example()
+        network.saved_inputs()
         if not isinstance(about["token"], (str, type(None))):
             raise NotSaved("a token that is no text")
         return network, about["token"]
@@ -152,10 +154,14 @@ def _understood(path: str | os.PathLike, read: Callable[[], Any]) -> Any:
 
 def _inputs(example: Any) -> tuple[Any, ...]:
     """An example as a call's inputs, without data."""
-    if is_shape(example):
-        return (torch.empty(example, device="meta"),)
-    given = example if isinstance(example, tuple) else (example,)
-    return pytree.tree_map(lambda x: x if x is None else torch.empty(x.shape, device="meta"), given)
+
+    def empty(leaf: Any) -> Tensor | None:
+        if leaf is not None and not isinstance(leaf, Tensor) and not is_shape(leaf):
+            raise TypeError(f"an example holds tensors, shapes and None, not a {type(leaf).__name__}")
+        return leaf if leaf is None else torch.empty(getattr(leaf, "shape", leaf), device="meta")
+
+    given = example if isinstance(example, tuple) and not is_shape(example) else (example,)
+    return pytree.tree_map(empty, given, is_leaf=is_shape)
 
 
 def _config(plain: nn.Module, call: SavedCall) -> HRNetConfig | None:

@@ -65,10 +65,19 @@ class SavedNetwork(nn.Module):
                     values.pop(value, None)
         return decode_nesting(call.nesting, [values[value] for value in graph.outputs])
 
-    def example(self) -> tuple[Any, ...]:
-        """Inputs without data, as it was saved for first."""
-        call = self._calls[0]
-        return nested(call.structure, [torch.empty(shape, device="meta") for shape in call.shapes(call.images)])
+    def saved_inputs(self) -> list[tuple[Any, ...]]:
+        """What it was saved for: inputs without data, one tuple a size."""
+        return [
+            nested(call.structure, [torch.empty(shape, device="meta") for shape in call.shapes(call.images)])
+            for call in self._calls
+        ]
+
+    @property
+    def image_shape(self) -> tuple[int, int, int] | None:
+        """Channels, height and width of the images that it was saved for first; None if it takes something else."""
+        first = self._calls[0]
+        shapes = first.shapes(first.images)
+        return shapes[0][1:] if len(shapes) == 1 and len(shapes[0]) == 4 else None
 
     def _call_for(self, *inputs: Any) -> tuple[SavedCall, list[Tensor]]:
         structure, leaves = describe(inputs)

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from ..api import OptimizedModule, optimize
 from ..models import HRNetConfig, create_model
-from ..saved import is_saved, read_network
+from ..saved import SavedNetwork, is_saved, read_network
 from ..weights import CheckpointError, LoadReport, load_weights
 from ..weights.random import fill_weights, without_init
 from .registry import HEADS, task_of
@@ -119,7 +119,7 @@ def open_network(
         every process; `random_weights` says so, and a RandomWeightsWarning.
     task: "pose", "segmentation", "landmark", "classification" or "bottom_up".
     dtype, executor: as `hrnet_fast.optimize`. device: None for where the module is, or the CPU.
-    input_size: (height, width); None for the model's own, or for a foreign module that of the paper's table.
+    input_size: (height, width); None for the model's own, or the one it was saved for, or that of the paper's table.
     Errors: KeyError for an unknown name; ValueError for a head that does not fit the task, for weights without the
         head (CheckpointError), for a device that is not here, and for what `optimize` refuses; TypeError for another
         kind of model or dtype.
@@ -156,7 +156,7 @@ def open_network(
     if device is not None:
         plain.to(device)
     config = _config(plain)
-    size = input_size or (config.input_size if config else _INPUT_SIZES[task])
+    size = input_size or _own_size(plain) or _INPUT_SIZES[task]
     example = torch.empty(1, 3, *size, device="meta")
     return Network(
         optimize(plain, dtype=dtype, executor=executor, example=example),
@@ -185,6 +185,13 @@ def _config(module: nn.Module) -> HRNetConfig | None:
     """Our config of a module; modules of other code bases may have other things of that name."""
     config = getattr(module, "config", None)
     return config if isinstance(config, HRNetConfig) else None
+
+
+def _own_size(module: nn.Module) -> tuple[int, int] | None:
+    if config := _config(module):
+        return config.input_size
+    shape = module.image_shape if isinstance(module, SavedNetwork) else None
+    return shape and shape[1:]
 
 
 def _load(plain: nn.Module, weights: str | os.PathLike | Mapping[str, Any]) -> LoadReport:

@@ -1,6 +1,7 @@
 """Each command on good input: what it prints, as text and as JSON, and its exit code."""
 
 import copy
+import json
 
 import pytest
 import torch
@@ -220,10 +221,52 @@ def test_a_saved_network_predicts_what_the_named_one_does(run, tmp_path):
     assert found[0] == found[1]
 
 
-def test_a_network_of_unknown_task_is_named(run, tmp_path):
-    hrnet_fast.save(torch.nn.Conv2d(3, 4, 1), tmp_path / "net.safetensors", (1, 3, 8, 8))
+@pytest.fixture
+def foreign(tmp_path):
+    """A file of a network that is none of ours, for 64x48 images; and a picture."""
+    network = torch.nn.Sequential(torch.nn.Conv2d(3, 8, 3, stride=4, padding=1), torch.nn.Conv2d(8, 17, 3, padding=1))
+    hrnet_fast.save(network, tmp_path / "net.safetensors", (1, 3, 64, 48), (1, 3, 32, 32))
+    Image.effect_noise((90, 60), 50).convert("RGB").save(tmp_path / "a.png")
+    return str(tmp_path / "net.safetensors")
+
+
+@pytest.mark.parametrize("command", ["info", "explain", "verify", "bench", "tune"])
+def test_a_file_takes_the_place_of_a_name(run, foreign, command):
+    more = {"bench": ("--rounds", "1"), "tune": ("--device", "cpu")}.get(command, ())
+    for size, shown in ((), "64x48"), (("--size", "32x32"), "32x32"):
+        result = run(command, foreign, *size, *more)
+        assert (result.code, result.err) == (0, "")
+        assert command in ("verify", "tune") or shown in result.out
+        assert "random" not in result.out
+        assert run(command, foreign, *size, *more, "--json").json()["model"] == foreign
+
+
+def test_a_file_keeps_its_sizes_and_outputs(run, foreign):
+    result = run("verify", foreign, "--size", "64x64")
+    assert result.code == 2 and "saved for inputs of (N, 3, 64, 48), or (N, 3, 32, 32)" in result.err
+    result = run("info", foreign, "--outputs", "3")
+    assert result.code == 2 and "--outputs belongs to a named model" in result.err
+
+
+def test_a_file_that_takes_no_images_is_refused(run, tmp_path):
+    path = str(tmp_path / "net.safetensors")
+    hrnet_fast.save(torch.nn.Linear(3, 4), path, (1, 3))
+    result = run("verify", path)
+    assert result.code == 2 and "takes something else than a batch of images" in result.err
+
+
+def test_another_code_base_s_network_is_told_its_task(run, foreign, tmp_path):
+    predict = ("predict", str(tmp_path / "a.png"), "--model", foreign, "--out", str(tmp_path / "out"))
+    result = run(*predict)
+    assert result.code == 2 and "was saved from another code base's model: say by --task what it is for" in result.err
+    result = run(*predict, "--task", "pose", "--json")
+    assert (result.code, result.json()["weights"]) == (0, foreign)
+    assert len(json.loads((tmp_path / "out" / "results.jsonl").read_text().splitlines()[-1])["people"]) == 1
+    result = run(*predict[:2], "--model", MODEL, "--task", "segmentation")
+    assert result.code == 2 and f"{MODEL} is for pose, not for segmentation" in result.err
+
+
+def test_a_file_that_is_not_there_is_named(run, tmp_path):
     Image.new("RGB", (9, 9)).save(tmp_path / "a.png")
-    result = run("predict", str(tmp_path / "a.png"), "--model", str(tmp_path / "net.safetensors"))
-    assert result.code == 2 and "was saved from another code base's model, of which no task is known" in result.err
     result = run("predict", str(tmp_path / "a.png"), "--model", "nothing.safetensors")
     assert result.code == 2 and "nothing.safetensors" in result.err and "no such file" in result.err

@@ -176,6 +176,27 @@ class Mixing(nn.Module):
         return x * self.scale if x.shape[0] == 1 else x - x.mean(0, keepdim=True)
 
 
+def test_saved_again_it_keeps_all_its_sizes(path, tmp_path):
+    hrnet_fast.save(nn.Conv2d(3, 4, 3), path, (1, 3, 8, 8), (1, 3, 6, 9))
+    hrnet_fast.save(hrnet_fast.load(path), tmp_path / "again.safetensors")
+    again = hrnet_fast.load(tmp_path / "again.safetensors")
+    assert again(torch.zeros(2, 3, 6, 9)).shape == (2, 4, 4, 7)
+
+
+class Sum(nn.Conv2d):
+    def forward(self, a, b):
+        return super().forward(a) + b
+
+
+def test_an_example_may_be_shapes(path):
+    model = Sum(3, 4, 1)
+    hrnet_fast.save(model, path, ((1, 3, 8, 8), torch.zeros(1, 4, 1, 1)))
+    a, b = torch.randn(2, 3, 8, 8), torch.randn(2, 4, 1, 1)
+    assert torch.equal(hrnet_fast.load(path).original(a, b), model(a, b))
+    with pytest.raises(TypeError, match="an example holds tensors, shapes and None, not a str"):
+        hrnet_fast.save(model, path, ((1, 3, 8, 8), "1x4x1x1"))
+
+
 def test_a_network_that_depends_on_the_batch_is_saved_for_one(path):
     with pytest.warns(
         UserWarning, match=r"saved for inputs of \(2, 3, 8, 8\) alone: its operations depend on the batch"

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from ..arguments import add_device, add_executor, add_input, add_model, positive
+from ..arguments import add_device, add_executor, add_input, add_model, model_name, positive
 from ..output import CHECK_FAILED, Result, note
 
 if TYPE_CHECKING:
@@ -43,17 +43,17 @@ def run(args: argparse.Namespace) -> Result:
     from hrnet_fast import optimize, verify
     from hrnet_fast.timing import interleave
 
-    from ..models import images, random_model, torch_dtype
+    from ..models import filled_model, images, torch_dtype, weights_from
 
-    model = random_model(args)
+    model = filled_model(args)
     dtype = torch_dtype(args)
     x = images(args, model)
     fast = optimize(model, dtype=dtype, executor=args.executor, example=x)
-    note(f"checking {model.config.name} against float64 ...")
+    note(f"checking {model_name(args)} against float64 ...")
     report = verify(model, fast, x)
     data = {
-        "model": model.config.name,
-        "weights": "random",
+        "model": model_name(args),
+        "weights": weights_from(args),
         "batch": args.batch,
         "size": list(x.shape[2:]),
         "dtype": args.dtype,
@@ -96,9 +96,10 @@ def _row(name: str, timing: Timing) -> dict[str, Any]:
 def _text(data: dict[str, Any]) -> str:
     size = "x".join(map(str, data["size"]))
     threads = f"{data['threads']} thread{'s' if data['threads'] > 1 else ''}"
+    weights = "random weights" if data["weights"] == "random" else "its own weights"
     worst = max(data["check"], key=lambda output: output["error"] / (output["allowed"] or 1.0))
     lines = [
-        f"{data['model']}, {data['batch']} x {size}, {data['dtype']}, {threads}, random weights, torch {data['torch']}",
+        f"{data['model']}, {data['batch']} x {size}, {data['dtype']}, {threads}, {weights}, torch {data['torch']}",
         f"checked against float64: error {worst['error']:.2e}, torch's own {worst['error_torch']:.2e} "
         f"({data['executor']} executor)",
         "",

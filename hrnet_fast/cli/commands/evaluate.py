@@ -46,7 +46,7 @@ def run(args: argparse.Namespace) -> Result:
 
     from ..progress import progress_bar
 
-    task = task_name(args.model)
+    task = task_name(args)
     package = package_of(task)
     dataset = _open_dataset(args, task, package.DATASETS)
     wanted = _supported(package.evaluate, args, task, "results", "server", "per_class")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Any
 
-from ..arguments import add_device, add_executor, add_input, add_model
+from ..arguments import add_device, add_executor, add_input, add_model, model_name
 from ..output import Result
 
 if TYPE_CHECKING:
@@ -28,12 +28,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> Result:
     from hrnet_fast import explain
 
-    from ..models import torch_dtype, zero_model
+    from ..models import image_shape, torch_dtype, zero_model
 
     model = zero_model(args)
-    shape = (args.batch, 3, *(args.size or model.config.input_size))
-    plan = explain(model, shape, dtype=torch_dtype(args), executor=args.executor)
-    return Result({"model": model.config.name, **plan_data(plan)}, str(plan))
+    plan = explain(model, image_shape(args, model), dtype=torch_dtype(args), executor=args.executor)
+    return Result({"model": model_name(args), **plan_data(plan)}, str(plan))
 
 
 def plan_data(plan: Plan) -> dict[str, Any]:

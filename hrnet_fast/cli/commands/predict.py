@@ -43,12 +43,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> Result:
     from ..inputs import check_kept, list_items
     from ..ledger import Ledger
+    from ..models import weights_from
 
-    task = task_name(args.model)
+    task = task_name(args)
     options = call_options(args, task)
     about = {
         "model": args.model,
-        "weights": args.weights or "random",
+        "weights": weights_from(args),
         "outputs": args.outputs,
         "dtype": args.dtype,
         "boxes": str(args.boxes) if args.boxes else None,
@@ -89,6 +90,8 @@ def _predict(
 
 
 def _result(args: argparse.Namespace, task: str, prediction: Prediction | None, before: int) -> Result:
+    from ..models import weights_from
+
     done, skipped = (prediction.done, prediction.skipped) if prediction else ([], [])
     notes = ([RANDOM] if is_random(args) else []) + (prediction.notes if prediction else [])
     if prediction and prediction.whole:
@@ -101,7 +104,7 @@ def _result(args: argparse.Namespace, task: str, prediction: Prediction | None, 
     data: dict[str, Any] = {
         "task": task,
         "model": args.model,
-        "weights": args.weights or "random",
+        "weights": weights_from(args),
         "results": str(args.out / "results.jsonl"),
         "done": len(done),
         "done_before": before,

@@ -30,11 +30,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> Result:
     from hrnet_fast import save
 
-    from ..models import weighted_model
+    from ..models import own_shape, weighted_model
 
     model, loaded = weighted_model(args)
-    sizes = args.size or [model.config.input_size]
-    save(model, args.target, *((1, 3, *each) for each in sizes))
+    channels, *size = own_shape(args, model)
+    sizes = args.size or [size]
+    save(model, args.target, *((1, channels, *each) for each in sizes))
     taken = ", ".join(f"{height}x{width}" for height, width in sizes)
-    data = {"model": model.config.name, "weights": asdict(loaded), "target": args.target, "sizes": sizes}
+    data = {"model": args.model, "weights": asdict(loaded), "target": args.target, "sizes": sizes}
     return Result(data, f"{loaded}\nwrote {args.target}, for batches of any size of {taken}")

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from math import isfinite
 from typing import Any
 
-from ..arguments import add_device, add_input, add_model, positive
+from ..arguments import add_device, add_input, add_model, model_name, positive
 from ..output import Result
 from ..progress import progress_bar
 
@@ -36,15 +36,15 @@ def run(args: argparse.Namespace) -> Result:
     from hrnet_fast import optimize
     from hrnet_fast.engine.tuning.cache import cache_folder
 
-    from ..models import device, images, random_model, torch_dtype
+    from ..models import device, filled_model, images, torch_dtype
 
     args.device = args.device or ("cuda" if torch.cuda.is_available() else "cpu")
     on_gpu = device(args).type == "cuda"
-    model = random_model(args)
+    model = filled_model(args)
     x = images(args, model)
-    fast = optimize(model, dtype=torch_dtype(args))
+    fast = optimize(model, dtype=torch_dtype(args), example=x)
     found = fast.tune(x, progress=_with_bar, again=args.again, seconds=args.seconds)
-    data = {"model": model.config.name, "cache": str(cache_folder())}
+    data = {"model": model_name(args), "cache": str(cache_folder())}
     if on_gpu:
         return _levels(data, found)
     return _convolutions(data, found)

@@ -6,7 +6,7 @@ from __future__ import annotations
 import argparse
 from dataclasses import asdict
 
-from ..arguments import add_device, add_executor, add_input, add_model, file_name
+from ..arguments import add_device, add_executor, add_input, add_model, file_name, model_name
 from ..output import CHECK_FAILED, Result, note
 
 HELP = "check the numbers against float64"
@@ -30,19 +30,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> Result:
     from hrnet_fast import optimize, verify
 
-    from ..models import RANDOM, images, torch_dtype, weighted_model
+    from ..models import images, told, torch_dtype, weighted_model, weights_from
 
     model, loaded = weighted_model(args)
     x = images(args, model)
     fast = optimize(model, dtype=torch_dtype(args), executor=args.executor, example=x)
-    note(f"computing {model.config.name} in float64 and {args.dtype} ...")
+    note(f"computing {model_name(args)} in float64 and {args.dtype} ...")
     report = verify(model, fast, x, levels=args.levels)
     data = {
-        "model": model.config.name,
-        "weights": asdict(loaded) if loaded else "random",
+        "model": model_name(args),
+        "weights": asdict(loaded) if loaded else weights_from(args),
         "input": list(x.shape),
         **asdict(report),
         "passed": report.passed,
     }
-    text = f"{loaded or RANDOM}\n{report}"
+    text = f"{told(args, loaded)}\n{report}"
     return Result(data, text, 0 if report.passed else CHECK_FAILED)
