@@ -9,8 +9,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..plan import PREVIOUS, PURE_FUNCTIONS, Concat, Constant, Conv, Function, Item, Param, Ref, Sum, Term, tensor_of
-from ..plan.constants import DTYPE
 from ..plan.fold import fold
+from ..plan.tracing.constants import DTYPE
 
 # Maps may lie channels-last here where the network's own are contiguous, which `view` would refuse.
 _PLAYED = {**PURE_FUNCTIONS, "Tensor.view": Tensor.reshape, "Tensor.view_as": Tensor.reshape_as}

@@ -2,13 +2,13 @@
 
 from .build import make_plan, plan_graph
 from .check import check
-from .constants import tensor_of
 from .errors import PlanError
-from .functions import PURE_FUNCTIONS
 from .graph import Call, Constant, Convolution, Norm, Param, Ref, Resize
 from .ir import PREVIOUS, Concat, Conv, Function, Item, Level, Plan, Sum, Term, Value
-from .modules import inference_view, named_tensors, unwrap
-from .trace import trace
+from .tracing import trace
+from .tracing.constants import tensor_of
+from .tracing.functions import PURE_FUNCTIONS
+from .tracing.modules import inference_view, named_tensors, unwrap
 
 __all__ = [
     "PREVIOUS", "PURE_FUNCTIONS", "Call", "Concat", "Constant", "Conv", "Convolution", "Function", "Item", "Level",

@@ -12,7 +12,8 @@ from .check import check
 from .graph import Call, Graph, Ref
 from .ir import PREVIOUS, Concat, Conv, Item, Level, Plan, Sum, Term, Value
 from .merge import merge
-from .trace import trace, unwrap
+from .tracing import trace
+from .tracing.modules import unwrap
 
 
 def make_plan(module: nn.Module, *inputs: Any) -> Plan:

@@ -12,8 +12,8 @@ from typing import Any
 import torch
 
 from ..models.config import Architecture, HRNetConfig
-from ..plan.constants import DTYPE
 from ..plan.graph import Call, Constant, Convolution, Graph, Node, Norm, Param, Ref, Resize, Transposed
+from ..plan.tracing.constants import DTYPE
 from .batches import PerImage, constant
 
 _CLASSES = {

@@ -18,7 +18,7 @@ from ..api import OptimizedModule, examples_of, is_shape, optimize
 from ..engine import op
 from ..models import HRNetConfig
 from ..plan import named_tensors, unwrap
-from ..plan.failure import what
+from ..plan.tracing.failure import what
 from ..weights import CheckpointError
 from ..weights.files import read_safetensors, read_texts, write_checkpoint
 from .calls import SavedCall, decode_call, encode_call, trace_call

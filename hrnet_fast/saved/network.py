@@ -11,9 +11,9 @@ from torch import Tensor, nn
 
 from ..engine.nesting import describe, nested
 from ..plan import PURE_FUNCTIONS, Call, Constant, Convolution, Param, Ref
-from ..plan.constants import BY_NAME, DTYPE, MAKERS
-from ..plan.functions import DEFORM
 from ..plan.graph import Node
+from ..plan.tracing.constants import BY_NAME, DTYPE, MAKERS
+from ..plan.tracing.functions import DEFORM
 from ..plan.transposed import SHUFFLE
 from .batches import for_batch
 from .calls import SavedCall

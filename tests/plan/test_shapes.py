@@ -7,7 +7,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from hrnet_fast.plan.shapes import result_without_call
+from hrnet_fast.plan.tracing.shapes import result_without_call
 
 X, PAIR, LEFT, RIGHT = torch.randn(2, 6, 9, 7), torch.randn(4, 6), torch.randn(2, 1, 5, 6), torch.randn(3, 6, 8)
 KNOWN = [

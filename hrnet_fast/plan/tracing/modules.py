@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from .errors import PlanError
+from ..errors import PlanError
 from .frozen import frozen_norm
 
 CONTAINERS = (dict, OrderedDict, defaultdict, list, tuple, set)

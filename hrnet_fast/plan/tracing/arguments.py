@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.overrides import resolve_name
 
-from .errors import PlanError
+from ..errors import PlanError
 
 
 def check_channels(name: str, x: Tensor, channels: int) -> None:

@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from itertools import accumulate
 
 import torch
 from torch import Tensor
 
-from .errors import PlanError
-from .values import Values
+from ..errors import PlanError
+from .calls import Calls
 
 
-class Several(Values):
+class Several(Calls):
     """What such functions return."""
-
-    @abstractmethod
-    def _call(self, name: str, args, kwargs) -> Tensor:
-        """The one result of a function."""
 
     def chunk(self, input, chunks, dim=0) -> tuple[Tensor, ...]:
         return self.split(input, -(-input.shape[dim] // chunks), dim)
@@ -29,37 +24,35 @@ class Several(Values):
         if sum(sizes) != side:
             raise PlanError(f"split gets sizes {list(sizes)}, which do not make up {side}")
         begins = accumulate(sizes, initial=0)
-        return tuple(self._call("torch.narrow", (tensor, dim, begin, size), {}) for begin, size in zip(begins, sizes))
+        return tuple(self.call("torch.narrow", (tensor, dim, begin, size), {}) for begin, size in zip(begins, sizes))
 
     def unbind(self, x, dim=0) -> tuple[Tensor, ...]:
         axis = range(x.dim())[dim]
-        return tuple(
-            self._call("Tensor.__getitem__", (x, (*[slice(None)] * axis, i)), {}) for i in range(x.shape[axis])
-        )
+        return tuple(self.call("Tensor.__getitem__", (x, (*[slice(None)] * axis, i)), {}) for i in range(x.shape[axis]))
 
     def extreme(self, name: str, input, *args, **kwargs) -> Tensor | tuple[Tensor, ...]:
         """max and min: of all numbers, of two tensors, or over one dimension, where the second result is where."""
         axis = args[0] if args else kwargs.get("dim", kwargs.get("other"))
         if axis is None:
-            return self._call(f"torch.a{name}", (input,), {})
+            return self.call(f"torch.a{name}", (input,), {})
         if isinstance(axis, Tensor):
-            return self._call(f"torch.{name}imum", (input, axis), {})
+            return self.call(f"torch.{name}imum", (input, axis), {})
         kept = args[1] if len(args) > 1 else kwargs.get("keepdim", False)
-        values = self._call(f"torch.a{name}", (input, axis, kept), {})
-        places = self._call(f"places of {name}", (input, axis, kept), {})
+        values = self.call(f"torch.a{name}", (input, axis, kept), {})
+        places = self.call(f"places of {name}", (input, axis, kept), {})
         return getattr(torch.return_types, name)((values, places))
 
     def ordered(self, name: str, input, *args, **kwargs) -> tuple[Tensor, ...]:
         """topk and sort: the numbers, which are read at the places where they were, and these places."""
-        places = self._call(f"places of {name}", (input, *args), kwargs)
+        places = self.call(f"places of {name}", (input, *args), kwargs)
         axis = dict(zip(("k", "dim") if name == "topk" else ("dim",), args)) | kwargs
-        values = self._call("torch.gather", (input, axis.get("dim", -1), places), {})
+        values = self.call("torch.gather", (input, axis.get("dim", -1), places), {})
         return getattr(torch.return_types, name)((values, places))
 
     def pair(self, name: str, *args, **kwargs) -> Tensor | tuple[Tensor, Tensor]:
         """What else has two results, and the median of all numbers, which is one."""
         if name == "torch.median" and len(args) + len(kwargs) == 1:
-            return self._call(name, args, kwargs)
-        results = self._call(f"{name}[0]", args, kwargs), self._call(f"{name}[1]", args, kwargs)
+            return self.call(name, args, kwargs)
+        results = self.call(f"{name}[0]", args, kwargs), self.call(f"{name}[1]", args, kwargs)
         kind = getattr(torch.return_types, name.removeprefix("torch."), None)
         return results if kind is None else kind(results)

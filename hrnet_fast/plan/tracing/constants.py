@@ -12,9 +12,9 @@ from torch import Tensor
 from torch.autograd.graph import increment_version
 from torch.utils import _pytree as pytree
 
+from ..graph import Call, Constant, Param
 from . import functions as known
 from .arguments import overlaps
-from .graph import Call, Constant, Param
 
 _MAKE = ("zeros", "ones", "full", "arange", "linspace", "eye", "tensor")
 _CHANGE = ("to", "float", "long", "int", "bool", "clone", "detach")

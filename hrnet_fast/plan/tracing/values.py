@@ -9,11 +9,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ..errors import PlanError
+from ..graph import Call, Node, Ref
 from .arguments import overlaps
 from .constants import DTYPE, Constants
-from .errors import PlanError
 from .functions import CAST, WRITTEN
-from .graph import Call, Node, Ref
 from .modules import named_tensors
 
 REMOVE = "remove the parametrization (torch.nn.utils.parametrize.remove_parametrizations), pruning or weight norm first"

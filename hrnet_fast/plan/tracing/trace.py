@@ -1,0 +1,66 @@
+"""Lowering: a live module, written by anyone, to a graph.
+
+The module's own forward runs once on tensors without data, under a mode that sees every torch function. So control
+flow, lists of maps and helper functions of any origin resolve by themselves, and only the tensor operations remain.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils import _pytree as pytree
+
+from ..errors import PlanError
+from ..graph import Graph
+from .failure import what, where
+from .modules import traceable_twin, unwrap
+from .recorder import Recorder
+
+
+def trace(module: nn.Module, *inputs: Any) -> Graph:
+    """Lower `module`, called on `inputs`, in evaluation mode.
+
+    inputs: tensors or None, or lists and tuples of them; only shapes are read. The module is neither changed nor run on
+    data.
+    Raises PlanError, in one sentence, where the module does something that a plan cannot express.
+    """
+    module = unwrap(module)
+    twin = traceable_twin(module)
+    leaves, input_tree = pytree.tree_flatten(_without_none(inputs))
+    for leaf in leaves:
+        if not isinstance(leaf, Tensor):
+            raise PlanError(f"inputs must be tensors or lists of them, not {type(leaf).__name__}")
+    dtype = next((p.dtype for p in module.parameters() if p.is_floating_point()), torch.float32)
+    recorder = Recorder(module, dtype)
+    with torch.inference_mode(False), torch.no_grad():  # tensors of inference mode do not count what writes to them
+        data_free = [recorder.add_input(tuple(leaf.shape)) for leaf in leaves]
+        try:
+            with recorder:
+                result = twin(*pytree.tree_unflatten(data_free, input_tree))
+            recorder.check_writes()
+        except PlanError as error:
+            raise PlanError(f"{what(error)} (in {where(twin, error)})") from error
+        except ValueError:  # the network's own sentence
+            raise
+        except Exception as error:
+            raise PlanError(f"{where(twin, error)} cannot be planned: {what(error)}") from error
+    outputs, output_tree = pytree.tree_flatten(_without_none(result))
+    return Graph(
+        tuple(recorder.nodes),
+        tuple(range(len(leaves))),
+        tuple(recorder.value_of(out, "a result") for out in outputs),
+        output_tree,
+    )
+
+
+class _Nothing:
+    """Stands for None among inputs and results: nothing to the plan, and None again where they are nested."""
+
+
+pytree.register_pytree_node(_Nothing, lambda _: ([], None), lambda leaves, context: None)
+
+
+def _without_none(nested: Any) -> Any:
+    return pytree.tree_map(lambda x: _Nothing() if x is None else x, nested)
