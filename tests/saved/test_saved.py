@@ -16,7 +16,7 @@ from torch.utils import _pytree as pytree
 import hrnet_fast
 from hrnet_fast import create_model, load, load_weights, optimize, save, verify
 from hrnet_fast.numerics import relative_l2
-from hrnet_fast.plan import PlanError
+from hrnet_fast.plan import PlanError, make_plan
 from tests.engine.random_networks import RandomNetwork
 from tests.golden import fill
 from tests.models.test_models import SMALL
@@ -181,6 +181,23 @@ def test_saved_again_it_keeps_all_its_sizes(path, tmp_path):
     hrnet_fast.save(hrnet_fast.load(path), tmp_path / "again.safetensors")
     again = hrnet_fast.load(tmp_path / "again.safetensors")
     assert again(torch.zeros(2, 3, 6, 9)).shape == (2, 4, 4, 7)
+
+
+class Waves(nn.Conv2d):
+    def forward(self, x):
+        y = super().forward(x)
+        waves = torch.zeros(y.shape[-1])
+        waves[::2] = torch.arange(y.shape[-1] / 2).sin()
+        waves += 1
+        return y + waves.fill_(2.0) * self.bias.clone().mul_(3.0).view(-1, 1, 1)
+
+
+def test_saved_again_it_is_the_same_plan(path):
+    model = fill(Waves(3, 4, 1)).eval()
+    for _ in range(2):
+        fast = round_trip(model, path, (1, 3, 8, 8))
+        assert fast.plan_for(torch.zeros(1, 3, 8, 8)).digest == make_plan(model, torch.zeros(1, 3, 8, 8)).digest
+        model = fast
 
 
 class Sum(nn.Conv2d):

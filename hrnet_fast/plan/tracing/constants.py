@@ -81,6 +81,8 @@ class Constants:
         self._writes += 1
         if self._writes > _WRITES or overlaps(target):
             return
+        while isinstance(before, Call) and before.function == _CHANGING[Tensor.clone]:  # as what writes makes a copy
+            (before,) = before.args
         old, value = target.detach(), target.detach()
         self._made[id(old)] = (old, before, old._version)
         if function is Tensor.__setitem__:
