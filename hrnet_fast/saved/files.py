@@ -120,7 +120,8 @@ def _read(path: str | os.PathLike) -> tuple[SavedNetwork, str | None]:
         named = {key: own[about["same"].get(key, key)] for key in about["keys"]}
         calls = [decode_call(call) for call in about["calls"]]
         network = SavedNetwork(named, calls, about["buffers"], about["hidden"], decode(about["config"]))
-        network.saved_inputs()
+        if not network.saved_inputs():
+            raise NotSaved("no inputs that it takes")
         if not isinstance(about["token"], (str, type(None))):
             raise NotSaved("a token that is no text")
         return network, about["token"]
