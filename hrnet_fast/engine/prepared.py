@@ -24,7 +24,8 @@ from .versions import Versions
 FLOATING = (torch.float64, torch.float32, torch.bfloat16, torch.float16)
 CHANGED = (
     "the weights were changed after optimize(), so this module would compute with the old ones: "
-    "call its refresh() to take the new ones"
+    "call its refresh() to take the new ones; where others stand in for one call, as by torch.func.functional_call, "
+    "call its `original` so"
 )
 
 

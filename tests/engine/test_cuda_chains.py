@@ -13,9 +13,9 @@ from hrnet_fast.engine.executors import levels
 from hrnet_fast.engine.executors.cuda import CudaExecutor
 from hrnet_fast.engine.executors.cuda_chains import CudaChainExecutor
 from hrnet_fast.engine.gpu.chains import Chain, choose_chains, find_chains, schedule, written_in
-from hrnet_fast.engine.gpu.cuda_chain_tiles import ChainProblem
+from hrnet_fast.engine.gpu.cuda_chain_problem import ChainProblem
 from hrnet_fast.engine.gpu.cuda_lower import CudaLowering
-from hrnet_fast.engine.gpu.cuda_tiles import candidates, choose, level_time, most_shared, resident_of, shared_bytes
+from hrnet_fast.engine.gpu.cuda_tiles import choose, level_time, most_shared, resident_of
 from hrnet_fast.engine.gpu.layout import allocate, slots
 from hrnet_fast.kernels.cuda_level import Level, LevelItem, LevelTerm, describe
 from hrnet_fast.plan import make_plan, named_tensors
@@ -159,7 +159,7 @@ def test_chosen_tiles_fit_and_are_accepted_by_the_launcher(name, size, batch, mo
     monkeypatch.setattr("hrnet_fast.engine.gpu.cuda_lower.fold", lambda item, tensors: unfilled(item, tensors))
     gpu, most = GPUS[86 if batch == 1 else 90]
     lowering = CudaLowering(named_tensors(model), HALF, torch.device("meta"), False)
-    fits = [c for c in found_in(plan) if candidates(lowering.problem(c, plan), most_shared(gpu, 1))]
+    fits = [c for c in found_in(plan) if lowering.problem(c, plan).candidates(most_shared(gpu, 1))]
     played = replace(plan, levels=schedule(plan, fits).levels)
     memory = allocate(played, HALF, torch.device("meta"))
     for problems, level in {lowering.problems(played, level): level for level in played.levels}.items():
@@ -173,7 +173,7 @@ def test_chosen_tiles_fit_and_are_accepted_by_the_launcher(name, size, batch, mo
             shared = cuda_emulator.shared_bytes(description, HALF)
             assert shared <= most and resident * (shared + KB) <= gpu.shared_memory
             needed = max(needed, shared)
-        assert needed == max(map(shared_bytes, problems, choice.tiles))
+        assert needed == max(p.shared_bytes(t) for p, t in zip(problems, choice.tiles))
 
 
 @pytest.mark.parametrize("kept", [False, True])
@@ -187,10 +187,10 @@ def test_candidates_share_memory_as_the_kernel_divides_it(steps, kept):
         plan = make_plan(module.eval(), torch.empty(1, 40, 15, 11))
         (chain,) = found_in(plan)
         own = replace(CudaLowering({}, dtype, CPU, False).problem(chain, plan), kept=kept)
-        for tile in candidates(own, 10**6)[::29]:
+        for tile in own.candidates(10**6)[::29]:
             level = described(own, tile)
             assert cuda_emulator.refusal(level, dtype) == ""
-            assert cuda_emulator.shared_bytes(level, dtype) == shared_bytes(own, tile)
+            assert cuda_emulator.shared_bytes(level, dtype) == own.shared_bytes(tile)
 
 
 def described(problem, tile):

@@ -8,16 +8,8 @@ import torch
 
 from hrnet_fast import create_model
 from hrnet_fast.engine.gpu.cuda_lower import CudaLowering
-from hrnet_fast.engine.gpu.cuda_tiles import (
-    CudaProblem,
-    candidates,
-    choose,
-    level_time,
-    most_shared,
-    possible,
-    resident_of,
-    shared_bytes,
-)
+from hrnet_fast.engine.gpu.cuda_problem import CudaProblem
+from hrnet_fast.engine.gpu.cuda_tiles import choose, level_time, most_shared, possible, resident_of
 from hrnet_fast.engine.gpu.gpu import Gpu, describe_gpu
 from hrnet_fast.engine.gpu.layout import allocate
 from hrnet_fast.kernels import cuda_level
@@ -67,7 +59,7 @@ def test_every_choice_fits_and_is_accepted_by_the_launcher(width, task, batch, m
                 shared = cuda_emulator.shared_bytes(description, torch.float16)
                 assert shared <= most and resident * (shared + KB) <= gpu.shared_memory
                 if any(isinstance(work, CudaConv) for work in launch.works):
-                    assert shared == max(map(shared_bytes, problems, choice.tiles))
+                    assert shared == max(p.shared_bytes(t) for p, t in zip(problems, choice.tiles))
 
 
 def unfilled(item, tensors):
@@ -79,14 +71,14 @@ def unfilled(item, tensors):
 def test_candidates_share_memory_as_the_kernel_divides_it(formed):
     own = CudaProblem(1, 15, 11, 72, 144, 1, 1, early=True, formed=formed)
     for most in (most_shared(GPUS[86][0], 2), most_shared(GPUS[90][0], 1)):
-        tiles = candidates(own, most)
-        assert tiles and all(shared_bytes(own, tile) <= most for tile in tiles)
+        tiles = own.candidates(most)
+        assert tiles and all(own.shared_bytes(tile) <= most for tile in tiles)
         assert all(tile.stages == own.chunks(tile) for tile in tiles) or not formed
         assert all(own.grid(t) * t.height * t.width * t.channels >= 15 * 11 * 72 for t in tiles)
 
 
 def test_tiles_share_out_a_large_map_as_evenly_as_a_whole_number_of_them_can():
-    shapes = {(t.height, t.width) for t in candidates(CudaProblem(1, 48, 40, 16, 16, 3, 1), 10**6) if t.warps[0] == 4}
+    shapes = {(t.height, t.width) for t in CudaProblem(1, 48, 40, 16, 16, 3, 1).candidates(10**6) if t.warps[0] == 4}
     assert (16, 8) in shapes and (3, 40) in shapes and (8, 16) in shapes
 
 
@@ -113,14 +105,14 @@ def test_no_single_tile_is_better_than_the_level_s_choice_beside_its_others():
     tiles = choose(BRANCHES, gpu)
     best = level_time(BRANCHES, tiles, gpu)
     for index, problem in enumerate(BRANCHES):
-        for tile in candidates(problem, most_shared(gpu, 1)):
+        for tile in problem.candidates(most_shared(gpu, 1)):
             assert level_time(BRANCHES, (*tiles[:index], tile, *tiles[index + 1 :]), gpu) >= 0.9 * best
 
 
 def test_a_source_that_does_not_fit_at_once_is_formed_before():
     own = CudaProblem(1, 64, 64, 24, 4096, 1, 1, formed=True)
     gpu = GPUS[86][0]
-    assert candidates(own, most_shared(gpu, 1)) == ()
+    assert own.candidates(most_shared(gpu, 1)) == ()
     (tile,) = choose((own,), gpu)
     assert tile.stages < own.chunks(tile)
 
@@ -158,13 +150,13 @@ def test_large_batches_keep_weights_where_pixels_are_many_and_single_images_do_n
 
 def test_rounds_share_memory_as_the_kernel_divides_it():
     own = CudaProblem(16, 40, 33, 72, 48, 3, 1, early=True)
-    rounds = [tile for tile in candidates(own, 10**6) if tile.rounds > 1]
+    rounds = [tile for tile in own.candidates(10**6) if tile.rounds > 1]
     assert {tile.rounds for tile in rounds} >= {2, 3, 8}
     assert all(tile.chunk == 48 and own.tiles(tile) >= 32 * tile.rounds for tile in rounds)
     for tile in rounds[::17]:
         level = described(own, tile)
         assert cuda_emulator.refusal(level, torch.float16) == ""
-        assert cuda_emulator.shared_bytes(level, torch.float16) == shared_bytes(own, tile)
+        assert cuda_emulator.shared_bytes(level, torch.float16) == own.shared_bytes(tile)
 
 
 def described(problem: CudaProblem, tile: CudaTile) -> Level:

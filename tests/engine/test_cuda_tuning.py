@@ -11,8 +11,9 @@ from hrnet_fast.engine.executors.cuda_chains import CudaChainExecutor
 from hrnet_fast.engine.executors.fastest_gpu import FastestGpuExecutor
 from hrnet_fast.engine.executors.torch_graph import TorchExecutor
 from hrnet_fast.engine.gpu.cuda_lower import CudaChoice, CudaLowering
+from hrnet_fast.engine.gpu.cuda_problem import CudaProblem
 from hrnet_fast.engine.gpu.cuda_tile_choices import from_entry, likely
-from hrnet_fast.engine.gpu.cuda_tiles import CudaProblem, choose, most_shared, possible
+from hrnet_fast.engine.gpu.cuda_tiles import choose, most_shared, possible
 from hrnet_fast.engine.gpu.gpu import Gpu
 from hrnet_fast.engine.tuning.cache import TuningCache
 from hrnet_fast.kernels import cuda_level

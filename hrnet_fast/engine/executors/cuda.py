@@ -12,7 +12,7 @@ from hrnet_fast.kernels.library import is_compiled, why_not_compiled
 from ...plan import Level, Plan
 from ..gpu.cuda_lower import CudaLowering
 from ..gpu.cuda_tile_choices import from_entry, variations
-from ..gpu.cuda_tiles import resident_of, shared_bytes
+from ..gpu.cuda_tiles import resident_of
 from ..gpu.cudnn_settings import allows_tf32
 from ..gpu.gpu import Gpu, describe_gpu, overlaps
 from ..tuning.cache import TuningCache
@@ -64,7 +64,7 @@ class CudaExecutor(LevelExecutor):
             return "sums alone"
         resident = resident_of(problems, tiles, self.gpu)
         blocks = sum(problem.grid(tile) for problem, tile in zip(problems, tiles))
-        shared = max(shared_bytes(problem, tile) for problem, tile in zip(problems, tiles))
+        shared = max(problem.shared_bytes(tile) for problem, tile in zip(problems, tiles))
         waves = blocks / (self.gpu.multiprocessors * resident)
         names = f"{self.origin(plan, level)} tiles {' '.join(map(str, tiles))}"
         return f"{names}; {blocks} CTAs in {waves:.2f} waves of {resident} x {shared / 1024:.0f} KB"

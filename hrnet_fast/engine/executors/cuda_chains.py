@@ -13,7 +13,7 @@ from torch import Tensor
 from ...plan import Level, Plan
 from ..executor import Progress
 from ..gpu.chains import Chain, Schedule, choose_chains, find_chains, schedule
-from ..gpu.cuda_tiles import candidates, level_time, most_shared
+from ..gpu.cuda_tiles import level_time, most_shared
 from ..gpu.gpu import Gpu
 from ..gpu.tune import Tuning
 from ..interpret import Watch
@@ -50,7 +50,7 @@ class CudaChainExecutor(CudaExecutor):
             most = most_shared(self.gpu, 1)
             found = [
                 chain for chain in find_chains(plan, lambda item: self.lowering.unsupported_item(item, plan) is None)
-                if candidates(self.lowering.problem(chain, plan), most)
+                if self.lowering.problem(chain, plan).candidates(most)
             ]  # fmt: skip
             self._schedules[plan.digest] = schedule(plan, self.choice_of_chains(plan, found))
         return self._schedules[plan.digest]

@@ -26,8 +26,9 @@ from hrnet_fast.kernels.level import SumWork
 from ...plan import Conv, Item, Level, Plan, Sum
 from ...plan.fold import fold
 from .chains import Chain
-from .cuda_chain_tiles import ChainProblem, ChainTile
-from .cuda_tiles import CudaProblem, choose
+from .cuda_chain_problem import ChainProblem, ChainTile
+from .cuda_problem import CudaProblem
+from .cuda_tiles import Problem, Tile, choose
 from .gpu import Gpu
 from .layout import Memory
 from .lower import Lowering
@@ -37,7 +38,7 @@ from .lower import Lowering
 class CudaChoice:
     """A tile for each convolution of a level, and for each chain of them, in its order."""
 
-    tiles: tuple[CudaTile | ChainTile, ...]
+    tiles: tuple[Tile, ...]
 
     def as_entry(self) -> dict[str, Any]:
         """For the cache: readable, a list of steps for a chain; and the kernel that it holds for."""
@@ -80,7 +81,7 @@ class CudaLowering(Lowering):
                 return f"{item.name} is not a square 1x1 or 3x3 convolution of stride 1 or 2"
         return None
 
-    def problem(self, item: Conv | Chain, plan: Plan) -> CudaProblem | ChainProblem:
+    def problem(self, item: Conv | Chain, plan: Plan) -> Problem:
         if isinstance(item, Chain):
             steps = tuple(replace(self.problem(each, plan), early=False) for each in item.items)
             kept = item.keeps_its_source
@@ -117,7 +118,7 @@ class CudaLowering(Lowering):
             return sum(map(self._length, work.steps))
         return work.sources[0].map.channels * work.kernel[0] ** 2 // work.tile.warps[2]
 
-    def _conv(self, item: Conv | Chain, memory: Memory, tile: CudaTile | ChainTile) -> CudaConv | CudaChain:
+    def _conv(self, item: Conv | Chain, memory: Memory, tile: Tile) -> CudaConv | CudaChain:
         if isinstance(item, Conv):
             return super()._conv(item, memory, tile)
         nowhere = torch.empty(0, dtype=self.dtype, device=self.device)

@@ -8,18 +8,16 @@ from typing import Any
 
 from hrnet_fast.kernels.cuda_level import CudaTile, level_digest
 
-from .cuda_chain_tiles import ChainProblem, ChainTile
+from .cuda_chain_problem import ChainTile
 from .cuda_lower import CudaChoice
-from .cuda_tiles import RESIDENT, CudaProblem, frontier, most_shared, possible
+from .cuda_tiles import RESIDENT, Problem, Tile, frontier, most_shared, possible
 from .gpu import Gpu
 from .tune import Variation
 
 TRIED = 4  # tiles an item of each list by the model that are timed
 
 
-def from_entry(
-    entry: dict[str, Any] | None, problems: Sequence[CudaProblem | ChainProblem], gpu: Gpu
-) -> CudaChoice | None:
+def from_entry(entry: dict[str, Any] | None, problems: Sequence[Problem], gpu: Gpu) -> CudaChoice | None:
     """The choice that an entry holds; None where it was measured with another kernel, or does not fit the problems."""
     try:
         if entry["kernel"] != level_digest()[:12]:
@@ -31,18 +29,18 @@ def from_entry(
     return CudaChoice(tiles) if fits else None
 
 
-def _tile(entry: Any) -> CudaTile | ChainTile:
+def _tile(entry: Any) -> Tile:
     if isinstance(entry, list):
         return ChainTile(tuple(map(_tile, entry)))
     return CudaTile(**{**entry, "warps": tuple(entry["warps"])})
 
 
 @lru_cache(maxsize=4096)
-def _possible(problem: CudaProblem | ChainProblem, gpu: Gpu) -> frozenset[CudaTile | ChainTile]:
+def _possible(problem: Problem, gpu: Gpu) -> frozenset[Tile]:
     return frozenset(possible(problem, gpu, most_shared(gpu, 1)))
 
 
-def variations(problems: Sequence[CudaProblem | ChainProblem], gpu: Gpu) -> list[Variation]:
+def variations(problems: Sequence[Problem], gpu: Gpu) -> list[Variation]:
     """Another tile of one item."""
 
     def tile_of(index: int) -> Variation:
@@ -55,10 +53,10 @@ def variations(problems: Sequence[CudaProblem | ChainProblem], gpu: Gpu) -> list
     return [tile_of(index) for index in range(len(problems))]
 
 
-def likely(problem: CudaProblem | ChainProblem, gpu: Gpu) -> list[CudaTile | ChainTile]:
+def likely(problem: Problem, gpu: Gpu) -> list[Tile]:
     """By the model those of short CTAs, of little work, and some in between; for one and for two CTAs that share a
     multiprocessor, among few others and among as many as the GPU holds."""
-    found: dict[CudaTile | ChainTile, None] = {}
+    found: dict[Tile, None] = {}
     for resident in (RESIDENT, 1):
         places = gpu.multiprocessors * resident
         for running in (places // 4, places):
