@@ -8,9 +8,8 @@ from typing import NoReturn
 
 MOST_THREADS = 1024  # beyond some thousands OpenMP ends the process
 DTYPES = ("float32", "bfloat16", "float16", "float64")
-
-
-_MODEL = "a name of `hrnet-fast list`, or a file of `hrnet-fast save`"
+NAME = "a name of `hrnet-fast list`"
+NAME_OR_FILE = f"{NAME}, or a file of `hrnet-fast save`"
 
 
 class UsageError(ValueError):
@@ -38,14 +37,13 @@ def add_common(parser: argparse.ArgumentParser, inherited: bool = False) -> None
 
 def add_model(parser: argparse.ArgumentParser) -> None:
     """MODEL or --model MODEL, and --outputs."""
-    parser.add_argument("model_first", nargs="?", metavar="MODEL", help=_MODEL)
-    add_model_option(parser, required=False)
+    parser.add_argument("model_first", nargs="?", metavar="MODEL", help=NAME_OR_FILE)
+    add_model_option(parser, False, "the same, as an option")
 
 
-def add_model_option(parser: argparse.ArgumentParser, required: bool) -> None:
-    parser.add_argument(
-        "--model", metavar="MODEL", required=required, help=_MODEL if required else "the same, as an option"
-    )
+def add_model_option(parser: argparse.ArgumentParser, required: bool = True, what: str = NAME_OR_FILE) -> None:
+    """--model MODEL, and --outputs. what: the help."""
+    parser.add_argument("--model", metavar="MODEL", required=required, help=what)
     parser.add_argument(
         "--outputs", type=positive, metavar="N", help="keypoints or classes, if not those of the name's data set"
     )

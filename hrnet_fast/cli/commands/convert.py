@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from dataclasses import asdict
 
-from ..arguments import add_model_option, model_name
+from ..arguments import NAME, add_model_option, model_name
 from ..output import Result
 
 HELP = "rewrite a checkpoint for another code base"
@@ -18,7 +18,7 @@ EXAMPLES = (
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("source", metavar="IN", help=".pth, .pt, .tar or .safetensors; its layout is found by itself")
     parser.add_argument("target", metavar="OUT", help=".pth, .pt, .pth.tar or .safetensors")
-    add_model_option(parser, required=True)
+    add_model_option(parser, what=NAME)
     parser.add_argument(
         "--layout",
         default="official",

@@ -25,7 +25,7 @@ EXAMPLES = (
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    add_model_option(parser, required=True)
+    add_model_option(parser)
     parser.add_argument("--dataset", required=True, metavar="NAME", help="coco, mpii, crowdpose, cityscapes, wflw, ...")
     parser.add_argument("--root", type=Path, required=True, metavar="DIR", help="where the data set lies")
     parser.add_argument("--split", metavar="NAME", help="default: the one of the paper's row")

@@ -31,7 +31,7 @@ EXAMPLES = (
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("inputs", nargs="+", type=Path, metavar="PATH", help="pictures, videos, folders of them")
-    add_model_option(parser, required=True)
+    add_model_option(parser)
     parser.add_argument("--out", type=Path, default=Path("predictions"), metavar="DIR", help="default: predictions")
     parser.add_argument("--no-pictures", action="store_true", help="write the JSON lines alone")
     add_estimator(parser)

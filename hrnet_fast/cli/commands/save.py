@@ -17,7 +17,7 @@ EXAMPLES = (
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("target", type=file_name, metavar="OUT", help="a .safetensors file")
-    add_model_option(parser, required=True)
+    add_model_option(parser)
     parser.add_argument(
         "--weights", type=file_name, metavar="FILE", required=True, help="a checkpoint of any HRNet code base"
     )
