@@ -48,6 +48,17 @@ def _apple_model() -> str:
         return ""
 
 
+def third_level_cache(folder: Path = Path("/sys/devices/system/cpu/cpu0/cache")) -> int | None:
+    """Bytes of the cache that the first core shares with others, as Linux tells; None where it does not."""
+    try:
+        for level in folder.glob("index*/level"):
+            if level.read_text().strip() == "3":
+                return 1024 * int(level.with_name("size").read_text().strip().removesuffix("K"))
+    except (OSError, ValueError):
+        pass
+    return None
+
+
 def available_cores() -> int:
     """Cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

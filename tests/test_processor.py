@@ -1,4 +1,4 @@
-"""The processor's name tells processors apart that a virtual machine calls alike."""
+"""The processor: its name tells those apart that a virtual machine calls alike; its cache is what Linux says."""
 
 import pytest
 
@@ -26,3 +26,22 @@ def test_the_name_has_the_generation_where_it_has_no_number(monkeypatch, info, n
 
 def test_this_processor_has_a_name():
     assert processor.cpu_model()
+
+
+def caches(folder, **sizes):
+    for name, (level, size) in sizes.items():
+        (folder / name).mkdir()
+        (folder / name / "level").write_text(f"{level}\n")
+        (folder / name / "size").write_text(f"{size}\n")
+    return folder
+
+
+def test_the_third_level_cache_in_bytes(tmp_path):
+    found = caches(tmp_path, index0=(1, "32K"), index2=(2, "1024K"), index3=(3, "32768K"))
+    assert processor.third_level_cache(found) == 32 << 20
+
+
+@pytest.mark.parametrize("sizes", [{}, {"index0": (1, "32K")}, {"index3": (3, "much")}, {"index3": (3, "")}])
+def test_a_third_level_cache_that_is_not_told(tmp_path, sizes):
+    assert processor.third_level_cache(caches(tmp_path, **sizes)) is None
+    assert processor.third_level_cache(tmp_path / "none") is None

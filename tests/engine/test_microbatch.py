@@ -9,6 +9,7 @@ from hrnet_fast.engine.cpu.microbatch import images_at_once, split, with_batch
 from hrnet_fast.engine.executors import native
 from hrnet_fast.engine.executors.amx import AmxExecutor
 from hrnet_fast.plan import make_plan, named_tensors
+from hrnet_fast.plan.lifetimes import most_alive
 from hrnet_fast.weights.random import fill_weights, without_init
 
 NO_NATIVE = native.unsupported()
@@ -47,18 +48,29 @@ def test_weights_and_maps_decide():
 
 
 @pytest.mark.parametrize(
-    ("name", "size", "images"),
+    ("name", "size", "images", "in_cache"),
     [
-        ("hrnet_w32.pose_coco_256x192", (256, 192), 5),
-        ("hrnet_w48.pose_coco_384x288", (384, 288), 4),
-        ("hrnet_w18.cls_in1k", (224, 224), 4),
-        ("hrnet_w48.seg_cityscapes", (512, 1024), 1),
-        ("hrnet_w18_small.seg_cityscapes", (256, 512), 1),
+        ("hrnet_w32.pose_coco_256x192", (256, 192), 5, 2),
+        ("hrnet_w48.pose_coco_384x288", (384, 288), 4, 1),
+        ("hrnet_w18.cls_in1k", (224, 224), 4, 2),
+        ("hrnet_w48.seg_cityscapes", (512, 1024), 1, 1),
+        ("hrnet_w18_small.seg_cityscapes", (256, 512), 1, 1),
     ],
 )
-def test_images_of_known_networks(name, size, images):
+def test_images_of_known_networks(name, size, images, in_cache):
+    """In a cache of 32 MB; in a large one, and where none is known, the weights decide."""
     with torch.device("meta"):
-        assert images_at_once(plan_of(create_model(name), 16, 3, *size), False, True) == images
+        plan = plan_of(create_model(name), 16, 3, *size)
+    parts = [images_at_once(plan, False, True, cache=cache) for cache in (None, 1 << 30, 32 << 20)]
+    assert parts == [images, images, in_cache]
+
+
+def test_half_the_cache_holds_the_maps_of_a_part():
+    plan, batch = plan_of(small("pose_coco_256x192"), 3, 3, 128, 96), 3
+    image = 4 * most_alive(plan) / batch
+    assert [images_at_once(plan, False, True, cache=int(2 * n * image) + 8) for n in (1, 2, 3)] == [1, 2, 3]
+    assert images_at_once(plan, True, True, per_word=2, cache=int(2 * image) + 8) == 2
+    assert images_at_once(plan, False, True, cache=1) == 1
 
 
 class Mixed(nn.Module):

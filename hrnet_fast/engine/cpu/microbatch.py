@@ -18,20 +18,27 @@ from .functions import function_kernel
 from .kernels import Kernel, weights
 
 THREADS = 2  # at most, with which the time of an image was measured
+WORD = 4  # bytes
+SHARE = 1 / 2  # of the third-level cache, for the maps: weights pass through it too, and others use it
 
 
-def images_at_once(plan: Plan, exact: bool, functions: bool, per_word: int = 1) -> int:
+def images_at_once(plan: Plan, exact: bool, functions: bool, per_word: int = 1, cache: int | None = None) -> int:
     """Images of a micro-batch that take the least time an image on a few threads; 0 where the batch must stay whole.
 
     The weights are read once a micro-batch, and maps leave the caches as it grows: with weights W and maps M of an
-    image, W / n + n M is least at sqrt(W / M). exact: direct convolutions alone. functions: whether the kernels play
-    means and linear layers. per_word: values of a word, which takes as much memory as a float.
+    image, W / n + n M is least at sqrt(W / M), and no more maps are wanted than stay in the last cache. exact: direct
+    convolutions alone. functions: whether the kernels play means and linear layers. per_word: values of a word, which
+    takes as much memory as a float. cache: bytes of the third-level cache, None where they are not known.
     """
     batch = plan.values[plan.inputs[0]].shape[0]
     alike = all(value.shape[:1] == (batch,) for value in plan.values)
     if not alike or any(_may_mix(item, plan, functions) for item in plan.items()):
         return 0
-    return max(1, int((_weights(plan, exact, per_word) * batch * per_word / max(1, most_alive(plan))) ** 0.5))
+    maps = max(1, most_alive(plan)) / (batch * per_word)  # of an image, in words as the weights
+    images = (_weights(plan, exact, per_word) / maps) ** 0.5
+    if cache is not None:
+        images = min(images, SHARE * cache / (WORD * maps))
+    return max(1, int(images))
 
 
 def _may_mix(item: Item, plan: Plan, functions: bool) -> bool:

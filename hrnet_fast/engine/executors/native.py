@@ -17,6 +17,7 @@ from hrnet_fast import kernels
 from ...plan import Concat, Conv, Function, Item, Level, Plan, Sum
 from ...plan.cost import direct_cost
 from ...plan.fold import fold
+from ...processor import third_level_cache
 from ..cpu.arena import fit
 from ..cpu.choices import Choices
 from ..cpu.compiled import DTYPES, CompiledPlan
@@ -157,7 +158,7 @@ class NativeExecutor(Executor):
     def _split(self, plan: Plan) -> _Split:
         last = self._last
         if last is None or last.whole is not plan:  # `explain` asks for every item of a plan
-            images = images_at_once(plan, self.exact, self.functions, self.per_word)
+            images = images_at_once(plan, self.exact, self.functions, self.per_word, third_level_cache())
             last = self._last = _Split(plan, images, self.choices)
         return last
 
