@@ -38,10 +38,11 @@ def _panel(panel: Axes, points: Sequence[Point]) -> None:
     across = [point.batch if by_batch else _megapixels(point) for point in points]
     times = [point.us_per_image / 1e3 / (1 if by_batch else _megapixels(point)) for point in points]
     panel.plot(across, times, "o-", color=OURS_COLOUR, markersize=4, linewidth=1.4)
-    for x, y, point in zip(across, times, points, strict=True):
+    for index, (x, y, point) in enumerate(zip(across, times, points, strict=True)):
+        above = by_batch or index % 2 == 0  # sizes lie too near to each other for names side by side
         panel.annotate(
-            place(point).removeprefix("batch "), (x, y), (0, 6), textcoords="offset points", fontsize=6, color=FAINT,
-            ha="center",
+            place(point).removeprefix("batch "), (x, y), (0, 6 if above else -11), textcoords="offset points",
+            fontsize=6, color=FAINT, ha="center",
         )  # fmt: skip
     panel.set_xscale("log", base=2)
     panel.xaxis.set_major_formatter("{x:.3g}")
