@@ -51,7 +51,7 @@ def _panel(panel: Axes, network: Network) -> None:
     panel.tick_params(axis="y", length=0, labelsize=7, labelcolor=INK)
     panel.tick_params(axis="x", labelsize=7, color=FAINT, labelcolor=FAINT)
     panel.set_xlabel("ms of a call", fontsize=7, color=FAINT)
-    panel.legend(loc="lower right", fontsize=7, frameon=False)
+    panel.legend(loc="center right", fontsize=7, frameon=False)
     panel.spines[["top", "right", "left"]].set_visible(False)
     panel.spines["bottom"].set_color(FAINT)
     panel.set_title(f"{network.title}\n\n", fontsize=9, color=INK, loc="left", weight="bold", pad=2)

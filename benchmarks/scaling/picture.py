@@ -38,10 +38,9 @@ def _panel(panel: Axes, points: Sequence[Point]) -> None:
     across = [point.batch if by_batch else _megapixels(point) for point in points]
     times = [point.us_per_image / 1e3 / (1 if by_batch else _megapixels(point)) for point in points]
     panel.plot(across, times, "o-", color=OURS_COLOUR, markersize=4, linewidth=1.4)
-    for index, (x, y, point) in enumerate(zip(across, times, points, strict=True)):
-        above = by_batch or index % 2 == 0  # sizes lie too near to each other for names side by side
+    for x, y, point, peak in zip(across, times, points, _peaks(times), strict=True):
         panel.annotate(
-            place(point).removeprefix("batch "), (x, y), (0, 6 if above else -11), textcoords="offset points",
+            place(point).removeprefix("batch "), (x, y), (0, 6 if peak else -11), textcoords="offset points",
             fontsize=6, color=FAINT, ha="center",
         )  # fmt: skip
     panel.set_xscale("log", base=2)
@@ -52,6 +51,14 @@ def _panel(panel: Axes, points: Sequence[Point]) -> None:
     panel.tick_params(labelsize=7, color=FAINT, labelcolor=INK)
     panel.spines[["top", "right"]].set_visible(False)
     panel.set_title(title(points), fontsize=8, color=INK, loc="left", weight="bold")
+
+
+def _peaks(times: Sequence[float]) -> list[bool]:
+    """Whether a point lies above its neighbours' mean: there its name goes, where the line does not cross it. The ends
+    go where the name next to them does not."""
+    inner = [2 * time > before + after for before, time, after in zip(times, times[1:], times[2:], strict=False)]
+    ends = [not inner[0], not inner[-1]] if inner else [True, True]
+    return [ends[0], *inner, ends[1]][: len(times)]
 
 
 def _megapixels(point: Point) -> float:
