@@ -105,7 +105,7 @@ def _columns(cells: Sequence[str]) -> str:
 def _markdown(run: Run, plot: str | None) -> list[str]:
     groups = run.groups()
     timed = {row.executor for row in run.rows if row.timed}
-    executors = [OURS, *(row.executor for row in groups[0] if row.executor != OURS)]
+    executors = [OURS, *(row.executor for rows in sorted(groups, key=len, reverse=True) for row in rows)]
     columns = [name for name in dict.fromkeys(executors) if name in timed]
     against = [OURS, *(["exact"] if EXACT in timed else []), "plain torch"]
     head = ["median ms (hrnet_fast is … times as fast)", *columns, f"error: {' / '.join(against)}"]
@@ -114,7 +114,7 @@ def _markdown(run: Run, plot: str | None) -> list[str]:
         ours = our_row(rows)
         by_name = {row.executor: row for row in rows}
         cells = [_cell(by_name.get(column), ours) for column in columns]
-        error = _errors(ours, by_name.get(EXACT)) if ours else "-"
+        error = _errors(ours, by_name.get(EXACT), EXACT in timed) if ours else "-"
         lines.append([_case_name(rows[0]), *cells, error])
     parts = [identity_of(run), markdown_table(head, lines)]
     if plot is not None:
@@ -136,9 +136,10 @@ def _markdown(run: Run, plot: str | None) -> list[str]:
     ]
 
 
-def _errors(ours: Row, exact: Row | None) -> str:
-    shown = [ours.error, *([exact.error] if exact and exact.timed else []), ours.error_torch]
-    return " / ".join(f"{error:.1e}" for error in shown)
+def _errors(ours: Row, exact: Row | None, with_exact: bool) -> str:
+    """In the order of the table's head; a dash where the kernels without Winograd were not timed."""
+    shown = [ours.error, *([exact.error if exact and exact.timed else None] if with_exact else []), ours.error_torch]
+    return " / ".join("-" if error is None else f"{error:.1e}" for error in shown)
 
 
 def _cell(row: Row | None, ours: Row | None) -> str:

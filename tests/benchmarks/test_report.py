@@ -75,6 +75,15 @@ def test_block_tells_the_error_without_winograd_and_what_a_rival_ran(make_row, m
     assert "OpenVINO ran: 255 brgconv_avx512_bf16 in bf16" in terminal_table(run)
 
 
+def test_block_has_a_column_for_every_runner_of_any_case(make_row, make_run):
+    own, plain, exact = (make_row(name) for name in ("hrnet_fast", "plain", "hrnet_fast exact"))
+    later = (dataclasses.replace(row, batch=16) for row in (own, exact, plain))
+    block = markdown_block(run_parts([make_run(own, plain, *later)], [None]))
+    head, _, first, second = (line for line in block.splitlines() if line.startswith("|"))
+    assert [cell.strip() for cell in head.split("|")][2:-2] == ["hrnet_fast", "hrnet_fast exact", "plain"]
+    assert "| - |" in first and first.endswith("/ - / 1.5e-07 |") and " - " not in second
+
+
 def test_block_replaces_only_what_is_between_the_marks():
     text = f"# Title\n{BEGIN}\nold\n{END}\nrest\n"
     once = replace_block(text, f"{BEGIN}\nnew\n{END}")
