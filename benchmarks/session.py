@@ -59,8 +59,9 @@ class Session:
     def has(self, case: Case) -> bool:
         """Whether the file holds this case, measured with these sources."""
         key = row_of(case, OURS, "not run").key
-        rows = [row for row in (*(self.before.rows if self.before else ()), *self.rows) if row.key == key]
-        return bool(rows) and all(row.code == our_code() for row in rows)
+        newest_first = (*self.rows, *(self.before.rows if self.before else ()))
+        row = next((row for row in newest_first if row.key == key), None)
+        return row is not None and row.code == our_code()
 
     def shown(self) -> Run | None:
         """What the report at the end shows: this run's cases, or with --resume all that the file holds."""

@@ -127,6 +127,8 @@ def test_resumed_runs_leave_out_what_these_sources_have_measured(tmp_path):
     assert again.reason_to_skip(second) is None
     assert [row.key for row in again.shown().rows] == [row_of(case, "", "ok").key for case in (first, second)]
     assert session_for(tmp_path).reason_to_skip(first) is None and session_for(tmp_path).shown() is None
+    measured(again, second, our_code())
+    assert again.has(second)
 
 
 def test_other_threads_are_another_file(tmp_path):
