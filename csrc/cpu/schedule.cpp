@@ -12,7 +12,7 @@ namespace {
 // Found by timing: vector multiply-adds that take as long as the epilogue of a vector of one pixel, as the transform of
 // a vector of one position of a patch, of its products, and of plain weights into a row of positions; as a shuffled
 // element; and floats of weights that arrive during one of them; the part of a vector's work that one of fours takes.
-// hrnet_fast/engine/cpu/kernels.py chooses kernels by its own figures.
+// hrnet_fast/engine/cpu/conv_kernels.py chooses kernels by its own figures.
 constexpr double kEpilogue = 26, kPatch = 10, kProduct = 7, kWeights = 60, kShuffle = 2, kStream = 2, kFours = 0.4;
 constexpr double kPieces = 12;  // of a thread's share of a level, about
 constexpr double kOver = 1.1;   // of an even share: what whole items may make up

@@ -5,7 +5,7 @@ from functools import partial
 import pytest
 
 from hrnet_fast.engine.cpu import tune as tune_module
-from hrnet_fast.engine.cpu.kernels import DIRECT, Kernel
+from hrnet_fast.engine.cpu.conv_kernels import DIRECT, Kernel
 from hrnet_fast.engine.cpu.tune import Tuned
 from hrnet_fast.engine.executors import native
 

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from hrnet_fast import kernels
 from hrnet_fast.engine.cpu.compiled import DTYPES, CompiledPlan
-from hrnet_fast.engine.cpu.kernels import Kernel
+from hrnet_fast.engine.cpu.conv_kernels import Kernel
 from hrnet_fast.engine.cpu.pack import Packed, pack
 from hrnet_fast.engine.cpu.winograd import transform_matrices, transform_weight
 from hrnet_fast.engine.interpret import Interpreter
@@ -186,7 +186,7 @@ def check(net: nn.Module, inputs: tuple[Tensor, ...], isa: str, m: int = 0, grou
     """Asserts that the error against float64 is at most twice that of plain torch in the dtype of `isa`'s maps.
 
     One layer by F(3x3) or F(4x4) errs up to three times as much as torch's convolution, whoever computes it, so that
-    only deep networks may use them (`allowed` in hrnet_fast/engine/cpu/kernels.py); so does F(2x2) with one or two
+    only deep networks may use them (`allowed` in hrnet_fast/engine/cpu/conv_kernels.py); so does F(2x2) with one or two
     input channels, and any of them in bfloat16.
     These are held against the same algorithm in plain torch operations. Errors are taken over random draws, three or
     more, played one after another in poisoned memory.

@@ -9,9 +9,9 @@ import torch.nn.functional as F
 from hrnet_fast import create_model, explain, verify
 from hrnet_fast.engine import choose
 from hrnet_fast.engine.cpu import choices
-from hrnet_fast.engine.cpu import kernels as cpu_kernels
+from hrnet_fast.engine.cpu import conv_kernels
 from hrnet_fast.engine.cpu.choices import candidates
-from hrnet_fast.engine.cpu.kernels import DIRECT, Kernel, Shape, allowed
+from hrnet_fast.engine.cpu.conv_kernels import DIRECT, Kernel, Shape, allowed
 from hrnet_fast.engine.cpu.pack import pack
 from hrnet_fast.engine.cpu.tune import Pool, Walk, weight_elements
 from hrnet_fast.engine.cpu.winograd import transform_weight
@@ -48,7 +48,7 @@ def test_weights_of_winograds_lie_in_words_of_two_or_as_they_are(inputs, monkeyp
     weight = torch.randn(16, inputs, 3, 3)
     want = words_of(transform_weight(weight, 4).permute(2, 3, 1, 0).flatten(0, 1))
     assert torch.equal(pack(weight, None, 16, Kernel(4, 12), per_word=2).weights.view(want.shape), want)
-    monkeypatch.setattr(cpu_kernels, "LARGE", 0)
+    monkeypatch.setattr(conv_kernels, "LARGE", 0)
     packed = pack(weight, None, 16, Kernel(4, 12), per_word=2)
     padded = F.pad(weight, (0, 0, 0, 0, 0, inputs % 2))
     assert packed.plain
@@ -77,8 +77,8 @@ def test_a_shallow_network_has_no_winograd_in_bfloat16():
 
 def test_direct_convolutions_are_worth_more_where_they_take_two_products_at_once():
     shape = Shape(64, (1, 64, 4, 3), (2, 3, 4), per_word=2)
-    assert cpu_kernels.work(DIRECT, shape, 16) == cpu_kernels.work(DIRECT, replace(shape, inputs=32, per_word=1), 16)
-    assert cpu_kernels.choose(shape, 16) == DIRECT
+    assert conv_kernels.work(DIRECT, shape, 16) == conv_kernels.work(DIRECT, replace(shape, inputs=32, per_word=1), 16)
+    assert conv_kernels.choose(shape, 16) == DIRECT
 
 
 @in_words

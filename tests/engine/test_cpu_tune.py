@@ -12,7 +12,7 @@ from hrnet_fast import create_model, explain, optimize, verify
 from hrnet_fast.engine.cpu import tune as tune_module
 from hrnet_fast.engine.cpu.choices import candidates
 from hrnet_fast.engine.cpu.cpu_key import CpuKey, cpu_key
-from hrnet_fast.engine.cpu.kernels import DIRECT, Kernel, Shape
+from hrnet_fast.engine.cpu.conv_kernels import DIRECT, Kernel, Shape
 from hrnet_fast.engine.cpu.pack import Packed
 from hrnet_fast.engine.cpu.tune import Pool, Tuned, Walk, tune_shape, weight_elements
 from hrnet_fast.engine.executors import native

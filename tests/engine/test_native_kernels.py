@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from hrnet_fast import kernels
-from hrnet_fast.engine.cpu import kernels as cpu_kernels
-from hrnet_fast.engine.cpu.kernels import DIRECT, Kernel
+from hrnet_fast.engine.cpu import conv_kernels
+from hrnet_fast.engine.cpu.conv_kernels import DIRECT, Kernel
 from hrnet_fast.engine.cpu.pack import pack
 from hrnet_fast.numerics import relative_l2
 from hrnet_fast.weights.random import fill_weights
@@ -54,12 +54,12 @@ def test_epilogues(isa, m, epilogue):
 @pytest.mark.parametrize("m", [2, 3, 4])
 @pytest.mark.parametrize(("c_in", "c_out"), [(3, 1), (8, 33), (18, 18), (30, 97), (64, 64)], ids=str)
 def test_weights_that_are_transformed_as_they_are_used(isa, m, c_in, c_out, monkeypatch):
-    monkeypatch.setattr(cpu_kernels, "LARGE", 0)
+    monkeypatch.setattr(conv_kernels, "LARGE", 0)
     net = Net(c_in, c_out, epilogue="residual")
     check(net, (torch.randn(2, c_in, 11, 9),), isa, m, group=7)
     weight = net.conv.weight
     kernel = Kernel(m, 7)
-    assert cpu_kernels.plain(kernel, c_in, c_out)
+    assert conv_kernels.plain(kernel, c_in, c_out)
     assert pack(weight, None, 16, kernel).weights.numel() == 9 * c_in * -(-c_out // 16) * 16
 
 

@@ -7,7 +7,7 @@ import torch
 
 from hrnet_fast import create_model, explain, optimize
 from hrnet_fast.engine import profile
-from hrnet_fast.engine.cpu.kernels import winograd_cost
+from hrnet_fast.engine.cpu.conv_kernels import winograd_cost
 from hrnet_fast.engine.executors.native import unsupported
 from hrnet_fast.plan import Conv
 from hrnet_fast.plan.cost import direct_cost

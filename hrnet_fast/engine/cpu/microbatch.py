@@ -15,7 +15,7 @@ from ..results import results_of
 from .choices import shapes_of
 from .compiled import CompiledPlan
 from .functions import function_kernel
-from .kernels import Kernel, weights
+from .conv_kernels import Kernel, weights
 
 THREADS = 2  # at most, with which the time of an image was measured
 WORD = 4  # bytes

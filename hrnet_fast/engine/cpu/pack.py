@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .kernels import DIRECT, FOURS, Kernel, fours, plain
+from .conv_kernels import DIRECT, FOURS, Kernel, fours, plain
 from .pages import Allocator
 from .winograd import transform_weight
 

@@ -16,7 +16,7 @@ from ...plan.graph import Convolution
 from ..tuning.duel import Duel, duel
 from .choices import Choices, candidates, shapes_of
 from .compiled import CompiledPlan
-from .kernels import Kernel, Shape, fours, plain
+from .conv_kernels import Kernel, Shape, fours, plain
 from .pack import Packed, words_of_tap
 from .pages import flat
 

@@ -12,7 +12,7 @@ from hrnet_fast import kernels
 
 from ...numerics import relative_l2, within_tolerance
 from ...plan import make_plan, named_tensors
-from ..cpu.kernels import Kernel
+from ..cpu.conv_kernels import Kernel
 from ..cpu.pack import Packed
 from ..cpu.pack_amx import pack_amx
 from ..cpu.pages import Allocator

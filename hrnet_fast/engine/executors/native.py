@@ -23,7 +23,7 @@ from ..cpu.choices import Choices
 from ..cpu.compiled import DTYPES, CompiledPlan
 from ..cpu.cpu_key import cpu_key
 from ..cpu.functions import function_kernel, unsupported_item
-from ..cpu.kernels import Kernel, divided, winograd_cost
+from ..cpu.conv_kernels import Kernel, divided, winograd_cost
 from ..cpu.memory import Kept
 from ..cpu.microbatch import THREADS, MicroBatches, images_at_once, split, with_batch
 from ..cpu.pack import Packed, pack
