@@ -1,60 +1,91 @@
-"""The speed tables of the README: of each machine one, with the cases and runners that decide."""
+"""The speed tables of the README: one image at a time, every CPU in one table, every GPU in its own."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from benchmarks.gpu.summary import Networks
 from benchmarks.gpu.tables import identity as gpu_identity
 from benchmarks.gpu.tables import rows_of
-from benchmarks.results import Row, Run
-from benchmarks.runners.ours import OURS
+from benchmarks.results import Row, Run, in_order
 from benchmarks.tables import identity_of, our_row
 from benchmarks.text import markdown_table, milliseconds
 
-RIVALS = {"OpenVINO": "OpenVINO", "ONNX Runtime": "ONNX Runtime", "torch.compile freezing": "torch.compile, freezing",
-          "plain channels_last": "torch channels_last", "plain": "torch"}  # fmt: skip
+ENGINES = {"OpenVINO": "OpenVINO", "ONNX Runtime": "ONNX Runtime", "torch.compile freezing": "torch.compile, freezing",
+           "torch.compile": "torch.compile"}  # fmt: skip
+TORCH = {"plain channels_last": "torch, channels_last", "plain": "torch"}
 DTYPES = ("float32", "bfloat16")
 
 
+@dataclass(frozen=True)
+class Headline:
+    """The timed rows of one image of a network in one dtype on one CPU: ours and, by their names, the others'."""
+
+    ours: Row
+    others: Mapping[str, Row]
+
+    @property
+    def name(self) -> str:
+        """'hrnet_w32.pose_coco, 256x192, float32'."""
+        model, size = self.ours.case["model"], self.ours.case["size"]
+        return f"{model.removesuffix(f'_{size}')}, {size}, {self.ours.dtype}"
+
+    def ratio(self, names: Mapping[str, str]) -> str:
+        """How many times as long as ours the fastest of these takes: '1.53x'; a dash where none was timed."""
+        times = [self.others[name].p50_us for name in names if name in self.others]
+        return f"{min(times) / self.ours.p50_us:.2f}x" if times else "-"
+
+
 def headlines(runs: Sequence[Run], gpu_reports: Sequence[Mapping]) -> list[str]:
-    """Markdown: of each GPU its table; of each CPU, with most threads, one image at a time."""
+    """Markdown: of each GPU its table; of all CPUs one, each measured with as many threads as it was at most."""
     parts = []
     for report in gpu_reports:
         if list((networks := Networks(report)).summaries()):
             parts += [gpu_identity(report).replace("\n", " "), "\n".join(rows_of(networks))]
+    found = [(run, cases) for run in decisive(runs) if (cases := headlines_of(run))]
+    return parts + (_all_in_one(found) if found else [])
+
+
+def decisive(runs: Sequence[Run]) -> list[Run]:
+    """Of each processor the run with most threads."""
+    most: dict[str, int] = {}
     for run in runs:
-        most = max(other.threads for other in runs if other.machine["cpu"] == run.machine["cpu"])
-        if run.threads == most and (table := _table(run)):
-            parts += [identity_of(run), table]
-    return parts
+        most[processor(run)] = max(most.get(processor(run), 0), run.threads)
+    return [run for run in runs if run.threads == most[processor(run)]]
 
 
-def _table(run: Run) -> str:
-    groups = [rows for rows in run.groups() if rows[0].batch == 1 and rows[0].dtype in DTYPES and our_row(rows)]
-    timed = {row.executor for rows in groups for row in rows if row.timed}
-    rivals = [name for name in RIVALS if name in timed]
-    if not groups:
-        return ""
-    head = [
-        "median ms, one image (hrnet_fast is … times as fast)",
-        OURS,
-        *(RIVALS[name] for name in rivals),
-        "error / torch's",
+def headlines_of(run: Run) -> dict[tuple, Headline]:
+    """Of each case with one image in a common dtype, by the case's key."""
+    return {
+        rows[0].key: Headline(ours, {row.executor: row for row in rows if row.timed})
+        for rows in run.groups()
+        if rows[0].batch == 1 and rows[0].dtype in DTYPES and (ours := our_row(rows))
+    }
+
+
+def processor(run: Run) -> str:
+    """'Intel Xeon'."""
+    name = str(run.machine["cpu"]) if run.device == "cpu" else run.device
+    return name.replace("(R)", "").removesuffix(" Processor")
+
+
+def _all_in_one(found: Sequence[tuple[Run, Mapping[tuple, Headline]]]) -> list[str]:
+    cases = {key: case for _, measured in found for key, case in measured.items()}
+    lines = [
+        [cases[key].name, *(_cell(measured.get(key)) for _, measured in found)] for key in sorted(cases, key=in_order)
     ]
-    lines = []
-    for rows in groups:
-        ours, others = our_row(rows), {row.executor: row for row in rows if row.timed}
-        cells = [f"**{milliseconds(ours.p50_us)}**", *(_cell(others.get(name), ours) for name in rivals)]
-        lines.append([_name(ours), *cells, f"{ours.error / ours.error_torch:.2f}"])
-    return markdown_table(head, lines)
+    errors = [case.ours.error / case.ours.error_torch for _, measured in found for case in measured.values()]
+    return [
+        markdown_table(["median ms, one image", *(processor(run) for run, _ in found)], lines),
+        "In brackets: how many times as long the fastest of OpenVINO, ONNX Runtime and torch.compile takes, and plain "
+        f"torch in the faster of its two memory formats. Errors against float64 are {min(errors):.2f} to "
+        f"{max(errors):.2f} times torch's own.",
+        "\n".join(f"- {identity_of(run)}" for run, _ in found),
+    ]
 
 
-def _name(row: Row) -> str:
-    """'hrnet_w32.pose_coco, 256x192, float32'."""
-    model, size = row.case["model"], row.case["size"]
-    return f"{model.removesuffix(f'_{size}')}, {size}, {row.dtype}"
-
-
-def _cell(row: Row | None, ours: Row) -> str:
-    return f"{milliseconds(row.p50_us)} ({row.p50_us / ours.p50_us:.2f}x)" if row else "-"
+def _cell(case: Headline | None) -> str:
+    if case is None:
+        return "-"
+    return f"**{milliseconds(case.ours.p50_us)}** ({case.ratio(ENGINES)}, {case.ratio(TORCH)})"

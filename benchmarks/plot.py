@@ -24,14 +24,16 @@ def draw(run: Run, path: Path) -> Path | None:
         return None
     columns = min(2, len(groups))
     lines = -(-len(groups) // columns)
-    tallest = max(len(by_speed(rows)) for rows in groups)
-    height = lines * (0.75 + 0.34 * tallest) + 0.75
+    counts = [len(by_speed(rows)) for rows in groups]
+    tallest = [max(counts[first : first + columns]) for first in range(0, len(counts), columns)]
+    heights = [0.75 + 0.34 * bars for bars in tallest]
+    height = sum(heights) + 0.75
     figure = Figure(figsize=(5.6 * columns, height), dpi=150, layout="constrained")
     figure.get_layout_engine().set(w_pad=0.12, h_pad=0.1, rect=(0, 0.42 / height, 1, 1 - 0.42 / height))
-    panels = figure.subplots(lines, columns, squeeze=False).flatten()
-    for panel, rows in zip(panels, groups, strict=False):
+    panels = figure.subplots(lines, columns, squeeze=False, height_ratios=heights).flatten()
+    for place, (panel, rows) in enumerate(zip(panels, groups, strict=False)):
         _panel(panel, rows)
-        panel.set_ylim(tallest - 0.4, -0.6)
+        panel.set_ylim(tallest[place // columns] - 0.4, -0.6)
     for panel in panels[len(groups) :]:
         panel.axis("off")
     footer = textwrap.fill(identity_of(run), 112 * columns)

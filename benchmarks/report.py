@@ -11,12 +11,14 @@ from pathlib import Path
 from benchmarks import studies
 from benchmarks.gpu import picture, store, tables
 from benchmarks.headline import headlines
+from benchmarks.headline_picture import draw_headline
 from benchmarks.plot import draw
 from benchmarks.results import RESULTS, Run, read_run
 from benchmarks.sources import ROOT
 from benchmarks.tables import markdown_block, replace_block, run_parts, terminal_table
 
 README, SPEED = Path("README.md"), Path("docs/speed.md")
+PICTURE = Path("docs/pictures/speed.png")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -30,8 +32,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument(
         "--write", nargs="?", type=Path, const=ROOT, metavar="FOLDER",
-        help="write the blocks between the speed marks of README.md (the main cases) and docs/speed.md (everything) in "
-        "this folder (default: the checkout)",
+        help="write the blocks between the speed marks of README.md (the main cases, and their picture) and "
+        "docs/speed.md (everything) in this folder (default: the checkout)",
     )  # fmt: skip
     options = parser.parse_args(arguments)
     try:
@@ -43,7 +45,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def report(files: Sequence[Path], root: Path | None) -> None:
-    """Prints each run, draws it, and rewrites the blocks of README.md and docs/speed.md in a folder if asked.
+    """Prints each run, draws it, and rewrites the blocks of README.md and docs/speed.md in a folder if asked, with the
+    README's picture.
 
     Errors: ValueError for a file that is not a benchmark run, or a document without the marks; OSError from the system.
     """
@@ -70,14 +73,16 @@ def report(files: Sequence[Path], root: Path | None) -> None:
         print(f"{text}\n")
     if root is None:
         return
-    links, gpu_links = ([plot and os.path.relpath(plot, folder) for plot in drawn] for drawn in (plots, gpu_plots))
+    links, gpu_links = (
+        [plot and os.path.relpath(plot, folder) for plot in beside] for beside in (plots, gpu_plots)
+    )
     # a dry run measured nothing, so no reader should meet it
     measured = [(of_gpu, link) for of_gpu, link in zip(reports, gpu_links, strict=True) if not of_gpu["dry_run"]]
     of_gpus = [part for of_gpu, link in measured for part in tables.markdown(of_gpu, link)]
-    more = [*(markdown for _, markdown in studied), *of_gpus]
+    link = [f"![one image at a time by each runner]({PICTURE})"] if draw_headline(runs, root / PICTURE) else []
     blocks = {
-        README: markdown_block(headlines(runs, [of_gpu for of_gpu, _ in measured])),
-        SPEED: markdown_block([*run_parts(runs, links), *more]),
+        README: markdown_block([*link, *headlines(runs, [of_gpu for of_gpu, _ in measured])]),
+        SPEED: markdown_block([*run_parts(runs, links), *(markdown for _, markdown in studied), *of_gpus]),
     }
     for name, text in documents.items():
         (root / name).write_text(replace_block(text, blocks[name]))

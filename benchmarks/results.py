@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
-from benchmarks.cases import Case
+from benchmarks.cases import DTYPES, PROFILES, Case
 from benchmarks.machine import slug
 
 RESULTS = Path(__file__).resolve().parent / "results"
@@ -108,11 +108,18 @@ class Run:
         return max((row.other_load for row in self.rows if row.other_load is not None), default=None)
 
     def groups(self) -> list[list[Row]]:
-        """The rows, one list a case, in the order of the run."""
+        """The rows, one list a case, `in_order`, whenever each was measured."""
         by_case: dict[tuple, list[Row]] = {}
         for row in self.rows:
             by_case.setdefault(row.key, []).append(row)
-        return list(by_case.values())
+        return [by_case[key] for key in sorted(by_case, key=in_order)]
+
+
+def in_order(key: tuple[str, str, int, str]) -> tuple:
+    """Sorts the keys of rows: by batch, then by network as the profiles name them, then by dtype."""
+    model, size, batch, dtype = key
+    known = [given.model for given in PROFILES["all"].inputs]
+    return batch, known.index(model) if model in known else len(known), model, size, list(DTYPES).index(dtype)
 
 
 def write_run(run: Run, folder: Path) -> Path:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from benchmarks.results import Row, Run
-from benchmarks.runners.ours import EXACT, OURS
+from benchmarks.runners import EXACT, OURS, RIVALS
 from benchmarks.text import identity, markdown_table, milliseconds, wrapped
 
 BEGIN, END = "<!-- speed:begin -->", "<!-- speed:end -->"
@@ -105,7 +105,7 @@ def _columns(cells: Sequence[str]) -> str:
 def _markdown(run: Run, plot: str | None) -> list[str]:
     groups = run.groups()
     timed = {row.executor for row in run.rows if row.timed}
-    executors = [OURS, *(row.executor for rows in sorted(groups, key=len, reverse=True) for row in rows)]
+    executors = [OURS, *(rival.name for rival in RIVALS), *sorted(timed)]
     columns = [name for name in dict.fromkeys(executors) if name in timed]
     against = [OURS, *(["exact"] if EXACT in timed else []), "plain torch"]
     head = ["median ms (hrnet_fast is … times as fast)", *columns, f"error: {' / '.join(against)}"]

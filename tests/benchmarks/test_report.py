@@ -7,6 +7,7 @@ import dataclasses
 import pytest
 
 from benchmarks.headline import headlines
+from benchmarks.headline_picture import draw_headline
 from benchmarks.memory.measure import Row
 from benchmarks.report import main
 from benchmarks.results import write_run
@@ -110,6 +111,8 @@ def test_command_prints_draws_and_rewrites(run, documents, capsys):
     ):
         text = (documents / name).read_text()
         assert text.startswith("above\n") and text.endswith("below\n") and found in text
+    assert "](docs/pictures/speed.png)" in (documents / "README.md").read_text()
+    assert (documents / "docs/pictures/speed.png").read_bytes().startswith(b"\x89PNG")
 
 
 @pytest.mark.parametrize("name", ["README.md", "docs/speed.md"])
@@ -132,20 +135,59 @@ def test_headline_is_one_image_by_the_most_threads(make_row, make_run):
     rows = [
         make_row("hrnet_fast", error=1e-7, error_torch=2e-7),
         make_row("OpenVINO", p50_ms=20),
-        make_row("hrnet_fast exact"),
+        make_row("ONNX Runtime", p50_ms=15),
+        make_row("plain", p50_ms=30),
+        make_row("hrnet_fast exact", p50_ms=12),
     ]
     many = [dataclasses.replace(row, batch=16) for row in rows]
     half = [dataclasses.replace(row, dtype="float16") for row in rows]
     run = make_run(*rows, *many, *half)
     alone = dataclasses.replace(run, threads=1)
-    identified, table = headlines([alone, run], [])
-    assert "2 threads" in identified
+    table, told, identified = headlines([alone, run], [])
     head, _, *lines = table.splitlines()
-    assert head.endswith("| hrnet_fast | OpenVINO | error / torch's |") and len(lines) == 1
-    assert lines[0].startswith("| hrnet_w32.pose_coco, 256x192, float32 | **10.5** | ") and lines[0].endswith(
-        "x) | 0.50 |"
-    )
+    assert head == "| median ms, one image | Intel Xeon |"
+    assert lines == ["| hrnet_w32.pose_coco, 256x192, float32 | **10.5** (1.50x, 3.00x) |"]
+    assert "0.50 to 0.50 times" in told
+    assert identified.startswith("- Intel(R) Xeon(R)") and "2 threads" in identified and "\n" not in identified
     assert headlines([make_run(*many)], []) == []
+
+
+def test_headline_has_a_column_for_each_processor(make_row, make_run):
+    other = {"cpu": "AMD EPYC, Zen 4", "cores": 2, "isa": ["avx512f"], "memory_gib": 8}
+    one = make_run(make_row("hrnet_fast"), make_row("plain", p50_ms=20))
+    two = make_run(make_row("hrnet_fast", dtype="bfloat16", p50_ms=5), machine=other)
+    table, _, identified = headlines([one, two], [])
+    head, _, *lines = table.splitlines()
+    assert head == "| median ms, one image | Intel Xeon | AMD EPYC, Zen 4 |"
+    assert [line.split(" | ", 1)[1] for line in lines] == ["**10.5** (-, 2.00x) | - |", "- | **5.25** (-, -) |"]
+    assert identified.count("\n") == 1
+
+
+def test_headline_picture_shows_the_cpu_with_most_rivals(make_row, make_run, tmp_path, monkeypatch):
+    shown = []
+    monkeypatch.setattr("benchmarks.headline_picture.identity_of", lambda run: shown.append(run) or "told")
+    few = make_run(make_row("hrnet_fast"), machine={"cpu": "few", "cores": 2, "isa": ["avx2"], "memory_gib": 8})
+    most = make_run(make_row("hrnet_fast"), make_row("plain"), make_row("OpenVINO", dtype="bfloat16"))
+    path = tmp_path / "new" / "speed.png"
+    assert draw_headline([few, most], path) == path and path.read_bytes().startswith(b"\x89PNG")
+    assert shown == [most]
+    assert draw_headline([make_run(make_row("plain"))], path) is None
+
+
+def test_cases_are_in_order_whenever_they_were_measured(make_row, make_run):
+    classes = {"model": "hrnet_w18.cls_in1k", "size": "224x224"}
+    unknown = {"model": "another", "size": "8x8"}
+    run = make_run(
+        make_row("hrnet_fast", batch=16), make_row("hrnet_fast", case=unknown), make_row("hrnet_fast", case=classes),
+        make_row("hrnet_fast", dtype="bfloat16"), make_row("hrnet_fast"),
+    )  # fmt: skip
+    assert [(rows[0].case["model"], rows[0].batch, rows[0].dtype) for rows in run.groups()] == [
+        ("hrnet_w32.pose_coco_256x192", 1, "float32"),
+        ("hrnet_w32.pose_coco_256x192", 1, "bfloat16"),
+        ("hrnet_w18.cls_in1k", 1, "float32"),
+        ("another", 1, "float32"),
+        ("hrnet_w32.pose_coco_256x192", 16, "float32"),
+    ]
 
 
 def test_studies_stand_below_the_runs(run, documents, capsys):

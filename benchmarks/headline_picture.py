@@ -1,0 +1,75 @@
+"""The README's picture: one image at a time on one CPU, a column a network, a row a dtype, a bar a runner."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from benchmarks.headline import DTYPES, ENGINES, TORCH, Headline, decisive, headlines_of
+from benchmarks.plot import FAINT, INK, OURS_COLOUR, RIVAL_COLOUR
+from benchmarks.results import Run
+from benchmarks.runners import OURS
+from benchmarks.tables import identity_of
+from benchmarks.text import milliseconds
+
+_NAMES = {name: shown for name, shown in {OURS: OURS, **ENGINES, **TORCH}.items() if name != "torch.compile"}
+
+
+def draw_headline(runs: Sequence[Run], path: Path) -> Path | None:
+    """Writes a PNG of the CPU that most runners were timed on, of several the fastest; None if there is none."""
+    found = [(run, cases) for run in decisive(runs) if run.device == "cpu" and (cases := headlines_of(run))]
+    if not found:
+        return None
+    run, cases = max(found, key=lambda one: _completeness(one[1]))
+    names = [name for name in _NAMES if any(name in case.others for case in cases.values())]
+    networks = list(dict.fromkeys(key[:2] for key in cases))
+    dtypes = [dtype for dtype in DTYPES if any(key[3] == dtype for key in cases)]
+    height = len(dtypes) * (0.42 + 0.24 * len(names)) + 0.45
+    figure = Figure(figsize=(1.4 + 2.2 * len(networks), height), dpi=160, layout="constrained")
+    figure.get_layout_engine().set(w_pad=0.05, h_pad=0.05, rect=(0, 0.36 / height, 1, 1 - 0.36 / height))
+    panels = figure.subplots(len(dtypes), len(networks), squeeze=False)
+    for line, dtype in zip(panels, dtypes, strict=True):
+        for panel, network in zip(line, networks, strict=True):
+            _panel(panel, cases.get((*network, 1, dtype)), names, labelled=network == networks[0])
+    footer = f"Median ms of one image, and how many times as long as ours. {identity_of(run)}"
+    footer = textwrap.fill(footer, 20 + 45 * len(networks))
+    figure.text(0.008, 0.06 / height, footer, fontsize=5.5, color=FAINT, va="bottom", ha="left")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, metadata={"Software": None})
+    return path
+
+
+def _completeness(cases: Mapping[tuple, Headline]) -> tuple[int, float]:
+    return sum(name in case.others for case in cases.values() for name in _NAMES), -sum(
+        case.ours.p50_us for case in cases.values()
+    )
+
+
+def _panel(panel: Axes, case: Headline | None, names: Sequence[str], *, labelled: bool) -> None:
+    panel.spines[:].set_visible(False)
+    panel.set_xticks([])
+    panel.set_ylim(len(names) - 0.5, -0.5)
+    panel.set_yticks(range(len(names)), [_NAMES[name] for name in names] if labelled else [""] * len(names))
+    panel.tick_params(axis="y", length=0, labelsize=7.5, labelcolor=INK)
+    if labelled:
+        panel.get_yticklabels()[0].set_weight("bold")
+    if case is None:
+        return
+    network, size, dtype = case.name.split(", ")
+    panel.set_title(f"{network}\n", fontsize=7.5, color=INK, loc="left", weight="bold", pad=2)
+    panel.text(0, 1.02, f"{size}, {dtype}", transform=panel.transAxes, fontsize=6.5, color=FAINT, va="bottom")
+    longest = max(row.p50_us for row in case.others.values())
+    panel.set_xlim(0, 1.5 * longest)
+    for place, name in enumerate(names):
+        row = case.others.get(name)
+        if row is None:
+            panel.text(0.02 * longest, place, "not run", va="center", fontsize=6.5, color=FAINT)
+            continue
+        panel.barh(place, row.p50_us, height=0.7, color=OURS_COLOUR if name == OURS else RIVAL_COLOUR)
+        text = milliseconds(row.p50_us) + ("" if name == OURS else f"  {row.p50_us / case.ours.p50_us:.1f}x")
+        weight = "bold" if name == OURS else "normal"
+        panel.text(row.p50_us + 0.03 * longest, place, text, va="center", fontsize=7, color=INK, weight=weight)
