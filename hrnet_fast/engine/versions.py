@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from hrnet_fast import kernels
 
-from .steps import watch
+from .optimizer_steps import watch
 
 
 class Versions:

@@ -30,7 +30,7 @@ from benchmarks.gpu.jobs import Job
 from benchmarks.gpu.store import read_report
 from benchmarks.gpu.workloads import DRY_RUN
 from hrnet_fast.engine.executors.reference import ReferenceExecutor
-from hrnet_fast.engine.gpu.tune import Tuned, Tuning
+from hrnet_fast.engine.gpu.tune import TileTuning, TunedTiles
 from hrnet_fast.engine.module import OptimizedModule
 from hrnet_fast.plan.cost import Machine
 
@@ -266,7 +266,7 @@ def test_tuning_is_told_and_kept_for_the_next(gpu, monkeypatch, tmp_path, capsys
         Path(folders[-1]).mkdir()
         Path(folders[-1], "tiles.json").write_text("{}")
         times = {"level": (3.0, 2.0), "refused": (float("inf"), 1.0), "hopeless": (float("inf"), float("inf"))}
-        found = Tuning({name: Tuned(None, us, model_us) for name, (model_us, us) in times.items()})
+        found = TileTuning({name: TunedTiles(None, us, model_us) for name, (model_us, us) in times.items()})
         found.left = 4
         return found
 

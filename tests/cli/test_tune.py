@@ -6,7 +6,7 @@ import pytest
 
 from hrnet_fast.engine.cpu import tune as tune_module
 from hrnet_fast.engine.cpu.conv_kernels import DIRECT, Kernel
-from hrnet_fast.engine.cpu.tune import Tuned
+from hrnet_fast.engine.cpu.tune import TunedKernel
 from hrnet_fast.engine.executors import native
 
 ARGUMENTS = ("tune", "hrnet_w18_small.pose_coco_256x192", "--size", "64x64", "--device", "cpu")
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.skipif(NO_NATIVE is not None, reason=str(NO_NATIVE))
 
 def measured(monkeypatch, choice, network):
     """choice: of every shape, in 1000 us, for 123456.7 by default. network: microseconds before and after."""
-    monkeypatch.setattr(tune_module, "tune_shape", lambda *_: Tuned(choice, 1000.0, DIRECT, 123456.7))
+    monkeypatch.setattr(tune_module, "tune_shape", lambda *_: TunedKernel(choice, 1000.0, DIRECT, 123456.7))
     times = iter(network)
     monkeypatch.setattr(tune_module, "_clock", lambda compiled: partial(float, next(times)))
 

@@ -8,8 +8,7 @@ import torch.nn.functional as F
 
 from hrnet_fast import create_model, explain, verify
 from hrnet_fast.engine import choose
-from hrnet_fast.engine.cpu import choices
-from hrnet_fast.engine.cpu import conv_kernels
+from hrnet_fast.engine.cpu import choices, conv_kernels
 from hrnet_fast.engine.cpu.choices import candidates
 from hrnet_fast.engine.cpu.conv_kernels import DIRECT, Kernel, Shape, allowed
 from hrnet_fast.engine.cpu.pack import pack

@@ -8,8 +8,8 @@ import torch
 
 from hrnet_fast import create_model
 from hrnet_fast.engine.cpu.choices import GROUPS, Choices, candidates, from_entry
-from hrnet_fast.engine.cpu.cpu_key import CpuKey, cpu_key
 from hrnet_fast.engine.cpu.conv_kernels import AS_GOOD, DIRECT, LARGE, Kernel, Shape, choose, group, weights, work
+from hrnet_fast.engine.cpu.cpu_key import CpuKey, cpu_key
 from hrnet_fast.engine.executors import native
 from hrnet_fast.engine.tuning.cache import TuningCache, parse
 from hrnet_fast.engine.tuning.duel import ROUNDS, WINS, duel

@@ -11,10 +11,10 @@ from torch import nn
 from hrnet_fast import create_model, explain, optimize, verify
 from hrnet_fast.engine.cpu import tune as tune_module
 from hrnet_fast.engine.cpu.choices import candidates
-from hrnet_fast.engine.cpu.cpu_key import CpuKey, cpu_key
 from hrnet_fast.engine.cpu.conv_kernels import DIRECT, Kernel, Shape
+from hrnet_fast.engine.cpu.cpu_key import CpuKey, cpu_key
 from hrnet_fast.engine.cpu.pack import Packed
-from hrnet_fast.engine.cpu.tune import Pool, Tuned, Walk, tune_shape, weight_elements
+from hrnet_fast.engine.cpu.tune import Pool, TunedKernel, Walk, tune_shape, weight_elements
 from hrnet_fast.engine.executors import native
 from hrnet_fast.engine.tuning.cache import cache_of, parse
 from tests.golden import fill
@@ -48,7 +48,7 @@ def pose():
 
 def forced(monkeypatch, kernel, network=(2.0, 1.0)):
     """Every shape's measurement finds `kernel`; network: what the whole then takes with the defaults, and with it."""
-    monkeypatch.setattr(tune_module, "tune_shape", lambda shape, default, *_: Tuned(kernel, 1.0, default, 2.0))
+    monkeypatch.setattr(tune_module, "tune_shape", lambda shape, default, *_: TunedKernel(kernel, 1.0, default, 2.0))
     times = iter(network)
     monkeypatch.setattr(tune_module, "_clock", lambda compiled: partial(float, next(times)))
 
@@ -125,7 +125,7 @@ def test_the_best_kernel_replaces_the_default_if_it_clearly_wins(monkeypatch, be
 
     monkeypatch.setattr(tune_module, "Walk", Fake)
     tuned = tune_shape(Shape(18, (1, 18, 64, 48), (2, 4)), default, 16, "avx512")
-    assert tuned == (Tuned(best, 2.0, default, 3.0) if wins else Tuned(default, 3.0, default, 3.0))
+    assert tuned == (TunedKernel(best, 2.0, default, 3.0) if wins else TunedKernel(default, 3.0, default, 3.0))
 
 
 @needs_native

@@ -15,7 +15,7 @@ from hrnet_fast.engine.executors import levels as levels_module
 from hrnet_fast.engine.executors.cuda import CudaExecutor
 from hrnet_fast.engine.gpu import tune
 from hrnet_fast.engine.gpu.gpu import Gpu
-from hrnet_fast.engine.gpu.tune import Tuned, Tuning, tune_level
+from hrnet_fast.engine.gpu.tune import TileTuning, TunedTiles, tune_level
 from hrnet_fast.engine.tuning.cache import TuningCache
 from tests.engine.emulated import CPU, HALF, KEY
 from tests.networks import planned, small_net
@@ -94,7 +94,7 @@ def test_tiles_that_the_gpu_refuses_do_not_lose_the_others(executor, small):
 
 
 def test_the_command_tells_of_refused_tiles():
-    found = Tuning({"a level": Tuned(Number(2), 2.0, inf), "another": Tuned(Number(1), 3.0, 4.0)})
+    found = TileTuning({"a level": TunedTiles(Number(2), 2.0, inf), "another": TunedTiles(Number(1), 3.0, 4.0)})
     result = command._levels({"cache": "here"}, found)
     assert [row["model_us"] for row in result.data["levels"]] == [None, 4.0]
     first, second, total = result.text.splitlines()[1:]

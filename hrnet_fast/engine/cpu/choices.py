@@ -7,8 +7,8 @@ from typing import Any
 
 from ...plan import Conv, Plan
 from ..tuning.cache import TuningCache
-from .cpu_key import CpuKey
 from .conv_kernels import DIRECT, Kernel, Shape, allowed, choose, group, tiles
+from .cpu_key import CpuKey
 
 GROUPS = (12, 24, 48, 96)  # tiles transformed together that are tried, beside as many as the model has
 LARGEST = 1024  # such a group that is taken from a cache

@@ -14,8 +14,8 @@ from ...plan import Concat, Conv, Item, Plan, Sum, Term
 from ..interpret import Watch
 from ..results import results_of
 from .arena import fit
-from .functions import linear_as_conv, mean_source, shuffle_source, unsupported_item
 from .conv_kernels import DIRECT, Kernel
+from .functions import linear_as_conv, mean_source, shuffle_source, unsupported_item
 from .memory import BufferPool, Buffers, Kept, as_map, bordered, caller_tensor, span, view_of, without_border
 from .pack import Packed
 from .pages import flat

@@ -14,8 +14,8 @@ from ...plan.lifetimes import most_alive
 from ..results import results_of
 from .choices import shapes_of
 from .compiled import CompiledPlan
-from .functions import function_kernel
 from .conv_kernels import Kernel, weights
+from .functions import function_kernel
 
 THREADS = 2  # at most, with which the time of an image was measured
 WORD = 4  # bytes

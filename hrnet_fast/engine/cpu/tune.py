@@ -28,7 +28,7 @@ HEATS = 5  # timings of each candidate, before the best one meets that of before
 
 
 @dataclass(frozen=True)
-class Tuned:
+class TunedKernel:
     """What tuning found for one shape: its kernel and that of before, with the microseconds of one convolution."""
 
     choice: Kernel
@@ -41,7 +41,7 @@ class Tuned:
                 "before": self.before.as_entry(), "before_us": round(self.before_time, 2)}  # fmt: skip
 
 
-class Tuning(dict[str, Tuned]):
+class KernelTuning(dict[str, TunedKernel]):
     """What tuning a plan found, by shape. network: the plan with the kernels of before against those found, in
     microseconds; None where they are the same."""
 
@@ -112,7 +112,7 @@ def plan_of(shape: Shape, copies: int) -> Plan:
     return Plan("copies", values, (0,), (1,), (Level((conv,)),) * copies, None, None)
 
 
-def tune_shape(shape: Shape, before: Kernel, lanes: int, isa: str) -> Tuned:
+def tune_shape(shape: Shape, before: Kernel, lanes: int, isa: str) -> TunedKernel:
     """The fastest kernel of a shape on as many threads as torch uses now; `before` unless another one clearly is."""
     tried = candidates(shape, before, lanes)
     most = max(weight_elements(shape, kernel, lanes) for kernel in tried)
@@ -123,20 +123,20 @@ def tune_shape(shape: Shape, before: Kernel, lanes: int, isa: str) -> Tuned:
     best = min(tried, key=times.__getitem__)
     result = duel(walks[before], walks[best])
     if best != before and result.gained:
-        return Tuned(best, result.new, before, result.old)
-    return Tuned(before, result.old, before, result.old)
+        return TunedKernel(best, result.new, before, result.old)
+    return TunedKernel(before, result.old, before, result.old)
 
 
 def tune_plan(
     plan: Plan, choices: Choices, isa: str, compile_plan: Callable[[Plan, Callable[[Conv], Kernel]], CompiledPlan],
     progress: Callable[[Iterable[Any]], Iterable[Any]] = iter, again: bool = False,
-) -> Tuning:  # fmt: skip
+) -> KernelTuning:  # fmt: skip
     """Measures the shapes of a plan that the cache lacks, and then the plan: what is found is cached if that gains.
 
     compile_plan: a plan with these kernels. progress: wraps what is measured, e.g. in a progress bar. again:
     whatever the cache has, which a clear gain replaces. Raises RuntimeError for a plan without any such shape.
     """
-    shape_of, found = shapes_of(plan, choices.exact, choices.per_word), Tuning()
+    shape_of, found = shapes_of(plan, choices.exact, choices.per_word), KernelTuning()
     items = {shape_of(item): item for item in plan.items() if isinstance(item, Conv)}
     items.pop(None, None)
     if not items:

@@ -15,7 +15,7 @@ from ..executor import Progress
 from ..gpu.chains import Chain, Schedule, choose_chains, find_chains, schedule
 from ..gpu.cuda_tiles import level_time, most_shared
 from ..gpu.gpu import Gpu
-from ..gpu.tune import Tuning
+from ..gpu.tune import TileTuning
 from ..interpret import Watch
 from ..tuning.cache import TuningCache
 from .cuda import CudaExecutor
@@ -58,7 +58,7 @@ class CudaChainExecutor(CudaExecutor):
     def tape(self, plan: Plan, watch: Watch | None = None, overlap: bool = True) -> LevelTape:
         return super().tape(replace(plan, levels=self.schedule(plan).levels), watch, overlap)
 
-    def tune(self, plan: Plan, progress: Progress = iter, again: bool = False, seconds: float = inf) -> Tuning:
+    def tune(self, plan: Plan, progress: Progress = iter, again: bool = False, seconds: float = inf) -> TileTuning:
         """As the other executors, of the levels as they are played. Which chains those have is the model's choice."""
         return super().tune(replace(plan, levels=self.schedule(plan).levels), progress, again, seconds)
 

@@ -19,7 +19,7 @@ from ..gpu.cudnn_settings import cudnn_set
 from ..gpu.device_key import DeviceKey, device_key
 from ..gpu.tape import on_device
 from ..gpu.timing import isolated
-from ..gpu.tune import Tuning
+from ..gpu.tune import TileTuning
 from ..interpret import Watch
 from ..tuning.cache import TuningCache
 from .fastest import FastestExecutor, Verdict
@@ -62,9 +62,9 @@ class FastestGpuExecutor(FastestExecutor):
                 candidate.release()  # weights are packed anew in the next contest, and do not lie about until then
         return run
 
-    def tune(self, plan: Plan, progress: Progress = iter, again: bool = False, seconds: float = inf) -> Tuning:
+    def tune(self, plan: Plan, progress: Progress = iter, again: bool = False, seconds: float = inf) -> TileTuning:
         """Tunes every candidate that has tiles; what they found by "name: signature". seconds: shared among them."""
-        found, tuned, deadline = Tuning(), 0, monotonic() + seconds
+        found, tuned, deadline = TileTuning(), 0, monotonic() + seconds
         for done, (name, candidate) in enumerate(self.candidates.items()):
             share = (deadline - monotonic()) / (len(self.candidates) - done)
             with suppress(NoChoice):

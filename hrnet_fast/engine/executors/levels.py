@@ -23,7 +23,7 @@ from ..gpu.layout import Memory, allocate, unplaceable
 from ..gpu.lower import Lowering, Step
 from ..gpu.tape import CaptureError, GraphedTape, on_device, play_once
 from ..gpu.timing import within_a_graph
-from ..gpu.tune import Choice, Tuned, Tuning, Variation, refusals, tune_level
+from ..gpu.tune import Choice, TileTuning, TunedTiles, Variation, refusals, tune_level
 from ..interpret import Watch
 from ..tuning.cache import TuningCache
 
@@ -136,7 +136,7 @@ class LevelExecutor(Executor):
             steps = self.tape(plan, overlap=False).steps  # a level may end in a copy, and then itself follows
             return [(index, within_a_graph(step)) for index, step in enumerate(steps)]
 
-    def tune(self, plan: Plan, progress: Progress = iter, again: bool = False, seconds: float = inf) -> Tuning:
+    def tune(self, plan: Plan, progress: Progress = iter, again: bool = False, seconds: float = inf) -> TileTuning:
         """Measures tiles for every distinct level of a plan that the cache lacks.
 
         seconds: where they may be too few, the levels that take most of the plan's time come first, and a level that
@@ -148,7 +148,7 @@ class LevelExecutor(Executor):
         tiled = [level for level in plan.levels if self.lowering.tiled(plan, level)]
         distinct = {self.lowering.signature(plan, level): level for level in tiled}
         missing = {name: level for name, level in distinct.items() if again or not self._is_tuned(plan, level)}
-        memory, found = allocate(plan, self.dtype, self.device), Tuning()
+        memory, found = allocate(plan, self.dtype, self.device), TileTuning()
         with torch.inference_mode(), on_device(self.device):
             if seconds < inf:
                 missing = self._slowest_first(plan, missing, memory)
@@ -161,7 +161,7 @@ class LevelExecutor(Executor):
         found.left = len(missing) - sum(each.complete for each in found.values())
         return found
 
-    def _tune_level(self, plan: Plan, level: Level, memory: Memory, seconds: float) -> Tuned:
+    def _tune_level(self, plan: Plan, level: Level, memory: Memory, seconds: float) -> TunedTiles:
         steps: dict[Choice, Step] = {}
 
         def step(choice: Choice) -> Step:

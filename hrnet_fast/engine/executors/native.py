@@ -21,15 +21,15 @@ from ...processor import third_level_cache
 from ..cpu.arena import fit
 from ..cpu.choices import Choices
 from ..cpu.compiled import DTYPES, CompiledPlan
+from ..cpu.conv_kernels import Kernel, divided, winograd_cost
 from ..cpu.cpu_key import cpu_key
 from ..cpu.functions import function_kernel, unsupported_item
-from ..cpu.conv_kernels import Kernel, divided, winograd_cost
 from ..cpu.memory import Kept
 from ..cpu.microbatch import THREADS, MicroBatches, images_at_once, split, with_batch
 from ..cpu.pack import Packed, pack
 from ..cpu.pages import Allocator
 from ..cpu.prologues import only_own_items, with_prologues_as_sums
-from ..cpu.tune import Tuning, tune_plan
+from ..cpu.tune import KernelTuning, tune_plan
 from ..executor import Executor, Progress, Run
 from ..interpret import Interpreter, Watch
 from ..locks import Lock
@@ -121,7 +121,7 @@ class NativeExecutor(Executor):
 
     def explain(self, plan: Plan, level: Level) -> tuple[str, str]:
         if why := unsupported_plan(plan):
-            return self._onednn(why).explain(plan, level)
+            return self._stand_in(why).explain(plan, level)
         refused = next(filter(None, (unsupported_item(item, plan, self.functions) for item in level.items)), "")
         played = self._kernels(plan, level)
         if not played:
@@ -164,7 +164,7 @@ class NativeExecutor(Executor):
 
     def prepare(self, plan: Plan, watch: Watch | None = None) -> Run:
         if why := unsupported_plan(plan):
-            return self._onednn(why).prepare(plan, watch)
+            return self._stand_in(why).prepare(plan, watch)
         with self._lock:
             parts, watch = self._split(plan), only_own_items(plan, watch)
             sizes = parts.sizes(torch.get_num_threads())
@@ -175,11 +175,11 @@ class NativeExecutor(Executor):
             return compiled[sizes[0]].run
         return MicroBatches(plan, [compiled[n] for n in sizes]).run
 
-    def tune(self, plan: Plan, progress: Progress = iter, again: bool = False, seconds: float = inf) -> Tuning:
+    def tune(self, plan: Plan, progress: Progress = iter, again: bool = False, seconds: float = inf) -> KernelTuning:
         """Measures kernels for every distinct 3x3 convolution of a plan that the cache lacks, for as many threads as
         torch uses now, and keeps them there if the whole network gains."""
         if why := unsupported_plan(plan):
-            raise RuntimeError(f"there is nothing to tune, as oneDNN plays this network: {why}")
+            raise RuntimeError(f"there is nothing to tune, as {self._stand_in(why).name!r} plays this network: {why}")
         if self.exact:
             raise RuntimeError("there is nothing to tune where direct convolutions alone play: exact=True, or AMX")
         parts = self._split(plan)
@@ -198,7 +198,7 @@ class NativeExecutor(Executor):
         items = {item.out: len(level.items) for level in plan.levels for item in level.items}
         return lambda item: divided(kernel_of(item), plan.values[item.out].shape, self.lanes, threads, items[item.out])
 
-    def _onednn(self, why: str) -> Executor:
+    def _stand_in(self, why: str) -> Executor:
         """Who plays instead: oneDNN, or plain torch where torch has no oneDNN."""
         refused = f"the native kernels were refused, as {why}"
         if no_onednn := onednn_unsupported(self.dtype):

@@ -25,7 +25,7 @@ Variation = Callable[[Any], Iterable[Any]]  # from a choice to others that diffe
 
 
 @dataclass(frozen=True)
-class Tuned:
+class TunedTiles:
     """What tuning one level found: the choice, its time, and that of the model's choice, in microseconds; infinity for
     one that the GPU refuses. complete: all was tried that should be."""
 
@@ -41,7 +41,7 @@ class Tuned:
         return entry if self.complete else {**entry, "complete": False}
 
 
-class Tuning(dict[str, Tuned]):
+class TileTuning(dict[str, TunedTiles]):
     """What tuning a plan found, by signature. left: how many levels, of those here too, are not complete."""
 
     left: int = 0
@@ -50,7 +50,7 @@ class Tuning(dict[str, Tuned]):
 def tune_level(
     start: Choice, variations: Sequence[Variation], clock: Callable[[Choice], float], seconds: float = inf,
     ready: Callable[[Sequence[Choice]], None] = lambda choices: None,
-) -> Tuned:  # fmt: skip
+) -> TunedTiles:  # fmt: skip
     """Improves a level's choice in one thing after another, from the model's on. clock: microseconds of a choice.
 
     seconds: after them nothing more is tried. ready: called with choices before they are timed one by one. A choice
@@ -77,11 +77,11 @@ def tune_level(
                 ready([choice for choice in choices if choice not in known])
             for choice in choices:
                 if choice not in known and monotonic() >= deadline:
-                    return Tuned(best, time(best), time(start), complete=False)
+                    return TunedTiles(best, time(best), time(start), complete=False)
                 best = min(best, choice, key=time)
         if best == before:
             break
-    return Tuned(best, time(best), time(start))
+    return TunedTiles(best, time(best), time(start))
 
 
 def refusals() -> tuple[type[Exception], ...]:

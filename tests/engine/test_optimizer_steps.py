@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from hrnet_fast import optimize
-from hrnet_fast.engine import steps
+from hrnet_fast.engine import optimizer_steps
 from hrnet_fast.numerics import relative_l2
 from tests.networks import small_net
 
@@ -62,9 +62,9 @@ def test_what_was_not_written_is_not_told_of():
 
 def test_modules_are_not_kept():
     gc.collect()
-    before = len(steps._watched)
+    before = len(optimizer_steps._watched)
     fast = optimize(small_net(), executor="reference")
-    assert len(steps._watched) == before + len(list(fast.parameters()))
+    assert len(optimizer_steps._watched) == before + len(list(fast.parameters()))
     del fast
     gc.collect()
-    assert len(steps._watched) == before
+    assert len(optimizer_steps._watched) == before
