@@ -11,9 +11,15 @@ from torch.utils import _pytree as pytree
 
 from ..engine.nesting import describe, nested
 from ..plan import trace
-from ..plan.graph import Graph, Node
+from ..plan.graph import Call, Convolution, Graph, Node, Norm, Resize
 from .batches import DependsOnBatch, PerImage, for_any_batch, for_batch
 from .codec import NotSaved, decode, encode, encode_nesting
+
+_NONE = type(None)
+_DETAILS = {
+    "input": _NONE, "conv": Convolution, "norm": Norm, "relu": _NONE, "add": _NONE, "resize": Resize, "concat": _NONE,
+    "call": Call,
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -79,6 +85,8 @@ def decode_call(call: Mapping[str, Any]) -> SavedCall:
     if not isinstance(graph, Graph) or not all(isinstance(node, Node) for node in graph.nodes):
         raise NotSaved("a call without a graph")
     for place, node in enumerate(graph.nodes):
+        if _DETAILS.get(node.op, ()) is not type(node.detail):
+            raise NotSaved(f"operation {place}, which is not known")
         if any(type(value) is not int or not 0 <= value < place for value in node.inputs):
             raise NotSaved(f"operation {place} reads what comes after it")
     if not all(type(v) is int and 0 <= v < len(graph.nodes) for v in (*graph.inputs, *graph.outputs)):

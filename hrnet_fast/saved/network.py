@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -10,9 +10,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..engine.nesting import describe, nested
-from ..plan import PURE_FUNCTIONS, Call, Constant, Convolution, Param, Ref
+from ..plan import Call, Convolution, Param, Ref
 from ..plan.graph import Node
-from ..plan.tracing.constants import BY_NAME, DTYPE, MAKERS
+from ..plan.tracing.constants import made
 from ..plan.tracing.functions import DEFORM
 from ..plan.transposed import SHUFFLE
 from .batches import for_batch
@@ -121,30 +121,11 @@ class SavedNetwork(nn.Module):
         return F.conv_transpose2d(x, weight, bias, stride, padding, more)
 
     def _function(self, call: Call, values: Mapping[int, Tensor]) -> Tensor:
-        def decoded(value: Any) -> Any:
-            return values[value.value] if isinstance(value, Ref) else self._argument(value, decoded)
+        def of(leaf: Param | Ref) -> Tensor:
+            return values[leaf.value] if isinstance(leaf, Ref) else self._tensor(leaf.name)
 
-        kwargs = {name: decoded(value) for name, value in call.kwargs}
-        return PURE_FUNCTIONS[call.function](*decoded(call.args), **kwargs)
-
-    def _constant(self, value: Any) -> Any:
-        """A tensor made of parameters and numbers, or an argument of what makes one."""
-        if not isinstance(value, Call):
-            return self._argument(value, self._constant)
-        where = {"device": self._sample().device} if value.function in MAKERS else {}
-        kwargs = {name: self._constant(part) for name, part in value.kwargs}
-        return BY_NAME[value.function](*map(self._constant, value.args), **kwargs, **where)
-
-    def _argument(self, value: Any, decoded: Callable[[Any], Any]) -> Any:
-        if isinstance(value, Param):
-            return self._tensor(value.name)
-        if isinstance(value, Constant):
-            return self._constant(value.call)
-        if isinstance(value, tuple):
-            return tuple(map(decoded, value))
-        if isinstance(value, torch.device):
-            return self._sample().device
-        return self._sample().dtype if value is DTYPE else value
+        sample = self._sample()
+        return made(call, of, sample.dtype, sample.device)
 
     def _sample(self) -> Tensor:
         """A tensor of the network's device and dtype."""

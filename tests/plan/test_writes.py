@@ -180,6 +180,13 @@ def zeros_written_often(net, x):
     return net.c(x) + zeros[:7]
 
 
+def numbers_squared_often(net, x):
+    numbers = torch.ones(7)
+    for _ in range(30):
+        numbers = numbers * numbers + numbers
+    return net.c(x) + numbers
+
+
 def out_argument(net, x):
     y = net.c(x)
     z = net.d(y)
@@ -255,6 +262,7 @@ ALIASES = {
         (read_after_an_index_by_truth, SHARED),
         (view_of_zeros, "a summand is a tensor made outside the network"),
         (zeros_written_often, "a summand is a tensor made outside the network"),
+        (numbers_squared_often, "a summand is a tensor made outside the network"),
         (out_argument, "torch.add gets out=, .* use what it returns instead"),
         (out_outside, "torch.sigmoid gets out="),
         (view_of_a_view, SHARED),

@@ -4,6 +4,7 @@ as the calls that make them, since a plan holds no data."""
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from numbers import Number
 from typing import Any
 
@@ -12,7 +13,7 @@ from torch import Tensor
 from torch.autograd.graph import increment_version
 from torch.utils import _pytree as pytree
 
-from ..graph import Call, Constant, Param
+from ..graph import Call, Constant, Param, Ref
 from . import functions as known
 from .arguments import overlaps
 
@@ -29,7 +30,8 @@ _NEW = {Tensor.new_zeros: "torch.zeros", Tensor.new_ones: "torch.ones", Tensor.n
 BY_NAME = known.PURE_FUNCTIONS | {name: function for function, name in (_MAKING | _CHANGING).items()}
 BY_NAME |= {"grid": lambda axis, *given, **how: torch.meshgrid(*given, **how)[axis]}
 _PLAIN = (Number, str, slice, torch.dtype, torch.device, torch.layout, torch.memory_format)
-_WRITES = 100  # at most: each call holds the one before
+# Calls that make a constant, and how many of them inside each other, at most: each look-up names them all.
+_LARGEST, _DEEPEST = 2000, 100
 _NOT_OF_NUMBERS = ("device", "requires_grad", "pin_memory", "memory_format")
 MAKERS = frozenset(_MAKING.values())
 
@@ -47,13 +49,24 @@ class _Dtype:
 DTYPE = _Dtype()
 
 
+@dataclass(frozen=True)
+class _Made:
+    """A tensor, kept as its id is a name only while it lives; how it was made; its version then; of how many calls,
+    and how many inside each other."""
+
+    tensor: Tensor
+    call: Call
+    version: int
+    calls: int
+    depth: int
+
+
 class Constants:
     """Those of one trace. names: of parameters and buffers, by id; dtype: of the maps; device: of the network."""
 
     def __init__(self, names: Mapping[int, str], dtype: torch.dtype, device: torch.device):
         self.names, self.dtype, self.device = names, dtype, device
-        self._writes = 0
-        self._made: dict[int, tuple[Tensor, Call, int]] = {}  # a tensor, kept as its id is a name only while it lives
+        self._made: dict[int, _Made] = {}  # by the tensor's id
 
     def __contains__(self, x: Any) -> bool:
         return self.find(x) is not None
@@ -61,7 +74,7 @@ class Constants:
     def find(self, x: Any) -> Constant | None:
         """The constant that a tensor is, unless it was written to since it was made."""
         made = self._made.get(id(x))
-        return None if made is None or made[0]._version != made[2] else Constant(repr(made[1]), made[1])
+        return None if made is None or made.tensor._version != made.version else Constant(repr(made.call), made.call)
 
     def run(self, function: Callable, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
         """What a function of no traced tensors returns; how it was made, or what it wrote to, is kept."""
@@ -69,29 +82,32 @@ class Constants:
         before = self.find(target)
         result = function(*args, **kwargs)
         if before is not None and target not in self:
-            self._written(target, before.call, function, args, kwargs)
+            self._written(target, self._made[id(target)], function, args, kwargs)
         else:
             self._note(function, args, kwargs, result)
         return result
 
     def _written(
-        self, target: Tensor, before: Call, function: Callable, args: Sequence[Any], kwargs: Mapping[str, Any]
+        self, target: Tensor, before: _Made, function: Callable, args: Sequence[Any], kwargs: Mapping[str, Any]
     ) -> None:
         """Keep what a constant became that was written in place, as a whole or in part."""
-        self._writes += 1
-        if self._writes > _WRITES or overlaps(target):
+        if overlaps(target):
             return
-        while isinstance(before, Call) and before.function == _CHANGING[Tensor.clone]:  # as what writes makes a copy
-            (before,) = before.args
+        call = before.call
+        while isinstance(call, Call) and call.function == _CHANGING[Tensor.clone]:  # as what writes makes a copy
+            (call,) = call.args
         old, value = target.detach(), target.detach()
-        self._made[id(old)] = (old, before, old._version)
+        self._made[id(old)] = _Made(old, call, old._version, before.calls, before.depth)
         if function is Tensor.__setitem__:
             self._keep(known.WRITTEN, (old, *args[1:]), {}, target)
         elif function in known.FILLS:
             self._keep(known.WRITTEN, (old, ..., known.filling(*args, **kwargs)), {}, target)
         elif function in known.IN_PLACE:
-            self._keep(known.IN_PLACE[function], (old, *args[1:]), kwargs, value)
-            self._keep(known.WRITTEN, (old, ..., value), {}, target)
+            name, given = known.IN_PLACE[function], (old, *args[1:])
+            casts = _dtype_of(BY_NAME[name], given, kwargs) != target.dtype
+            self._keep(name, given, kwargs, value if casts else target)
+            if casts:
+                self._keep("Tensor.to", (value, target.dtype), {}, target)
 
     def _note(self, function: Callable, args: Sequence[Any], kwargs: Mapping[str, Any], result: Any) -> None:
         """Keep how a result was made, if that is by known functions of parameters and numbers."""
@@ -126,10 +142,14 @@ class Constants:
             return
         if args and result is args[0]:  # a cast that changes nothing
             return
+        parts = [self._made[id(leaf)] for leaf in pytree.tree_leaves((args, kwargs)) if id(leaf) in self._made]
+        calls, depth = 1 + sum(part.calls for part in parts), 1 + max((part.depth for part in parts), default=0)
+        if calls > _LARGEST or depth > _DEEPEST:
+            return
         given = {key: value for key, value in kwargs.items() if key not in _NOT_OF_NUMBERS}
         encoded = tuple((key, frozen(pytree.tree_map(self._encode, value))) for key, value in sorted(given.items()))
         call = Call(name, frozen(pytree.tree_map(self._encode, without_lists(name, args))), encoded)
-        self._made[id(result)] = (result, call, result._version)
+        self._made[id(result)] = _Made(result, call, result._version, calls, depth)
 
     def _is_known(self, leaf: Any) -> bool:
         """Whether a call can hold an argument: what never changes, and is told by its `repr` from any other."""
@@ -139,8 +159,14 @@ class Constants:
 
     def _encode(self, leaf: Any) -> Any:
         if isinstance(leaf, Tensor):
-            return Param(self.names[id(leaf)]) if id(leaf) in self.names else self._made[id(leaf)][1]
+            return Param(self.names[id(leaf)]) if id(leaf) in self.names else self._made[id(leaf)].call
         return DTYPE if leaf is self.dtype else leaf
+
+
+def _dtype_of(function: Callable, args: Sequence[Any], kwargs: Mapping[str, Any]) -> torch.dtype:
+    """That of a function's result, without its numbers."""
+    args, kwargs = pytree.tree_map(lambda x: x.to("meta") if isinstance(x, Tensor) else x, (args, kwargs))
+    return function(*args, **kwargs).dtype
 
 
 def frozen(value: Any) -> Any:
@@ -167,19 +193,25 @@ def tensor_of(
     source: Param | Constant, tensors: Mapping[str, Tensor], dtype: torch.dtype, device: torch.device | str = "cpu"
 ) -> Tensor:
     """A parameter, or a constant made in float32 or better, on a device; in `dtype` if it is of floating point."""
-    wide = torch.promote_types(dtype, torch.float32)
-    device = torch.device(device)
-    made = _make(source.call if isinstance(source, Constant) else source, tensors, wide, device)
-    return made.to(dtype) if made.is_floating_point() else made
+    wide, device = torch.promote_types(dtype, torch.float32), torch.device(device)
+
+    def of(param: Param) -> Tensor:
+        tensor = tensors[param.name].detach().to(device)
+        return tensor.to(wide) if tensor.is_floating_point() else tensor
+
+    result = made(source, of, wide, device)
+    return result.to(dtype) if result.is_floating_point() else result
 
 
-def _make(value: Any, tensors: Mapping[str, Tensor], dtype: torch.dtype, device: torch.device) -> Any:
+def made(value: Any, of: Callable[[Param | Ref], Tensor], dtype: torch.dtype, device: torch.device) -> Any:
+    """What a constant, a call or an argument of one is. of: a parameter's tensor, and a traced value's where a call
+    reads such. dtype, device: in which numbers are made that have those of the maps."""
+
     def make(part: Any) -> Any:
-        return _make(part, tensors, dtype, device)
+        return made(part, of, dtype, device)
 
-    if isinstance(value, Param):
-        tensor = tensors[value.name].detach().to(device)
-        return tensor.to(dtype) if tensor.is_floating_point() else tensor
+    if isinstance(value, (Param, Ref)):
+        return of(value)
     if isinstance(value, Constant):
         return make(value.call)
     if isinstance(value, Call):
@@ -189,5 +221,5 @@ def _make(value: Any, tensors: Mapping[str, Tensor], dtype: torch.dtype, device:
     if isinstance(value, torch.device):
         return device
     if isinstance(value, tuple):
-        return type(value)(map(make, value))
+        return tuple(map(make, value))
     return dtype if value is DTYPE else value
