@@ -69,8 +69,9 @@ def test_hooks_are_not_called_and_that_is_said(where):
     hooked.register_forward_hook(fires)
     hooked.register_forward_pre_hook(fires)
     named = f"the first is {where!r}" if where else "the first is the network itself"
-    with pytest.warns(UserWarning, match=f"forward hooks .on 1 of its modules, {named}.*does not call them"):
+    with pytest.warns(UserWarning, match=f"forward hooks .on 1 of its modules, {named}.*does not call them") as warned:
         fast = optimize(net, example=X)
+    assert warned[0].filename == __file__
     assert len(hooked._forward_hooks) == len(hooked._forward_pre_hooks) == 1
     assert fast(X).shape == (1, 8, 9, 7)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import warnings
 from collections import OrderedDict, defaultdict
 from types import MethodType
 from typing import Any
@@ -12,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import PlanError
+from ..warn import warn
 from .frozen import frozen_norm
 
 CONTAINERS = (dict, OrderedDict, defaultdict, list, tuple, set)
@@ -52,10 +52,9 @@ def traceable_twin(module: nn.Module) -> nn.Module:
     hooked = [name for name, m in module.named_modules() if m._forward_hooks or m._forward_pre_hooks]
     if hooked:
         first = f"{hooked[0]!r}" if hooked[0] else "the network itself"
-        warnings.warn(
+        warn(
             f"the network has forward hooks (on {len(hooked)} of its modules, the first is {first}): an optimized "
-            "module does not call them, so what they record or change is missing",
-            stacklevel=2,
+            "module does not call them, so what they record or change is missing"
         )
     return _Twins(plain=True).of(module)
 
