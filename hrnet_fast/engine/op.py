@@ -19,7 +19,6 @@ op's own gradients are those of the plain module with respect to the inputs.
 from __future__ import annotations
 
 import secrets
-import warnings
 import weakref
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -30,19 +29,25 @@ from torch.autograd import forward_ad
 from torch.utils import _pytree as pytree
 from torch.utils._python_dispatch import _get_current_dispatch_mode_stack
 
+from ..plan.warn import warn
 from .nesting import from_tuples, in_tuples, nested
 from .prepared import Prepared
 from .results import empty_result
 
 _networks: weakref.WeakValueDictionary[str, nn.Module] = weakref.WeakValueDictionary()
+_heirs: weakref.WeakValueDictionary[str, nn.Module] = weakref.WeakValueDictionary()
 
 
-def register(module: nn.Module, token: str | None = None) -> str:
+def register(module: nn.Module, saved: str | None = None) -> str:
     """A token for a module that no other module of any process has, so that a program never meets another network.
 
-    token: of the module that it was saved from, for which it then stands in this process.
+    saved: of the module that this one was saved from, whose place it takes in this process: at once where that one is
+    not alive, else, with a token of its own, after it.
     """
-    token = token or f"{type(module.original).__name__}-{secrets.token_hex(8)}"
+    if saved is not None and saved in _networks:
+        _heirs[saved] = module
+        saved = None
+    token = saved or f"{type(module.original).__name__}-{secrets.token_hex(8)}"
     _networks[token] = module
     return token
 
@@ -88,11 +93,10 @@ def _warn() -> None:
     global _warned
     if not _warned:
         _warned = True
-        warnings.warn(
+        warn(
             "an input of an optimized HRNet requires a gradient, or torch.func transforms the call, or forward hooks "
             "or a dispatch mode watch its layers: the original module runs instead, in evaluation mode, at its own "
-            "speed; call it without these, or under torch.no_grad(), to use the optimized one",
-            stacklevel=4,
+            "speed; call it without these, or under torch.no_grad(), to use the optimized one"
         )
 
 
@@ -106,6 +110,7 @@ def _find(token: str) -> Prepared:
     if torch.onnx.is_in_onnx_export():
         raise RuntimeError("ONNX has no operator for an optimized network: export its `original` instead")
     module = _networks.get(token)
+    module = _heirs.get(token) if module is None else module
     if module is None:
         raise RuntimeError(
             f"this program calls the optimized network {token}, which is not in this process: keep the module that "
@@ -152,7 +157,7 @@ def _run_backward_fake(
     return [torch.empty_like(x) for x in inputs]
 
 
-def _save(ctx: Any, inputs: tuple[Any, ...], output: list[Tensor]) -> None:
+def _keep_for_backward(ctx: Any, inputs: tuple[Any, ...], output: list[Tensor]) -> None:
     tensors, *ctx.call = inputs
     ctx.save_for_backward(*tensors)
 
@@ -181,4 +186,4 @@ _define(
     _run_backward,
     _run_backward_fake,
 )
-torch.library.register_autograd("hrnet_fast::run", _backward, setup_context=_save, lib=library)
+torch.library.register_autograd("hrnet_fast::run", _backward, setup_context=_keep_for_backward, lib=library)

@@ -64,8 +64,10 @@ def save(model: nn.Module, path: str | os.PathLike, *examples: Any) -> None:
     tensors = named_tensors(plain)
     if meta := next((key for key, tensor in tensors.items() if tensor.is_meta), None):
         raise ValueError(f"{meta!r} is on the meta device, without numbers to save: load weights first")
-    shown, buffers = list(plain.state_dict()), [name for name, _ in plain.named_buffers(remove_duplicate=False)]
-    hidden = [name for name in buffers if name not in shown]
+    buffers = [name for name, _ in plain.named_buffers(remove_duplicate=False)]
+    every = [*(name for name, _ in plain.named_parameters(remove_duplicate=False)), *buffers]
+    shown = [key for key in plain.state_dict() if key in every]  # a module may show more, and hide some
+    hidden = [name for name in every if name not in shown]
     about |= {"keys": shown + hidden, "buffers": buffers, "hidden": hidden, "same": _other_names(plain, tensors)}
     for call in calls:
         if not call.any_batch:

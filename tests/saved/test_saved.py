@@ -2,6 +2,7 @@
 
 import collections
 import copy
+import gc
 import pickle
 import subprocess
 import sys
@@ -242,6 +243,37 @@ def test_a_loaded_network_is_an_optimized_one_like_others(pose, path):
     assert not fast(x).any()
 
 
+def test_a_network_takes_the_place_of_the_saved_one_only_after_it(pose, path):
+    x = torch.randn(1, 3, 64, 64)
+    own = copy.deepcopy(pose)
+    fast = optimize(own, example=x)
+    expected = fast(x)
+    program = torch.export.export(Around(fast), (x,))
+    again = round_trip(fast, path, (1, 3, 64, 64), dtype=torch.bfloat16)
+    assert torch.equal(program.module()(x), expected)
+    del again
+    assert torch.equal(program.module()(x), expected)
+    again = load(path, executor="reference")
+    program_of_it = torch.export.export(Around(again), (x,))
+    with torch.no_grad():
+        own.final_layer.weight.zero_()
+        own.final_layer.bias.zero_()
+    fast.refresh()
+    assert not program.module()(x).any() and program_of_it.module()(x).any()
+    del fast
+    gc.collect()
+    assert torch.equal(program.module()(x), again(x))
+
+
+class Around(nn.Module):
+    def __init__(self, fast):
+        super().__init__()
+        self.run = lambda x: fast(x)
+
+    def forward(self, x):
+        return self.run(x)
+
+
 def test_the_file_is_a_checkpoint_too(pose, path):
     save(pose, path, (1, 3, 64, 64))
     other = create_model(f"{SMALL}.pose_coco_256x192")
@@ -291,6 +323,31 @@ def test_another_process_needs_no_code_of_the_model(path, tmp_path):
     torch.save(fast(x), tmp_path / "expected.pt")
     given = [str(tmp_path / name) for name in ("net.safetensors", "program.pt2", "x.pt", "expected.pt")]
     subprocess.run([sys.executable, "-c", textwrap.dedent(PROGRAM), *given], check=True, timeout=300)
+
+
+def hide_the_bias(module, state, prefix, metadata):
+    del state[f"{prefix}conv.bias"]
+
+
+class Hiding(nn.Module):
+    """Has more in its state than tensors, and does not show one of these."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(3, 8, 1)
+        self.register_state_dict_post_hook(hide_the_bias)
+
+    def get_extra_state(self):
+        return {"epoch": 3}
+
+    def forward(self, x):
+        return self.conv(x)
+
+
+def test_what_a_module_adds_to_its_state_and_hides_of_it_spoils_no_file(path):
+    model, x = Hiding(), torch.randn(1, 3, 8, 8)
+    fast = round_trip(model, path, x)
+    assert relative_l2(fast(x), model(x)) < 1e-6 and list(fast.state_dict()) == ["conv.weight", "conv.bias"]
 
 
 def test_what_is_no_list_of_results_is_refused(path):
