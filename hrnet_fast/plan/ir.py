@@ -144,7 +144,7 @@ class Plan:
     @cached_property
     def digest(self) -> str:
         """Twelve characters that differ for plans that do anything else."""
-        does = (self.values, [level.items for level in self.levels])
+        does = (self.values, self.inputs, self.outputs, [level.items for level in self.levels])
         return hashlib.sha256(repr(does).encode()).hexdigest()[:12]
 
     def items(self) -> Iterator[Item]:

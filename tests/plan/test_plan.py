@@ -58,6 +58,18 @@ def test_pose_w32_is_whole(pose):
     assert round(sum(multiply_adds(item, pose) for item in pose.items()) / 1e9, 2) == 7.65
 
 
+def test_plans_of_the_same_items_with_other_results_differ():
+    def one(net, x):
+        return net.d(net.c(x))
+
+    def both(net, x):
+        y = net.c(x)
+        return y, net.d(y)
+
+    first, second = (make_plan(Net(run).eval(), torch.empty(1, 3, 9, 7)) for run in (one, both))
+    assert first.levels == second.levels and first.digest != second.digest
+
+
 def test_residuals_ride_in_the_epilogue(pose):
     second = next(item for item in pose.items() if item.name == "stage2.0.branches.0.0.conv2")
     assert (len(second.terms), second.relu, second.terms[0].resize) == (1, "last", None)
@@ -134,6 +146,8 @@ class Refused(nn.Module):
                 return y if bool((y > 0).any()) else -y
             case "constant":
                 return torch.ones(8)
+            case "parameter":
+                return y, self.conv.bias
             case "shapes":
                 return y + F.interpolate(y, scale_factor=2)
             case "batch statistics":
@@ -155,14 +169,15 @@ class Refused(nn.Module):
     [
         ("cumprod", "the operation torch.Tensor.cumprod is not understood"),
         ("data", "__bool__ is not understood by the planner: it asks for numbers while the network runs"),
-        ("constant", "a result is a tensor made outside the network"),
+        ("constant", "a result is made of numbers and parameters alone, no tensor computed from the"),
+        ("parameter", "a result is the parameter or buffer 'conv.bias', no tensor computed from the input"),
         ("shapes", "two maps to be added have sizes"),
         ("batch statistics", "a batch norm without running statistics"),
         ("training", "batch_norm asks for training=True, .* pass training=self.training"),
         ("dropout", "dropout asks for training=True"),
         ("dropout by default", "dropout2d asks for training=True"),
         ("other batch norm", "the operation torch.batch_norm is not understood"),
-        ("text", "a result is a str"),
+        ("text", "a result is the str 'y', no tensor .*: optimize the module that gives the others"),
     ],
 )
 def test_what_cannot_be_planned_is_named(what, sentence):

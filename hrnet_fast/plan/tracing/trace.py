@@ -50,8 +50,24 @@ def trace(module: nn.Module, *inputs: Any) -> Graph:
     return Graph(
         tuple(recorder.nodes),
         tuple(range(len(leaves))),
-        tuple(recorder.value_of(out, "a result") for out in outputs),
+        tuple(_result(recorder, out) for out in outputs),
         output_tree,
+    )
+
+
+def _result(recorder: Recorder, out: Any) -> int:
+    """The value that a result is. PlanError for what is the same for every input, and so is no value of a plan."""
+    if not isinstance(out, Tensor):
+        told = f"the {type(out).__name__} {out!r:.40}"
+    elif id(out) in recorder.names:
+        told = f"the parameter or buffer {recorder.names[id(out)]!r}"
+    elif out in recorder.constants:
+        told = "made of numbers and parameters alone"
+    else:
+        return recorder.value_of(out, "a result")
+    raise PlanError(
+        f"a result is {told}, no tensor computed from the input: optimize the module that gives the others, and return "
+        "this beside them"
     )
 
 
