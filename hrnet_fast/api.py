@@ -36,8 +36,9 @@ def optimize(
         "triton", "cuda": grouped kernels in Triton or CUDA C++, one launch per level, on a GPU. "cuda-chains": as
         "cuda", with consecutive convolutions in one launch. "cudnn": torch's convolutions by cuDNN, on a GPU.
         "reference": plain torch operations one after another, on any device, in any dtype.
-    exact: use only algorithms that are as accurate as a direct convolution: on a CPU, no Winograd. Without it, errors
-        are still at most twice torch's own, unless channels differ in scale by orders of magnitude: check by `verify`.
+    exact: use only algorithms that are as accurate as a direct convolution: no Winograd on a CPU, and no cuDNN, which
+        may choose it, on a GPU (whether float32 products are TF32 there is torch's own switch). Without it, errors are
+        still at most twice torch's own, unless channels differ in scale by orders of magnitude: check by `verify`.
     example: an input (or a tuple of them) of the shape to plan first; None for a size that suits the model.
     Raises PlanError (a ValueError), naming what was not understood, if the module cannot be planned, or cannot for
     inputs like `example`; ValueError if weights hold NaN or Inf, naming the first key, or if the executor is unknown;
@@ -121,6 +122,7 @@ def examples_of(model: nn.Module) -> list[tuple[Any, ...]]:
     if hasattr(model, "branches") and hasattr(model, "fuse_layers"):
         widths = [next(p.shape[1] for p in branch.parameters() if p.dim() == 4) for branch in model.branches]
         return [([torch.empty(1, c, 64 >> b, 64 >> b, device="meta") for b, c in enumerate(widths)],)]
-    size = getattr(getattr(model, "config", None), "input_size", (256, 256))
+    size = getattr(getattr(model, "config", None), "input_size", None)
+    size = size if is_shape(size) and len(size) == 2 else (256, 256)
     channels = next((m.in_channels for m in model.modules() if isinstance(m, nn.Conv2d)), 3)
     return [(torch.empty(1, channels, *size, device="meta"),)]

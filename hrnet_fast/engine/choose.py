@@ -22,6 +22,7 @@ from .executors.torch_graph import TorchExecutor
 from .executors.triton import TritonExecutor
 
 EXECUTORS = ("auto", "native", "onednn", "triton", "cuda", "cuda-chains", "cudnn", "reference")
+MAY_USE_WINOGRAD = "cuDNN may choose Winograd's convolutions or FFT, which exact=True leaves out"
 ON_A_GPU = {
     "triton": (triton, TritonExecutor), "cuda": (cuda, CudaExecutor), "cuda-chains": (cuda, CudaChainExecutor),
     "cudnn": (cudnn, CudnnExecutor),
@@ -41,24 +42,32 @@ def make_executor(
         raise ValueError(f"executor={name!r} is not known; choose one of {', '.join(map(repr, EXECUTORS))}")
     if name == "reference":
         return ReferenceExecutor(tensors, dtype, device)
+    if exact and name == "cudnn":
+        _require(name, MAY_USE_WINOGRAD)
     if name in ON_A_GPU:
         module, made = ON_A_GPU[name]
         _require(name, module.unsupported(dtype, device))
         return made(tensors, dtype, device)
     if name == "auto" and device.type == "cuda":
-        return _fastest_on_gpu(tensors, dtype, device)
+        return _fastest_on_gpu(tensors, dtype, device, exact)
     return _on_cpu(name, tensors, dtype, device, exact)
 
 
-def _fastest_on_gpu(tensors: Mapping[str, Tensor], dtype: torch.dtype, device: torch.device) -> Executor:
-    """Every GPU executor that can play in this dtype takes part."""
+def _fastest_on_gpu(tensors: Mapping[str, Tensor], dtype: torch.dtype, device: torch.device, exact: bool) -> Executor:
+    """Every GPU executor that can play in this dtype takes part, and plain torch; if exact, our own kernels alone."""
     refused = {name: module.unsupported(dtype, device) for name, (module, _) in ON_A_GPU.items()}
+    if exact:
+        refused["cudnn"] = MAY_USE_WINOGRAD
     candidates: list[Executor] = [
         made(tensors, dtype, device, "as measured") for name, (_, made) in ON_A_GPU.items() if refused[name] is None
     ]
+    if exact and not candidates:
+        reasons = "; ".join(f"{name}: {why}" for name, why in refused.items())
+        raise RuntimeError(f"exact=True cannot be kept on this GPU, as none of our kernels plays here ({reasons})")
     if not candidates:
         return ReferenceExecutor(tensors, dtype, device, "; ".join(why for why in refused.values() if why))
-    candidates.append(TorchExecutor(tensors, dtype, device, "plain torch operations in a CUDA graph"))
+    if not exact:
+        candidates.append(TorchExecutor(tensors, dtype, device, "plain torch operations in a CUDA graph"))
     return FastestGpuExecutor(tensors, dtype, device, candidates)
 
 

@@ -200,6 +200,23 @@ def test_auto_lets_it_take_part(monkeypatch):
     assert candidates[:-1] == ["triton", "cuda", "cuda-chains", "cudnn"] and isinstance(candidates[-1], TorchExecutor)
 
 
+def test_exact_leaves_out_whoever_may_choose_winograd(monkeypatch):
+    reasons = dict.fromkeys(choose.ON_A_GPU)
+    for name in choose.ON_A_GPU:
+        module = type("Module", (), {"unsupported": staticmethod(lambda dtype, device, name=name: reasons[name])})
+        monkeypatch.setitem(choose.ON_A_GPU, name, (module, lambda *arguments, name=name: name))
+    monkeypatch.setattr(choose, "FastestGpuExecutor", lambda tensors, dtype, device, candidates: candidates)
+    gpu = torch.device("cuda")
+    assert choose.make_executor("auto", {}, HALF, gpu, exact=True) == ["triton", "cuda", "cuda-chains"]
+    with pytest.raises(RuntimeError, match="executor='cudnn' cannot be used: cuDNN may choose Winograd's"):
+        choose.make_executor("cudnn", {}, HALF, gpu, exact=True)
+    reasons |= dict.fromkeys(("triton", "cuda", "cuda-chains"), "not here")
+    with pytest.raises(
+        RuntimeError, match=r"exact=True cannot be kept on this GPU.*triton: not here.*cudnn: cuDNN may"
+    ):
+        choose.make_executor("auto", {}, HALF, gpu, exact=True)
+
+
 def test_auto_checks_it_and_remembers_among_whom_it_won(tmp_path):
     module, x = fill(nn.Sequential(nn.Conv2d(3, 8, 3, 2, 1), nn.ReLU(), nn.Conv2d(8, 8, 1))), torch.randn(1, 3, 12, 9)
     plan, tensors = planned(module, x)
