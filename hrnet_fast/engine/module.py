@@ -19,6 +19,8 @@ from .nesting import NOT_FOR_FX, describe
 from .prepared import FLOATING, Prepared, Program
 from .profile import time_levels
 
+_STATE_HOOKS = ("_state_dict_hooks", "_state_dict_pre_hooks", "_load_state_dict_pre_hooks")
+
 
 class OptimizedModule(nn.Module):
     """A drop-in for `original`: the same forward, the same `state_dict`, the same attributes and methods.
@@ -39,7 +41,7 @@ class OptimizedModule(nn.Module):
         original = unwrap(original)
         object.__setattr__(self, "original", original)
         # The very dictionaries of the original: keys, `parameters()`, `.to()` and attribute access are its own.
-        for shared in ("_parameters", "_buffers", "_modules", "_non_persistent_buffers_set"):
+        for shared in ("_parameters", "_buffers", "_modules", "_non_persistent_buffers_set", *_STATE_HOOKS):
             object.__setattr__(self, shared, getattr(original, shared))
         self.training = original.training
         for name, value in (("requested_dtype", dtype), ("requested_executor", executor), ("exact", exact)):
@@ -47,7 +49,7 @@ class OptimizedModule(nn.Module):
         self._prepare()
         self._token = op.register(self)
         self._hooks = Hooks(original)
-        self.register_load_state_dict_post_hook(lambda module, _: module._prepare())  # when a parent loads, too
+        self.register_load_state_dict_post_hook(_loaded_with_its_parent)
 
     def _prepare(self) -> None:
         asked = self.requested_dtype, self.requested_executor, self.exact
@@ -166,6 +168,20 @@ class OptimizedModule(nn.Module):
             )
         return bound.args
 
+    def state_dict(self, *args: Any, **kwargs: Any) -> Any:
+        """The original's, as it saves itself."""
+        return self.original.state_dict(*args, **kwargs)
+
+    def load_state_dict(self, *args: Any, **kwargs: Any) -> Any:
+        """The original's, as it loads itself; what was packed is made anew."""
+        result = self.original.load_state_dict(*args, **kwargs)
+        self._prepare()
+        return result
+
+    def _load_from_state_dict(self, *args: Any) -> None:
+        """When a parent loads."""
+        self.original._load_from_state_dict(*args)
+
     def _apply(self, fn, recurse=True):
         """`.to()`, `.float()` and the like act on the original's tensors; what was packed is made anew."""
         super()._apply(fn, recurse)
@@ -188,6 +204,12 @@ class OptimizedModule(nn.Module):
 
     def extra_repr(self) -> str:
         return f"optimized {type(self.original).__name__}, dtype={self.dtype}, executor={self.executor.name}"
+
+
+def _loaded_with_its_parent(module: OptimizedModule, keys: Any) -> None:
+    for hook in module.original._load_state_dict_post_hooks.values():
+        hook(module.original, keys)
+    module._prepare()
 
 
 def _is_default(value: Any, default: Any) -> bool:

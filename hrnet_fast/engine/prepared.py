@@ -51,7 +51,7 @@ class Prepared:
     """
 
     def __init__(self, original: nn.Module, dtype: torch.dtype | None, executor: str, exact: bool):
-        self.view = inference_view(original)
+        self.original, self.view = original, inference_view(original)
         self.outlines = Outlines(self.view)
         tensors = named_tensors(original)
         for key, tensor in tensors.items():
@@ -123,5 +123,6 @@ class Prepared:
             return y.to(dtype) if isinstance(y, Tensor) and y.is_floating_point() else y
 
         dtype = next(x.dtype for x in pytree.tree_leaves(inputs) if x is not None)
-        results = self.view(*pytree.tree_map(lambda x: x if x is None else x.to(self.weights_dtype), tuple(inputs)))
+        view = inference_view(self.original)  # its mode and its tensors may be others by now
+        results = view(*pytree.tree_map(lambda x: x if x is None else x.to(self.weights_dtype), tuple(inputs)))
         return pytree.tree_map(back, results)

@@ -107,6 +107,9 @@ class HRNetConfig:
             value = getattr(self, field)
             if value not in allowed:
                 raise ValueError(f"{field}={value!r} is not known; choose one of {', '.join(map(repr, allowed))}")
+        size = self.input_size
+        if not (isinstance(size, (tuple, list)) and [type(side) for side in size] == [int, int] and min(size) > 0):
+            raise ValueError(f"input_size={size!r} is not the (height, width) of an image in pixels")
         if self.head not in ("features", "detection") and self.num_outputs < 1:
             raise ValueError(f"head={self.head!r} needs num_outputs of at least 1, not {self.num_outputs}")
 

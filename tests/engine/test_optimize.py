@@ -291,8 +291,9 @@ def test_gradients_take_the_original_and_say_so(pose, monkeypatch):
     monkeypatch.setattr(op, "_warned", False)
     fast = optimize(pose.eval())
     x = torch.randn(1, 3, 64, 64, requires_grad=True)
-    with pytest.warns(UserWarning, match="the original module runs instead"):
+    with pytest.warns(UserWarning, match="the original module runs instead") as warned:
         y = fast(x)
+    assert warned[0].filename == __file__
     y.sum().backward()
     assert x.grad.abs().sum() > 0
     with torch.no_grad():
@@ -307,6 +308,23 @@ def test_gradients_are_those_of_evaluation_mode_and_train_nothing():
     before = pose.bn1.running_mean.clone()
     assert torch.equal(fast(x.clone().requires_grad_()), exact(x))
     assert torch.equal(pose.bn1.running_mean, before) and relative_l2(fast(x), exact(x)) < 1e-5
+
+
+def test_the_original_runs_in_evaluation_mode_also_if_it_was_put_into_training_since():
+    pose = small_net().eval()
+    fast = optimize(pose)
+    exact, x = copy.deepcopy(pose), torch.randn(2, 3, 64, 64)
+    before = pose.bn1.running_mean.clone()
+    nn.ModuleDict({"backbone": fast}).train()
+    assert pose.training and torch.equal(fast(x.clone().requires_grad_()), exact(x))
+    assert torch.equal(pose.bn1.running_mean, before) and relative_l2(fast(x), exact(x)) < 1e-5
+
+
+def test_the_original_runs_with_the_tensors_that_it_has_by_then():
+    pose = small_net().train()
+    fast, x = optimize(pose), torch.randn(1, 3, 64, 64)
+    pose.conv1.weight = nn.Parameter(2 * pose.conv1.weight.detach())
+    assert torch.equal(fast(x.clone().requires_grad_()), copy.deepcopy(pose).eval()(x))
 
 
 @pytest.mark.parametrize(
@@ -396,6 +414,40 @@ def test_a_parents_state_is_loaded_into_what_was_packed():
     for assign in (False, True):
         parent.load_state_dict(state, assign=assign)
         assert relative_l2(fast(x), other(x)) < 1e-5
+
+
+class Renaming(nn.Module):
+    """Takes an old name of its weights, shows them under it too, and counts who loaded it."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv, self.loaded = nn.Conv2d(3, 8, 3, padding=1), 0
+        self.register_load_state_dict_post_hook(lambda module, keys: setattr(module, "loaded", module.loaded + 1))
+
+    def forward(self, x):
+        return self.conv(x)
+
+    def state_dict(self, *args, **kwargs):
+        state = super().state_dict(*args, **kwargs)
+        state[f"{kwargs.get('prefix', '')}old.bias"] = self.conv.bias
+        return state
+
+    def _load_from_state_dict(self, state, prefix, *rest):
+        if f"{prefix}old.bias" in state:
+            state[f"{prefix}conv.bias"] = state.pop(f"{prefix}old.bias")
+        super()._load_from_state_dict(state, prefix, *rest)
+
+
+@pytest.mark.parametrize("inside", [False, True], ids=["itself", "in a parent"])
+def test_it_saves_and_loads_itself_as_the_original_does(inside):
+    model, other, x = Renaming(), Renaming(), torch.randn(1, 3, 8, 8)
+    fast = optimize(model, example=x)
+    holder, prefix = (nn.ModuleDict({"net": fast}), "net.") if inside else (fast, "")
+    assert list(holder.state_dict()) == [f"{prefix}{name}" for name in ("conv.weight", "conv.bias", "old.bias")]
+    state = {f"{prefix}{key}": value for key, value in other.state_dict().items()}
+    del state[f"{prefix}conv.bias"]
+    holder.load_state_dict(state)
+    assert model.loaded == 1 and relative_l2(fast(x), other(x)) < 1e-6
 
 
 def test_new_weights_while_a_shape_is_planned(monkeypatch):
@@ -628,6 +680,12 @@ def test_the_channels_of_the_first_input_are_those_of_the_first_convolution(chan
     fast.plan_for(torch.empty(1, channels, 256, 256))
     assert len(fast._prepared.programs) == 1  # known since it was optimized
     assert hrnet_fast.explain(fast).values[0].shape == (1, channels, 256, 256)
+
+
+def test_a_foreign_config_may_call_anything_an_input_size():
+    net = nn.Sequential(nn.Conv2d(3, 8, 3))
+    net.config = SimpleNamespace(input_size=224)
+    assert optimize(net)(torch.randn(1, 3, 64, 64)).shape == (1, 8, 62, 62)
 
 
 def test_where_no_input_was_given_the_error_says_which_was_taken(pose):

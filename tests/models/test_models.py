@@ -198,6 +198,8 @@ def test_bilinear_models_take_any_size():
     [
         ({"upsample": "cubic"}, "upsample='cubic' is not known; choose one of 'nearest', 'bilinear'"),
         ({"num_outputs": 0}, "head='pose' needs num_outputs of at least 1, not 0"),
+        ({"input_size": 224}, r"input_size=224 is not the \(height, width\) of an image"),
+        ({"input_size": (224, 0)}, r"input_size=\(224, 0\) is not the"),
         ({"heatmap_map": 3}, "heatmap_map=3 is not known; choose one of 1, 2, 4"),
     ],
 )
