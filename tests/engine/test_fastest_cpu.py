@@ -74,6 +74,29 @@ def test_the_faster_one_plays_and_is_timed_once(net, paces):
     assert executor.explain(plan, plan.levels[0])[1].endswith("; fastest of fast 100000 us, slow 300000 us")
 
 
+class Refusing(Counted):
+    def prepare(self, plan, watch=None):
+        raise RuntimeError("not this plan")
+
+
+def test_one_that_refuses_leaves_it_to_the_others(net, paces):
+    plan, tensors, *_ = net
+    paces |= {"one": 0.2}
+    executor = FastestCpuExecutor({"refusing": Refusing(tensors), "one": Counted(tensors)})
+    assert executor.winner(plan) is executor.candidates["one"]
+    assert executor.explain(plan, plan.levels[0])[1].endswith("; refusing refused: not this plan")
+    with pytest.raises(RuntimeError, match=r"no executor can play PoseHRNet here \(refusing: not this plan\)"):
+        FastestCpuExecutor({"refusing": Refusing(tensors)}).prepare(plan)
+
+
+def test_those_that_lost_keep_no_weights(net, paces):
+    plan, tensors, *_ = net
+    paces |= {"slow": 0.3, "fast": 0.1}
+    slow, fast = Counted(tensors), Counted(tensors)
+    FastestCpuExecutor({"slow": slow, "fast": fast}).prepare(plan)
+    assert not slow.interpreter._folded and fast.interpreter._folded
+
+
 def test_results_are_the_callers_own_whoever_plays(net, paces):
     plan, tensors, x, plain, want = net
     executor = FastestCpuExecutor({"onednn": OneDnnExecutor(tensors, torch.float32), "slow": Counted(tensors)})

@@ -33,7 +33,15 @@ class FastestCpuExecutor(FastestExecutor):
     def prepare(self, plan: Plan, watch: Watch | None = None) -> Run:
         if watch is not None or self._signature(plan) in self._verdicts:
             return self.winner(plan).prepare(plan, watch)
-        runs = {name: candidate.prepare(plan) for name, candidate in self.candidates.items()}
+        runs, refused = {}, {}
+        for name, candidate in self.candidates.items():
+            try:
+                runs[name] = candidate.prepare(plan)
+            except (RuntimeError, ValueError) as error:
+                refused[name] = str(error)
+        if not runs:
+            reasons = "; ".join(f"{name}: {why}" for name, why in refused.items())
+            raise RuntimeError(f"no executor can play {plan.name} here ({reasons})")
         shapes = [plan.values[value].shape for value in plan.inputs]
         inputs = [torch.ones(shape, dtype=torch.float32, device=self.device) for shape in shapes]
         with torch.inference_mode():
@@ -41,7 +49,11 @@ class FastestCpuExecutor(FastestExecutor):
             timings = interleave(calls, budget_s=SECONDS, min_rounds=1, calls_per_turn=1)
         times = {name: timing.microseconds(50) for name, timing in timings.items()}
         winner = min(times, key=times.__getitem__)
-        self._verdicts[self._signature(plan)] = Verdict(winner, times)
+        self._verdicts[self._signature(plan)] = Verdict(winner, times, refused)
+        winners = {verdict.winner for verdict in self._verdicts.values()}
+        for name, candidate in self.candidates.items():
+            if name not in winners:
+                candidate.release()
         return runs[winner]
 
     def tune(self, plan: Plan, progress: Progress = iter, again: bool = False, seconds: float = inf) -> dict:
