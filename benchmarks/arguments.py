@@ -12,8 +12,8 @@ from pathlib import Path
 
 from benchmarks import isa
 from benchmarks.cases import Case, make_cases, parse_size, words_of
+from benchmarks.machine import usual_threads
 from benchmarks.sheet import Sheet, write_sheet
-from hrnet_fast.processor import available_cores
 
 
 def add_cases(parser: argparse.ArgumentParser) -> None:
@@ -42,9 +42,9 @@ def add_run(parser: argparse.ArgumentParser, seconds: float | None = None, of: s
     parser.add_argument(
         "--threads",
         type=positive(int),
-        default=available_cores(),
+        default=usual_threads(),
         metavar="N",
-        help="CPU threads (default: all cores)",
+        help="CPU threads (default: torch's)",
     )
     parser.add_argument("--out", type=Path, metavar="FOLDER", help="add the numbers to the JSON there")
 

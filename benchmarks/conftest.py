@@ -33,7 +33,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--seconds", type=float, metavar="S", help="timing budget of a case, all runners together")
     group.addoption("--budget", type=float, metavar="S", help="no case starts after S seconds; --resume goes on")
     group.addoption("--resume", action="store_true", help="leave out the cases that the results folder has already")
-    group.addoption("--threads", type=int, metavar="N", help="threads of every runner (default: all cores)")
+    group.addoption("--threads", type=int, metavar="N", help="threads of every runner (default: torch's)")
     group.addoption("--device", default="cpu", help="cpu or cuda (default: cpu)")
     group.addoption("--out", type=Path, metavar="FOLDER", help="where to write (default: benchmarks/results/local)")
 

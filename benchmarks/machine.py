@@ -37,6 +37,11 @@ def describe_machine() -> dict[str, object]:
     }
 
 
+def usual_threads() -> int:
+    """What runners get if nobody says: as many as torch takes by itself, on cores that this process may use."""
+    return min(torch.get_num_threads(), available_cores())
+
+
 def slug(name: str) -> str:
     """A processor's name as part of a file's: intel-xeon-processor."""
     return re.sub(r"[^a-z0-9]+", "-", re.sub(r"\((r|tm)\)", "", name.lower())).strip("-")

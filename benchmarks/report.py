@@ -73,9 +73,7 @@ def report(files: Sequence[Path], root: Path | None) -> None:
         print(f"{text}\n")
     if root is None:
         return
-    links, gpu_links = (
-        [plot and os.path.relpath(plot, folder) for plot in beside] for beside in (plots, gpu_plots)
-    )
+    links, gpu_links = ([plot and os.path.relpath(plot, folder) for plot in beside] for beside in (plots, gpu_plots))
     # a dry run measured nothing, so no reader should meet it
     measured = [(of_gpu, link) for of_gpu, link in zip(reports, gpu_links, strict=True) if not of_gpu["dry_run"]]
     of_gpus = [part for of_gpu, link in measured for part in tables.markdown(of_gpu, link)]

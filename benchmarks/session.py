@@ -17,7 +17,6 @@ from benchmarks.compare import Comparison
 from benchmarks.results import LOCAL, Row, Run, comparable, merged, read_run, row_of, write_run
 from benchmarks.runners import OURS, HrnetFast, Runner, choose_rivals
 from benchmarks.sources import our_code
-from hrnet_fast.processor import available_cores
 
 
 @dataclass
@@ -97,7 +96,7 @@ def make_session(option: Callable[[str], object]) -> Session:
         size=parse_size(option("size")) if option("size") else None,
     )
     device = _device(option("device"))
-    threads = available_cores() if option("threads") is None else _positive("--threads", option("threads"))
+    threads = machine.usual_threads() if option("threads") is None else _positive("--threads", option("threads"))
     seconds = profile.seconds if option("seconds") is None else option("seconds")
     if not seconds > 0:
         raise ValueError(f"--seconds must be positive, not {seconds:g}")

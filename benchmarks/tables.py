@@ -130,10 +130,11 @@ def _markdown(run: Run, plot: str | None) -> list[str]:
         parts.append(
             "\n".join(f"- {name}, {' and '.join(dtypes)}: {why.rstrip(':')}." for (name, why), dtypes in notes.items())
         )
-    return [
-        *parts,
-        f"Each number is checked against float64 before it is timed. Command of the newest rows: `{run.command}`",
-    ]
+    calls = [row.samples for row in run.rows if row.timed]
+    told = (
+        f"Each number is checked against float64 before it is timed, by {min(calls)} calls or more. " if calls else ""
+    )
+    return [*parts, f"{told}Command of the newest rows: `{run.command}`"]
 
 
 def _errors(ours: Row, exact: Row | None, with_exact: bool) -> str:

@@ -59,6 +59,7 @@ def test_block_has_one_line_a_case(run):
     assert "| **10.5** |" in table[2] and "| 26.2 (2.50x) |" in table[2] and table[2].endswith("| 2.0e-07 / 1.5e-07 |")
     assert "(0.50x) (!)" in table[3]
     assert "](benchmarks/results/run.png)" in block
+    assert "by 9 calls or more" in block
     assert "`pytest benchmarks --profile short --threads 2`" in block and "commit 0123456789" in block
     assert "torch.compile" not in table[0] and "- torch.compile, float32: not run: left out" in block
 
@@ -161,6 +162,13 @@ def test_headline_has_a_column_for_each_processor(make_row, make_run):
     assert head == "| median ms, one image | Intel Xeon | AMD EPYC, Zen 4 |"
     assert [line.split(" | ", 1)[1] for line in lines] == ["**10.5** (-, 2.00x) | - |", "- | **5.25** (-, -) |"]
     assert identified.count("\n") == 1
+
+
+def test_headline_leaves_out_what_ours_computed_in_another_dtype(make_row, make_run):
+    wide, own = "97 levels by native, in float32", "97 levels by native, in bfloat16"
+    rivals = [make_row("OpenVINO", dtype="bfloat16")]
+    assert headlines([make_run(make_row("hrnet_fast", dtype="bfloat16", ran=wide), *rivals)], []) == []
+    assert headlines([make_run(make_row("hrnet_fast", dtype="bfloat16", ran=own), *rivals)], []) != []
 
 
 def test_headline_picture_shows_the_cpu_with_most_rivals(make_row, make_run, tmp_path, monkeypatch):
