@@ -56,7 +56,6 @@ lint: $(VENV)/.with-ruff
 
 docs: $(VENV)/.with-bench
 	$(PY) -m benchmarks.report --write
-	$(PY) -m benchmarks.requests.report --write
 
 clean:
 	rm -rf build dist *.egg-info kernels/_C*.so kernels/_build.json .pytest_cache .ruff_cache .benchmarks

@@ -68,8 +68,8 @@ def report(files: Sequence[Path], root: Path | None) -> None:
         print(text)
         print(f"\nplot: {_shown(plot)}\n" if plot else "\nnothing was timed, so there is no plot\n")
     folder = ((root or ROOT) / SPEED).resolve().parent
-    studied = [studies.report(path, kind, folder) for path, kind in sheets.items()]
-    for text, _ in studied:
+    studied, sections = studies.report(sheets, folder)
+    for text in studied:
         print(f"{text}\n")
     if root is None:
         return
@@ -80,7 +80,7 @@ def report(files: Sequence[Path], root: Path | None) -> None:
     link = [f"![one image at a time by each runner]({PICTURE})"] if draw_headline(runs, root / PICTURE) else []
     blocks = {
         README: markdown_block([*link, *headlines(runs, [of_gpu for of_gpu, _ in measured])]),
-        SPEED: markdown_block([*run_parts(runs, links), *(markdown for _, markdown in studied), *of_gpus]),
+        SPEED: markdown_block([*run_parts(runs, links), *of_gpus, *sections]),
     }
     for name, text in documents.items():
         (root / name).write_text(replace_block(text, blocks[name]))

@@ -1,4 +1,4 @@
-"""A JSON file of rows that are measured one by one: the levels, the memory and the scaling of the CPU engine."""
+"""A JSON file of rows that are measured one by one: levels, memory, scaling and requests of the CPU engine."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from benchmarks.results import RESULTS, filled, write_json
 from benchmarks.sources import our_code
 from benchmarks.text import identity
 
-_SHOWN = ("python", "hrnet_fast", "torch", "onnxruntime", "openvino")
+_SHOWN = ("python", "hrnet_fast", "torch", "onnxruntime", "openvino", "opencv")
 
 
 @dataclass(frozen=True)
@@ -34,8 +34,8 @@ def made(other: OtherWork | None = None) -> Made:
 
 @dataclass(frozen=True)
 class Sheet:
-    """kind: "levels", "memory" or "scaling", whose folder of the results it lies in; command: what was asked last;
-    rows: dataclasses of one type, each with a `key` of its own and `made`."""
+    """kind: "levels", "memory", "scaling" or "requests", whose folder of the results it lies in; command: what was
+    asked last; rows: dataclasses of one type, each with a `key` of its own and `made`."""
 
     kind: str
     command: str

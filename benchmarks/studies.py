@@ -1,19 +1,21 @@
-"""The sheets of the CPU engine as the report takes them: scaling, memory and levels."""
+"""The sheets of the CPU engine as the report takes them: memory, scaling, levels and requests."""
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import benchmarks.levels.tables as levels
 import benchmarks.memory.tables as memory
+import benchmarks.requests.tables as requests
 import benchmarks.scaling.tables as scaling
 from benchmarks.levels.measure import Network
 from benchmarks.levels.picture import draw as draw_levels
-from benchmarks.memory.measure import Row
+from benchmarks.memory.measure import Row as Memory
+from benchmarks.requests.row import Row as Request
 from benchmarks.scaling.measure import Point
 from benchmarks.scaling.picture import draw as draw_scaling
 from benchmarks.sheet import Sheet, folder_of, read_sheet
@@ -21,19 +23,22 @@ from benchmarks.sheet import Sheet, folder_of, read_sheet
 
 @dataclass(frozen=True)
 class Study:
-    """row: what its sheets hold. table: for a terminal. markdown: for docs/speed.md, above the caption."""
+    """title, caption: of its section of docs/speed.md, above the sheets. row: what its sheets hold.
+    table: for a terminal. markdown: for the section."""
 
+    title: str
+    caption: str
     row: type
     table: Callable[[Sheet], str]
     markdown: Callable[[Sheet], str]
-    caption: str
     draw: Callable[[Sheet, Path], Path] | None = None
 
 
 STUDIES = {
-    "memory": Study(Row, memory.terminal_table, memory.markdown, memory.WHAT),
-    "scaling": Study(Point, scaling.terminal_table, scaling.markdown, scaling.WHAT, draw_scaling),
-    "levels": Study(Network, levels.terminal_table, levels.markdown, levels.FLOORS, draw_levels),
+    "memory": Study("Memory", memory.WHAT, Memory, memory.terminal_table, memory.markdown),
+    "scaling": Study("Scaling", scaling.WHAT, Point, scaling.terminal_table, scaling.markdown, draw_scaling),
+    "levels": Study("Levels", levels.WHAT, Network, levels.terminal_table, levels.markdown, draw_levels),
+    "requests": Study("Requests", requests.WHAT, Request, requests.terminal_table, requests.markdown),
 }
 
 
@@ -52,17 +57,26 @@ def kind_of(path: Path) -> str | None:
     return kind if isinstance(kind, str) and kind in STUDIES else None
 
 
-def report(path: Path, kind: str, folder: Path) -> tuple[str, str]:
-    """A sheet's text for a terminal and its Markdown for a file in `folder`; draws it beside its file.
+def report(sheets: Mapping[Path, str], folder: Path) -> tuple[list[str], list[str]]:
+    """A text for a terminal of each sheet, and the paragraphs of Markdown for a file in `folder`, a section a kind.
 
+    sheets: file -> kind; what can be drawn is drawn beside its file.
     Errors: ValueError for a file that is not what it says; OSError from the system.
     """
-    study = STUDIES[kind]
+    texts, paragraphs = [], []
+    for kind, study in STUDIES.items():
+        found = [_report(path, kind, study, folder) for path, of in sheets.items() if of == kind]
+        if found:
+            texts += [text for text, _ in found]
+            paragraphs += [f"## {study.title}", study.caption, *(part for _, parts in found for part in parts)]
+    return texts, paragraphs
+
+
+def _report(path: Path, kind: str, study: Study, folder: Path) -> tuple[str, list[str]]:
     sheet = read_sheet(path, study.row)
-    text, parts = study.table(sheet), [study.markdown(sheet)]
+    text, parts = study.table(sheet), [sheet.identity, study.markdown(sheet)]
     if study.draw is not None:
         plot = study.draw(sheet, path.resolve().with_suffix(".png"))
         text += f"\n\nplot: {min(str(plot), os.path.relpath(plot), key=len)}"
         parts.append(f"![{kind}]({os.path.relpath(plot, folder)})")
-    caption = study.caption[0].upper() + study.caption[1:]
-    return text, "\n\n".join([*parts, f"{sheet.identity} {caption} Command: `{sheet.command}`"])
+    return text, [*parts, f"Command of the newest rows: `{sheet.command}`"]

@@ -41,15 +41,15 @@ def markdown_block(parts: Sequence[str]) -> str:
     return "\n\n".join([BEGIN, *parts, END])
 
 
-def replace_block(text: str, block: str, begin: str = BEGIN, end: str = END) -> str:
+def replace_block(text: str, block: str) -> str:
     """`text` with all from the begin mark to the end mark replaced. Errors: ValueError if a mark is not there once."""
-    for mark in (begin, end):
+    for mark in (BEGIN, END):
         if text.count(mark) != 1:
             raise ValueError(f"the file must hold the line {mark} exactly once, not {text.count(mark)} times")
-    head, _, rest = text.partition(begin)
-    if end not in rest:
-        raise ValueError(f"the line {end} must come after {begin}")
-    return head + block + rest.partition(end)[2]
+    head, _, rest = text.partition(BEGIN)
+    if END not in rest:
+        raise ValueError(f"the line {END} must come after {BEGIN}")
+    return head + block + rest.partition(END)[2]
 
 
 def identity_of(run: Run) -> str:

@@ -11,14 +11,14 @@ _BUSY = 0.5  # cores that other programs may keep busy before a reader is warned
 
 def identity(
     machine: Mapping, threads: int, versions: Mapping[str, str], shown: Collection[str], commits: Sequence[str],
-    other_load: float | None, *, gpu: str = "", isa: bool = True, more: str = "",
+    other_load: float | None, *, gpu: str = "", more: str = "",
 ) -> str:  # fmt: skip
     """Device, threads, versions, commits and more in one sentence, with a warning if the machine was busy.
 
-    shown: of the versions. gpu: its name, if one computed. isa: whether the CPU's instruction sets matter.
+    shown: of the versions. gpu: its name, if one computed.
     """
-    sets = f"; {', '.join(machine['isa'][-3:])}" if isa else ""
-    device = f"{gpu}, " * bool(gpu) + f"{machine['cpu']} ({machine['cores']} cores{sets})"
+    sets = ", ".join(machine["isa"][-3:])
+    device = f"{gpu}, " * bool(gpu) + f"{machine['cpu']} ({machine['cores']} cores; {sets})"
     found = ", ".join(f"{name} {version}" for name, version in versions.items() if name in shown)
     told = f"commit{'s' * (len(commits) > 1)} {', '.join(commits)}{more}"
     text = f"{device}, {threads} thread{'s' * (threads > 1)}; {found}; {told}."

@@ -10,11 +10,12 @@ from benchmarks.levels.measure import Network
 from benchmarks.sheet import Sheet
 from benchmarks.text import WIDTH, markdown_table, wrapped
 
-_WHAT = 40
-FLOORS = (
-    "Floors in us: compute, for the FLOPs of these kernels (Winograd's are fewer) at the machine's rate; memory, for "
-    "their weights and maps, each moved once at its rate; maps still in the caches can beat it. x floor: time over the "
-    "larger of the two floors. GFLOP/s: counted as direct convolutions, whatever the kernel."
+_WIDE = 40  # characters of what a level does
+WHAT = (
+    "Every level of a network, timed one by one, beside its floors in us: compute, for the FLOPs of these kernels "
+    "(Winograd's are fewer) at the machine's rate; memory, for their weights and maps, each moved once at its rate; "
+    "maps still in the caches can beat it. x floor: time over the larger of the two floors. GFLOP/s: counted as direct "
+    "convolutions, whatever the kernel."
 )
 
 
@@ -62,7 +63,7 @@ def terminal_table(sheet: Sheet) -> str:
                 lines += wrapped(group.how, " " * 6, " " * 6)
             how = group.how
         lines += ["", *(f"  {text}" for text in textwrap.wrap(summary(network), WIDTH - 2))]
-    return "\n".join([*lines, "", *wrapped(FLOORS)])
+    return "\n".join([*lines, "", *wrapped(WHAT)])
 
 
 def summary(network: Network) -> str:
@@ -101,7 +102,7 @@ def _line(group: Group, total: float) -> str:
     times = f"{group.us / group.floor_us:.2f}" if group.floor_us else "-"
     each = (group.us, group.compute_us, group.memory_us)
     return _columns(
-        f"{group.count}x", shortened(group.what, _WHAT), f"{group.us / 1e3:.2f}", f"{group.us / total:.0%}",
+        f"{group.count}x", shortened(group.what, _WIDE), f"{group.us / 1e3:.2f}", f"{group.us / total:.0%}",
         *(f"{us / group.count:.0f}" for us in each), times, _rate(group),
     )  # fmt: skip
 
@@ -113,5 +114,5 @@ def _rate(group: Group) -> str:
 def _columns(count: str, what: str, *numbers: str) -> str:
     widths = (7, 6, 8, 8, 7, 8, 8)
     return (
-        f"{count:>5} {what:<{_WHAT}}" + "".join(f"{text:>{width}}" for text, width in zip(numbers, widths))
+        f"{count:>5} {what:<{_WIDE}}" + "".join(f"{text:>{width}}" for text, width in zip(numbers, widths))
     ).rstrip()

@@ -11,11 +11,13 @@ import numpy as np
 import torch
 from torch import nn
 
+from benchmarks.machine import OtherWork
 from benchmarks.requests.check import check_decode, check_pose, check_segmentation, our_decode
 from benchmarks.requests.pictures import boxes, jpeg
 from benchmarks.requests.plain_pose import PlainPose
 from benchmarks.requests.plain_segmentation import PlainSegmentation
-from benchmarks.requests.results import OURS, PLAIN, Row
+from benchmarks.requests.row import OURS, PLAIN, Row
+from benchmarks.sheet import made
 from hrnet_fast import create_model
 from hrnet_fast.tasks.pose import PoseEstimator
 from hrnet_fast.tasks.pose.boxes import regions_of
@@ -52,10 +54,8 @@ CASES = (
 Request = Callable[[Stages], object]
 
 
-def measure(
-    case: Case, seconds: float, progress: Callable[[float], None] = lambda share: None
-) -> tuple[str, list[Row]]:
-    """What the check found, and a row for ours and for the plain pipeline. Errors: Mismatch, before anything is timed.
+def measure(case: Case, seconds: float, progress: Callable[[float], None] = lambda share: None) -> list[Row]:
+    """A row for ours and one for the plain pipeline. Errors: Mismatch, before anything is timed.
 
     seconds: spent on timing, at least; a round of turns is always finished.
     """
@@ -72,16 +72,19 @@ def measure(
         around[name].append(1 - clock.seconds.get("network", 0.0) / spent)
 
     calls = {name: partial(call, name) for name in requests}
+    other = OtherWork()
     timings = interleave(calls, budget_s=seconds, min_rounds=3, progress=progress)
-    rows = []
+    rows, origin = [], made(other)
     for name, timing in timings.items():
         medians = {stage: 1e6 * percentile([one[stage] for one in stages[name]], 50) for stage in stages[name][0]}
         times = {f"p{q}_us": round(timing.microseconds(q), 1) for q in (10, 50, 90)}
         size = "x".join(map(str, case.picture))
         rounded = {stage: round(us, 1) for stage, us in medians.items()}
-        values = dict(times, samples=len(timing.samples), stages=rounded, around=percentile(around[name], 50))
-        rows.append(Row(case.what, case.model, size, case.people, name, **values))
-    return f"{case}: {found}", rows
+        rows.append(Row(
+            case.what, case.model, size, case.people, name, **times, samples=len(timing.samples), stages=rounded,
+            around=percentile(around[name], 50), check=found, made=origin,
+        ))  # fmt: skip
+    return rows
 
 
 def _model(name: str) -> nn.Module:

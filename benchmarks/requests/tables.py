@@ -1,37 +1,43 @@
-"""Requests as text: the table of a terminal and the block of docs/speed.md."""
+"""Requests as text: the table of a terminal and that of docs/speed.md."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from benchmarks.requests.row import OURS, PLAIN, Row
+from benchmarks.sheet import Sheet
+from benchmarks.text import markdown_table, milliseconds, wrapped
 
-from benchmarks.requests.results import OURS, PLAIN, Row, Run
-from benchmarks.text import identity, markdown_table, milliseconds, wrapped
-
-BEGIN, END = "<!-- requests:begin -->", "<!-- requests:end -->"
+WHAT = (
+    "What a request costs besides the network, stage by stage, against the same pipeline in plain torch, OpenCV and "
+    "NumPy. Each stage was checked against the plain one before it was timed."
+)
 # What ours and the plain pipeline call the work before and after the network.
 _STAGES = ("read", "crop", "prepare", "network", "decode", "labels")
-_SHOWN = ("hrnet_fast", "python", "torch", "opencv", "numpy")
 
 
-def terminal_table(run: Run) -> str:
-    lines = wrapped(identity_of(run))
-    for case in run.cases():
+def cases(sheet: Sheet) -> list[dict[str, Row]]:
+    """Runner -> row, one dict a case."""
+    by_case: dict[tuple, dict[str, Row]] = {}
+    for row in sheet.rows:
+        by_case.setdefault(row.case, {})[row.runner] = row
+    return list(by_case.values())
+
+
+def terminal_table(sheet: Sheet) -> str:
+    lines = wrapped(sheet.identity)
+    for case in cases(sheet):
         lines += ["", title(case[OURS])]
         for name, row in case.items():
             times = "".join(f"{stage} {milliseconds(us)}  " for stage, us in row.stages.items())
             lines.append(f"  {name:<12}{milliseconds(row.p50_us):>9} ms  {times}".rstrip())
-        lines.append(f"  {_summary(case)}")
-    return "\n".join([*lines, "", *(line for check in run.checks for line in wrapped(f"checked: {check}"))])
+        lines += [f"  {_summary(case)}", *wrapped(f"checked: {case[OURS].check}", "  ", "  ")]
+    return "\n".join([*lines, "", *wrapped(WHAT)])
 
 
-def markdown_block(runs: Sequence[Run]) -> str:
-    """The Markdown between the two marks."""
-    parts = [part for run in runs for part in (identity_of(run), _requests(run), _decodes(run), _command(run)) if part]
-    return "\n\n".join([BEGIN, *parts, END])
-
-
-def identity_of(run: Run) -> str:
-    return identity(run.machine, run.threads, run.versions, _SHOWN, [run.commit], run.other_load, isa=False)
+def markdown(sheet: Sheet) -> str:
+    """Two lines a case, ours and the plain pipeline, and one sentence on the decodes."""
+    whole = [case for case in cases(sheet) if "network" in case[OURS].stages]
+    decodes = [case for case in cases(sheet) if "network" not in case[OURS].stages]
+    return "\n\n".join([*([_requests(whole)] if whole else []), *([_decodes(decodes)] if decodes else [])])
 
 
 def title(row: Row) -> str:
@@ -47,14 +53,11 @@ def _summary(case: dict[str, Row]) -> str:
     return f"{ratio}; all but the network: {ours.around:.1%} of ours, {plain.around:.1%} of the plain one"
 
 
-def _requests(run: Run) -> str:
-    cases = [case for case in run.cases() if "network" in case[OURS].stages]
-    if not cases:
-        return ""
-    used = [name for name in _STAGES if any(name in row.stages for case in cases for row in case.values())]
+def _requests(whole: list[dict[str, Row]]) -> str:
+    used = [name for name in _STAGES if any(name in row.stages for case in whole for row in case.values())]
     head = ["median ms", "", *used, "request", "all but the network"]
     lines = []
-    for case in cases:
+    for case in whole:
         for name in (OURS, PLAIN):
             row = case[name]
             cells = [milliseconds(row.stages[stage]) if stage in row.stages else "" for stage in used]
@@ -66,18 +69,11 @@ def _requests(run: Run) -> str:
     return markdown_table(head, lines, words=2)
 
 
-def _decodes(run: Run) -> str:
-    cases = [case for case in run.cases() if "network" not in case[OURS].stages]
+def _decodes(decodes: list[dict[str, Row]]) -> str:
     parts = [
         f"{case[OURS].people}: {milliseconds(case[OURS].p50_us)} ms against {milliseconds(case[PLAIN].p50_us)} ms "
         f"({case[PLAIN].p50_us / case[OURS].p50_us:.0f}x)"
-        for case in cases
+        for case in decodes
     ]
-    if not parts:
-        return ""
     what = "Heatmaps to keypoints, with the flip average, against the official loop in NumPy"
     return f"{what}, by people: {'; '.join(parts)}."
-
-
-def _command(run: Run) -> str:
-    return f"Each stage was checked against the plain one before it was timed. Command: `{run.command}`"

@@ -10,6 +10,8 @@ from benchmarks.headline import headlines
 from benchmarks.headline_picture import draw_headline
 from benchmarks.memory.measure import Row
 from benchmarks.report import main
+from benchmarks.requests.row import OURS, PLAIN
+from benchmarks.requests.row import Row as Request
 from benchmarks.results import write_run
 from benchmarks.scaling.measure import Point
 from benchmarks.sheet import Made, Sheet, write_sheet
@@ -202,13 +204,21 @@ def test_studies_stand_below_the_runs(run, documents, capsys):
     made = Made("0123456789", "abc", 0.0)
     sized = Row("a model", "64x48", 1, "float32", "hrnet_fast", "ok", None, 2e-7, 1e-7, 10**8, 10**8, 10**7, made)
     point = Point("a model", "float32", "batch", 1, "64x48", 0.5, 0.1, 1000.0, 9, 5.0, 2e-7, 1e-7, made)
+    values = (3, {"network": 900.0}, 0.1, "all right", made)
+    served = tuple(Request("pose", "a model", "60x80", 1, runner, 1e3, 1e3, 2e3, *values) for runner in (OURS, PLAIN))
     memory, _ = write_sheet(Sheet("memory", "the memory command", rows=(sized,)), documents)
+    other, _ = write_sheet(Sheet("memory", "the other command", threads=64, rows=(sized,)), documents)
     scaling, _ = write_sheet(Sheet("scaling", "the scaling command", rows=(point,)), documents)
-    assert main([str(write_run(run, documents)), str(memory), str(scaling), "--write", str(documents)]) == 0
+    requests, _ = write_sheet(Sheet("requests", "the requests command", rows=served), documents)
+    files = [requests, memory, scaling, other, write_run(run, documents)]
+    assert main([*map(str, files), "--write", str(documents)]) == 0
     text = (documents / "docs" / "speed.md").read_text()
-    assert "| a model, 64x48, batch 1, float32 | **100** (10) |" in text and "Command: `the memory command`" in text
+    assert "| a model, 64x48, batch 1, float32 | **100** (10) |" in text and "rows: `the memory command`" in text
     assert f"![scaling](../{scaling.stem}.png)" in text and scaling.with_suffix(".png").exists()
-    assert text.index("pytest benchmarks --profile short") < text.index("peak MB") < text.index("ms an image")
+    assert "| pose a model, 60x80, 1 person | hrnet_fast | 0.900 | **1.00** (1.00x) | 10.0% |" in text
+    heads = ("pytest benchmarks --profile short", "## Memory", "peak MB", "## Scaling", "ms an image", "## Requests")
+    assert sorted(heads, key=text.index) == list(heads) and text.count("## Memory") == 1
+    assert text.count("takes beyond its imports") == text.count("Each stage was checked") == 1
     assert "peak MB" not in (documents / "README.md").read_text()
     assert "peak of ours is" in capsys.readouterr().out
 

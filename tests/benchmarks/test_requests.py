@@ -1,20 +1,22 @@
 """The benchmark of requests: its gate, its numbers and its tables."""
 
 import dataclasses
-import json
+import subprocess
+import sys
 
 import numpy as np
 import pytest
 import torch
 
-from benchmarks.requests import check, measure, results
-from benchmarks.requests.__main__ import measure_all
+from benchmarks.requests import check, measure
+from benchmarks.requests.__main__ import main
 from benchmarks.requests.check import Mismatch
 from benchmarks.requests.measure import Case
 from benchmarks.requests.pictures import boxes, jpeg
-from benchmarks.requests.report import main as report
-from benchmarks.requests.results import OURS, PLAIN, read_run, write_run
-from benchmarks.requests.tables import BEGIN, END, markdown_block, terminal_table
+from benchmarks.requests.row import OURS, PLAIN, Row
+from benchmarks.requests.tables import cases, markdown, terminal_table
+from benchmarks.sheet import Sheet, read_sheet
+from benchmarks.sources import ROOT
 from hrnet_fast.tasks.images import read_image
 
 CASES = (
@@ -25,61 +27,63 @@ CASES = (
 
 
 @pytest.fixture(scope="module")
-def run():
+def sheet() -> Sheet:
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
-    made = measure_all(CASES, 0.0, "python -m benchmarks.requests")
+    rows = [row for case in CASES for row in measure.measure(case, 0.0)]
     torch.set_num_threads(threads)
-    return made
+    return Sheet("requests", "", threads=1, rows=tuple(rows))
 
 
-def test_every_stage_of_both_is_timed(run):
-    pose, segmentation, decode = run.cases()
+def test_every_stage_of_both_is_timed(sheet):
+    pose, segmentation, decode = cases(sheet)
     for name in (OURS, PLAIN):
         assert list(pose[name].stages) == ["read", "crop", "network", "decode"]
         assert list(segmentation[name].stages) == ["read", "prepare", "network", "labels"]
         assert decode[name].stages == {}
         for row in (pose[name], segmentation[name]):
             assert row.samples >= 3 and 0 < row.stages["network"] < row.p90_us and 0 < row.around < 1
-    assert len(run.checks) == 3 and "grey levels" in run.checks[0] and "other labels" in run.checks[1]
+    assert "grey levels" in pose[OURS].check and "other labels" in segmentation[PLAIN].check
 
 
-def test_a_run_survives_its_file(run, tmp_path):
-    path = write_run(run, tmp_path)
-    assert read_run(path) == run and path.name == run.file_name
-    data = json.loads(path.read_text())
-    del data["rows"][0]["p50_us"]
-    path.write_text(json.dumps(data))
-    with pytest.raises(ValueError, match="is not a file of `python -m benchmarks.requests`"):
-        read_run(path)
+def test_a_case_measured_again_keeps_the_others(tmp_path, capsys):
+    options = ["--threads", "1", "--seconds", "0.01", "--out", str(tmp_path)]
+    assert main(["--cases", "decode", *options]) == 0
+    (path,) = tmp_path.glob("requests-*.json")
+    first = read_sheet(path, Row)
+    assert main(["--cases", "decode, 64x48, 16", *options]) == 0
+    second = read_sheet(path, Row)
+    assert [row.key for row in second.rows] == [row.key for row in first.rows] and len(first.rows) == 6
+    kept = [old == new for old, new in zip(first.rows, second.rows, strict=True)]
+    assert kept == [True, True, False, False, True, True]
+    assert "opencv" in second.versions and f"opencv {second.versions['opencv']}" in second.identity
+    assert "decode of heatmaps, 16 people" in capsys.readouterr().out
 
 
-def test_the_tables_show_every_case(run):
-    text, block = terminal_table(run), markdown_block([run])
+def test_the_tables_show_every_case(sheet):
+    text, block = terminal_table(sheet), markdown(sheet)
     assert max(map(len, text.splitlines())) <= 100
     assert "pose hrnet_w18_small.pose_coco_256x192, 60x80, 2 people" in text and "x as fast" in text
+    assert text.count("checked: ") == 3
     table = [line for line in block.splitlines() if line.startswith("|")]
-    assert len(table) == 2 + 4 and len({line.count("|") for line in table}) == 1
-    assert block.startswith(BEGIN) and block.endswith(END) and "3: " in block
+    assert len(table) == 2 + 4 and len({line.count("|") for line in table}) == 1 and "by people: 3: " in block
+    alone = dataclasses.replace(sheet, rows=sheet.rows[-2:])
+    assert markdown(alone).startswith("Heatmaps to keypoints")
 
 
-def test_the_docs_are_written_between_their_marks(run, tmp_path, capsys):
-    (tmp_path / "docs").mkdir()
-    path, document = write_run(run, tmp_path), tmp_path / "docs" / "speed.md"
-    document.write_text(f"before\n{BEGIN}\nold\n{END}\nafter\n")
-    assert report([str(path), "--write", str(tmp_path)]) == 0
-    text = document.read_text()
-    assert text.startswith(f"before\n{BEGIN}") and text.endswith(f"{END}\nafter\n") and "old" not in text
-    document.write_text("no marks")
-    assert report([str(path), "--write", str(tmp_path)]) == 1
-    assert "requests:begin" in capsys.readouterr().err and document.read_text() == "no marks"
+def test_a_report_needs_no_opencv():
+    code = "import sys; sys.modules['cv2'] = None; import benchmarks.report"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
 
 
-def test_nothing_is_timed_after_a_failed_check(monkeypatch):
+def test_nothing_is_timed_after_a_failed_check(monkeypatch, capsys):
     monkeypatch.setattr(check, "our_decode", lambda *arguments: measure.our_decode(*arguments) + 0.01)
     monkeypatch.setattr(measure, "interleave", lambda *arguments, **options: pytest.fail("timed"))
     with pytest.raises(Mismatch, match="the keypoints differ"):
         measure.measure(CASES[2], 0.0)
+    assert main(["--cases", "decode", "--threads", "1"]) == 1
+    assert "decode, 64x48, 1 person: the keypoints differ" in capsys.readouterr().err
 
 
 def test_a_network_that_is_off_is_found(monkeypatch):
@@ -99,4 +103,9 @@ def test_requests_are_the_same_everywhere():
     assert read_image(jpeg(48, 64)).shape == (48, 64, 3)
     people = boxes(5, 480, 640)
     assert np.array_equal(people, boxes(5, 480, 640)) and (people[:, 2:] > 0).all()
-    assert results.FOLDER.name == "requests"
+
+
+def test_a_case_that_is_not_there_is_refused(capsys):
+    with pytest.raises(SystemExit):
+        main(["--cases", "resnet"])
+    assert "no case holds 'resnet'" in capsys.readouterr().err
