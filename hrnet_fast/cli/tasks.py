@@ -137,7 +137,7 @@ def open_estimator(args: argparse.Namespace, task: str) -> Any:
         options["detector"] = package.torchvision_detector(options["detector"], device=args.device)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RandomWeightsWarning)  # the commands say it in their own notes
-        return package.Estimator(
+        estimator = package.Estimator(
             filled_model(args) if args.outputs else args.model,
             args.weights,
             dtype=getattr(torch, args.dtype),
@@ -145,6 +145,8 @@ def open_estimator(args: argparse.Namespace, task: str) -> Any:
             executor=args.executor,
             **options,
         )
+    estimator.network.random_weights = is_random(args)  # a module, which --outputs makes, does not say
+    return estimator
 
 
 def estimator_options(args: argparse.Namespace, task: str) -> dict[str, Any]:

@@ -43,6 +43,11 @@ def test_json_and_limit(run, imagenet):
     assert any("first 4 of 6" in text for text in data["notes"])
 
 
+def test_other_outputs_have_random_weights_too(run, imagenet):
+    notes = evaluate(run, "--outputs", "10", "--limit", "1", "--json").json()["notes"]
+    assert any("the weights are random" in text for text in notes)
+
+
 @pytest.mark.parametrize(
     ("argv", "part"),
     [
