@@ -17,8 +17,6 @@ from .boxes import Boxes
 
 RANDOM = "the weights are random, as no --weights FILE was given: the results mean nothing"
 
-NONE = "none"  # as an option's value: None
-
 # Options of the estimators, and of their calls: destination -> task that has it -> name of the keyword.
 _ESTIMATOR = {
     "flip": dict.fromkeys(("pose", "landmark", "segmentation", "bottom_up"), "flip_test"),
@@ -193,5 +191,10 @@ def _given(args: argparse.Namespace, task: str, options: dict[str, dict[str, str
             option = f"--{name.replace('_', '-')}"
             raise UsageError(f"{option} belongs to {' and '.join(keywords)}, but {args.model} is for {task}")
         if value is not None:
-            given[keywords[task]] = None if value == NONE else value
+            given[keywords[task]] = plain_value(name, value)
     return given
+
+
+def plain_value(option: str, value: Any) -> Any:
+    """What an option that was given means: None for `--nms none`, as a file or a split may be called that too."""
+    return None if (option, value) == ("nms", "none") else value

@@ -53,6 +53,9 @@ def test_other_outputs_have_random_weights_too(run, imagenet):
     [
         (("--root", "none"), "there is no folder none/val: download"),
         (("--split", "test"), "there is no folder im/test"),
+        (("--split", "none"), "there is no folder im/none"),
+        (("--labels", "none"), "there is no list of labels none"),
+        (("--names", "names.txt"), "--names means nothing for evaluate with hrnet_w18_small.cls_in1k"),
         (("--dataset", "coco"), "whose data sets are imagenet; 'coco' is none of them"),
         (("--limit", "0"), "'0' is not a whole number"),
         (("--model", "hrnet_w18.det_coco"), "no task reads the head 'detection'"),

@@ -1,5 +1,6 @@
 """synth, evaluate and predict for each task: a data set is rendered, scored and drawn, with nothing downloaded."""
 
+import argparse
 import json
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from hrnet_fast.cli.tasks import estimator_options
 from hrnet_fast.synthetic import WRITERS
 from hrnet_fast.tasks.registry import HEADS, package_of
 
@@ -202,3 +204,15 @@ def test_options_that_bottom_up_has_not_are_refused(run, photo, argv, part):
     run("synth", "coco", "--root", "coco", "--images", "1", "--size", "96x128")
     result = run(*argv, "--model", f"{SMALL}.pose_higher_coco_512x512")
     assert (result.code, result.out) == (2, "") and result.err.count("\n") == 1 and part in result.err
+
+
+def test_evaluate_takes_no_detector(run, photo):
+    common = ("--model", f"{SMALL}.pose_coco_256x192", "--dataset", "coco", "--root", "coco")
+    result = run("evaluate", *common, "--detector", "torchvision")
+    assert (result.code, result.out) == (2, "") and result.err.count("\n") == 1
+    assert f"--detector means nothing for evaluate with {SMALL}.pose_coco_256x192" in result.err
+
+
+def test_none_is_a_way_to_suppress_and_else_a_name():
+    args = argparse.Namespace(model="any", detector="none", nms="none")
+    assert estimator_options(args, "pose") == {"detector": "none", "nms": None}

@@ -13,7 +13,7 @@ from typing import Any
 
 from ..arguments import UsageError, add_model_option, positive
 from ..output import Result, note
-from ..tasks import NONE, RANDOM, add_estimator, is_random, open_estimator, task_name
+from ..tasks import RANDOM, add_estimator, is_random, open_estimator, plain_value, task_name
 
 HELP = "a data set's score beside the paper's"
 EXAMPLES = (
@@ -48,8 +48,9 @@ def run(args: argparse.Namespace) -> Result:
 
     task = task_name(args)
     package = package_of(task)
+    options = ("results", "server", "per_class", "detector", "names")
+    wanted = _supported(package.evaluate, args, f"evaluate with {args.model}", *options)
     dataset = _open_dataset(args, task, package.DATASETS)
-    wanted = _supported(package.evaluate, args, task, "results", "server", "per_class")
     if is_random(args):
         note(f"note: {RANDOM}")
     estimator = open_estimator(args, task)
@@ -76,4 +77,4 @@ def _supported(function: Callable, args: argparse.Namespace, what: str, *options
     for name in given:
         if name not in inspect.signature(function).parameters:
             raise UsageError(f"--{name.replace('_', '-')} means nothing for {what}")
-    return {name: None if value == NONE else value for name, value in given.items()}
+    return {name: plain_value(name, value) for name, value in given.items()}
