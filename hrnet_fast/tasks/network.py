@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from ..api import OptimizedModule, optimize
-from ..models import HRNetConfig, create_model
+from ..models import HRNetConfig, create_model, list_models, model_config
 from ..saved import SavedNetwork, is_saved, read_network
 from ..weights import CheckpointError, LoadReport, load_weights
 from ..weights.random import fill_weights, without_init
@@ -66,6 +66,12 @@ class Network:
     @property
     def device(self) -> torch.device:
         return self.module.device
+
+    @property
+    def official_name(self) -> str:
+        """The name in `list_models`, if this is that network in every respect; "" for any other."""
+        known = self.name in list_models() and self.config == model_config(self.name)
+        return self.name if known else ""
 
     def __call__(self, images: Tensor) -> Tensor | list[Tensor]:
         """The network's outputs.

@@ -9,16 +9,28 @@ from PIL import Image
 MODEL = ("--model", "hrnet_w18_small.cls_in1k")
 
 
+def save_noise(path, seed):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(np.random.default_rng(seed).integers(0, 256, (50, 60, 3), np.uint8)).save(path)
+
+
 @pytest.fixture
 def imagenet(tmp_path, monkeypatch):
     """im/val with three classes of two pictures each, and the working folder above it."""
     monkeypatch.chdir(tmp_path)
     for label, name in enumerate(("n01", "n02", "n03")):
-        folder = Path("im", "val", name)
-        folder.mkdir(parents=True)
         for number in range(2):
-            values = np.random.default_rng(10 * label + number).integers(0, 256, (50, 60, 3), np.uint8)
-            Image.fromarray(values).save(folder / f"{number}.jpg")
+            save_noise(Path("im", "val", name, f"{number}.jpg"), 10 * label + number)
+    return Path("im")
+
+
+@pytest.fixture
+def thousand(tmp_path, monkeypatch):
+    """im/val with six pictures of a list of a thousand classes, and the working folder above it."""
+    monkeypatch.chdir(tmp_path)
+    for label in range(6):
+        save_noise(Path("im", "val", f"{label}.jpg"), label)
+    Path("im", "val.txt").write_text("".join(f"{label}.jpg {label}\n" for label in range(1000)))
     return Path("im")
 
 
@@ -26,7 +38,7 @@ def evaluate(run, *argv):
     return run("evaluate", *MODEL, "--dataset", "imagenet", "--root", "im", *argv)
 
 
-def test_the_papers_row_stands_above_ours(run, imagenet):
+def test_the_papers_row_stands_above_ours(run, thousand):
     result = evaluate(run)
     assert (result.code, result.err) == (0, "")
     lines = result.out.splitlines()
@@ -36,11 +48,22 @@ def test_the_papers_row_stands_above_ours(run, imagenet):
     assert max(map(len, lines)) <= 100
 
 
-def test_json_and_limit(run, imagenet):
+def test_json_and_limit(run, thousand):
     data = evaluate(run, "--limit", "4", "--json").json()
     assert data["images"] == 4 and data["paper"] == {"top-1": 72.3, "top-5": 90.7}
     assert set(data["metrics"]) == {"top-1", "top-5"} and data["seconds"]["network"] > 0
     assert any("first 4 of 6" in text for text in data["notes"])
+
+
+def test_the_papers_row_is_of_the_official_network_on_all_classes_of_val(run, thousand):
+    assert evaluate(run, "--outputs", "10", "--limit", "1", "--json").json()["paper"] is None
+    (thousand / "val").rename(thousand / "train")
+    (thousand / "val.txt").rename(thousand / "train.txt")
+    assert evaluate(run, "--split", "train", "--limit", "1", "--json").json()["paper"] is None
+
+
+def test_a_folder_of_three_classes_has_no_papers_row(run, imagenet):
+    assert evaluate(run, "--limit", "1", "--json").json()["paper"] is None
 
 
 def test_other_outputs_have_random_weights_too(run, imagenet):

@@ -35,6 +35,18 @@ def test_what_it_says_about_itself(pose):
     assert pose.config.head == "pose" and pose.device == torch.device("cpu")
 
 
+def test_the_official_name_is_that_of_the_unchanged_network(pose, tmp_path):
+    assert pose.official_name == POSE
+    for changes in ({"num_outputs": 5}, {"input_size": (64, 64)}, {"fusion": "product"}):
+        changed = open_network(hrnet_fast.create_model(POSE, **changes), task="pose")
+        assert (changed.name, changed.official_name) == (POSE, "")
+    for name, changes in (("hrnet_w24.pose_coco_256x192", {}), ("hrnet_w18_small", {"head": "pose", "num_outputs": 5})):
+        assert open_network(hrnet_fast.create_model(name, **changes), task="pose").official_name == ""
+    hrnet_fast.save(hrnet_fast.create_model(POSE), tmp_path / "own.safetensors", (1, 3, 256, 192))
+    assert open_network(tmp_path / "own.safetensors", task="pose").official_name == POSE
+    assert open_network(nn.Conv2d(3, 17, 4, 4), task="pose").official_name == ""
+
+
 @pytest.mark.parametrize("images", [1, 2, 5, 16, 19])
 def test_a_batch_is_computed_in_few_shapes(pose, images, monkeypatch):
     x = torch.randn(images, 3, 32, 64)

@@ -46,7 +46,7 @@ def evaluate(
         images += 1
         if progress is not None:
             progress(1)
-    row = paper_row(network.name, dataset.name, dataset.split, estimator.scales)
+    row = paper_row(network.official_name, dataset.name, dataset.split, estimator.scales)
     notes = _differences(estimator) if row else ()
     return scored("bottom_up", network, dataset, scorer, images, stages, row, notes, results)
 

@@ -44,7 +44,7 @@ def evaluate(
             progress(len(samples))
     if not metric.images:
         raise ValueError(f"{dataset} is empty: there is nothing to evaluate")
-    row = paper_row(estimator.network.name)
+    row = paper_row(estimator.network.official_name, dataset.split, getattr(dataset, "num_classes", 0))
     return Evaluation(
         task="classification",
         dataset=f"{dataset.name} {dataset.split}",

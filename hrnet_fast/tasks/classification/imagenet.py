@@ -39,6 +39,7 @@ class ImageNet:
             `labels` (default root/<split>.txt): lines `name label`, a label being a number from 0 or a WordNet id; or
             root/ILSVRC2012_devkit_t12 (meta.mat and ILSVRC2012_validation_ground_truth.txt; needs SciPy).
     classes: name of each class by label: the folders' names, or the devkit's WordNet ids; empty if a list gave numbers.
+    num_classes: how many there are, by the folders, the list or the devkit.
     Errors: FileNotFoundError that says what to download and where to put it; ValueError for labels that do not fit.
     """
 
@@ -52,10 +53,11 @@ class ImageNet:
         folders = sorted(entry.name for entry in os.scandir(folder) if entry.is_dir())
         if labels is None and folders:
             self.classes, self._samples = tuple(folders), _folder_samples(folder, folders)
+            self.num_classes = len(folders)
         else:
-            self.classes, self._samples = self._flat(folder, labels)
+            self.classes, self.num_classes, self._samples = self._flat(folder, labels)
 
-    def _flat(self, folder: Path, labels: str | os.PathLike | None) -> tuple[tuple[str, ...], list[Sample]]:
+    def _flat(self, folder: Path, labels: str | os.PathLike | None) -> tuple[tuple[str, ...], int, list[Sample]]:
         names = [path.name for path in _pictures(folder)]
         if not names:
             raise FileNotFoundError(f"{folder} holds no pictures: {_HOW.format(root=self.root, split=self.split)}")
@@ -68,7 +70,7 @@ class ImageNet:
             raise FileNotFoundError(f"{folder} has no labels: {_HOW.format(root=self.root, split=self.split)}")
         if missing := [name for name in names if name not in of]:
             raise ValueError(f"{len(missing)} pictures of {folder} have no label, the first is {missing[0]}")
-        return classes, [Sample(folder / name, of[name], name) for name in names]
+        return classes, len(classes or set(of.values())), [Sample(folder / name, of[name], name) for name in names]
 
     def __len__(self) -> int:
         return len(self._samples)
@@ -77,7 +79,7 @@ class ImageNet:
         return iter(self._samples)
 
     def __repr__(self) -> str:
-        return f"ImageNet({self.root}, {self.split}: {len(self)} pictures, {len(self.classes) or 'numbered'} classes)"
+        return f"ImageNet({self.root}, {self.split}: {len(self)} pictures, {self.num_classes} classes)"
 
 
 def _folder_samples(folder: Path, classes: list[str]) -> list[Sample]:

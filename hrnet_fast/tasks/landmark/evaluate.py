@@ -54,7 +54,7 @@ def evaluate(
             progress(len(samples))
     if not scores.faces:
         raise ValueError(f"{dataset} is empty: there is nothing to evaluate")
-    row = paper_row(network.name, dataset.name, dataset.split)
+    row = paper_row(network.official_name, dataset.name, dataset.split)
     return Evaluation(
         task="landmark",
         dataset=f"{dataset.name} {dataset.split}",

@@ -67,7 +67,7 @@ def evaluate(
         images += 1
         if progress is not None:
             progress(1)
-    row = paper_row(network.name, dataset.name, dataset.split)
+    row = paper_row(network.official_name, dataset.name, dataset.split)
     notes = ["without the flip test, which the paper's row has"] if row and not estimator.flip_test else []
     return scored("pose", network, dataset, scorer, images, stages, row, notes, results)
 

@@ -65,7 +65,7 @@ def evaluate(
             progress(1)
     if not images:
         raise ValueError(f"{dataset} is empty: there is nothing to evaluate")
-    row = paper_row(estimator.network.name, dataset.split)
+    row = paper_row(estimator.network.official_name, dataset.split)
     return Evaluation(
         task="segmentation",
         dataset=f"{dataset.name} {dataset.split}",

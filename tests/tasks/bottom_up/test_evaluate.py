@@ -5,6 +5,7 @@ import json
 import pytest
 import torch
 
+from hrnet_fast import create_model
 from hrnet_fast.tasks.bottom_up import DATASETS, BottomUpPoseEstimator, CocoPictures, CrowdPosePictures, evaluate
 from hrnet_fast.tasks.bottom_up.paper import paper_row
 from hrnet_fast.tasks.stages import Stages
@@ -103,6 +104,11 @@ def test_what_the_papers_row_was_not_measured_with_is_said(root):
     assert "flip_test is False; in the paper's row it is True" in evaluation.notes
     assert "short_side is 64; in the paper's row it is 512" in evaluation.notes
     assert len(evaluation.notes) == 4
+
+
+def test_another_network_of_that_name_has_no_papers_row(root):
+    model = create_model("hrnet_w32.pose_higher_coco_512x512", input_size=(640, 640))
+    assert evaluate(Oracle(model), CocoPictures(root)).paper is None
 
 
 def test_test_pictures_need_no_boxes(tmp_path, estimator):

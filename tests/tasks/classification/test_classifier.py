@@ -230,10 +230,12 @@ def test_evaluate_refuses_an_empty_set_and_too_many_classes(model, classifier, f
 
 
 def test_paper_rows():
-    row, source = paper_row("hrnet_w18.cls_in1k")
+    row, source = paper_row("hrnet_w18.cls_in1k", "val", 1000)
     assert (row, "README" in source) == ({"top-1": 76.8, "top-5": 93.4}, True)
-    assert paper_row("hrnet_w27.cls_ci_in1k")[0] == {"top-1": 74.0, "top-5": 92.3}
-    assert paper_row("hrnet_w18.landmark_wflw") is None
+    assert paper_row("hrnet_w27.cls_ci_in1k", "val", 1000)[0] == {"top-1": 74.0, "top-5": 92.3}
+    assert paper_row("hrnet_w18.landmark_wflw", "val", 1000) is None
+    assert paper_row("hrnet_w18.cls_in1k", "train", 1000) is None
+    assert paper_row("hrnet_w18.cls_in1k", "val", 100) is None
 
 
 @pytest.mark.parametrize("head", ["classification_ci", "classification_cii"])

@@ -26,7 +26,7 @@ def test_folders_come_as_torchvision_gives_them(folders):
     want = torchvision.datasets.ImageFolder(folders / "val")
     assert ours.classes == tuple(want.classes) == WNIDS
     assert [(str(s.image), s.label) for s in ours] == want.samples
-    assert len(ours) == 6
+    assert (len(ours), ours.num_classes) == (6, 3)
     assert [s.key for s in ours][:2] == ["n01440764/n01440764_0.JPEG", "n01440764/n01440764_1.png"]
 
 
@@ -41,7 +41,7 @@ def test_flat_with_numbers(flat):
     (flat / "val.txt").write_text("".join(lines) + "\n")
     dataset = ImageNet(flat)
     assert [sample.label for sample in dataset] == [1, 2, 0, 1]
-    assert dataset.classes == ()
+    assert (dataset.classes, dataset.num_classes) == ((), 3)
 
 
 def test_flat_with_names_commas_and_folders(flat):
@@ -55,7 +55,7 @@ def test_flat_with_names_commas_and_folders(flat):
 def test_flat_with_the_devkit_numbers_classes_by_wordnet_id(flat):
     write_devkit(flat, truth=[5, 9, 2, 5], ids=[9, 2, 5])
     dataset = ImageNet(flat)
-    assert dataset.classes == WNIDS
+    assert (dataset.classes, dataset.num_classes) == (WNIDS, 3)
     assert [sample.label for sample in dataset] == [2, 0, 1, 2]
 
 

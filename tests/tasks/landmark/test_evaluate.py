@@ -24,15 +24,15 @@ from hrnet_fast.tasks.landmark.paper import paper_row
 from hrnet_fast.weights.random import fill_weights
 from tests.tasks.turned import turn
 
+SMALL = "hrnet_w18_small"
 TAGS = {"wflw": "wflw_original", "300w": "w300_original", "cofw": "cofw_file", "aflw": "aflw_lists"}
 
 
 class Oracle(LandmarkEstimator):
     """Answers with the annotation, each point moved by (3, 4) times `error` of the face's normaliser."""
 
-    def __init__(self, dataset, error=0.0, **options):
-        name = "300w" if dataset.name == "300W" else dataset.name.lower()
-        super().__init__(fill_weights(create_model(f"hrnet_w18_small.landmark_{name}")), **options)
+    def __init__(self, dataset, error=0.0, model=None, **options):
+        super().__init__(model or fill_weights(create_model(f"{SMALL}.landmark_{dataset.name.lower()}")), **options)
         self.faces, self.error = iter(list(dataset)), error
 
     def batch(self, images, boxes=None, *, stages=None):
@@ -107,6 +107,12 @@ def test_the_papers_row_is_of_w18_on_its_own_data_set():
     assert paper_row("hrnet_w18.landmark_aflw", "AFLW", "test") == {"NME": 1.57, "NME frontal": 1.46}
     assert paper_row("hrnet_w18.landmark_wflw", "COFW", "test") is None
     assert paper_row("hrnet_w18_small.landmark_wflw", "WFLW", "test") is None
+
+
+def test_another_network_of_that_name_has_no_papers_row(wflw_lists):
+    dataset = open_wflw(wflw_lists)
+    model = create_model("hrnet_w18.landmark_wflw", final_kernel=3)
+    assert evaluate(Oracle(dataset, model=model), dataset).paper is None
 
 
 class Passing:

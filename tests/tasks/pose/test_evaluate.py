@@ -5,6 +5,7 @@ import json
 import pytest
 import torch
 
+from hrnet_fast import create_model
 from hrnet_fast.tasks.pose import CROWDPOSE, DATASETS, CocoKeypoints, Mpii, PoseEstimator, evaluate
 from hrnet_fast.tasks.pose.paper import paper_row
 from hrnet_fast.tasks.stages import Stages
@@ -12,6 +13,7 @@ from tests.tasks.pose.files import coco_data, write_coco, write_crowdpose, write
 from tests.tasks.turned import turn
 
 NAME = "hrnet_w18_small.pose_coco_256x192"
+PRINTED = "hrnet_w32.pose_coco_256x192"
 
 
 @pytest.fixture(scope="module")
@@ -108,6 +110,11 @@ def test_a_missing_picture_is_named(tmp_path, estimator):
 def test_an_unknown_suppression_gets_one_sentence(tmp_path):
     with pytest.raises(ValueError, match="nms 'fast' is not known; choose hard, soft or None"):
         CocoKeypoints(write_coco(tmp_path / "coco"), nms="fast")
+
+
+def test_another_network_of_that_name_has_no_papers_row(tmp_path):
+    model = create_model(PRINTED, input_size=(256, 256))
+    assert evaluate(Oracle(model), CocoKeypoints(write_coco(tmp_path / "coco"))).paper is None
 
 
 def test_the_papers_rows_are_found():

@@ -126,7 +126,8 @@ class Answering:
     """A segmenter that knows the answers: `wrong(labels)` is what it makes of them."""
 
     class network:
-        name, random_weights, device = "hrnet_w48.seg_cityscapes", False, torch.device("cpu")
+        name = official_name = "hrnet_w48.seg_cityscapes"
+        random_weights, device = False, torch.device("cpu")
 
     def __init__(self, dataset, wrong=lambda labels: labels):
         self.classes, self.protocol = dataset.classes, PROTOCOLS["cityscapes"]
@@ -152,6 +153,12 @@ def test_perfect_labels_score_a_hundred(streets):
     assert all(value == pytest.approx(100) for value in evaluation.metrics.values())
     assert evaluation.paper == {"mIoU": 81.1}
     assert "81.10" in str(evaluation)
+
+
+def test_another_network_of_that_name_has_no_papers_row(streets, monkeypatch):
+    monkeypatch.setattr(Answering.network, "official_name", "")
+    dataset = Cityscapes(streets)
+    assert evaluate(Answering(dataset), dataset, limit=1).paper is None
 
 
 def test_a_known_fault_scores_what_the_formula_says(streets):
