@@ -28,6 +28,13 @@ def usual_notes(random_weights: bool, images: int, total: int, what: str = "pict
         yield f"only the first {images} of {total} {what}"
 
 
+def differences(used: Any, official: Mapping[str, Any]) -> Iterator[str]:
+    """What of an estimator or a data set is not as in the paper's test. official: attribute -> its value there."""
+    for name, value in official.items():
+        if (ours := getattr(used, name)) != value:
+            yield f"{name} is {ours}; in the paper's row it is {value}"
+
+
 @dataclass(frozen=True)
 class Evaluation:
     """A model on a data set; `print(evaluation)` is a table of at most 100 columns.

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 from itertools import islice
 
-from ..evaluation import Evaluation, Progress
+from ..evaluation import Evaluation, Progress, differences
 from ..images import Stored, read_image
 from ..pose.coco import CocoPictures
 from ..pose.evaluate import check_keypoints, scored
@@ -52,10 +52,5 @@ def evaluate(
 
 
 def _differences(estimator: BottomUpPoseEstimator) -> Iterator[str]:
-    """What the paper's row was not measured with."""
     official = {"flip_test": True, "project": True, "adjust": True, "refine": True, "grouping": OFFICIAL}
-    if config := estimator.network.config:
-        official["short_side"] = min(config.input_size)
-    for name, value in official.items():
-        if (ours := getattr(estimator, name)) != value:
-            yield f"{name} is {ours}; in the paper's row it is {value}"
+    return differences(estimator, {**official, "short_side": min(estimator.network.config.input_size)})

@@ -54,6 +54,7 @@ class LandmarkEstimator(TopDown[Face]):
         height, width = self.network.input_size
         if height != width:
             raise ValueError(f"faces are cut out as squares, but {self.network.name} takes {height} x {width} pixels")
+        self.flip_test = flip_test
         self.swap = scheme_of(self.network.num_outputs).swap if flip_test else None
 
     def regions(self, boxes: Tensor) -> list[Square]:

@@ -8,7 +8,7 @@ from types import MappingProxyType
 
 @dataclass(frozen=True)
 class Protocol:
-    """crop: "official" (Pillow's resize of a whole-pixel region) or "affine" (cv2.warpAffine).
+    """name: what it is called. crop: "official" (Pillow's resize of a whole-pixel region) or "affine" (cv2.warpAffine).
 
     shift: what the affine crop moves a face right and down by, in pixels of the crop.
     offset: what is added to a decoded point, in pixels of the heatmap.
@@ -17,6 +17,7 @@ class Protocol:
         either axis, or `per_axis`, only on the axis that it is at the border of.
     """
 
+    name: str
     crop: str
     shift: float
     offset: float
@@ -24,17 +25,21 @@ class Protocol:
     border: int
     per_axis: bool
 
+    def __str__(self) -> str:
+        return self.name
 
-PROTOCOLS = MappingProxyType(
-    {
+
+PROTOCOLS = MappingProxyType({
+    protocol.name: protocol
+    for protocol in (
         # lib/utils/transforms.py (crop) and lib/core/evaluation.py (decode_preds) of HRNet-Facial-Landmark-Detection.
-        "official": Protocol("official", 0.0, 0.5, False, 0, False),
+        Protocol("official", "official", 0.0, 0.5, False, 0, False),
         # crop_v2() of that file, all faces by one op, moved to where crop() puts them on average.
-        "affine": Protocol("affine", 0.5, 0.5, False, 0, False),
+        Protocol("affine", "affine", 0.5, 0.5, False, 0, False),
         # mmpose: TopdownAffine, the codec MSRAHeatmap with refine_keypoints, and the flip test with shift_heatmap.
-        "mmpose": Protocol("affine", 0.0, 0.0, True, 1, True),
-    }
-)
+        Protocol("mmpose", "affine", 0.0, 0.0, True, 1, True),
+    )
+})  # fmt: skip
 
 
 def protocol_of(name: str) -> Protocol:

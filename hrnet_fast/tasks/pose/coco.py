@@ -41,8 +41,8 @@ class CocoPictures:
     _image_fields: ClassVar[dict[str, str]] = {"id": WHOLE, "file_name": TEXT, "width": NUMBER, "height": NUMBER}
     _fields: ClassVar[dict[str, str]] = {**FIELDS, "area": NUMBER}
     _metric = staticmethod(average_precision)
-    _nms: str | None = None
-    _oks_threshold = OKS_THRE
+    nms: str | None = None
+    oks_threshold = OKS_THRE
 
     def __init__(self, root: str | os.PathLike, split: str | None = None) -> None:
         self.root, self.split = Path(root), split or self.papers_split
@@ -70,7 +70,7 @@ class CocoPictures:
     def scorer(self) -> CocoScorer:
         """AP and AR of the pictures that are added."""
         annotations = self.annotations if self.has_annotations else None
-        suppression = self._nms, self._oks_threshold, self.skeleton.sigmas
+        suppression = self.nms, self.oks_threshold, self.skeleton.sigmas
         return CocoScorer(annotations, self._person, *suppression, self._metric)
 
     @property
@@ -151,7 +151,7 @@ class CocoKeypoints(CocoPictures):
     ) -> None:
         suppression_of(nms)
         super().__init__(root, split)
-        self._nms, self._oks_threshold = nms, oks_threshold
+        self.nms, self.oks_threshold = nms, oks_threshold
         detections = find_detections(self.root, self.name, self.split) if boxes == "auto" else boxes
         self._skipped = 0
         if detections is None and not self.has_annotations:

@@ -10,7 +10,7 @@ from itertools import islice
 import torch
 from torch import Tensor
 
-from ..evaluation import Evaluation, Progress, usual_notes
+from ..evaluation import Evaluation, Progress, differences, usual_notes
 from ..images import Stored, read_image
 from ..network import Network
 from ..stages import Stages
@@ -19,6 +19,7 @@ from .coco import CocoKeypoints, CocoPictures
 from .coco_scorer import CocoScorer, write_results
 from .estimator import PoseEstimator
 from .mpii import Mpii, MpiiScorer
+from .nms import OKS_THRE
 from .paper import paper_row
 from .samples import PoseSample
 
@@ -68,8 +69,14 @@ def evaluate(
         if progress is not None:
             progress(1)
     row = paper_row(network.official_name, dataset.name, dataset.split)
-    notes = ["without the flip test, which the paper's row has"] if row and not estimator.flip_test else []
+    notes = _differences(estimator, dataset) if row else ()
     return scored("pose", network, dataset, scorer, images, stages, row, notes, results)
+
+
+def _differences(estimator: PoseEstimator, dataset: CocoKeypoints | Mpii) -> Iterator[str]:
+    yield from differences(estimator, {"flip_test": True, "shift": True, "decode": "quarter"})
+    if isinstance(dataset, CocoKeypoints):
+        yield from differences(dataset, {"nms": "hard", "oks_threshold": OKS_THRE})
 
 
 def check_keypoints(network: Network, dataset: CocoPictures | Mpii) -> None:

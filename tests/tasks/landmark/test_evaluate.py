@@ -115,6 +115,18 @@ def test_another_network_of_that_name_has_no_papers_row(wflw_lists):
     assert evaluate(Oracle(dataset, model=model), dataset).paper is None
 
 
+def test_what_the_papers_row_was_not_measured_with_is_said(wflw_lists):
+    dataset, model = open_wflw(wflw_lists), create_model("hrnet_w18.landmark_wflw")
+    evaluation = evaluate(Oracle(dataset, model=model, protocol="mmpose", flip_test=True), dataset)
+    assert evaluation.paper["NME"] == 4.60
+    assert evaluation.notes[-2:] == (
+        "protocol is mmpose; in the paper's row it is official",
+        "flip_test is True; in the paper's row it is False",
+    )
+    as_printed = evaluate(Oracle(dataset, model=model), dataset)
+    assert as_printed.paper and not any("in the paper's row" in note for note in as_printed.notes)
+
+
 class Passing:
     """A data set that makes each face as it is asked for, and counts how many are held."""
 

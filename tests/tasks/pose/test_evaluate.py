@@ -117,6 +117,25 @@ def test_another_network_of_that_name_has_no_papers_row(tmp_path):
     assert evaluate(Oracle(model), CocoKeypoints(write_coco(tmp_path / "coco"))).paper is None
 
 
+def test_what_the_papers_row_was_not_measured_with_is_said(tmp_path):
+    dataset = CocoKeypoints(write_coco(tmp_path / "coco"), nms="soft", oks_threshold=0.5)
+    evaluation = evaluate(Oracle(PRINTED, flip_test=False, shift=False, decode="dark"), dataset)
+    assert evaluation.paper["AP"] == 74.4
+    assert [note.partition("; in the paper's row it is ")[::2] for note in evaluation.notes[1:6]] == [
+        ("flip_test is False", "True"), ("shift is False", "True"), ("decode is dark", "quarter"),
+        ("nms is soft", "hard"), ("oks_threshold is 0.5", "0.9"),
+    ]  # fmt: skip
+    as_printed = evaluate(Oracle(PRINTED), CocoKeypoints(tmp_path / "coco"))
+    assert as_printed.paper and not any("in the paper's row" in note for note in as_printed.notes)
+
+
+def test_mpii_has_no_suppression_to_differ_in(tmp_path):
+    estimator = PoseEstimator("hrnet_w32.pose_mpii_256x256", decode="dark")
+    evaluation = evaluate(estimator, Mpii(write_mpii(tmp_path / "mpii")), limit=1)
+    assert evaluation.paper["Mean"] == 90.3
+    assert evaluation.notes[-1] == "decode is dark; in the paper's row it is quarter"
+
+
 def test_the_papers_rows_are_found():
     assert paper_row("hrnet_w32.pose_coco_256x192", "COCO", "val2017")["AP"] == 74.4
     assert paper_row("hrnet_w32.pose_mpii_256x256", "MPII", "valid")["Mean"] == 90.3
