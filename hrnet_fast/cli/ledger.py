@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -41,17 +42,12 @@ class Ledger:
         Raises UsageError if another run is at work there, or was since this one looked; OSError if it cannot be made.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
-        handle = os.open(self.folder, os.O_RDONLY)
-        try:
-            if not _lock(handle):
-                raise UsageError(f"another run writes to {self.folder}: wait for its end, or choose another --out")
+        with _lock(self.folder):
             if self.path.exists():
                 if self.path.stat().st_size != self._size:
                     raise UsageError(f"another run has just written to {self.folder}: run the same command again")
                 os.truncate(self.path, self._whole)
             yield
-        finally:
-            os.close(handle)
 
     def add(self, record: dict[str, Any]) -> None:
         """Appends one line, whole or not at all. The first one makes the folder's run.json."""
@@ -104,15 +100,22 @@ class Ledger:
             )
 
 
-def _lock(handle: int) -> bool:
-    """Whether nobody else holds this; the lock ends with the handle, or with the process."""
+@contextmanager
+def _lock(folder: Path) -> Iterator[None]:
+    """Holds the folder until the end of the block, or of the process. UsageError if somebody else holds it."""
+    if find_spec("fcntl") is None:  # on Windows, which opens no folders either
+        yield
+        return
+    import fcntl
+
+    handle = os.open(folder, os.O_RDONLY)
     try:
-        import fcntl
-    except ModuleNotFoundError:  # not on Windows
-        return True
-    with suppress(OSError):  # some file systems have no locks
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            return False
-    return True
+            raise UsageError(f"another run writes to {folder}: wait for its end, or choose another --out") from None
+        except OSError:  # some file systems have no locks
+            pass
+        yield
+    finally:
+        os.close(handle)

@@ -1,10 +1,13 @@
 """Two runs of hrnet-fast predict into one folder: one at a time."""
 
+import os
+import sys
 from pathlib import Path
 
 import pytest
 
 from hrnet_fast.cli import prediction
+from hrnet_fast.cli.ledger import Ledger
 from hrnet_fast.tasks.classification import Classifier
 from tests.cli.folders import MODEL, lines, noise
 
@@ -57,3 +60,19 @@ def test_a_folder_that_cannot_be_made_is_told_of_at_once(run, photos, monkeypatc
     result = run("predict", "photos", *MODEL, "--out", "/proc/out")
     assert (result.code, result.out) == (2, "")
     assert "hrnet-fast: writing to /proc/out failed" in result.err
+
+
+def test_results_are_written_where_folders_cannot_be_locked(tmp_path, monkeypatch):
+    opened = os.open
+
+    def files_alone(path, *given, **options):
+        if os.path.isdir(path):
+            raise PermissionError(13, "Permission denied", str(path))  # as on Windows
+        return opened(path, *given, **options)
+
+    monkeypatch.setitem(sys.modules, "fcntl", None)
+    monkeypatch.setattr(os, "open", files_alone)
+    ledger = Ledger(tmp_path / "out", {})
+    with ledger.locked():
+        ledger.add({"source": "a.jpg"})
+    assert lines(tmp_path / "out" / "results.jsonl") == [{"source": "a.jpg"}]
