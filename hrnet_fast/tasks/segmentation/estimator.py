@@ -34,8 +34,8 @@ class Segmenter:
         many classes as the network.
     size: "official": pictures are scaled as the official test does, with TEST.IMAGE_SIZE and TEST.BASE_SIZE
         (Cityscapes: long side 2048; LIP: 473 x 473; PASCAL-Context: long side 520); (height, width): the same test at
-        that size; "native": every picture in one piece at its own size, padded to multiples of 8. Other class sets are
-        always run as "native".
+        that size; "native": every picture in one piece at its own size, padded to multiples of 8. For other class sets
+        "official" is the same as "native", and they take no (height, width).
     scales: sizes of the views that are summed; the paper's multi-scale rows have 0.5, 0.75, 1, 1.25, 1.5, 1.75.
         Above 1 (Cityscapes), or where a view exceeds the window, windows slide over it.
     flip_test: average each view with that of the mirrored picture; for LIP, left and right classes are exchanged.
@@ -47,7 +47,8 @@ class Segmenter:
     Only labels are kept at full size: logits stay at a quarter of each view's height and width (classes / 4 bytes per
     pixel of the view: 10 MB for Cityscapes, 138 MB at six scales, whose windows overlap); each thread up-samples and
     sums a few rows of 128 columns at a time (without the compiled ops: one class at a time).
-    Errors: ValueError for classes that do not fit the network and for unknown options; those of `open_network`.
+    Errors: ValueError for classes that do not fit the network, for a (height, width) that they do not take and for
+        unknown options; those of `open_network`.
     """
 
     def __init__(

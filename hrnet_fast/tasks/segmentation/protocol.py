@@ -85,8 +85,13 @@ def protocol_for(classes: str, size: tuple[int, int] | None = None) -> Protocol:
     """The official protocol of a class set, with another evaluation size if one is given; NATIVE for other sets.
 
     size: (height, width) in place of TEST.IMAGE_SIZE; its long side takes the place of TEST.BASE_SIZE.
+    Errors: ValueError for a size with another set, which has no test to scale.
     """
-    protocol = PROTOCOLS.get(classes, NATIVE)
-    if size is None or protocol is NATIVE:
-        return protocol
-    return replace(protocol, size=tuple(size), base=max(size))
+    if size is None:
+        return PROTOCOLS.get(classes, NATIVE)
+    if classes not in PROTOCOLS:
+        raise ValueError(
+            f"size {tuple(size)} scales pictures as an official test does, but the class set {classes!r} has none: "
+            'give size="native"'
+        )
+    return replace(PROTOCOLS[classes], size=tuple(size), base=max(size))

@@ -203,6 +203,12 @@ def test_a_model_of_other_classes_gets_numbered_ones_at_native_size():
     assert Segmenter(model, classes=own)(picture(32, 40)).class_names == tuple("abcdefg")
     with pytest.raises(ValueError, match="cityscapes has 19 classes, but .* has 7 outputs"):
         Segmenter(model, classes="cityscapes")
+    with pytest.raises(ValueError) as caught:
+        Segmenter(model, size=(64, 96))
+    assert str(caught.value) == (
+        "size (64, 96) scales pictures as an official test does, but the class set 'numbered' has none: give "
+        'size="native"'
+    )
 
 
 @pytest.mark.parametrize(
