@@ -30,6 +30,11 @@ class Item:
     def key(self) -> str:
         return self.source.as_posix()
 
+    @property
+    def labels(self) -> Path:
+        """Where the labels of a picture are, below the output folder, if the task saves them."""
+        return self.picture.with_name(f"{self.picture.name}.labels.png")
+
 
 def list_items(named: Sequence[Path], out: Path, done: Mapping[str, str | None]) -> tuple[list[Item], int]:
     """What is to do: files as they are named; of folders, all pictures and videos below them, sorted, except `out`.
@@ -57,14 +62,26 @@ def list_items(named: Sequence[Path], out: Path, done: Mapping[str, str | None])
     return items, len(found) - len(items)
 
 
-def check_kept(items: Sequence[Item], out: Path) -> None:
-    """UsageError if a drawing below `out` would take the place of a picture or video that is to be read."""
+def check_kept(items: Sequence[Item], out: Path, drawings: bool, labels: bool) -> None:
+    """UsageError if what is written below `out` would take the place of a picture or video that is to be read.
+
+    drawings, labels: whether these are written.
+    """
     sources = {os.path.realpath(item.source): item.source for item in items}
+
+    def replaced(written: Path) -> Path | None:
+        return sources.get(os.path.realpath(out / written))
+
     for item in items:
-        if (replaced := sources.get(os.path.realpath(out / item.picture))) is not None:
+        if drawings and (source := replaced(item.picture)):
             raise UsageError(
-                f"--out {out} is where {replaced} lies, and its drawing would replace it: choose another folder, or "
+                f"--out {out} is where {source} lies, and its drawing would replace it: choose another folder, or "
                 "--no-pictures"
+            )
+        if labels and not item.video and (source := replaced(item.labels)):
+            raise UsageError(
+                f"--out {out} is where {source} lies, and the label map of {item.source} would replace it: choose "
+                "another folder"
             )
 
 

@@ -94,10 +94,9 @@ class Prediction:
         """Segmentation: the labels themselves, beside the drawing."""
         if not hasattr(self._package, "save_labels"):
             return {}
-        name = item.picture.with_name(f"{item.picture.name}.labels.png")
         with self.stages("write"):
-            self._package.save_labels(result, self._ledger.folder / name)
-        return {"labels": name.as_posix()}
+            self._package.save_labels(result, self._ledger.folder / item.labels)
+        return {"labels": item.labels.as_posix()}
 
     def _video(self, item: Item) -> dict[str, Any]:
         """Results of the frames go into a file of their own, which appears with the drawn video when both are whole."""

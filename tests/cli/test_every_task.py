@@ -139,6 +139,21 @@ def test_label_maps_are_written_beside_the_drawing(run, photo):
     }
 
 
+def test_label_maps_are_written_without_drawings_too(run, photo):
+    row = predict(run, "seg_cityscapes", "--resize", "native", "--no-pictures")
+    assert "picture" not in row
+    assert sorted(path.name for path in Path("out").iterdir()) == ["photo.jpg.labels.png", "results.jsonl", "run.json"]
+
+
+def test_pictures_are_never_replaced_by_label_maps(run, photo):
+    Path("photo.jpg.labels.png").write_bytes(before := photo.read_bytes())
+    inputs = ("photo.jpg", "photo.jpg.labels.png", "--model", f"{SMALL}.seg_cityscapes", "--no-pictures")
+    result = run("predict", *inputs, "--out", ".")
+    assert (result.code, result.out) == (2, "") and result.err.count("\n") == 1
+    assert "photo.jpg.labels.png lies, and the label map of photo.jpg would replace it: choose another" in result.err
+    assert Path("photo.jpg.labels.png").read_bytes() == before and not Path("results.jsonl").exists()
+
+
 @pytest.mark.parametrize(
     ("content", "part"),
     [

@@ -33,7 +33,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("inputs", nargs="+", type=Path, metavar="PATH", help="pictures, videos, folders of them")
     add_model_option(parser)
     parser.add_argument("--out", type=Path, default=Path("predictions"), metavar="DIR", help="default: predictions")
-    parser.add_argument("--no-pictures", action="store_true", help="write the JSON lines alone")
+    parser.add_argument(
+        "--no-pictures", action="store_true", help="draw nothing; segmentation still writes its label maps"
+    )
     add_estimator(parser)
     group = parser.add_argument_group("of what is drawn and written")
     group.add_argument("--boxes", type=Path, metavar="FILE", help='pose, landmark: JSON {"a.jpg": [[x, y, w, h]]}')
@@ -41,6 +43,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> Result:
+    from hrnet_fast.tasks.registry import package_of
+
     from ..inputs import check_kept, list_items
     from ..ledger import Ledger
     from ..models import weights_from
@@ -58,8 +62,7 @@ def run(args: argparse.Namespace) -> Result:
     }
     ledger = Ledger(args.out, about)
     items, before = list_items(args.inputs, args.out, ledger.done)
-    if not args.no_pictures:
-        check_kept(items, args.out)
+    check_kept(items, args.out, not args.no_pictures, hasattr(package_of(task), "save_labels"))
     prediction = _predict(args, task, options, ledger, items) if items else None
     return _result(args, task, prediction, before)
 
