@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from ..files import read_text
+from ..matlab import reading_mat
 from .classes import IGNORE, PASCAL_CONTEXT59, PASCAL_CONTEXT60
 from .dataset import LabelledPictures, Sample, own_labels, read_labels
 
@@ -82,18 +83,10 @@ class PascalContext60(PascalContext):
 def read_mat(path: Path, table: Tensor) -> Tensor:  # (H, W) uint8
     """The LabelMap of an annotation, of 459 classes, through a table (460,) uint8. Errors as `read_labels`."""
     try:
-        from scipy.io import loadmat
-    except ImportError:
-        raise RuntimeError('reading .mat annotations needs SciPy: pip install "hrnet_fast[tasks]"') from None
-
-    try:
-        ids = loadmat(path)["LabelMap"]
+        with reading_mat(path, "an annotation of PASCAL-Context") as content:
+            ids = content["LabelMap"]
     except FileNotFoundError:
         raise FileNotFoundError(f"there is no annotation {path}: the annotations are incomplete") from None
-    except KeyError:
-        raise ValueError(f"{path} has no LabelMap: it is no annotation of PASCAL-Context") from None
-    except Exception as error:  # SciPy raises many kinds for a damaged file
-        raise ValueError(f"{path} is cut off or damaged: {str(error).splitlines()[0]}") from None
     if ids.max(initial=0) >= len(table):
         raise ValueError(f"{path} holds the id {ids.max()}, but PASCAL-Context has {len(table) - 1} classes")
     return table[torch.from_numpy(ids.astype(np.int64))]

@@ -1,5 +1,7 @@
 """Each data set in its own layout, with what is missing or damaged named in one sentence."""
 
+import re
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -184,6 +186,22 @@ def test_damaged_annotations_of_the_authors_are_named(content, tmp_path):
         path.write_text("no annotation")
     else:
         savemat(path, {"LabelMap" if content == "large" else "Other": np.full((4, 4), 900, np.uint16)})
-    sentence = {"no-map": "has no LabelMap", "text": "cut off or damaged", "large": "holds the id 900"}[content]
-    with pytest.raises(ValueError, match=sentence):
+    unread = f"{path} is not an annotation of PASCAL-Context, or it is damaged: "
+    sentence = {"no-map": f"{unread}'LabelMap'", "text": unread, "large": f"{path} holds the id 900"}[content]
+    with pytest.raises(ValueError, match=re.escape(sentence)):
+        next(iter(PascalContext(tmp_path))).truth()
+
+
+def test_a_missing_annotation_of_the_authors_is_named(tmp_path):
+    make_context_mats(tmp_path)
+    path = tmp_path / "trainval" / "2008_000002.mat"
+    path.unlink()
+    with pytest.raises(FileNotFoundError, match=f"there is no annotation {path}: the annotations are incomplete"):
+        next(iter(PascalContext(tmp_path))).truth()
+
+
+def test_annotations_of_the_authors_need_scipy(tmp_path, monkeypatch):
+    make_context_mats(tmp_path)
+    monkeypatch.setitem(sys.modules, "scipy.io", None)
+    with pytest.raises(RuntimeError, match="Matlab's files need SciPy"):
         next(iter(PascalContext(tmp_path))).truth()
