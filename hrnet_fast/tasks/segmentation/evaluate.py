@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 
-from ..evaluation import Evaluation, Progress, usual_notes
+from ..evaluation import Evaluation, Progress, differences, usual_notes
 from ..stages import Stages
 from .cityscapes_metrics import InstanceCounts
 from .classes import CITYSCAPES
@@ -143,6 +143,7 @@ def _notes(estimator: Segmenter, dataset: LabelledPictures, images: int, row: Pa
         yield "the pictures were not scaled as the official test scales them"
     if row is None:
         return
+    yield from differences(estimator, {"combine": "exp"})
     ours = _views(estimator.scales, estimator.flip_test)
     theirs = _views(row.scales, row.flip)
     yield f"the paper's row ({row.source}) is {theirs}" + ("" if ours == theirs else f"; this one is {ours}")

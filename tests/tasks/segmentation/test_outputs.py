@@ -131,7 +131,7 @@ class Answering:
 
     def __init__(self, dataset, wrong=lambda labels: labels):
         self.classes, self.protocol = dataset.classes, PROTOCOLS["cityscapes"]
-        self.scales, self.flip_test = (1.0,), False
+        self.scales, self.flip_test, self.combine = (1.0,), False, "exp"
         self.truths, self.wrong = {sample.image: sample.truth for sample in dataset}, wrong
 
     def __call__(self, image, *, stages=None):
