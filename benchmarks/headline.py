@@ -16,6 +16,7 @@ ENGINES = {"OpenVINO": "OpenVINO", "ONNX Runtime": "ONNX Runtime", "torch.compil
            "torch.compile": "torch.compile"}  # fmt: skip
 TORCH = {"plain channels_last": "torch, channels_last", "plain": "torch"}
 DTYPES = ("float32", "bfloat16")
+_BRACKETS = "(fastest rival, torch: times as long)"
 
 
 @dataclass(frozen=True)
@@ -81,10 +82,10 @@ def _all_in_one(found: Sequence[tuple[Run, Mapping[tuple, Headline]]]) -> list[s
     ]
     errors = [case.ours.error / case.ours.error_torch for _, measured in found for case in measured.values()]
     return [
-        markdown_table(["median ms, one image", *(processor(run) for run, _ in found)], lines),
-        "In brackets: how many times as long the fastest of OpenVINO, ONNX Runtime and torch.compile takes, and plain "
-        f"torch in the faster of its two memory formats. A dash: not measured, or computed in float32, which is faster "
-        f"there. Errors against float64 are {min(errors):.2f} to {max(errors):.2f} times torch's own.",
+        markdown_table([f"median ms, one image {_BRACKETS}", *(processor(run) for run, _ in found)], lines),
+        "Rivals are OpenVINO, ONNX Runtime and torch.compile; torch is plain, in the faster of two memory formats. A "
+        "dash: not measured, or computed in float32, which is faster there. Our errors against float64 are "
+        f"{min(errors):.2f} to {max(errors):.2f} times torch's own.",
         "\n".join(f"- {identity_of(run)}" for run, _ in found),
     ]
 

@@ -148,7 +148,7 @@ def test_headline_is_one_image_by_the_most_threads(make_row, make_run):
     alone = dataclasses.replace(run, threads=1)
     table, told, identified = headlines([alone, run], [])
     head, _, *lines = table.splitlines()
-    assert head == "| median ms, one image | Intel Xeon |"
+    assert head == "| median ms, one image (fastest rival, torch: times as long) | Intel Xeon |"
     assert lines == ["| hrnet_w32.pose_coco, 256x192, float32 | **10.5** (1.50x, 3.00x) |"]
     assert "0.50 to 0.50 times" in told
     assert identified.startswith("- Intel(R) Xeon(R)") and "2 threads" in identified and "\n" not in identified
@@ -161,7 +161,7 @@ def test_headline_has_a_column_for_each_processor(make_row, make_run):
     two = make_run(make_row("hrnet_fast", dtype="bfloat16", p50_ms=5), machine=other)
     table, _, identified = headlines([one, two], [])
     head, _, *lines = table.splitlines()
-    assert head == "| median ms, one image | Intel Xeon | AMD EPYC, Zen 4 |"
+    assert head == "| median ms, one image (fastest rival, torch: times as long) | Intel Xeon | AMD EPYC, Zen 4 |"
     assert [line.split(" | ", 1)[1] for line in lines] == ["**10.5** (-, 2.00x) | - |", "- | **5.25** (-, -) |"]
     assert identified.count("\n") == 1
 
