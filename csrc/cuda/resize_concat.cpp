@@ -2,7 +2,7 @@
 #include <c10/cuda/CUDAGuard.h>
 #include <torch/library.h>
 
-#include "cuda/launch.h"
+#include "cuda/resize_sum_launch.h"
 #include "host.h"
 
 namespace hrnet_fast {

@@ -16,7 +16,7 @@ KERNELS = {
     "affine_crop_launch": (1, 40),
     "heatmap_decode_launch": (4, 40),
     "resample_argmax_launch": (4, 72),
-    "resize_sum": (8, 56),
+    "resize_sum_launch": (8, 56),
     "upsample_argmax_launch": (9, 144),
 }
 

@@ -5,7 +5,7 @@
 #include <limits>
 
 #include "cuda/device/resize_sum.cuh"
-#include "cuda/launch.h"
+#include "cuda/resize_sum_launch.h"
 
 namespace hrnet_fast {
 namespace {
