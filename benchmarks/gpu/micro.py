@@ -18,7 +18,7 @@ CHAIN = (100, 1100)  # kernels in the two graphs whose difference tells the time
 COPIES = (4, 16, 64, 256, 4096)  # MiB read; as much is written
 SIZE = 8192  # of the matrix products
 PRODUCTS = {"float16": torch.float16, "bfloat16": torch.bfloat16, "TF32": torch.float32}
-_LAUNCHES = {"plain": "launch", "dependent": "launch, dependent", "torch": "launch of torch's add"}
+_LAUNCHES = {"plain": "launch", "dependent": "launch, dependent", "torch": "launch of torch's fill"}
 
 
 def jobs(dry_run: bool) -> Iterator[Job]:

@@ -189,7 +189,7 @@ def test_micro_measures_launches_copies_products_and_cudnn(gpu, tmp_path):
     status, report = report_of(tmp_path, "--parts", "micro,cudnn")
     rows = {row["name"]: row for row in report["rows"]}
     assert status == 0 and {row["status"] for row in rows.values()} == {"ok"}
-    assert {"launch", "launch, dependent", "launch of torch's add", "copy 1 MiB", "matrix product TF32"} <= set(rows)
+    assert {"launch", "launch, dependent", "launch of torch's fill", "copy 1 MiB", "matrix product TF32"} <= set(rows)
     assert set(rows["cuDNN b1 8>16 7x5 3x3/2 f32"]["forms"]) == {
         "conv", "conv, relu", "conv, add, relu", "fused relu", "fused add relu",
     }  # fmt: skip
