@@ -17,9 +17,9 @@ namespace {
 constexpr int kResident = 2;  // CTAs that a multiprocessor's registers hold
 
 template <class T>
-__global__ __launch_bounds__(kThreads, kResident) void level_kernel(const __grid_constant__ LevelLaunch level) {
+__global__ __launch_bounds__(kThreads, kResident) void level_kernel(const __grid_constant__ LevelLaunch launch) {
 #if __CUDA_ARCH__ >= 800  // older ones lack cp.async; they are refused before
-  level_block<T>(level);
+  level_block<T>(launch);
 #endif
 }
 
@@ -56,10 +56,10 @@ const Device& prepared_device() {
 }
 
 template <class T>
-void launch(const Level& description, bool overlap) {
+void launch_level(const Level& level, bool overlap) {
   const Device& device = prepared_device<T>();
-  const LevelLaunch level = make_launch(description, sizeof(T));
-  const int shared = int(level_shared_bytes(level)), at_most = device.shared;
+  const LevelLaunch launch = make_launch(level, sizeof(T));
+  const int shared = int(level_shared_bytes(launch)), at_most = device.shared;
   TORCH_CHECK_VALUE(shared <= at_most, "level: its tiles need ", shared,
                     " bytes of shared memory a CTA, and this GPU gives ", at_most,
                     "; use smaller tiles, chunks or fewer stages");
@@ -67,13 +67,13 @@ void launch(const Level& description, bool overlap) {
   early.id = cudaLaunchAttributeProgrammaticStreamSerialization;
   early.val.programmaticStreamSerializationAllowed = 1;
   cudaLaunchConfig_t config = {};
-  config.gridDim = dim3(unsigned(level_blocks(level)));
+  config.gridDim = dim3(unsigned(level_blocks(launch)));
   config.blockDim = dim3(kThreads);
   config.dynamicSmemBytes = size_t(shared);
   config.stream = c10::cuda::getCurrentCUDAStream();
   config.attrs = &early;
   config.numAttrs = overlap && device.capability >= 9 ? 1 : 0;
-  C10_CUDA_CHECK(cudaLaunchKernelEx(&config, level_kernel<T>, level));
+  C10_CUDA_CHECK(cudaLaunchKernelEx(&config, level_kernel<T>, launch));
 }
 
 }  // namespace
@@ -88,9 +88,9 @@ bool level_has_warpgroups(int device) {
 
 void level_cuda(const Level& level, Dtype dtype, bool overlap) {
   switch (dtype) {
-    case Dtype::f32: return launch<float>(level, overlap);
-    case Dtype::bf16: return launch<bf16_t>(level, overlap);
-    case Dtype::f16: return launch<f16_t>(level, overlap);
+    case Dtype::f32: return launch_level<float>(level, overlap);
+    case Dtype::bf16: return launch_level<bf16_t>(level, overlap);
+    case Dtype::f16: return launch_level<f16_t>(level, overlap);
     case Dtype::f64: TORCH_CHECK_TYPE(false, "level: the kernel has no float64");
   }
 }
