@@ -1,6 +1,7 @@
 // The level kernel, one a dtype, and its launch on the current stream of the current device.
 #include <c10/cuda/CUDAException.h>
 #include <c10/cuda/CUDAFunctions.h>
+#include <c10/cuda/CUDAGraphsC10Utils.h>
 #include <c10/cuda/CUDAGuard.h>
 #include <c10/cuda/CUDAStream.h>
 
@@ -23,16 +24,27 @@ __global__ __launch_bounds__(kThreads, kResident) void level_kernel(const __grid
 #endif
 }
 
+// Never launched: by the threads that it would take, the host tells code of sm_90a from that of sm_90, without a copy
+// from the device.
+constexpr int kMarked = 32 * kGroupWarps;
 #ifdef HRNET_FAST_WARPGROUPS
-__device__ int warpgroups = 1;
+__global__ __launch_bounds__(kMarked) void mark() {}
 #else
-__device__ int warpgroups = 0;
+__global__ void mark() {}
 #endif
 
 struct Device {
   std::once_flag asked;
   int capability = 0, shared = 0;  // bytes that a CTA may have at most
 };
+
+// Of a kernel's code for the current device, which may be loaded only now: where another thread captures, that would be
+// refused, and end the capture.
+template <class Kernel>
+cudaError_t ask_for_code(Kernel* kernel, cudaFuncAttributes& found) {
+  const c10::cuda::CUDAStreamCaptureModeGuard relaxed(cudaStreamCaptureModeRelaxed);
+  return cudaFuncGetAttributes(&found, kernel);
+}
 
 // The current device, where the kernel may have all shared memory. Its attributes are set once and not for each launch:
 // threads that launch at once would overwrite each other's, and a multiprocessor divides its memory anew between
@@ -76,14 +88,23 @@ void launch_level(const Level& level, bool overlap) {
   C10_CUDA_CHECK(cudaLaunchKernelEx(&config, level_kernel<T>, launch));
 }
 
+bool is_missing(cudaError_t error) {
+  return error == cudaErrorNoKernelImageForDevice || error == cudaErrorInvalidDeviceFunction ||
+         error == cudaErrorUnsupportedPtxVersion || error == cudaErrorJitCompilerNotFound;
+}
+
 }  // namespace
 
 bool level_has_warpgroups(int device) {
   const c10::cuda::CUDAGuard guard(static_cast<c10::DeviceIndex>(device));
-  int found = 0;
-  if (cudaMemcpyFromSymbol(&found, warpgroups, sizeof(found)) == cudaSuccess) return found != 0;
-  cudaGetLastError();  // there is no code for this device: a launch will say so
-  return false;
+  cudaFuncAttributes code;
+  const cudaError_t error = ask_for_code(mark, code);
+  if (is_missing(error)) {
+    (void)cudaGetLastError();  // a launch will say so
+    return false;
+  }
+  C10_CUDA_CHECK(error);
+  return code.maxThreadsPerBlock == kMarked;
 }
 
 void level_cuda(const Level& level, Dtype dtype, bool overlap) {

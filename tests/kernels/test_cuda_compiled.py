@@ -47,7 +47,8 @@ def test_the_level_kernel(arch, tmp_path):
     """Two CTAs of 256 threads share a multiprocessor: at most 128 registers a thread. Convolutions alone and
     the steps of chains run through the same bodies, each with a whole step along K and half a one. All shared memory is
     asked for at the launch, which allows itself as much of it as there is."""
-    kernels = usage(CSRC / "cuda/level_launch.cu", arch, tmp_path)
+    costs = usage(CSRC / "cuda/level_launch.cu", arch, tmp_path)
+    kernels = [each for each in costs if "level_kernel" in each.name]
     assert len(kernels) == 3
     for kernel in kernels:
         assert (kernel.stack, kernel.spilled, kernel.shared) == (0, 0, False), kernel
@@ -64,6 +65,10 @@ def test_the_level_kernel(arch, tmp_path):
         assert {name for name in code if name.startswith("LDSM")} == {"LDSM.16.M88.4", "LDSM.16.M88.2"}
         assert not {name for name in code if name.startswith(("LDL", "STL"))}
         assert ("ACQBULK" in code and "PREEXIT" in code) == (arch == "90a")
+    dump = cuobjdump("-elf", tmp_path / "level_launch.cubin")
+    (told,) = re.findall(r"^\.nv\.info\.\S*markEv$(.*?)^\.", dump, re.MULTILINE | re.DOTALL)
+    threads = re.findall(r"EIATTR_MAX_THREADS\s+Format:\s+\w+\s+Value:\s+(\w+)", told)
+    assert threads == (["0x80"] if arch == "90a" else [])  # by which the host knows code with warpgroups
 
 
 @pytest.mark.skipif(extension().kind != "cuda", reason=str(extension().reason))
