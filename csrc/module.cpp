@@ -57,8 +57,14 @@ PYBIND11_MODULE(TORCH_EXTENSION_NAME, m) {
   m.def("cpu_isa", &hrnet_fast::cpu_isa,
         "The instruction set of the CPU kernels on this machine: avx512, avx2 or portable.");
 #ifdef HRNET_FAST_WITH_CUDA
-  m.def("level_has_warpgroups", &hrnet_fast::level_has_warpgroups,
-        "Whether the code that a CUDA device, named by its index, takes of this file multiplies by warpgroups.");
+  m.def(
+      "level_code",
+      [](int device) {
+        const hrnet_fast::LevelCode code = hrnet_fast::level_code(device);
+        return std::make_pair(code.architecture, code.warpgroups);
+      },
+      "What a CUDA device, named by its index, takes of this file: the architecture that it was compiled for, as 90 "
+      "for sm_90, 0 where there is no code for it; and whether it multiplies by warpgroups.");
 #endif
   hrnet_fast::bind_program(m);
   hrnet_fast::bind_versions(m);

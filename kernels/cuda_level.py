@@ -61,10 +61,11 @@ class Level(ctypes.Structure):
     ]  # fmt: skip
 
 
-def has_warpgroups(device: torch.device) -> bool:
-    """Whether the code that the extension has for a GPU multiplies by warpgroups: that of sm_90a alone does."""
-    ask = getattr(extension().module, "level_has_warpgroups", None)
-    return ask is not None and ask(torch.cuda.current_device() if device.index is None else device.index)
+def level_code(device: torch.device) -> tuple[int, bool]:
+    """What a GPU takes of the extension: the architecture that it was compiled for, as 90 for sm_90, 0 where there is
+    none for it; and whether it multiplies by warpgroups, as what was compiled for sm_90a alone does."""
+    ask = getattr(extension().module, "level_code", None)
+    return (0, False) if ask is None else ask(torch.cuda.current_device() if device.index is None else device.index)
 
 
 def level_digest() -> str:

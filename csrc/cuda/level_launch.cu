@@ -15,7 +15,8 @@
 namespace hrnet_fast {
 namespace {
 
-constexpr int kResident = 2;  // CTAs that a multiprocessor's registers hold
+constexpr int kResident = 2;                 // CTAs that a multiprocessor's registers hold
+constexpr int kOldest = 80, kOverlaps = 90;  // architectures whose code computes, and waits for the launch before
 
 template <class T>
 __global__ __launch_bounds__(kThreads, kResident) void level_kernel(const __grid_constant__ LevelLaunch launch) {
@@ -35,7 +36,8 @@ __global__ void mark() {}
 
 struct Device {
   std::once_flag asked;
-  int capability = 0, shared = 0;  // bytes that a CTA may have at most
+  bool overlaps = false;
+  int shared = 0;  // bytes that a CTA may have at most
 };
 
 // Of a kernel's code for the current device, which may be loaded only now: where another thread captures, that would be
@@ -55,9 +57,12 @@ const Device& prepared_device() {
   const int index = c10::cuda::current_device();
   Device& device = devices.at(index);
   std::call_once(device.asked, [&] {
-    C10_CUDA_CHECK(cudaDeviceGetAttribute(&device.capability, cudaDevAttrComputeCapabilityMajor, index));
+    cudaFuncAttributes code;
+    C10_CUDA_CHECK(ask_for_code(level_kernel<T>, code));
+    TORCH_CHECK_VALUE(code.ptxVersion >= kOldest, "level: what this GPU takes of the extension was compiled for sm_",
+                      code.ptxVersion, ", and the kernel needs sm_", kOldest, " or newer; build it for this GPU");
+    device.overlaps = code.ptxVersion >= kOverlaps;
     C10_CUDA_CHECK(cudaDeviceGetAttribute(&device.shared, cudaDevAttrMaxSharedMemoryPerBlockOptin, index));
-    TORCH_CHECK_VALUE(device.capability >= 8, "level: the kernel needs compute capability 8.0 or newer");
     const auto set = [](cudaFuncAttribute what, int value) {
       C10_CUDA_CHECK(cudaFuncSetAttribute(level_kernel<T>, what, value));
     };
@@ -84,7 +89,7 @@ void launch_level(const Level& level, bool overlap) {
   config.dynamicSmemBytes = size_t(shared);
   config.stream = c10::cuda::getCurrentCUDAStream();
   config.attrs = &early;
-  config.numAttrs = overlap && device.capability >= 9 ? 1 : 0;
+  config.numAttrs = overlap && device.overlaps ? 1 : 0;
   C10_CUDA_CHECK(cudaLaunchKernelEx(&config, level_kernel<T>, launch));
 }
 
@@ -95,16 +100,16 @@ bool is_missing(cudaError_t error) {
 
 }  // namespace
 
-bool level_has_warpgroups(int device) {
+LevelCode level_code(int device) {
   const c10::cuda::CUDAGuard guard(static_cast<c10::DeviceIndex>(device));
   cudaFuncAttributes code;
   const cudaError_t error = ask_for_code(mark, code);
   if (is_missing(error)) {
-    (void)cudaGetLastError();  // a launch will say so
-    return false;
+    (void)cudaGetLastError();  // else the next check would find it
+    return {};
   }
   C10_CUDA_CHECK(error);
-  return code.maxThreadsPerBlock == kMarked;
+  return {code.ptxVersion, code.maxThreadsPerBlock == kMarked};
 }
 
 void level_cuda(const Level& level, Dtype dtype, bool overlap) {

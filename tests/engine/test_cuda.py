@@ -182,6 +182,10 @@ def test_refusals(monkeypatch):
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: (7, 5))
     assert unsupported(HALF, gpu) == "the CUDA level kernel needs compute capability 8.0, and this GPU has 7.5"
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: (8, 0))
+    for code in ((0, False), (75, False)):  # none, or for a GPU that is older
+        monkeypatch.setattr("hrnet_fast.engine.executors.cuda.level_code", lambda device, code=code: code)
+        assert unsupported(HALF, gpu).endswith("compute capability 8.0: set TORCH_CUDA_ARCH_LIST=8.0")
+    monkeypatch.setattr("hrnet_fast.engine.executors.cuda.level_code", lambda device: (80, False))
     monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", True)
     assert [unsupported(dtype, gpu) for dtype in (HALF, torch.bfloat16, torch.float32)] == [None] * 3
     monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", False)

@@ -126,7 +126,7 @@ def test_tiles_are_by_warpgroups_where_the_compiled_code_has_them(has, monkeypat
     """A Hopper GPU alone does not do: code of sm_90, or made from PTX, multiplies as on older ones."""
     hopper = SimpleNamespace(major=9, minor=0, multi_processor_count=132, shared_memory_per_multiprocessor=228 * KB)
     monkeypatch.setattr(torch.cuda, "get_device_properties", lambda device: hopper)
-    module = SimpleNamespace(level_has_warpgroups=lambda device: has and device == 3)
+    module = SimpleNamespace(level_code=lambda device: (90, has and device == 3))
     monkeypatch.setattr(cuda_level, "extension", lambda: SimpleNamespace(module=module))
     gpu = describe_gpu(torch.device("cuda", 3))
     tiles = possible(CudaProblem(64, 64, 48, 64, 64, 3, 1), gpu, most_shared(gpu, 1))
@@ -134,9 +134,9 @@ def test_tiles_are_by_warpgroups_where_the_compiled_code_has_them(has, monkeypat
 
 
 @pytest.mark.parametrize("module", [None, SimpleNamespace()], ids=["no extension", "an older one"])
-def test_what_cannot_be_asked_has_no_warpgroups(module, monkeypatch):
+def test_what_cannot_be_asked_has_no_code(module, monkeypatch):
     monkeypatch.setattr(cuda_level, "extension", lambda: SimpleNamespace(module=module))
-    assert not cuda_level.has_warpgroups(torch.device("cuda", 0))
+    assert cuda_level.level_code(torch.device("cuda", 0)) == (0, False)
 
 
 def test_large_batches_keep_weights_where_pixels_are_many_and_single_images_do_not():

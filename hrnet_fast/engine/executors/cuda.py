@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 import torch
 from torch import Tensor
 
+from hrnet_fast.kernels.cuda_level import level_code
 from hrnet_fast.kernels.library import is_compiled, why_not_compiled
 
 from ...plan import Level, Plan
@@ -30,6 +31,9 @@ def unsupported(dtype: torch.dtype, device: torch.device) -> str | None:
     found = torch.cuda.get_device_capability(device)
     if found < OLDEST:
         return f"the CUDA level kernel needs compute capability 8.0, and this GPU has {found[0]}.{found[1]}"
+    if level_code(device)[0] < 10 * OLDEST[0]:
+        own = f"{found[0]}.{found[1]}"
+        return f"the extension was not compiled for this GPU's compute capability {own}: set TORCH_CUDA_ARCH_LIST={own}"
     if dtype == torch.float32 and not allows_tf32():
         return (
             "the CUDA level kernel multiplies float32 in TF32, which torch.backends.cudnn.allow_tf32 = False or an "

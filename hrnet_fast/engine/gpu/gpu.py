@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import torch
 
-from hrnet_fast.kernels.cuda_level import has_warpgroups
+from hrnet_fast.kernels.cuda_level import level_code
 
 
 @dataclass(frozen=True)
@@ -49,5 +49,5 @@ def describe_gpu(device: torch.device) -> Gpu:
         capability, found.multi_processor_count, found.shared_memory_per_multiprocessor,
         shared_rate=Gpu().shared_rate * scale, matrix_rate=Gpu().matrix_rate * (1.0 if capability >= 90 else 0.5),
         l2=getattr(found, "L2_cache_size", Gpu().l2), memory_rate=Gpu().memory_rate * min(1.0, scale),
-        warpgroups=has_warpgroups(device),
+        warpgroups=level_code(device)[1],
     )  # fmt: skip
