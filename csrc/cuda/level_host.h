@@ -126,19 +126,20 @@ inline std::string chain_refusal(const Level& level, int first, int itemsize) {
     const std::string link = link_refusal(steps, s, itemsize);
     if (!link.empty()) return link;
   }
-  int pieces = 0;
+  int pieces = 0, rounds = 1;
   bool same_size = true;
   for (int s = 0; s < count; ++s) {
     const LevelItem& item = steps[s];
     const ConvLayout layout = step_layout(item, s == 0, count > 1, itemsize);
     pieces += layout.passes * layout.chunks;
+    rounds = std::max(rounds, item.rounds);
     same_size = same_size && item.stride == 1 && item.height == item.in_height && item.width == item.in_width;
   }
   const LevelItem &begin = steps[0], &end = steps[last];
   if (!end.out) {
     why << "a convolution has no output";
-  } else if (begin.rounds > 1 && (count > 1 || begin.sources > 0 || begin.chunk != begin.in_channels)) {
-    why << "only a convolution alone, whose weights are one chunk, computes " << begin.rounds << " tiles a CTA";
+  } else if (rounds > 1 && (count > 1 || begin.sources > 0 || begin.chunk != begin.in_channels)) {
+    why << "only a convolution alone, whose weights are one chunk, computes " << rounds << " tiles a CTA";
   } else if (begin.sources > 0 && (count > 1 || begin.stages != pieces)) {
     why << "a convolution that forms its source is alone and forms it at once: " << begin.stages << " stages for "
         << pieces << " chunks";

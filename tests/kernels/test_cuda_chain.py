@@ -173,6 +173,8 @@ def test_shared_memory_is_what_the_formula_says():
         (0, dict(channels=24), "step 0 of a chain does not leave what the next one reads"),
         (0, dict(stages=1), "1 stages do not go with 2 chunks"),
         (0, dict(stages=3), "3 stages do not go with 2 chunks"),
+        (0, dict(rounds=2), "only a convolution alone, whose weights are one chunk, computes 2 tiles a CTA"),
+        (1, dict(rounds=2), "only a convolution alone, whose weights are one chunk, computes 2 tiles a CTA"),
         (1, dict(steps=1, source=16), "step 1 of a chain is no convolution of what the step before leaves"),
         (1, dict(source=16, steps=0), "step 1 of a chain is no convolution of what the step before leaves"),
         (1, dict(weight=None, written=8, chunk=0), "step 1 of a chain is no convolution of what the step before leav"),
