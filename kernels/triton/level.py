@@ -94,10 +94,19 @@ def _term(pointer, size, n, y, x, c, mask, C: tl.constexpr, MODE: tl.constexpr, 
 
 
 @triton.jit
+def _rounded_to_tf32(a):
+    """float32 to the nearest TF32, ties away from zero, where the tensor core would cut; infinity and NaN stay."""
+    rounded = ((a.to(tl.uint32, bitcast=True) + 0x1000) & 0xFFFFE000).to(tl.float32, bitcast=True)
+    return tl.where(a == a, rounded, a)
+
+
+@triton.jit
 def _multiply(a, b, acc, PRECISION: tl.constexpr, WIDEN: tl.constexpr):
     if WIDEN:  # Triton's interpreter multiplies bfloat16 wrongly
         a = a.to(tl.float32)
         b = b.to(tl.float32)
+    if PRECISION == "tf32" and a.dtype == tl.float32:
+        a = _rounded_to_tf32(a)  # b, the weights, was packed so
     return tl.dot(a, b, acc, input_precision=PRECISION)
 
 

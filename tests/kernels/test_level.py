@@ -10,7 +10,16 @@ import torch.nn.functional as F
 from hrnet_fast.engine.gpu.gpu import Gpu
 from hrnet_fast.engine.gpu.triton_tiles import Problem, candidates
 from hrnet_fast.kernels.bordered import bordered_size, padded_channels
-from hrnet_fast.kernels.level import ConvWork, Launch, MapTerm, SumWork, Tile, level_ref, pack_weight
+from hrnet_fast.kernels.level import (
+    ConvWork,
+    Launch,
+    MapTerm,
+    SumWork,
+    Tile,
+    level_ref,
+    pack_weight,
+    rounded_to_tf32,
+)
 from hrnet_fast.numerics import relative_l2
 from tests.kernels.bordered_maps import empty_map, outside, random_map, term_maps, total
 from tests.kernels.interpreter import why_not
@@ -142,13 +151,33 @@ def test_one_launch_of_many_items_gives_what_each_gives_alone(dtype):
     assert sum(work.programs for work in works) == sum(Launch(works).programs)
 
 
+@pytest.mark.parametrize("sources", ["", "="], ids=["read", "formed"])
+def test_tf32_rounds_what_it_reads_to_nearest(sources):
+    """Not towards zero, as the tensor core does, which adds up from layer to layer: the same bits as of a map that was
+    rounded before."""
+    kernel = 1 if sources else 3
+    work, _ = make_conv(torch.float32, 18, 36, kernel, 1, (7, 5), 2, Tile(32, 32), "=", sources=sources)
+    source = work.sources[0].map
+    Launch([work], precision="tf32")()
+    given = work.out.data.clone()
+    before = source.data.clone()
+    source.data.copy_(rounded_to_tf32(before))
+    assert not torch.equal(source.data, before)
+    Launch([work], precision="tf32")()
+    assert torch.equal(given, work.out.data)
+    if DEVICE == "cpu":  # where products are not cut
+        Launch([work], precision="ieee")()
+        assert torch.equal(given, work.out.data)
+
+
+@pytest.mark.parametrize("precision", ["ieee", "tf32"])
 @pytest.mark.parametrize("bad", [torch.nan, torch.inf])
-def test_nan_and_infinity_spread_as_far_as_in_torch(bad):
+def test_nan_and_infinity_spread_as_far_as_in_torch(bad, precision):
     work, _ = make_conv(torch.float32, 8, 8, 3, 1, (6, 6), 1, Tile(16, 16))
     work.sources[0].map.nchw()[0, 3, 2, 2] = bad
     level_ref([work])
     want = work.out.nchw().clone()
-    Launch([work])()
+    Launch([work], precision=precision)()
     assert torch.equal(work.out.nchw().isnan(), want.isnan())
     assert torch.equal(work.out.nchw().isinf(), want.isinf())
 
