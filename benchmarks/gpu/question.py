@@ -43,5 +43,10 @@ def question(case: Case, device: torch.device) -> Question:
 def _asked(case: Case, device: torch.device) -> Question:
     """By a thread of its own: torch keeps the algorithms of cuDNN's convolutions by thread, and those chosen here
     without trials are not for the runners, who ask for the fastest."""
-    with cudnn_set(benchmark=False), ThreadPoolExecutor(1) as aside:
-        return aside.submit(ask, case, device).result()
+
+    def answer() -> Question:
+        with cudnn_set(benchmark=False):
+            return ask(case, device)
+
+    with ThreadPoolExecutor(1) as aside:
+        return aside.submit(answer).result()

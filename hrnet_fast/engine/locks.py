@@ -8,10 +8,14 @@ import weakref
 
 
 class Lock:
-    """A context manager. What it guards must be whole between any two of its statements: a fork may come there."""
+    """A context manager. What it guards must be whole between any two of its statements: a fork may come there.
 
-    def __init__(self):
-        self._lock = threading.Lock()
+    reentrant: whether the thread that holds it may take it again.
+    """
+
+    def __init__(self, reentrant: bool = False):
+        self._make = threading.RLock if reentrant else threading.Lock
+        self._lock = self._make()
         _all.add(self)
 
     def __enter__(self) -> None:
@@ -26,7 +30,7 @@ _all: weakref.WeakSet[Lock] = weakref.WeakSet()
 
 def _open_all() -> None:
     for lock in _all:
-        lock._lock = threading.Lock()
+        lock._lock = lock._make()
 
 
 if hasattr(os, "register_at_fork"):

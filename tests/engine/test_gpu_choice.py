@@ -1,5 +1,6 @@
 """The cuDNN executor with torch's convolutions in cuDNN's place, and the choice among executors by measurement."""
 
+import threading
 from contextlib import contextmanager
 from types import SimpleNamespace
 
@@ -15,7 +16,7 @@ from hrnet_fast.engine.executors.cudnn import CudnnExecutor
 from hrnet_fast.engine.executors.fastest_gpu import FastestGpuExecutor
 from hrnet_fast.engine.executors.reference import ReferenceExecutor
 from hrnet_fast.engine.executors.torch_graph import TorchExecutor
-from hrnet_fast.engine.gpu.cudnn_settings import allows_tf32
+from hrnet_fast.engine.gpu.cudnn_settings import allows_tf32, cudnn_set
 from hrnet_fast.engine.gpu.device_key import DeviceKey
 from hrnet_fast.engine.gpu.layout import unplaceable
 from hrnet_fast.engine.tuning.cache import TuningCache
@@ -123,6 +124,25 @@ def test_the_precision_of_convolutions_may_be_told_in_torch_s_newer_way(pose, pr
 
     CudnnExecutor(tensors, torch.float32, CPU, convolutions=Seeing()).prepare(plan)(inputs)
     assert set(seen) == {(True, precision)} and not torch.backends.cudnn.benchmark
+
+
+def test_one_thread_at_a_time_has_torch_s_settings(monkeypatch):
+    """Another one would restore what the first has set, after that one has restored its own."""
+    monkeypatch.setattr(torch.backends.cudnn, "benchmark", False)
+    seen = []
+
+    def other():
+        with cudnn_set(deterministic=True):
+            seen.append(torch.backends.cudnn.benchmark)
+
+    thread = threading.Thread(target=other)
+    with cudnn_set(benchmark=True), cudnn_set(enabled=True):
+        thread.start()
+        thread.join(0.1)
+        assert seen == [] and torch.backends.cudnn.benchmark
+    thread.join()
+    assert seen == [False]
+    assert not torch.backends.cudnn.benchmark and not torch.backends.cudnn.deterministic
 
 
 @pytest.mark.parametrize("capturing", [False, True])
