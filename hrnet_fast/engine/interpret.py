@@ -29,11 +29,6 @@ class Interpreter:
         self._folded: dict[tuple, tuple[Tensor, Tensor | None]] = {}
         self._sources: dict[str, Tensor] = {}
 
-    def release(self) -> None:
-        """Let go of the folded weights; they are made again when they are needed."""
-        self._folded.clear()
-        self._sources.clear()
-
     def play(self, item: Item, values: Mapping[int, Tensor]) -> Tensor:
         """One item's result from the values that it reads."""
         if isinstance(item, Conv):

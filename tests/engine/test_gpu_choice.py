@@ -1,6 +1,7 @@
 """The cuDNN executor with torch's convolutions in cuDNN's place, and the choice among executors by measurement."""
 
 import threading
+import weakref
 from contextlib import contextmanager
 from types import SimpleNamespace
 
@@ -355,3 +356,21 @@ def test_plain_torch_is_a_candidate(pose, tmp_path):
     run = executor.prepare(plan)
     with torch.inference_mode():
         assert relative_l2(run(inputs)[0], ReferenceExecutor(tensors, torch.float64).run(plan, inputs)[0]) < 1e-6
+
+
+def test_the_weights_that_a_graph_reads_live_as_long_as_its_run(pose):
+    """It has their addresses: also where the executor lets go of what it keeps for plans to come."""
+    plan, tensors, inputs = pose
+    executor = TorchExecutor(tensors, torch.float32, CPU)
+    run = executor.prepare(plan)
+    with torch.inference_mode():
+        run(inputs)
+    given = {id(tensor) for tensor in tensors.values()}
+    folded = [each for pair in executor.interpreter._folded.values() for each in pair if each is not None]
+    made = [weakref.ref(each) for each in folded if id(each) not in given]
+    del folded
+    executor.release()
+    assert not executor.interpreter._folded
+    assert made and all(each() is not None for each in made)
+    del run
+    assert all(each() is None for each in made)

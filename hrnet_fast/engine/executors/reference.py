@@ -34,7 +34,8 @@ class ReferenceExecutor(Executor):
         return self.name, self.reason
 
     def release(self) -> None:
-        self.interpreter.release()
+        """Folded weights are made again when they are needed; who keeps the old interpreter keeps those that it has."""
+        self.interpreter = Interpreter(self.interpreter.tensors, self.dtype, self.device)
 
     def prepare(self, plan: Plan, watch: Watch | None = None) -> Run:
         return lambda inputs: own_copies(plan, self.run(plan, inputs, watch), inputs[0])

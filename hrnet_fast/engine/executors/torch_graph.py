@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import copy
 
 import torch
 from torch import Tensor
@@ -29,7 +30,8 @@ class TorchTape:
     """A plan by plain torch operations: with batch norm folded, and no more than that."""
 
     def __init__(self, plan: Plan, executor: ReferenceExecutor):
-        self.plan, self.executor, self.device = plan, executor, executor.device
+        self.plan, self.device = plan, executor.device
+        self.executor = copy(executor)  # with its interpreter, whose weights a graph reads when that has let go of it
         self.inputs: list[Tensor] = []
         self.outputs: list[Tensor] = []
 
