@@ -11,9 +11,11 @@ import torch
 from torch import nn
 
 from hrnet_fast import optimize
+from hrnet_fast.engine.executors.cudnn import CudnnExecutor
 from hrnet_fast.engine.gpu import tape as tape_module
-from hrnet_fast.engine.gpu.tape import CaptureError, GraphedTape, capture, play_once
+from hrnet_fast.engine.gpu.tape import BRANCHES, CaptureError, GraphedTape, branch_streams, capture, play_once
 from hrnet_fast.engine.gpu.timing import COPIES, within_a_graph
+from hrnet_fast.plan import inference_view, make_plan, named_tensors
 
 
 @pytest.fixture
@@ -34,12 +36,13 @@ def calls(monkeypatch):
         def elapsed_time(self, other):
             return 0.04
 
+    monkeypatch.setattr(tape_module, "_streams", {})
     stream = SimpleNamespace(
         wait_stream=lambda other: None, synchronize=lambda: made.append("wait"), wait_event=lambda event: None
     )
     for name, stand_in in {
         "Event": Event, "CUDAGraph": lambda: SimpleNamespace(replay=lambda: made.append("replay")),
-        "Stream": lambda: stream, "current_stream": lambda: stream, "stream": lambda each: nullcontext(),
+        "Stream": lambda priority: stream, "current_stream": lambda: stream, "stream": lambda each: nullcontext(),
         "graph": lambda *arguments, **options: nullcontext(), "_sleep": lambda ticks: made.append("sleep"),
         "current_device": lambda: 0, "is_current_stream_capturing": lambda: False,
         "synchronize": lambda: made.append("wait for all"), "device": nullcontext,
@@ -129,6 +132,75 @@ def test_a_capture_waits_for_another_thread_s_on_the_same_device(calls, monkeypa
     for thread in threads:
         thread.join()
     assert not together.broken
+
+
+class Stream:
+    """One of torch's, pretended."""
+
+    def __init__(self, priority=0):
+        self.device, self.priority = torch.cuda.current_device(), priority
+
+    def wait_stream(self, other):
+        pass
+
+
+@pytest.fixture
+def streams(calls, monkeypatch):
+    """The current device and the current stream, which captures change."""
+    now = SimpleNamespace(device=0)
+
+    @contextmanager
+    def stream(which):
+        before, now.stream = now.stream, which
+        yield
+        now.stream = before
+
+    for name, stand_in in {
+        "current_device": lambda: now.device, "Stream": Stream, "stream": stream, "current_stream": lambda: now.stream,
+    }.items():  # fmt: skip
+        monkeypatch.setattr(torch.cuda, name, stand_in)
+    now.stream = Stream()
+    return now
+
+
+def test_captures_have_streams_of_their_own(streams):
+    """Made once a device: torch deals out 32 in turn, and another thread may be working on the next one."""
+    seen = {0: set(), 1: set()}
+    for device in (0, 1, 0, 1):
+        streams.device = device
+        capture(lambda device=device: seen[device].add((streams.stream, *branch_streams())))
+        assert branch_streams() == ()  # nor in a capture of the caller's
+    for device, own in seen.items():
+        (own,) = own  # when it is played first, and when it is captured
+        assert len(set(own)) == 1 + BRANCHES
+        assert {(each.device, each.priority) for each in own} == {(device, -1)}
+
+
+def test_cudnn_plays_a_level_s_branches_on_them(streams):
+    class Branches(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.one, self.other = nn.Conv2d(3, 8, 3), nn.Conv2d(3, 8, 1)
+
+        def forward(self, x):
+            return self.one(x), self.other(x)
+
+    class Seeing:
+        def plain(self, x, weight, bias, geometry):
+            seen.append(streams.stream)
+            return nn.functional.conv2d(x, weight, bias, *geometry)
+
+    net, x, seen = Branches().eval(), torch.randn(1, 3, 8, 8), []
+    executor = CudnnExecutor(named_tensors(net), torch.float32, torch.device("cpu"), convolutions=Seeing())
+    tape = executor.tape(make_plan(inference_view(net), x))
+    tape.device = torch.device("cuda", 0)
+    tape.load([x])
+    capture(tape.play)
+    first, second, *again = seen
+    assert first != second and first.priority == second.priority == -1 and again == [first, second]
+    seen.clear()
+    tape.play()
+    assert seen == [streams.stream] * 2
 
 
 def pretended_tape(calls):

@@ -22,10 +22,8 @@ from ..gpu.cudnn_settings import cudnn_set
 from ..gpu.layout import formed_shape, unplaceable
 from ..gpu.lower import unsupported_item
 from ..gpu.sums import SumOf, sum_all
-from ..gpu.tape import GraphedTape, play_once
+from ..gpu.tape import BRANCHES, GraphedTape, branch_streams, play_once
 from ..interpret import Interpreter, Watch
-
-STREAMS = 4  # branches of an HRNet
 
 
 def unsupported(dtype: torch.dtype, device: torch.device) -> str | None:
@@ -79,7 +77,7 @@ class Player:
 class ItemTape:
     """A plan played item by item; maps are channels-last with channels padded to a multiple of 8 by zeros.
 
-    Convolutions of a level have streams of their own, which part and meet within the level: what a level frees, none
+    Inside of `capture` convolutions of a level have streams that part and meet within it: what a level frees, none
     still reads. Its sums are one launch.
     """
 
@@ -90,7 +88,6 @@ class ItemTape:
         self.dead = dead_after(plan)
         self.inputs = {v: executor.empty(plan.values[v].shape) for v in plan.inputs}
         self.outputs: list[Tensor] = []
-        self.streams = [torch.cuda.Stream(self.device) for _ in range(STREAMS)] if self.device.type == "cuda" else []
 
     def load(self, inputs: Sequence[Tensor]) -> None:
         for value, x in zip(self.plan.inputs, inputs):
@@ -128,14 +125,15 @@ class ItemTape:
         return [None if each is None else next(made) for each in sums]
 
     def _beside(self, players: Sequence[Player], values: Sequence[Mapping[int, Tensor]]) -> list[Tensor | None]:
-        """What each player computes, on streams that part and meet again."""
+        """What each player computes, where streams are on them, which part and meet again."""
         working = [index for index, player in enumerate(players) if player.compute is not None]
         results: list[Tensor | None] = [None] * len(players)
-        if not self.streams or len(working) < 2:
+        streams = branch_streams() if self.device.type == "cuda" and len(working) > 1 else ()
+        if not streams:
             for index in working:
                 results[index] = players[index].compute(values[index])
             return results
-        main, used = torch.cuda.current_stream(), self.streams[: len(working)]
+        main, used = torch.cuda.current_stream(), streams[: len(working)]
         for stream in used:
             stream.wait_stream(main)
         for position, index in enumerate(working):
@@ -175,7 +173,7 @@ class CudnnExecutor(Executor):
     def explain(self, plan: Plan, level: Level) -> tuple[str, str]:
         if all(isinstance(item, Function) for item in level.items):
             return "torch", "neither a convolution nor a sum of maps"
-        return self.name, f"cuDNN's fused convolutions on {min(STREAMS, len(level.items))} streams: {self.why}"
+        return self.name, f"cuDNN's fused convolutions on {min(BRANCHES, len(level.items))} streams: {self.why}"
 
     def prepare(self, plan: Plan, watch: Watch | None = None) -> Run:
         tape = self.tape(plan, watch)

@@ -18,7 +18,9 @@ NEVER_RUN = (
     "this input shape was never run before the present CUDA graph capture: call the module once with it outside the "
     "capture"
 )
+BRANCHES = 4  # of an HRNet
 _capturing: dict[int, Lock] = {}  # by device
+_streams: dict[int, tuple[torch.cuda.Stream, ...]] = {}  # by device: the one that is captured, and those for branches
 _of_callers: dict[int, Tape] = {}  # those in callers' graphs, whose end nobody tells
 
 
@@ -117,9 +119,10 @@ def capture(work: Callable[[], None]) -> torch.cuda.CUDAGraph:
     One thread at a time on each device: a capture begins by waiting for the whole device, which breaks another's.
     Raises CaptureError where the GPU's memory does not suffice.
     """
-    with _capturing.setdefault(torch.cuda.current_device(), Lock()):
+    device = torch.cuda.current_device()
+    with _capturing.setdefault(device, Lock()):
         torch.cuda.synchronize()  # also for the streams on which others made the maps, the weights and the counters
-        side, graph = torch.cuda.Stream(), torch.cuda.CUDAGraph()
+        (side, *_), graph = _own_streams(device), torch.cuda.CUDAGraph()
         try:
             with torch.cuda.stream(side):
                 work()
@@ -130,3 +133,18 @@ def capture(work: Callable[[], None]) -> torch.cuda.CUDAGraph:
         except torch.cuda.OutOfMemoryError as error:
             raise CaptureError(f"the GPU's memory does not suffice for this input shape ({error})") from error
         return graph
+
+
+def _own_streams(device: int) -> tuple[torch.cuda.Stream, ...]:
+    """Those that `capture` works on, made once: torch deals out 32 streams in turn, so a new one may be the current one
+    of another thread, which would be captured with it. Few callers ask for streams of a high priority."""
+    if device not in _streams:
+        _streams[device] = tuple(torch.cuda.Stream(priority=-1) for _ in range(1 + BRANCHES))
+    return _streams[device]
+
+
+def branch_streams() -> tuple[torch.cuda.Stream, ...]:
+    """Inside of `capture`, streams that part from the current one and meet there again. None elsewhere: they are for
+    one thread at a time, and a caller's capture would keep them until it ends."""
+    side, *branches = _streams.get(torch.cuda.current_device(), (None,))
+    return tuple(branches) if torch.cuda.current_stream() == side else ()
