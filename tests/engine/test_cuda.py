@@ -151,7 +151,7 @@ def test_explain_tells_tiles_ctas_and_waves():
     with torch.device("meta"):
         model = create_model("hrnet_w32.pose_coco_256x192").eval()
     plan = make_plan(inference_view(model), torch.empty(1, 3, 256, 192, device="meta"))
-    executor = CudaExecutor({}, HALF, CPU, gpu=Gpu(shared_memory=228 * 1024))
+    executor = CudaExecutor({}, HALF, CPU, gpu=Gpu())
     reasons = [executor.explain(plan, level) for level in plan.levels]
     assert {name for name, _ in reasons} == {"cuda"}
     pattern = (

@@ -22,7 +22,7 @@ KB = 1024
 GPUS = {
     80: (Gpu(80, 108, 164 * KB, warpgroups=False), 163 * KB),
     86: (Gpu(86, 84, 100 * KB, warpgroups=False), 99 * KB),
-    90: (Gpu(90, 132, 228 * KB), 227 * KB),
+    90: (Gpu(), 227 * KB),
 }
 NETWORKS = {
     "pose": ("pose_coco_256x192", (256, 192)),

@@ -7,7 +7,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from hrnet_fast.engine.gpu.gpu import Gpu
+from hrnet_fast.engine.gpu.gpu import describe_gpu
 from hrnet_fast.engine.gpu.triton_tiles import Problem, candidates
 from hrnet_fast.kernels.bordered import bordered_size, padded_channels
 from hrnet_fast.kernels.level import (
@@ -187,7 +187,7 @@ def test_nan_and_infinity_spread_as_far_as_in_torch(bad, precision):
 @pytest.mark.parametrize("precision", ["ieee", "tf32"])
 def test_every_tile_on_a_gpu(precision, dtype):
     exact = dtype == torch.float32 and precision == "ieee"
-    for tile in candidates(Problem(1 << 16, 512, 4608, dtype.itemsize, exact), Gpu()):
+    for tile in candidates(Problem(1 << 16, 512, 4608, dtype.itemsize, exact), describe_gpu(torch.device(DEVICE))):
         for channels in (48, 64):
             work, want = make_conv(dtype, channels, 130, 3, 1, (19, 17), 3, tile, "=n")
             for stages in (3, 5):

@@ -18,7 +18,7 @@ class Gpu:
 
     capability: int = 90
     multiprocessors: int = 132
-    shared_memory: int = 227 * 1024  # a multiprocessor's
+    shared_memory: int = 228 * 1024  # a multiprocessor's; a CTA may have 1 KB less
     own_rate: float = 90.0
     shared_rate: float = 5500.0
     matrix_rate: float = 3800.0
