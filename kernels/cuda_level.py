@@ -19,7 +19,7 @@ from .library import define
 
 WARPS, WARP_ROWS = 8, 32  # of a CTA; output pixels of a warp
 WARP_COLUMNS = (16, 24, 32, 40, 48, 64)  # output channels that a warp may have
-MOST_ITEMS, MOST_TERMS, MOST_STAGES = 12, 32, 4
+MOST_ITEMS, MOST_TERMS, MOST_STAGES = 12, 30, 4
 MOST_STEPS = 3  # convolutions of a chain
 SUM_GRANULES = 512  # 16-byte pieces of a sum that one CTA writes
 POINTERS = ("source", "weight", "bias", "out")
