@@ -33,8 +33,9 @@ class Progress {
   // Waits until `step`, of which `pieces` were to be played and this thread has played `played`, is complete; false if
   // a thread has failed. Short waits spin. Long ones sleep, which leaves the core to whoever keeps the others waiting.
   bool complete(int64_t step, int64_t played, int64_t pieces) {
-    if ((played > 0 && played_.fetch_add(played) + played == pieces) || pieces == 0) {
-      played_.store(0, std::memory_order_relaxed);  // nobody adds to it before the next step
+    const bool last = played > 0 && played_.fetch_add(played) + played == pieces;
+    if (last) played_.store(0, std::memory_order_relaxed);  // nobody adds to it before the next step
+    if (last || pieces == 0) {                              // an empty step, which others may have left by now
       int64_t own = step;
       step_.compare_exchange_strong(own, step + 1);
       wake();
