@@ -59,6 +59,22 @@ void check(int threads) {
       }
 }
 
+// A level without items, as one that torch plays, keeps nobody's count from the next one: a team that lost one would
+// wait for ever.
+void check_empty_steps(int threads) {
+  constexpr int64_t kSteps = 20001;
+  const auto is_empty = [](int64_t step) { return step % 2 == 0; };
+  std::vector<Begun> begun(kSteps * threads);
+  std::atomic<int64_t> pieces_played{0};
+  play_together(
+      threads, kSteps, begun.data(), [] { return 0; }, [&](int64_t step) { return is_empty(step) ? 0 : threads; },
+      [&](int64_t step, int) { return is_empty(step) ? 0 : 1; },
+      [&](int64_t, int, int64_t) { pieces_played.fetch_add(1, std::memory_order_relaxed); });
+  if (pieces_played == kSteps / 2 * threads) return;
+  std::printf("%d threads played %d pieces between empty steps\n", threads, int(pieces_played));
+  std::exit(1);
+}
+
 // What a piece throws reaches the caller, and the levels after it are left out.
 void check_failure(int threads) {
   one_fails = true;
@@ -91,6 +107,7 @@ void check_team_sizes() {
 int main() {
   using namespace hrnet_fast;
   for (int threads = 1; threads <= 5; ++threads) check(threads), check_failure(threads), check(threads);
+  for (int run = 0; run < 100; ++run) check_empty_steps(1 + run % 5);
   omp_set_dynamic(1);
   omp_set_num_threads(2);
   check(kMostThreads);  // fewer threads come than are asked for
