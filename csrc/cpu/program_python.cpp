@@ -226,11 +226,12 @@ void run(Program& program, const std::vector<Span>& buffers, int64_t begin, int6
   }
   const std::vector<CallerTensor> from = caller_tensors(program, loads), to = caller_tensors(program, stores);
   const int threads = at::get_num_threads();  // of this thread: OpenMP itself knows what was set in others alone
-  const Run this_run;
+  Run this_run;
   // Under Python's lock, which a fork waits for.
   const Schedule& schedule = program.schedule(this_run.team_size(threads));
   py::gil_scoped_release release;
   program.run(pointers.data(), begin, end, schedule, from, to);
+  this_run.end();  // before it waits for Python's lock, which its successor may hold
 }
 
 }  // namespace

@@ -53,7 +53,12 @@ int cores_of_quota(const std::string& root) {
 }
 
 Run::Run() : running_(++runs) {}
-Run::~Run() { --runs; }
+Run::~Run() { end(); }
+
+void Run::end() {
+  if (running_ > 0) --runs;
+  running_ = 0;
+}
 
 int Run::team_size(int asked) const {
 #ifdef _OPENMP

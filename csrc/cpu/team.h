@@ -108,8 +108,11 @@ class Run {
   // calling thread has cores, or its control group the time of.
   int team_size(int asked) const;
 
+  // Computes no more: others may have its cores. The destructor does so otherwise.
+  void end();
+
  private:
-  int running_;  // this one too
+  int running_;  // this one too; 0 once it has ended
 };
 
 // Plays steps [0, steps) by a team of `parts` threads: all pieces of a step before any of the next one. Each thread
