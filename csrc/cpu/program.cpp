@@ -5,6 +5,10 @@
 #include <cstring>
 #include <memory>
 
+#if defined(__x86_64__)
+#include <xmmintrin.h>
+#endif
+
 #include "cpu/features.h"
 #include "cpu/caller_tensor.h"
 #include "cpu/schedule.h"
@@ -31,19 +35,41 @@ void clear_border(const Item& item, const Map& map, void* buffer, const ItemKern
   clear(map.offset + map.batch * map.image(), kernels.tail());
 }
 
-// A thread's part in a run: what its registers need before and after.
+// How a thread rounds, and whether it flushes denormals (torch.set_flush_denormal).
+struct Arithmetic {
+#if defined(__x86_64__)
+  unsigned control = _mm_getcsr() & ~_MM_EXCEPT_MASK;
+  void take() const { _mm_setcsr(control); }
+#elif defined(__aarch64__)
+  uint64_t control = read();
+  static uint64_t read() {
+    uint64_t bits;
+    __asm__ volatile("mrs %0, fpcr" : "=r"(bits));
+    return bits;
+  }
+  void take() const { __asm__ volatile("msr fpcr, %0" ::"r"(control)); }
+#else
+  void take() const {}
+#endif
+};
+
+// A thread's part in a run: what its registers need before and after. The arithmetic is the caller's, lest results
+// depend on who played what.
 class Turn {
  public:
-  explicit Turn(const ItemKernels& kernels) : kernels_(kernels) {
+  Turn(const ItemKernels& kernels, const Arithmetic& callers) : kernels_(kernels) {
+    callers.take();
     if (kernels_.enter) kernels_.enter();
   }
   ~Turn() {
     if (kernels_.leave) kernels_.leave();
+    own_.take();
   }
   Turn(const Turn&) = delete;
 
  private:
   const ItemKernels& kernels_;
+  const Arithmetic own_;
 };
 
 // Counts of a run of the calling thread, all zero. Its memory stays: that of many threads would come from the system
@@ -159,8 +185,9 @@ void Program::run(void* const* buffers, int64_t begin, int64_t end, const Schedu
       play(schedule.pieces[level][part][piece], level, buffers);
     }
   };
+  const Arithmetic callers;
   play_together(
-      parts, steps, none_begun(steps * parts), [&] { return Turn(*kernels_); }, pieces, pieces_of, play_piece);
+      parts, steps, none_begun(steps * parts), [&] { return Turn(*kernels_, callers); }, pieces, pieces_of, play_piece);
 }
 
 }  // namespace hrnet_fast

@@ -81,6 +81,21 @@ def test_results_are_the_same_for_any_number_of_threads(with_isa, isa, tag):
 
 
 @needs_native
+@needs_native
+def test_every_thread_takes_over_the_callers_arithmetic():
+    net, x = nn.Conv2d(3, 8, 1, bias=False).eval(), torch.full((1, 3, 96, 96), 1e-20)
+    nn.init.constant_(net.weight, 1e-20)
+    if not torch.set_flush_denormal(False):
+        pytest.skip("torch cannot flush denormals here")
+    torch.set_num_threads(4)
+    fast = optimize(net, executor="native", example=x)
+    kept = fast(x)
+    torch.set_flush_denormal(True)
+    flushed = fast(x)
+    torch.set_flush_denormal(False)
+    assert kept.all() and not flushed.any() and torch.equal(fast(x), kept)
+
+
 def test_buffers_are_made_once():
     fast = optimize(network("pose_coco_256x192"), executor="native")
     x = torch.randn(1, 3, 64, 64)
