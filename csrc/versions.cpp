@@ -90,6 +90,13 @@ class Writes {
 
 #endif
 
+// What a tensor of a table was when it was seen; the table keeps the object alive, and nobody the tensor.
+struct Stored {
+  PyObject* object;
+  at::TensorImpl* tensor;
+  c10::Storage storage;
+};
+
 class Versions {
  public:
   explicit Versions(const std::vector<py::dict>& tables) {
@@ -100,7 +107,7 @@ class Versions {
         own.values.push_back(py::reinterpret_borrow<py::object>(value));
         if (!THPVariable_Check(value.ptr())) continue;
         at::TensorImpl* tensor = THPVariable_Unpack(value.ptr()).unsafeGetTensorImpl();
-        if (tensor->has_storage()) storages_.emplace_back(tensor, tensor->unsafe_storage());
+        if (tensor->has_storage()) storages_.push_back({value.ptr(), tensor, tensor->unsafe_storage()});
         if (!tensor->is_inference())
           counters_.emplace_back(tensor->version_counter(), tensor->version_counter().current_version());
       }
@@ -111,8 +118,9 @@ class Versions {
     if (!writes_.none_matters([this](size_t i) { return tables_[i].changed(); })) return true;
     bool any = false;
     for (size_t i = 0; i < storages_.size(); ++i) {
-      if (i + kAhead < storages_.size()) __builtin_prefetch(storages_[i + kAhead].first);
-      const auto& [tensor, storage] = storages_[i];
+      if (i + kAhead < storages_.size()) __builtin_prefetch(storages_[i + kAhead].tensor);
+      const auto& [object, tensor, storage] = storages_[i];
+      if (THPVariable_Unpack(object).unsafeGetTensorImpl() != tensor) return true;  // swapped, and freed perhaps
       any |= tensor->unsafe_storage().unsafeGetStorageImpl() != storage.unsafeGetStorageImpl();
     }
     for (const auto& [counter, version] : counters_) any |= counter.current_version() != version;
@@ -122,7 +130,7 @@ class Versions {
  private:
   std::vector<Table> tables_;
   Writes writes_;
-  std::vector<std::pair<at::TensorImpl*, c10::Storage>> storages_;
+  std::vector<Stored> storages_;
   std::vector<std::pair<c10::VariableVersion, uint32_t>> counters_;
 };
 

@@ -369,7 +369,11 @@ def run_in_training(m):
     m.eval()
 
 
-CHANGES = [replace_parameter, replace_module, replace_data, assign_state, run_in_training]
+def swap_tensors(m):
+    torch.utils.swap_tensors(m.bn1.running_var, m.bn1.running_var * 2)
+
+
+CHANGES = [replace_parameter, replace_module, replace_data, assign_state, run_in_training, swap_tensors]
 
 
 @pytest.mark.parametrize("native", [True, False], ids=["compiled", "python"])
