@@ -30,7 +30,8 @@ def optimize(
         bfloat16 or float16 are slower than in float32 computes in float32.
     executor: what runs the network.
         "auto": on a GPU, the fastest of those below and plain torch, measured once per input shape. On a CPU, "native",
-        or "onednn" if "native" cannot run; with 16-byte vectors, the faster of the two, timed once per input shape.
+        or "onednn" if "native" cannot run; with 16-byte vectors, and in bfloat16 on AMX's tiles, the faster of the two,
+        timed once per input shape.
         If none of them can run, "reference".
         "native": the C++ kernels, on a CPU. "onednn": torch's convolutions by oneDNN, on a CPU.
         "triton", "cuda": grouped kernels in Triton or CUDA C++, one launch per level, on a GPU. "cuda-chains": as

@@ -33,7 +33,8 @@ def make_executor(
     name: str, tensors: Mapping[str, Tensor], dtype: torch.dtype, device: torch.device, exact: bool = False
 ) -> Executor:
     """The executor asked for. "auto": on a GPU the fastest as measured; on a CPU native kernels, else oneDNN, or the
-    faster one as timed where the kernels' vectors have 16 bytes; where none of these can play, plain torch operations.
+    faster one as timed where the kernels' vectors have 16 bytes or they compute on AMX's tiles; where none of these can
+    play, plain torch operations.
     exact: no algorithm that errs more than a direct convolution.
 
     Raises ValueError for an unknown name, RuntimeError with the reason where the one asked for cannot play here.
@@ -84,7 +85,7 @@ def _on_cpu(
         return ReferenceExecutor(tensors, dtype, device, "; ".join(dict.fromkeys((no_onednn, no_native))))
     if dtype == torch.bfloat16 and name != "onednn":
         if amx.unsupported() is None:
-            return AmxExecutor(tensors)
+            return AmxExecutor(tensors) if name == "native" else _faster_on_tiles(tensors)
         if native.unsupported_bfloat16() is None:
             return NativeExecutor(tensors, "bfloat16", exact, isa=native.BFLOAT16)
     compute, why = onednn.compute_dtype(dtype)
@@ -97,6 +98,15 @@ def _on_cpu(
     if name == "auto" and native.is_portable():
         return _fastest_on_cpu(tensors, dtype, exact)
     return NativeExecutor(tensors, why, exact)
+
+
+def _faster_on_tiles(tensors: Mapping[str, Tensor]) -> Executor:
+    """Our kernels on AMX's tiles, which have not been measured on hardware yet, or oneDNN's."""
+    if onednn.unsupported(torch.bfloat16):
+        return AmxExecutor(tensors)
+    return FastestCpuExecutor({
+        "native": AmxExecutor(tensors), "onednn": OneDnnExecutor(tensors, torch.bfloat16, "as timed")
+    })  # fmt: skip
 
 
 def _fastest_on_cpu(tensors: Mapping[str, Tensor], dtype: torch.dtype, exact: bool) -> Executor:

@@ -16,17 +16,12 @@ static_assert(kLanes == 16, "a row of a tile is one vector");
 // The first `count` of 16 channels, or all of them; the others are 0.
 template <bool kFull>
 HRNET_FAST_ISA V load_channels(const bf16_t* from, int64_t count) {
-  if (kFull || count >= kLanes) return V::load(from);
-  const __m512i wide = _mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(V::first(count), from));
-  return {_mm512_castsi512_ps(_mm512_slli_epi32(wide, 16))};
+  return kFull ? V::load(from) : V::load(from, count);
 }
 
 template <bool kFull>
 HRNET_FAST_ISA void store_channels(bf16_t* to, V v, int64_t count) {
-  if (kFull || count >= kLanes) return v.store(to);
-  alignas(32) bf16_t whole[kLanes];
-  v.store(whole);
-  _mm256_mask_storeu_epi16(to, V::first(count), _mm256_load_si256(reinterpret_cast<const __m256i*>(whole)));
+  kFull ? v.store(to) : v.store(to, count);
 }
 
 struct Work {
@@ -76,33 +71,33 @@ struct Pixels {
 };
 
 // What is added to an item's sums: nothing, one map as it lies, or any maps.
-enum class Sides { none, plain, any };
+enum class Added { none, plain, any };
 
 // sums: of a convolution, [W vectors][16 positions][16 outputs], from the first pixel on.
-template <bool kSums, int W, bool kFull, Sides kSides>
+template <bool kSums, int W, bool kFull, Added kAdded>
 HRNET_FAST_ISA void finish_as(const Work& work, const float* sums, const Pixels& p) {
   const Item& item = work.item;
   const int64_t left = item.channels - p.channel, step = work.to.channels, summands = int64_t(item.summands.size());
   const float first = item.relu == Relu::first ? 0.0f : -INFINITY, last = item.relu == Relu::last ? 0.0f : -INFINITY;
   bf16_t* out = work.out(p.n, p.y, p.x) + p.channel;
   const bf16_t* same = nullptr;
-  if constexpr (kSides == Sides::plain) {
+  if constexpr (kAdded == Added::plain) {
     const Map& map = work.maps[item.summands[0].map];
     same = work.read(map) + map.at(p.n, p.y, p.x) + p.channel;
   }
   V bias[W];
   for (int v = 0; v < W; ++v) bias[v] = kSums ? V::load(item.bias + p.channel + v * kLanes) : V::fill(0.0f);
-  Corner corners[kSides == Sides::any ? kMaxTerms : 1];
+  Corner corners[kAdded == Added::any ? kMaxTerms : 1];
   for (int64_t i = 0; i < p.count; ++i, out += step) {
-    if constexpr (kSides == Sides::any)
+    if constexpr (kAdded == Added::any)
       for (int64_t k = 0; k < summands; ++k) corners[k] = corner(work, item.summands[k], p.n, p.y, p.x + i);
     for (int v = 0; v < W; ++v) {
       const int64_t c = v * kLanes;
       V total = bias[v];
       if constexpr (kSums) total = V{V::load(sums + (v * kStrip + i) * kLanes).v + total.v}.at_least(first);
-      if constexpr (kSides == Sides::plain)
+      if constexpr (kAdded == Added::plain)
         total = V{total.v + load_channels<kFull>(same + i * item.channels + c, left - c).v};
-      if constexpr (kSides == Sides::any)
+      if constexpr (kAdded == Added::any)
         for (int64_t k = 0; k < summands; ++k) total = V{total.v + value<kFull>(corners[k], p.channel + c, left - c).v};
       store_channels<kFull>(out + c, total.at_least(last), left - c);
     }
@@ -113,11 +108,11 @@ template <int W, bool kFull>
 HRNET_FAST_ISA void finish(const Work& work, const float* sums, const Pixels& p) {
   const std::vector<Summand>& summands = work.item.summands;
   if (summands.empty()) {
-    finish_as<true, W, kFull, Sides::none>(work, sums, p);
+    finish_as<true, W, kFull, Added::none>(work, sums, p);
   } else if (summands.size() == 1 && summands[0].rows.empty() && summands[0].cols.empty()) {
-    finish_as<true, W, kFull, Sides::plain>(work, sums, p);
+    finish_as<true, W, kFull, Added::plain>(work, sums, p);
   } else {
-    finish_as<true, W, kFull, Sides::any>(work, sums, p);
+    finish_as<true, W, kFull, Added::any>(work, sums, p);
   }
 }
 

@@ -12,7 +12,7 @@ HRNET_FAST_ISA void add_up(const Work& work, int64_t begin, int64_t end) {
   for (int64_t i = begin * kUnit; i < last;) {
     const int64_t x = i % to.width, count = std::min(last - i, to.width - x);
     for (int64_t c = 0; c < work.item.channels; c += kLanes)
-      finish_as<false, 1, false, Sides::any>(work, nullptr, {i / plane, i % plane / to.width, x, count, c});
+      finish_as<false, 1, false, Added::any>(work, nullptr, {i / plane, i % plane / to.width, x, count, c});
     i += count;
   }
 }

@@ -7,7 +7,7 @@
 namespace hrnet_fast {
 namespace {
 
-// Needs the permission of `may_use_tiles`, by every thread before its first tile.
+// Every thread before its first tile, in a process that has the permission of `may_use_tiles`.
 HRNET_FAST_ISA void enter_tiles() {
   static constexpr TileConfig config;
   asm volatile("ldtilecfg %0" ::"m"(config));

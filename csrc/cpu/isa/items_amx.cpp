@@ -4,6 +4,7 @@
 #include <unistd.h>
 #endif
 
+#define HRNET_FAST_AVX512_BF16   // every CPU with these tiles rounds to bfloat16 by one instruction
 #include "cpu/isa/vec_avx512.h"  // first: it says which instruction set the items are written for
 #include "cpu/amx/tiles.h"
 #include "cpu/amx/run.h"
@@ -28,7 +29,7 @@ bool may_use_tiles() {
 const ItemKernels* items__amx() {
   static const ItemKernels kernels = tile_kernels("amx");
   const CpuFeatures& f = allowed_features();
-  return f.avx512f && f.amx_bf16 && may_use_tiles() ? &kernels : nullptr;
+  return f.avx512f && f.avx512_bf16 && f.amx_bf16 && may_use_tiles() ? &kernels : nullptr;
 }
 
 }  // namespace hrnet_fast
