@@ -69,7 +69,6 @@ HRNET_FAST_ISA void plan_across(Across& plan, int64_t width, int64_t origin, con
   }
 }
 
-// target (+)= the columns of each of `channels` rows; two vectors past a source row's columns may be read.
 // Lane i is that of index[i] in left and right side by side.
 HRNET_FAST_ISA Floats picked_of(const Floats& left, const Floats& right, const Ints& index) {
 #ifdef __clang__  // lacks GCC's shuffle
@@ -82,6 +81,7 @@ HRNET_FAST_ISA Floats picked_of(const Floats& left, const Floats& right, const I
 #endif
 }
 
+// target (+)= the columns of each of `channels` rows; two vectors past a source row's columns may be read.
 template <int kTaps, bool kAdd>
 HRNET_FAST_ISA void across_taps(float* target, int64_t target_stride, const float* source, int64_t source_stride,
                                 int64_t channels, const Across& plan) {

@@ -1,7 +1,7 @@
 """The matrices of Winograd's minimal filtering F(m x m, 3x3), and weights transformed by them.
 
 Lavin & Gray, "Fast Algorithms for Convolutional Neural Networks" (2016), section 4; the construction from points is
-Toom and Cook's. The transforms of maps are written out in csrc/cpu/items/winograd.h.
+Toom and Cook's. The transforms of maps are written out in csrc/cpu/items/winograd_transforms.h.
 """
 
 from __future__ import annotations
