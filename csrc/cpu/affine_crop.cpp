@@ -31,6 +31,7 @@ at::Tensor affine_crop_cpu(const at::Tensor& image, const at::Tensor& matrices, 
   return crop_by(rows, image, matrices, size, mean, std, flip);
 }
 
+#ifdef HRNET_FAST_WITH_TESTS
 // Runs the rows of one named instruction set, for the tests.
 at::Tensor affine_crop_body(const at::Tensor& image, const at::Tensor& matrices, at::IntArrayRef size,
                             at::ArrayRef<double> mean, at::ArrayRef<double> std, bool flip, std::string_view body) {
@@ -38,16 +39,19 @@ at::Tensor affine_crop_body(const at::Tensor& image, const at::Tensor& matrices,
   TORCH_CHECK_VALUE(rows != nullptr, "affine_crop_body: this machine cannot run the body ", std::string(body));
   return crop_by(rows, image, matrices, size, mean, std, flip);
 }
+#endif
 
 }  // namespace
 
 TORCH_LIBRARY_IMPL(hrnet_fast, CPU, m) { m.impl("affine_crop", affine_crop_cpu); }
 
+#ifdef HRNET_FAST_WITH_TESTS
 TORCH_LIBRARY_FRAGMENT(hrnet_fast_testing, m) {
   m.def(
       "affine_crop_body(Tensor image, Tensor matrices, int[2] size, float[] mean, float[] std, bool flip, str body)"
       " -> Tensor");
 }
 TORCH_LIBRARY_IMPL(hrnet_fast_testing, CPU, m) { m.impl("affine_crop_body", affine_crop_body); }
+#endif
 
 }  // namespace hrnet_fast

@@ -37,6 +37,7 @@ at::Tensor heatmap_decode_cpu(const at::Tensor& heatmaps, const std::optional<at
   return decode_by(maps, heatmaps, flipped, swap, shift, quarter);
 }
 
+#ifdef HRNET_FAST_WITH_TESTS
 // Runs one named instruction set, for the tests.
 at::Tensor heatmap_decode_body(const at::Tensor& heatmaps, const std::optional<at::Tensor>& flipped,
                                at::IntArrayRef swap, bool shift, bool quarter, std::string_view body) {
@@ -44,16 +45,19 @@ at::Tensor heatmap_decode_body(const at::Tensor& heatmaps, const std::optional<a
   TORCH_CHECK_VALUE(maps != nullptr, "heatmap_decode_body: this machine cannot run the body ", std::string(body));
   return decode_by(maps, heatmaps, flipped, swap, shift, quarter);
 }
+#endif
 
 }  // namespace
 
 TORCH_LIBRARY_IMPL(hrnet_fast, CPU, m) { m.impl("heatmap_decode", heatmap_decode_cpu); }
 
+#ifdef HRNET_FAST_WITH_TESTS
 TORCH_LIBRARY_FRAGMENT(hrnet_fast_testing, m) {
   m.def(
       "heatmap_decode_body(Tensor heatmaps, Tensor? flipped, int[] swap, bool shift, bool quarter, str body)"
       " -> Tensor");
 }
 TORCH_LIBRARY_IMPL(hrnet_fast_testing, CPU, m) { m.impl("heatmap_decode_body", heatmap_decode_body); }
+#endif
 
 }  // namespace hrnet_fast

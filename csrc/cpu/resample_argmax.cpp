@@ -68,6 +68,7 @@ at::Tensor resample_argmax_cpu(at::TensorList maps, at::IntArrayRef rows, at::In
   return label_by(body, maps, rows, cols, exp, align_corners);
 }
 
+#ifdef HRNET_FAST_WITH_TESTS
 // Runs the rows of one named instruction set, for the tests.
 at::Tensor resample_argmax_body(at::TensorList maps, at::IntArrayRef rows, at::IntArrayRef cols, bool exp,
                                 bool align_corners, std::string_view name) {
@@ -75,16 +76,19 @@ at::Tensor resample_argmax_body(at::TensorList maps, at::IntArrayRef rows, at::I
   TORCH_CHECK_VALUE(body != nullptr, "resample_argmax_body: this machine cannot run the body ", std::string(name));
   return label_by(body, maps, rows, cols, exp, align_corners);
 }
+#endif
 
 }  // namespace
 
 TORCH_LIBRARY_IMPL(hrnet_fast, CPU, m) { m.impl("resample_argmax", resample_argmax_cpu); }
 
+#ifdef HRNET_FAST_WITH_TESTS
 TORCH_LIBRARY_FRAGMENT(hrnet_fast_testing, m) {
   m.def(
       "resample_argmax_body(Tensor[] maps, int[] rows, int[] cols, bool exp, bool align_corners, str body)"
       " -> Tensor");
 }
 TORCH_LIBRARY_IMPL(hrnet_fast_testing, CPU, m) { m.impl("resample_argmax_body", resample_argmax_body); }
+#endif
 
 }  // namespace hrnet_fast

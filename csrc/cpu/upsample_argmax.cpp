@@ -47,6 +47,7 @@ at::Tensor upsample_argmax_cpu(at::TensorList maps, at::ArrayRef<double> weights
   return label_by(rows, maps, weights, size, align_corners);
 }
 
+#ifdef HRNET_FAST_WITH_TESTS
 // Runs the rows of one named instruction set, for the tests.
 at::Tensor upsample_argmax_body(at::TensorList maps, at::ArrayRef<double> weights, at::IntArrayRef size,
                                 bool align_corners, std::string_view body) {
@@ -54,14 +55,17 @@ at::Tensor upsample_argmax_body(at::TensorList maps, at::ArrayRef<double> weight
   TORCH_CHECK_VALUE(rows != nullptr, "upsample_argmax_body: this machine cannot run the body ", std::string(body));
   return label_by(rows, maps, weights, size, align_corners);
 }
+#endif
 
 }  // namespace
 
 TORCH_LIBRARY_IMPL(hrnet_fast, CPU, m) { m.impl("upsample_argmax", upsample_argmax_cpu); }
 
+#ifdef HRNET_FAST_WITH_TESTS
 TORCH_LIBRARY_FRAGMENT(hrnet_fast_testing, m) {
   m.def("upsample_argmax_body(Tensor[] maps, float[] weights, int[2] size, bool align_corners, str body) -> Tensor");
 }
 TORCH_LIBRARY_IMPL(hrnet_fast_testing, CPU, m) { m.impl("upsample_argmax_body", upsample_argmax_body); }
+#endif
 
 }  // namespace hrnet_fast
