@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -82,18 +83,27 @@ def call(
 ) -> Tensor:  # fmt: skip
     """Any other planned function, with the views that follow it. dtype: of the maps."""
     result: Tensor | None = None
-
-    def decode(value):
-        if isinstance(value, Ref):
-            return result if value.value == PREVIOUS else values[value.value]
-        if isinstance(value, (Param, Constant)):
-            return tensor(value)
-        if value is DTYPE:
-            return dtype
-        return type(value)(decode(v) for v in value) if isinstance(value, (tuple, list)) else value
-
     for step in item.calls:
-        args = decode(step.args)
-        result = _PLAYED[step.function](*args, **{key: decode(value) for key, value in step.kwargs})
+        known = _Known(values, result, tensor, dtype)
+        kwargs = {key: known.decoded(value) for key, value in step.kwargs}
+        result = _PLAYED[step.function](*known.decoded(step.args), **kwargs)
     of_maps = result.is_floating_point() and any(values[value].dtype == dtype for value in item.reads)
     return result.to(dtype) if of_maps else result  # else it has its own, as labels / 2
+
+
+class _Known(NamedTuple):
+    """What the arguments of a step may refer to; not a closure, which would hold the maps until Python collects it."""
+
+    values: Mapping[int, Tensor]
+    previous: Tensor | None
+    tensor: Callable[[Param | Constant], Tensor]
+    dtype: torch.dtype
+
+    def decoded(self, value: Any) -> Any:
+        if isinstance(value, Ref):
+            return self.previous if value.value == PREVIOUS else self.values[value.value]
+        if isinstance(value, (Param, Constant)):
+            return self.tensor(value)
+        if value is DTYPE:
+            return self.dtype
+        return type(value)(map(self.decoded, value)) if isinstance(value, (tuple, list)) else value

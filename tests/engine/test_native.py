@@ -1,5 +1,7 @@
 """The native executor: whole networks, any number of threads, and when it steps aside."""
 
+import gc
+import weakref
 from functools import cache, partial
 
 import pytest
@@ -8,6 +10,7 @@ from torch import nn
 
 from hrnet_fast import create_model, explain, kernels, optimize, verify
 from hrnet_fast.engine import choose
+from hrnet_fast.engine.cpu import compiled
 from hrnet_fast.engine.executors import native
 from hrnet_fast.engine.executors.native import NativeExecutor
 from hrnet_fast.kernels import Extension
@@ -94,6 +97,47 @@ def test_every_thread_takes_over_the_callers_arithmetic():
     flushed = fast(x)
     torch.set_flush_denormal(False)
     assert kept.all() and not flushed.any() and torch.equal(fast(x), kept)
+
+
+@needs_native
+def test_a_plan_that_nobody_holds_is_freed_at_once_with_its_weights(monkeypatch):
+    net, x = fill_weights(Net(3, 8)).eval(), torch.randn(1, 3, 9, 7)
+    fast = optimize(net, executor="native", example=x)
+    plans = weakref.WeakSet()
+    made = compiled.CompiledPlan.__init__
+    monkeypatch.setattr(
+        compiled.CompiledPlan, "__init__", lambda self, *a, **k: (plans.add(self), made(self, *a, **k))[1]
+    )
+    gc.disable()
+    try:
+        for _ in range(3):
+            fast.refresh()
+            fast(x)
+        assert len(plans) == 1
+    finally:
+        gc.enable()
+
+
+@needs_native
+def test_maps_that_torch_made_are_freed_with_the_call():
+    class Softmax(nn.Conv2d):
+        def forward(self, x):
+            return torch.softmax(super().forward(x), 1)
+
+    fast, x = (
+        optimize(Softmax(3, 8, 1).eval(), executor="native", example=torch.empty(1, 3, 9, 7)),
+        torch.randn(1, 3, 9, 7),
+    )
+    fast(x)
+    gc.collect()
+    gc.disable()
+    try:
+        before = sum(isinstance(each, torch.Tensor) for each in gc.get_objects())
+        for _ in range(5):
+            fast(x)
+        assert sum(isinstance(each, torch.Tensor) for each in gc.get_objects()) == before
+    finally:
+        gc.enable()
 
 
 def test_buffers_are_made_once():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from weakref import WeakMethod
 
 import torch
 from torch import Tensor
@@ -76,7 +77,8 @@ class CompiledPlan:
                     self._add_conv(linear, DIRECT, weights_of(linear, DIRECT))
                 else:
                     self._add_other(item)
-        self.pool = BufferPool(self.new_buffers, kept)
+        make = WeakMethod(self.new_buffers)  # a plan that nobody holds is freed with its weights at once
+        self.pool = BufferPool(lambda: make()(), kept)
 
     def _add_map(self, value: int, buffer: int, offset: int) -> None:
         n, c, h, w = as_map(self.plan.values[value].shape)
