@@ -134,7 +134,7 @@ def _match_head(
             f"{source} is {theirs.words} without its last layer ({theirs.head.output!r}), as features are taken from, "
             "and the model has one: strict=False loads the others and leaves that as it is"
         )
-    if theirs.outputs != mine.outputs and strict:
+    if theirs.outputs != mine.outputs and mine.outputs is not None and strict:
         raise CheckpointError(
             f"{source} is {theirs.words}, the model has {mine.outputs} outputs; create the model with "
             f"num_outputs={theirs.outputs}, or keep its own last layer with strict=False"
@@ -155,9 +155,13 @@ def _match_head(
 
 
 def _transfer_head(match: Match, own: Mapping[str, Tensor], theirs: Anatomy, mine: Anatomy) -> None:
-    """Another task: its head is left out, but OCR starts its auxiliary head from a segmentation head, as officially."""
+    """Another task: its head is left out. But OCR starts its auxiliary head from a segmentation head, as officially,
+    and the modules that increase channels are the same in timm's features and classifiers."""
+    increases = {theirs.head.kind, mine.head.kind} == {"increased", "classification"}
     transfers = theirs.head.kind == "segmentation" and mine.head.kind == "ocr"
     for key in [key for key in match.pairs if not is_backbone(key)]:
+        if increases and key in own and own[key].shape == match.pairs[key].shape:
+            continue
         target = key.replace("last_layer.", "aux_head.", 1)
         if transfers and target in own and own[target].shape == match.pairs[key].shape:
             match.pairs[target] = match.pairs.pop(key)

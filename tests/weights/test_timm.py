@@ -48,6 +48,24 @@ def test_timm_features_only(location, make, randomize):
             torch.testing.assert_close(got, want, rtol=1e-11, atol=1e-11)
 
 
+def test_timms_features_are_loaded_whole_from_a_classifier(randomize):
+    """All their weights are among the classifier's, those that increase channels too."""
+    theirs = randomize(timm.create_model("hrnet_w18_small"), 1)
+    features = randomize(timm.create_model("hrnet_w18_small", features_only=True), 2)
+    report = load_weights(features, theirs.state_dict())
+    assert not report.missing
+    state = theirs.state_dict()
+    assert all(torch.equal(value, state[key]) for key, value in features.state_dict().items())
+    report = load_weights(timm.create_model("hrnet_w18_small"), features.state_dict())
+    assert {key.split(".")[0] for key in report.missing} == {"downsamp_modules", "final_layer", "classifier"}
+
+
+def test_a_timm_model_without_a_last_layer_takes_a_classifiers_weights(randomize):
+    theirs = randomize(timm.create_model("hrnet_w18_small"), 1)
+    report = load_weights(timm.create_model("hrnet_w18_small", num_classes=0), theirs.state_dict())
+    assert not report.missing and set(report.dropped) == {"classifier.weight", "classifier.bias"}
+
+
 def test_our_weights_fit_a_timm_model(make, same_bits):
     theirs, source = timm.create_model("hrnet_w18_small"), make(CLS)
     assert load_weights(theirs, source.state_dict()).model == "HighResolutionNet"
