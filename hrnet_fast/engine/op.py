@@ -63,7 +63,7 @@ def wants_original(module: nn.Module, leaves: Sequence[Tensor]) -> bool:
     original runs; a warning says so once."""
     wanted = (torch.is_grad_enabled() and any(x.requires_grad for x in leaves)) or (
         not torch.compiler.is_compiling()
-        and (forward_ad._current_level >= 0 or _is_transformed() or module._hooks.added() or _is_watched())
+        and (forward_ad._current_level >= 0 or _is_transformed() or module._hooks.are_there() or _is_watched())
     )
     if wanted:
         _warn()

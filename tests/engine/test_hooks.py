@@ -1,5 +1,6 @@
 """What watches the layers of an optimized module sees them: hooks for activations, counters of operations."""
 
+import copy
 import warnings
 
 import pytest
@@ -51,6 +52,24 @@ def test_a_hook_of_all_modules_sees_the_layers(net):
     with torch.nn.modules.module.register_module_forward_hook(lambda layer, *_: seen.append(layer)):
         fast(X)
     assert net.conv1 in seen and net.final_layer in seen and seen[-1] is fast
+
+
+def doubled(layer, given, result):
+    return 2 * result
+
+
+@pytest.mark.filterwarnings("ignore:the network has forward hooks")
+@pytest.mark.parametrize("there_before", [True, False])
+def test_a_hook_that_changes_results_changes_those_of_copies_too(there_before, net):
+    if there_before:
+        net.final_layer.register_forward_hook(doubled)
+    fast = optimize(net, example=X)
+    if not there_before:
+        net.final_layer.register_forward_hook(doubled)
+    with torch.no_grad():
+        expected = net(X)
+        assert torch.equal(fast(X), expected)
+        assert torch.equal(copy.deepcopy(fast)(X), expected)
 
 
 def test_a_hook_elsewhere_changes_nothing(net):

@@ -53,8 +53,8 @@ def traceable_twin(module: nn.Module) -> nn.Module:
     if hooked:
         first = f"{hooked[0]!r}" if hooked[0] else "the network itself"
         warn(
-            f"the network has forward hooks (on {len(hooked)} of its modules, the first is {first}): an optimized "
-            "module does not call them, so what they record or change is missing"
+            f"the network has forward hooks (on {len(hooked)} of its modules, the first is {first}), which are "
+            "not traced: an optimized module runs the original while they are there, and a saved one lacks them"
         )
     return _Twins(plain=True).of(module)
 
