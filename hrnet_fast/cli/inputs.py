@@ -10,6 +10,7 @@ from pathlib import Path
 from hrnet_fast.tasks.video import is_video
 
 from .arguments import UsageError
+from .ledger import ABOUT, RESULTS
 
 # What is taken from a folder; a file that is named itself may have any suffix.
 SUFFIXES = frozenset({
@@ -88,7 +89,10 @@ def check_kept(items: Sequence[Item], out: Path, drawings: bool, labels: bool) -
 def _below(folder: Path, out: Path) -> Iterator[Path]:
     avoided = os.path.abspath(out)
     for parent, folders, files in os.walk(folder):
-        folders[:] = sorted(name for name in folders if os.path.abspath(os.path.join(parent, name)) != avoided)
+        if parent != os.fspath(folder) and (os.path.abspath(parent) == avoided or {RESULTS, ABOUT} <= set(files)):
+            folders.clear()  # drawings, of this run or of an earlier one
+            continue
+        folders.sort()
         for name in sorted(files):
             path = Path(parent, name)
             if not name.startswith(".") and (path.suffix.lower() in SUFFIXES or is_video(path)):

@@ -158,7 +158,7 @@ def open_network(
             "a model is a name of hrnet_fast.list_models(), a .safetensors file of hrnet_fast.save or an nn.Module, "
             f"not {type(model).__name__}"
         )
-    loaded = None if weights is None else _load(plain, weights)
+    loaded = None if weights is None else load_all(plain, weights)
     if device is not None:
         plain.to(device)
     config = _config(plain)
@@ -200,8 +200,11 @@ def _own_size(module: nn.Module) -> tuple[int, int] | None:
     return shape and shape[1:]
 
 
-def _load(plain: nn.Module, weights: str | os.PathLike | Mapping[str, Any]) -> LoadReport:
-    """Loads all of a network: one whose head stays random would give results that mean nothing."""
+def load_all(plain: nn.Module, weights: str | os.PathLike | Mapping[str, Any]) -> LoadReport:
+    """Loads all of a network: one whose head stays random would give results that mean nothing.
+
+    Errors: CheckpointError, also for a checkpoint of another task.
+    """
     report = load_weights(plain, weights)
     missing = [key for key in report.missing if not key.endswith("num_batches_tracked")]
     if missing:

@@ -221,6 +221,16 @@ def test_a_saved_network_predicts_what_the_named_one_does(run, tmp_path):
     assert found[0] == found[1]
 
 
+@pytest.mark.parametrize("command", ["save", "convert"])
+def test_a_network_whose_head_would_stay_random_is_not_written(run, tmp_path, command):
+    classifier, out = tmp_path / "a.pth", tmp_path / "out.safetensors"
+    hrnet_fast.save_weights(hrnet_fast.create_model("hrnet_w18_small.cls_in1k"), classifier)
+    name = ("--model", "hrnet_w18_small.pose_coco_256x192")
+    given = (str(out), *name, "--weights", str(classifier)) if command == "save" else (str(classifier), str(out), *name)
+    result = run(command, *given)
+    assert result.code == 2 and "it is a checkpoint of another task" in result.err and not out.exists()
+
+
 @pytest.fixture
 def foreign(tmp_path):
     """A file of a network that is none of ours, for 64x48 images; and a picture."""

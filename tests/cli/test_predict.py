@@ -9,7 +9,7 @@ from PIL import Image
 
 from hrnet_fast.cli import ledger as ledgers
 from hrnet_fast.cli.inputs import list_items
-from hrnet_fast.cli.ledger import Ledger
+from hrnet_fast.cli.ledger import ABOUT, RESULTS, Ledger
 from hrnet_fast.tasks.classification import Classifier
 from tests.cli.folders import MODEL, files, lines, noise
 
@@ -202,6 +202,10 @@ def test_results_inside_the_input_folder_are_not_read_again(photos):
     noise().save(photos / "out" / "1.jpg")
     items, before = list_items([Path("photos")], Path("photos/out"), {})
     assert len(items) == 5 and before == 0
+    for name in (RESULTS, ABOUT):
+        (photos / "out" / name).write_text("{}")
+    assert len(list_items([Path("photos")], Path("elsewhere"), {})[0]) == 5  # of an earlier run
+    assert len(list_items([Path("photos/out")], Path("elsewhere"), {})[0]) == 1  # as it is named
 
 
 @pytest.mark.parametrize(

@@ -28,12 +28,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> Result:
-    from hrnet_fast import create_model, load_weights, save_weights
+    from hrnet_fast import create_model, save_weights
+    from hrnet_fast.tasks.network import load_all
 
     from ..models import options
 
     model = create_model(model_name(args), **options(args))
-    report = load_weights(model, args.source)
+    report = load_all(model, args.source)
     save_weights(model, args.target, args.layout)
     text = f"{report}\nwrote {args.target} ({args.layout} keys)"
     return Result({**asdict(report), "target": args.target, "target_layout": args.layout}, text)

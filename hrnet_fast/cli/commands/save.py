@@ -29,10 +29,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> Result:
     from hrnet_fast import save
+    from hrnet_fast.tasks.network import load_all
 
-    from ..models import own_shape, weighted_model
+    from ..models import filled_model, own_shape
 
-    model, loaded = weighted_model(args)
+    model = filled_model(args)
+    loaded = load_all(model, args.weights)
     channels, *size = own_shape(args, model)
     sizes = args.size or [size]
     save(model, args.target, *((1, channels, *each) for each in sizes))
