@@ -12,6 +12,7 @@ from torch.utils import _pytree as pytree
 
 from .engine.machine import machine
 from .engine.module import OptimizedModule
+from .engine.nesting import describe
 from .engine.verify import VerifyReport
 from .engine.verify import verify as _verify
 from .plan import Plan, PlanError, make_plan, unwrap
@@ -40,7 +41,8 @@ def optimize(
     exact: use only algorithms that are as accurate as a direct convolution: no Winograd on a CPU, and no cuDNN, which
         may choose it, on a GPU (whether float32 products are TF32 there is torch's own switch). Without it, errors are
         still at most twice torch's own, unless channels differ in scale by orders of magnitude: check by `verify`.
-    example: an input (or a tuple of them) of the shape to plan first; None for a size that suits the model.
+    example: an input (or a tuple of them) of the shape to plan first, or its shape; None for a size that suits the
+        model.
     Raises PlanError (a ValueError), naming what was not understood, if the module cannot be planned, or cannot for
     inputs like `example`; ValueError if weights hold NaN or Inf, naming the first key, or if the executor is unknown;
     RuntimeError with the reason if the executor cannot be used on this machine, on the device of the weights or in this
@@ -53,6 +55,8 @@ def optimize(
     fast = OptimizedModule(model, dtype, executor, exact)
     if example is None:
         _plan_assumed(fast)
+    elif is_shape(example):
+        fast.plan_for(torch.empty(example, device="meta"))
     else:
         fast.plan_for(*(example if isinstance(example, tuple) else (example,)))
     return fast
@@ -85,7 +89,8 @@ def verify(model: nn.Module, fast: OptimizedModule, *inputs: Any, levels: bool =
     In float64 the plain module is its own reference, and the error is at most 1e-12. Of labels and masks,
     where torch has most of them right, the shares that differ are compared, and a few more may differ by chance.
     model: the plain module; an optimized one stands for its original.
-    inputs: what the model takes, e.g. images (N, 3, H, W); each run gets copies in its own dtype.
+    inputs: what the model takes, e.g. images (N, 3, H, W); each run gets copies in its own dtype. A shape stands for
+        random numbers.
     levels: also report every item of the plan whose result reaches memory; `passed` does not depend on these.
     Raises TypeError if `model` is no module or `fast` is not optimized, ValueError if the two modules' results differ
     in number or shape, and what either module raises for these inputs.
@@ -94,7 +99,9 @@ def verify(model: nn.Module, fast: OptimizedModule, *inputs: Any, levels: bool =
         raise TypeError(f"verify compares a module with optimize(module); the first one is a {type(model).__name__}")
     if not isinstance(fast, OptimizedModule):
         raise TypeError(f"verify compares a module with optimize(module); the second one is a {type(fast).__name__}")
-    return _verify(model, fast, *inputs, levels=levels)
+    given = [torch.randn(x, device=fast.device) if is_shape(x) else x for x in inputs]
+    describe(tuple(given))
+    return _verify(model, fast, *given, levels=levels)
 
 
 def is_shape(x: Any) -> bool:

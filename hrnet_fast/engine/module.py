@@ -12,6 +12,7 @@ from torch.utils import _pytree as pytree
 from torch.utils._python_dispatch import _len_torch_dispatch_stack as dispatch_modes
 
 from ..plan import Plan, unwrap
+from ..plan.warn import warn
 from . import op
 from .executor import Executor, Progress
 from .hooks import Hooks
@@ -27,7 +28,7 @@ class OptimizedModule(nn.Module):
 
     It shares the original's parameters and submodules; its executor uses a folded and packed copy of the weights.
     Each new input shape is planned once and remembered. Inference only: if an input requires a gradient, inside
-    torch.func's transforms, and while a dispatch mode or forward hooks that its layers got since watch them, the
+    torch.func's transforms, and while a dispatch mode or forward hooks of its layers watch them, the
     original runs instead, in evaluation mode, and a warning says so once. Attributes and methods that it lacks are the
     original's; such methods run the original's code. Autocast does not change its dtype. `torch.compile` and
     `torch.export` of a larger model see it as one op (`hrnet_fast/engine/op.py`).
@@ -190,6 +191,11 @@ class OptimizedModule(nn.Module):
 
     def train(self, mode: bool = True) -> OptimizedModule:
         """Sets the original's mode. In either mode this module computes what the original does in evaluation mode."""
+        if mode and not self.training and any(p.requires_grad for p in self.parameters()):
+            warn(
+                "an optimized network is not trained: its results carry no gradients of its weights; train its "
+                "`original`, or freeze it by requires_grad_(False)"
+            )
         self.original.train(mode)
         self.training = mode
         return self

@@ -102,7 +102,8 @@ class Prepared:
             raise TypeError("the network was called without an input")
         for x in leaves:
             if x.dtype not in FLOATING:
-                raise TypeError(f"the input is {x.dtype}, but must be floating point: convert it, e.g. x.float() / 255")
+                how = "x.float() / 255" if x.dtype == torch.uint8 else "x.float()"
+                raise TypeError(f"the input is {x.dtype}, but must be floating point: convert it, e.g. {how}")
             if x.layout is not torch.strided or x.is_nested:
                 raise TypeError("the input is sparse or nested, but must be dense: convert it, e.g. x.to_dense()")
             if x.device != self.device:

@@ -4,6 +4,7 @@ import copy
 import io
 import pickle
 import threading
+import warnings
 from types import SimpleNamespace
 
 import pytest
@@ -318,6 +319,29 @@ def test_the_original_runs_in_evaluation_mode_also_if_it_was_put_into_training_s
     nn.ModuleDict({"backbone": fast}).train()
     assert pose.training and torch.equal(fast(x.clone().requires_grad_()), exact(x))
     assert torch.equal(pose.bn1.running_mean, before) and relative_l2(fast(x), exact(x)) < 1e-5
+
+
+def test_who_puts_it_into_training_with_weights_to_train_is_told():
+    parent = nn.ModuleDict({"backbone": optimize(small_net().eval()), "head": nn.Conv2d(17, 5, 1)})
+    with pytest.warns(UserWarning, match="an optimized network is not trained.*requires_grad_"):
+        parent.train()
+    parent.eval()
+    parent["backbone"].requires_grad_(False)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        parent.train()
+
+
+def test_an_example_and_what_is_verified_may_be_shapes(pose):
+    fast = optimize(pose, example=(1, 3, 64, 64))
+    assert verify(pose, fast, (2, 3, 64, 64)).passed
+    with pytest.raises(TypeError, match="inputs must be tensors, or lists of them, not ndarray"):
+        verify(pose, fast, torch.randn(1, 3, 64, 64).numpy())
+
+
+def test_torchs_own_signatures_are_not_part_of_an_error():
+    with pytest.raises(PlanError, match=r"conv2d\(\) received an invalid combination of arguments - got \(list.*\)$"):
+        optimize(nn.Conv2d(3, 8, 3))([torch.randn(1, 3, 64, 64)])
 
 
 def test_the_original_runs_with_the_tensors_that_it_has_by_then():

@@ -51,6 +51,11 @@ def written_in_place(net, y):
     return y.masked_fill(kept, 0) * half + y.new_empty(7).copy_(steps).mul_(0.5) * torch.empty_like(y).fill_(3.0)
 
 
+def normalized(net, y):
+    mean, std = torch.as_tensor([0.5, 0.25] * 4, dtype=y.dtype, device=y.device), torch.as_tensor([2.0] * 8)
+    return (y - mean.view(-1, 1, 1)) / std.to(y).view(-1, 1, 1)
+
+
 def counted_up(numbers, times):
     for _ in range(times):
         numbers += 1
@@ -76,6 +81,7 @@ MADE = {
     "identity": lambda net, y: torch.eye(9, dtype=y.dtype, device=y.device) @ y,
     "of a parameter": lambda net, y: y * net.scale.view(-1).flip(0)[:, None, None].abs().sqrt(),
     "a parameter cast": lambda net, y: nn.functional.conv2d(y, net.d.weight.type_as(y), net.d.bias.to(y)),
+    "normalized": normalized,
     "counted up": lambda net, y: y * counted_up(torch.zeros(7), 30),
     "counted up in whole numbers": lambda net, y: y * counted_up(torch.zeros(7, dtype=torch.int32), 30),
     "joined": lambda net, y: torch.cat([y, torch.linspace(0, 1, 63).view(1, 1, 9, 7).expand(2, -1, -1, -1).to(y)], 1),

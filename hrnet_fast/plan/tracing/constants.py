@@ -17,7 +17,7 @@ from ..graph import Call, Constant, Param, Ref
 from . import functions as known
 from .arguments import overlaps
 
-_MAKE = ("zeros", "ones", "full", "arange", "linspace", "eye", "tensor")
+_MAKE = ("zeros", "ones", "full", "arange", "linspace", "eye", "tensor", "as_tensor")
 _CHANGE = ("to", "float", "long", "int", "bool", "clone", "detach")
 _MAKING = {getattr(torch, name): f"torch.{name}" for name in _MAKE}
 _CHANGING = {getattr(Tensor, name): f"Tensor.{name}" for name in _CHANGE}

@@ -20,6 +20,7 @@ def where(root: nn.Module, error: Exception) -> str:
 def what(error: Exception) -> str:
     """An error's first line, and what to do about copies of torch's functions, which ask `has_torch_function`."""
     line = (str(error).strip().splitlines() or [type(error).__name__])[0].removesuffix(".")
+    line = line.partition(", but expected one of:")[0]  # and torch's signatures
     file = _globals(error)
     if isinstance(error, NameError) and "handle_torch_function" in file and "has_torch_function" in file:
         file_name = file.get("__name__", "its module")
