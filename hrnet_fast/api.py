@@ -105,7 +105,7 @@ def verify(model: nn.Module, fast: OptimizedModule, *inputs: Any, levels: bool =
 
 
 def is_shape(x: Any) -> bool:
-    return isinstance(x, (tuple, list, torch.Size)) and all(isinstance(side, int) for side in x)
+    return isinstance(x, (tuple, list, torch.Size)) and len(x) > 0 and all(isinstance(side, int) for side in x)
 
 
 def _plan_assumed(fast: OptimizedModule) -> Plan:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 
 import torch
 from torch import Tensor
 
+from ..plan.warn import warn
 from .executor import Executor
 from .executors import amx, cuda, cudnn, native, onednn, triton
 from .executors.amx import AmxExecutor
@@ -79,6 +81,8 @@ def _on_cpu(
     no_onednn = elsewhere or onednn.unsupported(dtype)
     # torch for macOS has no oneDNN, and the native kernels need none
     no_native = no_onednn if elsewhere or dtype not in onednn.DTYPES else native.unsupported()
+    if name == "auto" and no_native and not elsewhere and dtype in onednn.DTYPES:
+        _tell(no_native)
     if name != "auto":
         _require(name, no_native if name == "native" else no_onednn)
     if no_onednn and no_native:
@@ -120,6 +124,12 @@ def _fastest_on_cpu(tensors: Mapping[str, Tensor], dtype: torch.dtype, exact: bo
     if dtype != torch.float32 and onednn.has_instructions(dtype):
         candidates[f"onednn in {str(dtype).removeprefix('torch.')}"] = OneDnnExecutor(tensors, dtype, "as timed")
     return FastestCpuExecutor(candidates)
+
+
+@cache
+def _tell(why: str) -> None:
+    """Once a process."""
+    warn(f"torch computes, as the C++ kernels of hrnet_fast cannot: {why} (`hrnet-fast env` says more)")
 
 
 def _require(name: str, refusal: str | None) -> None:

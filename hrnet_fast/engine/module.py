@@ -77,6 +77,9 @@ class OptimizedModule(nn.Module):
                 raise
         return getattr(self.original, name)
 
+    def __dir__(self) -> list[str]:
+        return sorted({*super().__dir__(), *dir(self.original)})
+
     def refresh(self) -> None:
         """Call it after the weights or the module were changed: folds and packs the weights and plans again."""
         self._prepare()

@@ -18,7 +18,7 @@ from .optional import pillow
 if TYPE_CHECKING:
     from PIL import Image
 
-# a path, the bytes of a file, a PIL image, a uint8 array (H, W[, C]) or tensor (C, H, W), or one of these in `Stored`
+# a path, an open file or its bytes, a PIL image, a uint8 array (H, W[, C]) or tensor (C, H, W), or these in `Stored`
 Source = Any
 
 _ORIENTATION = 0x0112  # the EXIF tag (CIPA DC-008, 4.6.4)
@@ -41,7 +41,7 @@ class Stored:
 def read_image(source: Source) -> Tensor:
     """A picture as uint8 (H, W, 3) RGB, contiguous.
 
-    source: a path; the bytes of an image file; a PIL image; a uint8 array (H, W), (H, W, 1), (H, W, 3) RGB or
+    source: a path; an open file or the bytes of one; a PIL image; a uint8 array (H, W), (H, W, 1), (H, W, 3) RGB or
         (H, W, 4) RGBA; or a uint8 tensor (1 or 3 or 4, H, W) as torchvision's, which stays on its device.
     Grey is repeated, CMYK and palettes are converted, 16-bit grey keeps its high byte, alpha is dropped (as OpenCV's
     and so the official loaders do). An EXIF orientation is applied, unless the source is `Stored`. Of an animation it
@@ -56,6 +56,10 @@ def read_image(source: Source) -> Tensor:
         return _from_tensor(source)
     if isinstance(source, np.ndarray):
         return _from_array(source)
+    if callable(getattr(source, "read", None)):
+        source = source.read()
+        if not isinstance(source, bytes):
+            raise TypeError("the given file was opened as text, but a picture is bytes: open it with mode 'rb'")
     if isinstance(source, (bytes, bytearray, memoryview)):
         return _from_file(io.BytesIO(source), "the given bytes", upright)
     if isinstance(source, (str, os.PathLike)):
@@ -68,7 +72,7 @@ def read_image(source: Source) -> Tensor:
     if isinstance(source, Image.Image):
         return _from_pil(source, "the given PIL image", upright)
     raise TypeError(
-        f"a picture must be a path, the bytes of a file, a PIL image, a uint8 array (H, W, 3) or a uint8 tensor "
+        f"a picture must be a path, an open file or its bytes, a PIL image, a uint8 array (H, W, 3) or a uint8 tensor "
         f"(3, H, W), not {type(source).__name__}"
     )
 
@@ -77,6 +81,7 @@ def pictures_of(sources: Iterable[Source]) -> Iterable[Source]:
     """Several pictures, as they are. TypeError for a single one, whose letters or rows would be taken for pictures."""
     alone = (str, bytes, bytearray, memoryview, os.PathLike)
     flat = hasattr(sources, "shape") and len(sources.shape) < 4
+    flat = flat or callable(getattr(sources, "read", None))
     if isinstance(sources, alone) or flat or isinstance(getattr(sources, "mode", None), str):  # a tensor's is a method
         raise TypeError("batch takes a list of pictures; this is a single one, which the estimator itself takes")
     return sources

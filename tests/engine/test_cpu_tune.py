@@ -281,7 +281,7 @@ def test_a_folder_that_cannot_be_read_stops_nothing(folder, x, monkeypatch):
         (nn.Conv2d(3, 8, 3), {"executor": "onednn"}, "the executor 'onednn' on cpu has no choice of kernels"),
         (nn.Conv2d(3, 8, 3), {"executor": "reference"}, "the executor 'reference' on cpu has no choice of kernels"),
         (nn.Conv2d(3, 8, 3, padding=1), {"exact": True}, "direct convolutions alone play: exact=True"),
-        (nn.Conv2d(3, 8, 5, padding=2), {}, "as oneDNN plays this network: .* pads by more than one pixel"),
+        (nn.Conv2d(3, 8, 5, padding=2), {}, "as 'onednn' plays this network: .* pads by more than one pixel"),
         (nn.Conv2d(3, 8, 3, stride=2, padding=1), {}, "no convolution of this network is 3x3 of stride 1"),
     ],
     ids=["onednn", "reference", "exact", "unsupported_plan", "stride"],

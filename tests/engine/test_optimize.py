@@ -531,6 +531,7 @@ def test_attributes_and_methods_are_the_originals():
     pose = small_net()
     fast = optimize(pose)
     assert fast.config is pose.config and fast.init_weights == pose.init_weights
+    assert {"init_weights", "conv1", "refresh", "original"} <= set(dir(fast))
     with pytest.raises(AttributeError, match="'PoseHRNet' object has no attribute 'nothing'"):
         fast.nothing  # noqa: B018
     assert fast.train().training and pose.training and not fast.eval().training and not pose.training

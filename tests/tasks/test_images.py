@@ -41,6 +41,7 @@ def sources(tmp_path):
         "str": str(path),
         "bytes": path.read_bytes(),
         "bytearray": bytearray(path.read_bytes()),
+        "open file": io.BytesIO(path.read_bytes()),
         "PIL": rgb(),
         "array": array,
         "slice of an array": padded[1:-1, 2:-1],
@@ -53,8 +54,8 @@ def sources(tmp_path):
 
 
 @pytest.mark.parametrize("source", [
-    "path", "str", "bytes", "bytearray", "PIL", "array", "slice of an array", "mirrored array", "read-only array",
-    "RGBA array", "tensor", "channels-last tensor",
+    "path", "str", "bytes", "bytearray", "open file", "PIL", "array", "slice of an array", "mirrored array",
+    "read-only array", "RGBA array", "tensor", "channels-last tensor",
 ])  # fmt: skip
 def test_every_source_gives_the_same_pixels(tmp_path, source):
     image = read_image(sources(tmp_path)[source])
@@ -205,9 +206,10 @@ def test_a_picture_of_too_many_pixels_is_refused(monkeypatch):
         (torch.zeros(3, 4, 4, dtype=torch.uint8).to_sparse(), ImageError, "must hold its pixels"),
         (None, TypeError, "not NoneType"),
         ([1, 2], TypeError, "not list"),
+        (io.StringIO("a picture"), TypeError, "opened as text"),
     ],
     ids=["float array", "two channels", "no rows", "a line", "float tensor", "two-channel tensor", "HWC tensor", "meta",
-         "sparse", "None", "list"],
+         "sparse", "None", "list", "text"],
 )  # fmt: skip
 def test_what_is_no_picture_is_refused(source, error, part):
     with pytest.raises(error, match=part):
