@@ -60,6 +60,18 @@ class FastestExecutor(Executor):
         """Measure this plan again when it is next prepared."""
         self._verdicts.pop(self._signature(plan), None)
 
+    def _let_losers_go(self) -> None:
+        """Of what they keep: weights are packed anew in the next contest, and do not lie about until then."""
+        winners = {verdict.winner for verdict in self._verdicts.values()}
+        for name, candidate in self.candidates.items():
+            if name not in winners:
+                candidate.release()
+
+    @staticmethod
+    def _nobody_plays(plan: Plan, refused: Mapping[str, str]) -> RuntimeError:
+        reasons = "; ".join(f"{name}: {why}" for name, why in refused.items())
+        return RuntimeError(f"no executor can play {plan.name} here ({reasons})")
+
     def _signature(self, plan: Plan) -> str:
         """The plan and the dtype as text."""
         shapes = " ".join("x".join(map(str, plan.values[value].shape)) for value in plan.inputs)

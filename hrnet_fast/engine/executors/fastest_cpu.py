@@ -40,8 +40,7 @@ class FastestCpuExecutor(FastestExecutor):
             except (RuntimeError, ValueError) as error:
                 refused[name] = str(error)
         if not runs:
-            reasons = "; ".join(f"{name}: {why}" for name, why in refused.items())
-            raise RuntimeError(f"no executor can play {plan.name} here ({reasons})")
+            raise self._nobody_plays(plan, refused)
         shapes = [plan.values[value].shape for value in plan.inputs]
         inputs = [torch.ones(shape, dtype=torch.float32, device=self.device) for shape in shapes]
         with torch.inference_mode():
@@ -50,10 +49,7 @@ class FastestCpuExecutor(FastestExecutor):
         times = {name: timing.microseconds(50) for name, timing in timings.items()}
         winner = min(times, key=times.__getitem__)
         self._verdicts[self._signature(plan)] = Verdict(winner, times, refused)
-        winners = {verdict.winner for verdict in self._verdicts.values()}
-        for name, candidate in self.candidates.items():
-            if name not in winners:
-                candidate.release()
+        self._let_losers_go()
         return runs[winner]
 
     def tune(self, plan: Plan, progress: Progress = iter, again: bool = False, seconds: float = inf) -> dict:

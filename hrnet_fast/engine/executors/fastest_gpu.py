@@ -56,10 +56,7 @@ class FastestGpuExecutor(FastestExecutor):
         with torch.inference_mode(), on_device(self.device):
             contest = Contest(plan, self._inputs(plan), self.tensors, self.dtype, self.device)
             run = self._remembered(contest, signature) or self._measure(contest, signature)
-        winners = {verdict.winner for verdict in self._verdicts.values()}
-        for name, candidate in self.candidates.items():
-            if name not in winners:
-                candidate.release()  # weights are packed anew in the next contest, and do not lie about until then
+        self._let_losers_go()
         return run
 
     def tune(self, plan: Plan, progress: Progress = iter, again: bool = False, seconds: float = inf) -> TileTuning:
@@ -115,8 +112,7 @@ class FastestGpuExecutor(FastestExecutor):
                     best, winner = run, name
         refused = {name: why for name, why in refused.items() if why}
         if best is None:
-            reasons = "; ".join(f"{name}: {why}" for name, why in refused.items())
-            raise RuntimeError(f"no executor can play {contest.plan.name} here ({reasons})")
+            raise self._nobody_plays(contest.plan, refused)
         self._verdicts[signature] = Verdict(winner, times, refused)
         if self.key:
             rounded = {name: round(time, 2) for name, time in times.items()}
