@@ -9,14 +9,14 @@ from benchmarks.gpu.summary import Networks
 from benchmarks.gpu.tables import identity as gpu_identity
 from benchmarks.gpu.tables import rows_of
 from benchmarks.results import Row, Run, in_order
-from benchmarks.tables import identity_of, our_row
+from benchmarks.tables import our_row, processor, threads
 from benchmarks.text import markdown_table, milliseconds
 
 ENGINES = {"OpenVINO": "OpenVINO", "ONNX Runtime": "ONNX Runtime", "torch.compile freezing": "torch.compile, freezing",
            "torch.compile": "torch.compile"}  # fmt: skip
 TORCH = {"plain channels_last": "torch, channels_last", "plain": "torch"}
 DTYPES = ("float32", "bfloat16")
-_BRACKETS = "(fastest rival, torch: times as long)"
+_PACKAGES = ("torch", "onnxruntime", "openvino")
 
 
 @dataclass(frozen=True)
@@ -69,25 +69,42 @@ def headlines_of(run: Run) -> dict[tuple, Headline]:
     }
 
 
-def processor(run: Run) -> str:
-    """'Intel Xeon'."""
-    name = str(run.machine["cpu"]) if run.device == "cpu" else run.device
-    return name.replace("(R)", "").removesuffix(" Processor")
-
-
 def _all_in_one(found: Sequence[tuple[Run, Mapping[tuple, Headline]]]) -> list[str]:
     cases = {key: case for _, measured in found for key, case in measured.items()}
     lines = [
         [cases[key].name, *(_cell(measured.get(key)) for _, measured in found)] for key in sorted(cases, key=in_order)
     ]
-    errors = [case.ours.error / case.ours.error_torch for _, measured in found for case in measured.values()]
+    everything = [case for _, measured in found for case in measured.values()]
     return [
-        markdown_table([f"median ms, one image {_BRACKETS}", *(processor(run) for run, _ in found)], lines),
-        "Rivals are OpenVINO, ONNX Runtime and torch.compile; torch is plain, in the faster of two memory formats. A "
-        "dash: not measured, or computed in float32, which is faster there. Our errors against float64 are "
-        f"{min(errors):.2f} to {max(errors):.2f} times torch's own.",
-        "\n".join(f"- {identity_of(run)}" for run, _ in found),
+        markdown_table(["ms an image (fastest rival, torch)", *(processor(run) for run, _ in found)], lines),
+        "In brackets: how many times as long the fastest rival takes, and plain torch in the faster of its two memory "
+        "formats. A dash: not measured; where a CPU has no fast bfloat16, hrnet_fast computes in float32. "
+        + _errors(everything),
+        "\n".join(f"- {_measured(run, measured)}" for run, measured in found),
     ]
+
+
+def _errors(cases: Sequence[Headline]) -> str:
+    """Ours beside those of plain torch, whose two memory formats differ."""
+    told = []
+    for which, choose in (("less", max), ("more", min)):
+        ratios = [
+            case.ours.error / choose(torch)
+            for case in cases
+            if (torch := [case.others[name].error for name in TORCH if name in case.others])
+        ]
+        if ratios:
+            told.append(f"{min(ratios):.2f} to {max(ratios):.2f} times those of torch in its {which} accurate format")
+    return f"Errors against float64 are {', and '.join(told)}." if told else ""
+
+
+def _measured(run: Run, cases: Mapping[tuple, Headline]) -> str:
+    """On what, against whom, and with which versions."""
+    timed = {name for case in cases.values() for name in case.others}
+    rivals = ", ".join(dict.fromkeys(shown.partition(",")[0] for name, shown in ENGINES.items() if name in timed))
+    versions = ", ".join(f"{name} {run.versions[name]}" for name in _PACKAGES if name in run.versions)
+    commits = ", ".join(dict.fromkeys(case.ours.commit for case in cases.values()))
+    return f"{processor(run)}: {threads(run)}; rivals: {rivals or 'none'}; {versions}; measured at {commits}."
 
 
 def _cell(case: Headline | None) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -13,7 +12,7 @@ from benchmarks.headline import DTYPES, ENGINES, TORCH, Headline, decisive, head
 from benchmarks.plot import FAINT, INK, OURS_COLOUR, RIVAL_COLOUR
 from benchmarks.results import Run
 from benchmarks.runners import OURS
-from benchmarks.tables import identity_of
+from benchmarks.tables import processor, threads
 from benchmarks.text import milliseconds
 
 _NAMES = {name: shown for name, shown in {OURS: OURS, **ENGINES, **TORCH}.items() if name != "torch.compile"}
@@ -28,16 +27,15 @@ def draw_headline(runs: Sequence[Run], path: Path) -> Path | None:
     names = [name for name in _NAMES if any(name in case.others for case in cases.values())]
     networks = list(dict.fromkeys(key[:2] for key in cases))
     dtypes = [dtype for dtype in DTYPES if any(key[3] == dtype for key in cases)]
-    height = len(dtypes) * (0.42 + 0.24 * len(names)) + 0.45
+    height = len(dtypes) * (0.42 + 0.24 * len(names)) + 0.35
     figure = Figure(figsize=(1.4 + 2.2 * len(networks), height), dpi=160, layout="constrained")
-    figure.get_layout_engine().set(w_pad=0.05, h_pad=0.05, rect=(0, 0.36 / height, 1, 1 - 0.36 / height))
+    figure.get_layout_engine().set(w_pad=0.05, h_pad=0.05, rect=(0, 0.26 / height, 1, 1 - 0.26 / height))
     panels = figure.subplots(len(dtypes), len(networks), squeeze=False)
     for line, dtype in zip(panels, dtypes, strict=True):
         for panel, network in zip(line, networks, strict=True):
             _panel(panel, cases.get((*network, 1, dtype)), names, labelled=network == networks[0])
-    footer = f"Median ms of one image, and how many times as long as ours. {identity_of(run)}"
-    footer = textwrap.fill(footer, 20 + 45 * len(networks))
-    figure.text(0.008, 0.06 / height, footer, fontsize=5.5, color=FAINT, va="bottom", ha="left")
+    footer = f"{processor(run)}, {threads(run)}: median ms of one image, and how many times as long as ours"
+    figure.text(0.008, 0.06 / height, footer, fontsize=8, color=FAINT, va="bottom", ha="left")
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, metadata={"Software": None})
     return path

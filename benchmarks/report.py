@@ -12,6 +12,7 @@ from benchmarks import studies
 from benchmarks.gpu import picture, store, tables
 from benchmarks.headline import headlines
 from benchmarks.headline_picture import draw_headline
+from benchmarks.method import method
 from benchmarks.plot import draw
 from benchmarks.results import RESULTS, Run, read_run
 from benchmarks.sources import ROOT
@@ -77,10 +78,12 @@ def report(files: Sequence[Path], root: Path | None) -> None:
     # a dry run measured nothing, so no reader should meet it
     measured = [(of_gpu, link) for of_gpu, link in zip(reports, gpu_links, strict=True) if not of_gpu["dry_run"]]
     of_gpus = [part for of_gpu, link in measured for part in tables.markdown(of_gpu, link)]
+    networks = [*run_parts(runs, links), *of_gpus]
+    networks = ["## Networks", *networks] if networks else []
     link = [f"![one image at a time by each runner]({PICTURE})"] if draw_headline(runs, root / PICTURE) else []
     blocks = {
         README: markdown_block([*link, *headlines(runs, [of_gpu for of_gpu, _ in measured])]),
-        SPEED: markdown_block([*run_parts(runs, links), *of_gpus, *sections]),
+        SPEED: markdown_block([*method(runs), *networks, *sections]),
     }
     for name, text in documents.items():
         (root / name).write_text(replace_block(text, blocks[name]))

@@ -78,7 +78,7 @@ class Session:
             device=machine.describe_device(self.device),
             versions=machine.versions(),
             threads=self.threads,
-            weights="random weights (speed does not depend on them)",
+            weights="random weights",
             settings={runner.name: runner.settings for runner in (HrnetFast(), *self.rivals)},
             rows=tuple(self.rows),
         )

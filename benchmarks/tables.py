@@ -55,9 +55,18 @@ def replace_block(text: str, block: str) -> str:
 def identity_of(run: Run) -> str:
     """Machine, device, threads, versions and commits in one sentence, with a warning if the machine was busy."""
     gpu = "" if run.device == "cpu" else run.device
-    return identity(
-        run.machine, run.threads, run.versions, _SHOWN, run.commits, run.other_load, gpu=gpu, more=f"; {run.weights}"
-    )
+    return identity(run.machine, run.threads, run.versions, _SHOWN, run.commits, run.other_load, gpu=gpu)
+
+
+def processor(run: Run) -> str:
+    """'Intel Xeon'."""
+    name = str(run.machine["cpu"]) if run.device == "cpu" else run.device
+    return name.replace("(R)", "").removesuffix(" Processor")
+
+
+def threads(run: Run) -> str:
+    """'2 threads'."""
+    return f"{run.threads} thread{'s' * (run.threads > 1)}"
 
 
 def our_row(rows: Sequence[Row]) -> Row | None:
@@ -116,7 +125,7 @@ def _markdown(run: Run, plot: str | None) -> list[str]:
         cells = [_cell(by_name.get(column), ours) for column in columns]
         error = _errors(ours, by_name.get(EXACT), EXACT in timed) if ours else "-"
         lines.append([_case_name(rows[0]), *cells, error])
-    parts = [identity_of(run), markdown_table(head, lines)]
+    parts = [f"### {processor(run)}, {threads(run)}", identity_of(run), markdown_table(head, lines)]
     if plot is not None:
         parts.append(f"![median time of each runner in each case]({plot})")
     notes: dict[tuple[str, str], dict[str, None]] = {}
@@ -130,10 +139,11 @@ def _markdown(run: Run, plot: str | None) -> list[str]:
         parts.append(
             "\n".join(f"- {name}, {' and '.join(dtypes)}: {why.rstrip(':')}." for (name, why), dtypes in notes.items())
         )
-    calls = [row.samples for row in run.rows if row.timed]
-    told = (
-        f"Each number is checked against float64 before it is timed, by {min(calls)} calls or more. " if calls else ""
-    )
+    timed_rows = [row for row in run.rows if row.timed]
+    told = ""
+    if timed_rows:
+        calls, spread = min(row.samples for row in timed_rows), max(row.p90_us / row.p50_us for row in timed_rows)
+        told = f"Medians are of {calls} calls or more; nine calls of ten take at most {spread:.2f} times the median. "
     return [*parts, f"{told}Command of the newest rows: `{run.command}`"]
 
 

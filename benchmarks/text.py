@@ -11,16 +11,16 @@ _BUSY = 0.5  # cores that other programs may keep busy before a reader is warned
 
 def identity(
     machine: Mapping, threads: int, versions: Mapping[str, str], shown: Collection[str], commits: Sequence[str],
-    other_load: float | None, *, gpu: str = "", more: str = "",
+    other_load: float | None, *, gpu: str = "",
 ) -> str:  # fmt: skip
-    """Device, threads, versions, commits and more in one sentence, with a warning if the machine was busy.
+    """Device, threads, versions and commits in one sentence, with a warning if the machine was busy.
 
     shown: of the versions. gpu: its name, if one computed.
     """
-    sets = ", ".join(machine["isa"][-3:])
+    sets = ", ".join(machine["isa"])
     device = f"{gpu}, " * bool(gpu) + f"{machine['cpu']} ({machine['cores']} cores; {sets})"
     found = ", ".join(f"{name} {version}" for name, version in versions.items() if name in shown)
-    told = f"commit{'s' * (len(commits) > 1)} {', '.join(commits)}{more}"
+    told = f"commit{'s' * (len(commits) > 1)} {', '.join(commits)}"
     text = f"{device}, {threads} thread{'s' * (threads > 1)}; {found}; {told}."
     if other_load is not None and other_load > _BUSY:
         text += f" Other programs kept {other_load:.1f} cores busy meanwhile: do not rely on the times."

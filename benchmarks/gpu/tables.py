@@ -35,7 +35,7 @@ def identity(report: Mapping) -> str:
         gpu += f"{device['memory_gib']} GiB, cuDNN {device['cudnn']})"
     shown = [f"{name} {versions[name]}" for name in ("python", "torch", "cuda", "triton") if name in versions]
     text = f"{gpu}; {machine['cpu']}, {machine['cores']} cores; {', '.join(shown)}; {_sources(report)}; "
-    return textwrap.fill(text + "random weights (speed does not depend on them).", WIDTH)
+    return textwrap.fill(text + "random weights.", WIDTH)
 
 
 def _sources(report: Mapping) -> str:

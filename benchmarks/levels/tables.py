@@ -12,10 +12,10 @@ from benchmarks.text import WIDTH, markdown_table, wrapped
 
 _WIDE = 40  # characters of what a level does
 WHAT = (
-    "Every level of a network, timed one by one, beside its floors in us: compute, for the FLOPs of these kernels "
-    "(Winograd's are fewer) at the machine's rate; memory, for their weights and maps, each moved once at its rate; "
-    "maps still in the caches can beat it. x floor: time over the larger of the two floors. GFLOP/s: counted as direct "
-    "convolutions, whatever the kernel."
+    "Every level of hrnet_fast's plan, timed one by one, beside its floors in us: compute, for the FLOPs of its "
+    "kernels (Winograd's are fewer) at the machine's rate; memory, for their weights and maps, each moved once at its "
+    "rate. Both rates are measured in the same run; a machine that drifts, or maps still in the caches, can beat them "
+    "by a little. GFLOP/s are counted as direct convolutions, whatever the kernel."
 )
 
 

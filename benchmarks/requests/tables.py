@@ -7,8 +7,9 @@ from benchmarks.sheet import Sheet
 from benchmarks.text import markdown_table, milliseconds, wrapped
 
 WHAT = (
-    "What a request costs besides the network, stage by stage, against the same pipeline in plain torch, OpenCV and "
-    "NumPy. Each stage was checked against the plain one before it was timed."
+    "What a request costs besides the network, stage by stage, against the same pipeline in plain torch "
+    "(channels_last), OpenCV and NumPy. Each stage was checked against the plain one before it was timed. Pose runs "
+    "the network twice for each person (flip test). Every number is a median of its own, so stages need not add up."
 )
 # What ours and the plain pipeline call the work before and after the network.
 _STAGES = ("read", "crop", "prepare", "network", "decode", "labels")

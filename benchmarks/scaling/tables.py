@@ -9,8 +9,8 @@ from benchmarks.sheet import Sheet
 from benchmarks.text import markdown_table, milliseconds, wrapped
 
 WHAT = (
-    "How the time of an image depends on batch and size. Numbers were checked at a small size before anything was "
-    "timed. The work of a point is counted as direct convolutions, whatever the kernel."
+    "How the time of an image depends on batch and size, for hrnet_fast alone. Its numbers were checked at a small "
+    "size before anything was timed. The work of a point is counted as direct convolutions, whatever the kernel."
 )
 
 

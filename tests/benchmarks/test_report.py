@@ -9,6 +9,7 @@ import pytest
 from benchmarks.headline import headlines
 from benchmarks.headline_picture import draw_headline
 from benchmarks.memory.measure import Row
+from benchmarks.method import method
 from benchmarks.report import main
 from benchmarks.requests.row import OURS, PLAIN
 from benchmarks.requests.row import Row as Request
@@ -61,7 +62,7 @@ def test_block_has_one_line_a_case(run):
     assert "| **10.5** |" in table[2] and "| 26.2 (2.50x) |" in table[2] and table[2].endswith("| 2.0e-07 / 1.5e-07 |")
     assert "(0.50x) (!)" in table[3]
     assert "](benchmarks/results/run.png)" in block
-    assert "by 9 calls or more" in block
+    assert "of 9 calls or more" in block
     assert "`pytest benchmarks --profile short --threads 2`" in block and "commit 0123456789" in block
     assert "torch.compile" not in table[0] and "- torch.compile, float32: not run: left out" in block
 
@@ -139,7 +140,7 @@ def test_headline_is_one_image_by_the_most_threads(make_row, make_run):
         make_row("hrnet_fast", error=1e-7, error_torch=2e-7),
         make_row("OpenVINO", p50_ms=20),
         make_row("ONNX Runtime", p50_ms=15),
-        make_row("plain", p50_ms=30),
+        make_row("plain", p50_ms=30, error=2e-7),
         make_row("hrnet_fast exact", p50_ms=12),
     ]
     many = [dataclasses.replace(row, batch=16) for row in rows]
@@ -148,10 +149,13 @@ def test_headline_is_one_image_by_the_most_threads(make_row, make_run):
     alone = dataclasses.replace(run, threads=1)
     table, told, identified = headlines([alone, run], [])
     head, _, *lines = table.splitlines()
-    assert head == "| median ms, one image (fastest rival, torch: times as long) | Intel Xeon |"
+    assert head == "| ms an image (fastest rival, torch) | Intel Xeon |"
     assert lines == ["| hrnet_w32.pose_coco, 256x192, float32 | **10.5** (1.50x, 3.00x) |"]
-    assert "0.50 to 0.50 times" in told
-    assert identified.startswith("- Intel(R) Xeon(R)") and "2 threads" in identified and "\n" not in identified
+    assert "0.50 to 0.50 times those of torch in its less accurate format" in told
+    assert identified.startswith(
+        "- Intel Xeon: 2 threads; rivals: OpenVINO, ONNX Runtime; torch 2.15.0+cpu; measured at"
+    )
+    assert "\n" not in identified
     assert headlines([make_run(*many)], []) == []
 
 
@@ -161,9 +165,22 @@ def test_headline_has_a_column_for_each_processor(make_row, make_run):
     two = make_run(make_row("hrnet_fast", dtype="bfloat16", p50_ms=5), machine=other)
     table, _, identified = headlines([one, two], [])
     head, _, *lines = table.splitlines()
-    assert head == "| median ms, one image (fastest rival, torch: times as long) | Intel Xeon | AMD EPYC, Zen 4 |"
+    assert head == "| ms an image (fastest rival, torch) | Intel Xeon | AMD EPYC, Zen 4 |"
     assert [line.split(" | ", 1)[1] for line in lines] == ["**10.5** (-, 2.00x) | - |", "- | **5.25** (-, -) |"]
     assert identified.count("\n") == 1
+
+
+def test_method_says_what_winograd_gains_and_what_building_takes(make_row, make_run):
+    rows = [
+        make_row("hrnet_fast"), make_row("hrnet_fast exact", p50_ms=20), make_row("plain", p50_ms=40),
+        make_row("OpenVINO", p50_ms=15, build_s=20.0), make_row("ONNX Runtime", p50_ms=30, build_s=10.0),
+    ]  # fmt: skip
+    slower = [dataclasses.replace(row, batch=16, p50_us=2 * row.p50_us) for row in rows[:-1]]
+    table, winograd, building = method([make_run(*rows, *slower, settings={"plain": "as it is", "never run": "no"})])
+    assert table.splitlines()[2:] == ["| plain | as it is |"]
+    assert "is 0.75 to 0.75 times as fast as the fastest rival" in winograd and "of 2 cases" in winograd
+    assert "hrnet_fast 1.2 to 1.2 s, OpenVINO 20.0 to 20.0 s, ONNX Runtime 10.0 to 10.0 s." in building
+    assert method([]) == []
 
 
 def test_headline_leaves_out_what_ours_computed_in_another_dtype(make_row, make_run):
@@ -175,7 +192,7 @@ def test_headline_leaves_out_what_ours_computed_in_another_dtype(make_row, make_
 
 def test_headline_picture_shows_the_cpu_with_most_rivals(make_row, make_run, tmp_path, monkeypatch):
     shown = []
-    monkeypatch.setattr("benchmarks.headline_picture.identity_of", lambda run: shown.append(run) or "told")
+    monkeypatch.setattr("benchmarks.headline_picture.processor", lambda run: shown.append(run) or "told")
     few = make_run(make_row("hrnet_fast"), machine={"cpu": "few", "cores": 2, "isa": ["avx2"], "memory_gib": 8})
     most = make_run(make_row("hrnet_fast"), make_row("plain"), make_row("OpenVINO", dtype="bfloat16"))
     path = tmp_path / "new" / "speed.png"
