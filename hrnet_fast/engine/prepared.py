@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 from torch.utils._python_dispatch import is_traceable_wrapper_subclass
 
-from ..plan import Plan, PlanError, inference_view, make_plan, named_tensors
+from ..plan import Plan, PlanError, inference_view, make_plan, named_tensors, names_in
 from .choose import make_executor
 from .executor import Run
 from .gpu.tape import refuse_capture
@@ -78,6 +78,7 @@ class Prepared:
                 self.check_weights()  # the plan is made of the module as it is now, the rest of what it was
                 with no_autocast(self.device):
                     plan = make_plan(self.view, *inputs)
+                    self.versions.follow(names_in(tuple(plan.items())) if self.versions.held else ())
                     program = self.programs[key] = Program(plan, self.executor.prepare(plan))
                 if len(self.programs) > self.executor.max_plans:  # the least recently used one goes
                     self.programs.popitem(last=False)

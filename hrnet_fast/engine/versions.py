@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from torch import Tensor, nn
 
 from hrnet_fast import kernels
 
+from ..plan import held_tensors
 from .optimizer_steps import watch
 
 
@@ -19,25 +20,40 @@ class Versions:
     Batch normalization writes its running statistics without counting; it counts batches in a buffer of integers.
     Steps of optimizers are counted by `steps`.
     Tensors of inference mode have no counters.
+    Plain attributes are followed once a plan reads them: others are what a forward keeps, and changes.
     """
 
     def __init__(self, module: nn.Module):
         self.tables = [table for part in module.modules() for table in _tables(part)]
         watch(module.parameters())
+        self.held, self.read = held_tensors(module), {}
         self.seen = list(self._now())
         native = kernels.extension().module
         self.native = None if native is None else native.Versions(self.tables)
 
+    def follow(self, names: Iterable[str]) -> None:
+        """Plain attributes, among other names, that a plan reads from now on."""
+        for name in self.held.keys() & names:
+            one = self.held[name]
+            self.read.setdefault(name, (one, one.tensor.data_ptr(), _version(one.tensor)))
+
     def changed(self) -> bool:
         """Whether any tensor was written, or anything replaced, since."""
-        return list(self._now()) != self.seen if self.native is None else self.native.changed()
+        own = list(self._now()) != self.seen if self.native is None else self.native.changed()
+        return own or any(
+            one.replaced() or (one.tensor.data_ptr(), _version(one.tensor)) != (data, version)
+            for one, data, version in self.read.values()
+        )
 
     def _now(self) -> Iterator[tuple[Any, ...]]:
         for table in self.tables:
             for value in table.values():
                 is_tensor = isinstance(value, Tensor)
-                counted = is_tensor and not value.is_inference()
-                yield id(value), value._version if counted else 0, value.data_ptr() if is_tensor else 0
+                yield id(value), _version(value) if is_tensor else 0, value.data_ptr() if is_tensor else 0
+
+
+def _version(tensor: Tensor) -> int:
+    return 0 if tensor.is_inference() else tensor._version
 
 
 def _tables(module: nn.Module) -> list[dict[str, Any]]:

@@ -8,10 +8,11 @@ from .ir import PREVIOUS, Concat, Conv, Function, Item, Level, Plan, Sum, Term, 
 from .tracing import trace
 from .tracing.constants import tensor_of
 from .tracing.functions import PURE_FUNCTIONS
+from .tracing.held import held_tensors, names_in
 from .tracing.modules import inference_view, named_tensors, unwrap
 
 __all__ = [
     "PREVIOUS", "PURE_FUNCTIONS", "Call", "Concat", "Constant", "Conv", "Convolution", "Function", "Item", "Level",
-    "Norm", "Param", "Plan", "PlanError", "Ref", "Resize", "Sum", "Term", "Value", "check", "inference_view",
-    "make_plan", "named_tensors", "plan_graph", "tensor_of", "trace", "unwrap",
+    "Norm", "Param", "Plan", "PlanError", "Ref", "Resize", "Sum", "Term", "Value", "check", "held_tensors",
+    "inference_view", "make_plan", "named_tensors", "names_in", "plan_graph", "tensor_of", "trace", "unwrap",
 ]  # fmt: skip

@@ -17,7 +17,7 @@ from torch.utils import _pytree as pytree
 from ..api import OptimizedModule, examples_of, is_shape, optimize
 from ..engine import op
 from ..models import HRNetConfig
-from ..plan import named_tensors, unwrap
+from ..plan import held_tensors, named_tensors, names_in, unwrap
 from ..plan.tracing.failure import what
 from ..weights import CheckpointError
 from ..weights.files import read_safetensors, read_texts, write_checkpoint
@@ -61,10 +61,12 @@ def save(model: nn.Module, path: str | os.PathLike, *examples: Any) -> None:
         }
     except NotSaved as error:
         raise ValueError(f"{type(plain).__name__} cannot be saved: {error}") from error
-    tensors = named_tensors(plain)
+    held = held_tensors(plain).keys() & {name for call in calls for name in names_in(call.graph.nodes)}
+    own = {*dict(plain.named_parameters()), *dict(plain.named_buffers()), *held}
+    tensors = {key: tensor for key, tensor in named_tensors(plain).items() if key in own}
     if meta := next((key for key, tensor in tensors.items() if tensor.is_meta), None):
         raise ValueError(f"{meta!r} is on the meta device, without numbers to save: load weights first")
-    buffers = [name for name, _ in plain.named_buffers(remove_duplicate=False)]
+    buffers = [*(name for name, _ in plain.named_buffers(remove_duplicate=False)), *sorted(held)]
     every = [*(name for name, _ in plain.named_parameters(remove_duplicate=False)), *buffers]
     shown = [key for key in plain.state_dict() if key in every]  # a module may show more, and hide some
     hidden = [name for name in every if name not in shown]

@@ -13,10 +13,11 @@ from torch import Tensor, nn
 from ..errors import PlanError
 from ..warn import warn
 from .frozen import frozen_norm
+from .held import OF_TORCH, held_tensors
 
 CONTAINERS = (dict, OrderedDict, defaultdict, list, tuple, set)
 # What every module has, of which a twin needs no copy of its own.
-_OF_TORCH = frozenset(nn.Module().__dict__) - {"_parameters", "_buffers", "_modules"}
+_OF_TORCH = OF_TORCH - {"_parameters", "_buffers", "_modules"}
 _HOOKS = [name for name in _OF_TORCH if name.endswith("_hooks")]
 
 
@@ -101,6 +102,9 @@ class _Twins:
 
 
 def named_tensors(module: nn.Module) -> dict[str, Tensor]:
-    """Parameters and buffers by key."""
+    """Parameters, buffers and plain attributes by key; a tensor that is there twice under its first one."""
     module = unwrap(module)
-    return {**dict(module.named_parameters()), **dict(module.named_buffers())}
+    own = {**dict(module.named_parameters()), **dict(module.named_buffers())}
+    known = {id(tensor) for tensor in own.values()}
+    held = {name: one.tensor for name, one in held_tensors(module).items() if id(one.tensor) not in known}
+    return {**held, **own}

@@ -15,6 +15,7 @@ from torch.utils import _pytree as pytree
 from ..errors import PlanError
 from ..graph import Graph
 from .failure import what, where
+from .held import held_tensors, names_in
 from .modules import traceable_twin, unwrap
 from .recorder import Recorder
 
@@ -34,12 +35,16 @@ def trace(module: nn.Module, *inputs: Any) -> Graph:
             raise PlanError(f"inputs must be tensors or lists of them, not {type(leaf).__name__}")
     dtype = next((p.dtype for p in module.parameters() if p.is_floating_point()), torch.float32)
     recorder = Recorder(module, dtype)
+    held = held_tensors(twin)
     with torch.inference_mode(False), torch.no_grad():  # tensors of inference mode do not count what writes to them
         data_free = [recorder.add_input(tuple(leaf.shape)) for leaf in leaves]
         try:
             with recorder:
                 result = twin(*pytree.tree_unflatten(data_free, input_tree))
             recorder.check_writes()
+            used = set(names_in(tuple(recorder.nodes))) if held else ()
+            if name := next((name for name in used if name in held and held[name].replaced()), None):
+                raise PlanError(f"the network replaces its own {name!r} when it is called, which a plan cannot express")
         except PlanError as error:
             raise PlanError(f"{what(error)} (in {where(twin, error)})") from error
         except ValueError:  # the network's own sentence

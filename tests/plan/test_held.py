@@ -1,0 +1,82 @@
+"""Tensors that are plain attributes of a module, or of what it holds."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+import hrnet_fast
+from hrnet_fast.plan import PlanError
+
+
+class Scaled:
+    """Holds tensors, and is no module."""
+
+    def __init__(self):
+        self.mean, self.stds = torch.tensor([0.4, 0.5, 0.6]).view(1, 3, 1, 1), [torch.rand(1, 3, 1, 1) + 1]
+
+    def __call__(self, x):
+        return (x - self.mean) / self.stds[0]
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv, self.scaled = nn.Conv2d(3, 8, 3, padding=1), Scaled()
+        self.order, self.gains = torch.tensor([0, 3, 2]), {"first": torch.rand(8, 1, 1)}
+        self.register_buffer("shift", torch.rand(3, 1, 1))
+        self.same = self.shift
+
+    def forward(self, x):
+        return (self.conv(self.scaled(x)) * self.gains["first"])[:, self.order] + self.same
+
+
+class Keeps(nn.Module):
+    """forward: of what it keeps, read and then replaced, or only replaced."""
+
+    def __init__(self, reads: bool):
+        super().__init__()
+        self.conv, self.kept, self.reads = nn.Conv2d(3, 3, 3, padding=1), torch.zeros(1, 3, 8, 8), reads
+
+    def forward(self, x):
+        y = self.conv(x)
+        y, self.kept = (y + self.kept if self.reads else y), y
+        return y
+
+
+@pytest.fixture
+def image():
+    return torch.randn(2, 3, 8, 8)
+
+
+def test_they_are_planned_and_saved(image, tmp_path):
+    model = Net().eval()
+    fast = hrnet_fast.optimize(model, example=image)
+    assert hrnet_fast.verify(model, fast, image).passed
+    hrnet_fast.save(fast, tmp_path / "net.safetensors", image)
+    loaded = hrnet_fast.load(tmp_path / "net.safetensors")
+    assert torch.equal(loaded(image), fast(image)) and loaded.state_dict().keys() == model.state_dict().keys()
+
+
+@pytest.mark.parametrize("change", [
+    lambda net: net.scaled.mean.add_(1), lambda net: setattr(net.scaled, "mean", torch.zeros(1, 3, 1, 1)),
+    lambda net: setattr(net, "scaled", Scaled()), lambda net: net.gains.clear(),
+    lambda net: net.scaled.stds.__setitem__(0, torch.ones(1)), lambda net: setattr(net, "order", torch.tensor([1])),
+])  # fmt: skip
+def test_their_changes_are_noticed(change, image):
+    fast = hrnet_fast.optimize(Net().eval(), example=image)
+    fast(image)
+    change(fast.original)
+    with pytest.raises(RuntimeError, match="changed after optimize"):
+        fast(image)
+
+
+def test_what_a_forward_keeps_is_none_of_the_plan(image):
+    model = Keeps(reads=False).eval()
+    fast = hrnet_fast.optimize(model, example=image)
+    with torch.no_grad():
+        model(image)  # keeps another
+    assert hrnet_fast.verify(model, fast, image).passed
+    with pytest.raises(PlanError, match="replaces its own 'kept'"):
+        hrnet_fast.optimize(Keeps(reads=True), example=image)
