@@ -8,6 +8,7 @@ from torchvision.ops.misc import FrozenBatchNorm2d
 
 from hrnet_fast import optimize, verify
 from hrnet_fast.plan import Conv, Function, PlanError, make_plan
+from hrnet_fast.plan.tracing.frozen import frozen_norm
 from hrnet_fast.weights.random import fill_weights
 from tests.networks import SMALL
 
@@ -57,6 +58,17 @@ class Wide(WrittenOut):
         return super().forward(x if x.shape[3] < 4 else x * 2)
 
 
+class Hidden(WrittenOut):
+    def forward(self, x):
+        scale = self.weight * (self.running_var + 1e-6).rsqrt()
+        return x * scale.view(1, -1, 1, 1) + (self.bias - self.running_mean * scale).view(1, -1, 1, 1)
+
+
+class Wider(WrittenOut):
+    def forward(self, x):
+        return super().forward(x if x.dtype == torch.float64 else x * 2)
+
+
 class Standing(WrittenOut):
     def forward(self, x):
         raise RuntimeError("no")
@@ -98,10 +110,35 @@ def test_a_whole_network_of_them_has_the_plan_of_one_with_torchs():
     assert report.passed, str(report)
 
 
-@pytest.mark.parametrize("kind", [Doubled, Clamped, Centred, Wide])
+@pytest.mark.parametrize("kind", [Doubled, Clamped, Centred, Wide, Hidden, Wider])
 def test_what_computes_something_else_is_played_as_it_is_written(kind):
     net, x = filled(nn.Sequential(nn.Conv2d(3, 8, 3, padding=1), kind(8))), torch.randn(2, 3, 9, 7) * 5000
     assert items(net, x) == {Conv, Function}
+    report = verify(net, optimize(net, example=x), x)
+    assert report.passed, str(report)
+
+
+@pytest.mark.parametrize("channels", [1, 8])
+@pytest.mark.parametrize("which", ["weight", "bias", "running_mean"])
+def test_the_sign_of_each_tensor_matters(which, channels):
+    norm = WrittenOut(channels)
+    assert frozen_norm(norm) is not None
+
+    class Absolute(WrittenOut):
+        def forward(self, x):
+            kept = self._buffers[which]
+            self._buffers[which] = kept.abs()
+            try:
+                return super().forward(x)
+            finally:
+                self._buffers[which] = kept
+
+    assert frozen_norm(Absolute(channels)) is None
+
+
+def test_a_norm_with_a_forward_of_its_own_is_played_by_it():
+    net, x = filled(nn.Sequential(nn.Conv2d(3, 8, 3), WrittenOut(8))), torch.randn(1, 3, 9, 9)
+    net[1].forward = lambda x: x * 3
     report = verify(net, optimize(net, example=x), x)
     assert report.passed, str(report)
 

@@ -9,27 +9,34 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-_SHAPES = ((2, 1, 3), (1, 7, 6), (3, 40, 1))  # images, height, width of the maps on which a norm is told
+# Images, height, width and dtype of the maps on which a norm is told, and how far its results may be off.
+_TRIALS = (
+    ((2, 1, 3), torch.float64, 1e-6), ((1, 7, 6), torch.float64, 1e-6), ((3, 40, 1), torch.float64, 1e-6),
+    ((2, 5, 4), torch.float32, 1e-3),
+)  # fmt: skip
 _LEAST = 5e-324  # adds nothing to a variance; older torch refuses an eps of 0
-_TENSORS = {"weight", "bias", "running_mean", "running_var"}
+_TENSORS = ("running_mean", "running_var", "weight", "bias")  # as F.batch_norm takes them
 
 
 def frozen_norm(module: nn.Module) -> Callable[[Tensor], Tensor] | None:
     """The batch norm that a module computes, on its tensors; None for any other module, torch's own norms too.
 
     It is told from numbers: the module's forward, on other tensors of its shapes, has to have a batch norm's results,
-    for maps of several sizes and numbers of any scale, so that no clamp, mean or branch by size passes for one.
+    for maps of several sizes and dtypes and numbers of any sign and scale, so that no clamp, mean, hidden epsilon or
+    branch passes for one.
     """
-    own = module._parameters | module._buffers
-    if own.keys() - {"eps", "num_batches_tracked"} != _TENSORS or module._modules or _is_torchs(module):
+    if "forward" in module.__dict__:  # it computes something else than its class
         return None
-    weight, bias, mean, var = (own[name] for name in ("weight", "bias", "running_mean", "running_var"))
-    if any(not isinstance(t, Tensor) or t.dim() != 1 or t.shape != weight.shape for t in (weight, bias, mean, var)):
+    own = module._parameters | module._buffers
+    if own.keys() - {"eps", "num_batches_tracked"} != set(_TENSORS) or module._modules or _is_torchs(module):
+        return None
+    tensors = [own[name] for name in _TENSORS]
+    if any(not isinstance(t, Tensor) or t.dim() != 1 or t.shape != tensors[0].shape for t in tensors):
         return None
     eps = _epsilon(module)
-    if eps is None or not _computes_one(module, weight.shape[0], eps):
+    if eps is None or not _computes_one(module, tensors[0].shape[0], eps):
         return None
-    return lambda x: F.batch_norm(x, mean, var, weight, bias, eps=eps)
+    return lambda x: F.batch_norm(x, *tensors, eps=eps)
 
 
 def _is_torchs(module: nn.Module) -> bool:
@@ -48,25 +55,38 @@ def _epsilon(module: nn.Module) -> float | None:
 
 def _computes_one(module: nn.Module, channels: int, eps: float) -> bool:
     draw = torch.Generator("cpu").manual_seed(0)
+    return all(_agrees(module, channels, eps, draw, place) for place in range(len(_TRIALS)))
+
+
+def _agrees(module: nn.Module, channels: int, eps: float, draw: torch.Generator, place: int) -> bool:
+    shape, dtype, tolerance = _TRIALS[place]
     drawn = {"generator": draw, "dtype": torch.float64, "device": "cpu"}
-    numbers = {name: torch.rand(channels, **drawn) + 0.5 for name in sorted(_TENSORS)}
+    scale = 10 ** (7 * torch.rand(channels, **drawn))
+    x = torch.randn(shape[0], channels, *shape[1:], **drawn) * scale.view(-1, 1, 1)
+    numbers = _numbers(channels, eps, scale, place)
+    expected = F.batch_norm(x, *(numbers[name] for name in _TENSORS), eps=eps)
+    own = {name: module._buffers[name].to("cpu") for name in ("eps", "num_batches_tracked") if name in module._buffers}
+    buffers = {name: tensor.to(dtype) for name, tensor in (numbers | own).items()}
     twin = object.__new__(type(module))
-    twin.__dict__.update(module.__dict__, training=False, _parameters={}, _buffers=dict(numbers))
-    for name in ("eps", "num_batches_tracked"):
-        if name in module._buffers:
-            twin._buffers[name] = module._buffers[name].to("cpu", torch.float64)
-    for shape in _SHAPES:
-        x = torch.randn(shape[0], channels, *shape[1:], **drawn) * 10 ** (7 * torch.rand(1, channels, 1, 1, **drawn))
-        try:
-            result = type(module).forward(twin, x)
-        except Exception:  # whatever it is, it is no batch norm of one map
-            return False
-        tensors = (numbers[name] for name in ("running_mean", "running_var", "weight", "bias"))
-        expected = F.batch_norm(x, *tensors, eps=eps)
-        if (
-            not isinstance(result, Tensor)
-            or result.shape != x.shape
-            or not torch.allclose(result, expected, 1e-6, 1e-6)
-        ):
-            return False
-    return True
+    twin.__dict__.update(module.__dict__, training=False, _parameters={}, _buffers=buffers)
+    try:
+        result = type(module).forward(twin, x.to(dtype))
+    except Exception:  # whatever it is, it is no batch norm of one map
+        return False
+    if not isinstance(result, Tensor) or (result.shape, result.dtype) != (x.shape, dtype):
+        return False
+    largest = expected.abs().amax((0, 2, 3), keepdim=True)
+    return bool(((result - expected).abs() <= tolerance * largest).all())
+
+
+def _numbers(channels: int, eps: float, scale: Tensor, place: int) -> dict[str, Tensor]:
+    """A norm's tensors, all of which show in the results for maps of this scale.
+
+    Over the trials each channel has variances of any scale, and weight, bias and mean of both signs.
+    """
+    given = {"dtype": torch.float64, "device": "cpu"}
+    signs = torch.tensor([1.0, -1.0] * (channels + 2), **given)
+    var = 10 ** torch.linspace(-12, 4, len(_TRIALS) * channels, **given)[place :: len(_TRIALS)]
+    mean, weight, bias = (signs[begin:][:channels] for begin in ((place + 1) // 2, place, place // 2))
+    numbers = 0.7 * scale * mean, var, 1.3 * weight, 0.9 * scale * (var + eps).rsqrt() * bias
+    return dict(zip(_TENSORS, numbers))
