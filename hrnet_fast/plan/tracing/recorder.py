@@ -18,6 +18,8 @@ from .arguments import name_of
 from .layers import Layers
 from .values import writes_into
 
+_NUMPYS = {"axis": "dim", "keepdims": "keepdim"}  # names that torch takes as well
+
 
 class Recorder(Layers, TorchFunctionMode):
     """Sees every torch function while it is entered, and hands it to the method that writes it down."""
@@ -30,6 +32,7 @@ class Recorder(Layers, TorchFunctionMode):
             raise PlanError("embedding gets max_norm, by which it writes into its weight, which a plan cannot express")
         if not any(id(leaf) in self.traced for leaf in pytree.tree_leaves((args, kwargs))):
             return self._untraced(function, args, kwargs)
+        kwargs = {_NUMPYS.get(key, key): value for key, value in kwargs.items()}
         if kwargs.pop("out", None) is not None:
             raise PlanError(f"{name_of(function)} gets out=, which a plan cannot express: use what it returns instead")
         if function in _METHODS:

@@ -30,16 +30,15 @@ class Several(Calls):
         axis = range(x.dim())[dim]
         return tuple(self.call("Tensor.__getitem__", (x, (*[slice(None)] * axis, i)), {}) for i in range(x.shape[axis]))
 
-    def extreme(self, name: str, input, *args, **kwargs) -> Tensor | tuple[Tensor, ...]:
+    def extreme(self, name: str, input, dim=None, keepdim=False, *, other=None) -> Tensor | tuple[Tensor, ...]:
         """max and min: of all numbers, of two tensors, or over one dimension, where the second result is where."""
-        axis = args[0] if args else kwargs.get("dim", kwargs.get("other"))
-        if axis is None:
+        other = dim if isinstance(dim, Tensor) else other
+        if other is not None:
+            return self.call(f"torch.{name}imum", (input, other), {})
+        if dim is None:
             return self.call(f"torch.a{name}", (input,), {})
-        if isinstance(axis, Tensor):
-            return self.call(f"torch.{name}imum", (input, axis), {})
-        kept = args[1] if len(args) > 1 else kwargs.get("keepdim", False)
-        values = self.call(f"torch.a{name}", (input, axis, kept), {})
-        places = self.call(f"places of {name}", (input, axis, kept), {})
+        values = self.call(f"torch.a{name}", (input, dim, keepdim), {})
+        places = self.call(f"places of {name}", (input, dim, keepdim), {})
         return getattr(torch.return_types, name)((values, places))
 
     def ordered(self, name: str, input, *args, **kwargs) -> tuple[Tensor, ...]:
