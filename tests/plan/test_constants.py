@@ -81,6 +81,7 @@ MADE = {
     "identity": lambda net, y: torch.eye(9, dtype=y.dtype, device=y.device) @ y,
     "of a parameter": lambda net, y: y * net.scale.view(-1).flip(0)[:, None, None].abs().sqrt(),
     "a parameter cast": lambda net, y: nn.functional.conv2d(y, net.d.weight.type_as(y), net.d.bias.to(y)),
+    "a parameter's data": lambda net, y: nn.functional.conv2d(y, net.d.weight.data, net.d.bias.detach()),
     "normalized": normalized,
     "counted up": lambda net, y: y * counted_up(torch.zeros(7), 30),
     "counted up in whole numbers": lambda net, y: y * counted_up(torch.zeros(7, dtype=torch.int32), 30),

@@ -1,5 +1,6 @@
 """What a network writes in place: planned with the numbers of torch, or refused; never overlooked."""
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
@@ -187,6 +188,15 @@ def numbers_squared_often(net, x):
     return net.c(x) + numbers
 
 
+def zeros_seen_by(alias):
+    def run(net, x):
+        numbers = torch.zeros(7)
+        alias(numbers)[0] = 2.0
+        return net.c(x) + numbers
+
+    return run
+
+
 def out_argument(net, x):
     y = net.c(x)
     z = net.d(y)
@@ -263,6 +273,9 @@ ALIASES = {
         (view_of_zeros, "a summand is a tensor made outside the network"),
         (zeros_written_often, "a summand is a tensor made outside the network"),
         (numbers_squared_often, "a summand is a tensor made outside the network"),
+        (zeros_seen_by(lambda numbers: numbers.data), "a summand is a tensor made outside the network"),
+        (zeros_seen_by(torch.Tensor.numpy), "a summand is a tensor made outside the network"),
+        (zeros_seen_by(np.asarray), "a summand is a tensor made outside the network"),
         (out_argument, "torch.add gets out=, .* use what it returns instead"),
         (out_outside, "torch.sigmoid gets out="),
         (view_of_a_view, SHARED),

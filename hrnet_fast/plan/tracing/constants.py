@@ -79,6 +79,7 @@ class Constants:
     def run(self, function: Callable, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
         """What a function of no traced tensors returns; how it was made, or what it wrote to, is kept."""
         target = args[0] if args else None
+        function = Tensor.detach if function in known.DETACH else function  # `.data` would not count what writes to it
         before = self.find(target)
         result = function(*args, **kwargs)
         if before is not None and target not in self:

@@ -123,6 +123,7 @@ RELU_IN_PLACE = {F.relu_, torch.relu_, Tensor.relu_}
 MAY_BE_IN_PLACE = {getattr(F, name) for name in _ACTIVATIONS.split()}
 CLONE = {Tensor.clone, torch.clone}
 DETACH = {Tensor.detach, torch.detach, Tensor.data.__get__}
+TO_NUMPY = {Tensor.numpy, Tensor.__array__}
 CAST = "Tensor.to"
 CASTS = {
     Tensor.to, Tensor.type_as, Tensor.float, Tensor.double, Tensor.half, Tensor.bfloat16, Tensor.long, Tensor.int,

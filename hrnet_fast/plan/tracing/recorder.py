@@ -51,6 +51,8 @@ class Recorder(Layers, TorchFunctionMode):
         for leaf in pytree.tree_leaves(written):
             if isinstance(leaf, Tensor) and (name := self.owner(leaf)):
                 raise PlanError(writes_into(name))
+        if function in known.TO_NUMPY and args[0] in self.constants and not self.owner(args[0]):
+            self.constants.forget(args[0])  # nothing counts what NumPy writes
         return self.constants.run(function, args, kwargs)
 
     def compute(self, name: str, *args, **kwargs) -> Tensor:
