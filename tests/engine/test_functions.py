@@ -293,3 +293,9 @@ def test_what_stays_refused_is_said(function, sentence):
     net.plain = torch.ones(1)
     with pytest.raises(PlanError, match=sentence):
         make_plan(net.eval(), torch.empty(1, 3, 9, 7))
+
+
+def test_what_torch_refuses_is_refused():
+    net = Net(lambda net, x: F.interpolate(net.c(x), size=(4, 4), scale_factor=2.0))
+    with pytest.raises(ValueError, match="only one of size or scale_factor should be defined"):
+        make_plan(net, torch.empty(1, 3, 9, 7))

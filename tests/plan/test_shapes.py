@@ -65,6 +65,8 @@ ASKED = [  # of torch: what is not known, or wrong
     ("Tensor.mean", torch.Tensor.mean, (X.int(),), {}),
     ("Tensor.mean", torch.Tensor.mean, (X,), {"dtype": torch.float64}),
     ("Tensor.softmax", torch.Tensor.softmax, (X, 4), {}),
+    ("Tensor.softmax", torch.Tensor.softmax, (X, 1, torch.float64), {}),
+    ("torch.add", torch.add, (X, 2, X[:1]), {}),
     ("torch.mul", torch.mul, (X, X.double()), {}),
     ("torch.mul", torch.mul, (X, 1j), {}),
     ("torch.mul", torch.mul, (X, PAIR), {}),

@@ -29,8 +29,8 @@ def name_of(function: Callable) -> str:
 
 
 def whole_size(x: Tensor, size: Any, factor: Any) -> tuple[int, int] | None:
-    """The size of an interpolated map, unless the factors give none or one that is not whole."""
-    if x.dim() != 4 or (size is None and factor is None):
+    """The size of an interpolated map, unless the factors give none or one that is not whole, or both are given."""
+    if x.dim() != 4 or (size is None) == (factor is None):
         return None
     if size is not None:
         return tuple(map(index, pair(size)))

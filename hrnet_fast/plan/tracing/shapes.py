@@ -48,7 +48,8 @@ def _place(x: Tensor, dim: int | None = None, keepdim: bool = False) -> Shape | 
 
 
 def _softmax(x: Tensor, dim: int, _stacklevel: int = 3, dtype: Any = None) -> Shape | None:
-    return tuple(x.shape) if -x.dim() <= dim < x.dim() and dtype is None else None
+    own = dtype is None and type(_stacklevel) is int  # other than those of F have the dtype second
+    return tuple(x.shape) if -x.dim() <= dim < x.dim() and own else None
 
 
 def _elementwise(a: Tensor | float, b: Tensor | float) -> Shape | None:
@@ -56,7 +57,7 @@ def _elementwise(a: Tensor | float, b: Tensor | float) -> Shape | None:
     return broadcast(*(x.shape for x in (a, b) if isinstance(x, Tensor))) if known else None
 
 
-def _sum(a: Tensor | float, b: Tensor | float, alpha: float = 1) -> Shape | None:
+def _sum(a: Tensor | float, b: Tensor | float, *, alpha: float = 1) -> Shape | None:
     return _elementwise(a, b)
 
 
