@@ -15,6 +15,7 @@ from ..plan.graph import Call, Convolution, Graph, Node, Norm, Resize
 from .batches import DependsOnBatch, PerImage, for_any_batch, for_batch
 from .codec import NotSaved, decode, encode, encode_nesting
 
+_MANY = 67  # images: more than networks compute at once that compute large batches in parts
 _NONE = type(None)
 _DETAILS = {
     "input": _NONE, "conv": Convolution, "norm": Norm, "relu": _NONE, "add": _NONE, "resize": Resize, "concat": _NONE,
@@ -51,7 +52,8 @@ class SavedCall:
 
 
 def trace_call(plain: nn.Module, *inputs: Any) -> SavedCall:
-    """What a module computes for inputs of these shapes: in a batch of any size, where it does the same for each.
+    """What a module computes for inputs of these shapes: in a batch of any size, where it does the same for 1, 2, 3 and
+    _MANY images.
 
     Raises PlanError as `trace` does, NotSaved for results that a file cannot nest.
     """
@@ -67,7 +69,7 @@ def trace_call(plain: nn.Module, *inputs: Any) -> SavedCall:
     graph = replace(graph, output_tree=None)
     try:
         general = for_any_batch(traced(2), traced(3))
-        if for_batch(general, images) == graph and for_batch(general, 1) == traced(1):
+        if for_batch(general, images) == graph and all(for_batch(general, n) == traced(n) for n in (1, _MANY)):
             graph = general
     except (DependsOnBatch, ValueError):  # or it takes no other batch
         pass

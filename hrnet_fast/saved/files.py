@@ -38,8 +38,8 @@ def save(model: nn.Module, path: str | os.PathLike, *examples: Any) -> None:
         and others read it as a checkpoint, and in its header the operations as they were traced; never code.
     examples: one for each size that the network is to take: an input, a shape such as (1, 3, 256, 192), or a tuple of
         these; without any, the size that `optimize` plans first, or all sizes of a network that was loaded. A batch
-        of any size is taken where the network does the same for each; where it does not, that of the example alone, and
-        a warning says so.
+        of any size is taken where the network does the same for 1, 2, 3 and 67 images; where it does not, that of the
+        example alone, and a warning says so.
     Raises PlanError, naming what was not understood, if the model cannot be planned for an example; CheckpointError for
     a path that cannot be written or has another suffix; ValueError for weights without data and for results in other
     containers than lists, tuples and dicts; TypeError if `model` is no module, or an example holds

@@ -215,6 +215,16 @@ def test_an_example_may_be_shapes(path):
         hrnet_fast.save(model, path, ((1, 3, 8, 8), "1x4x1x1"))
 
 
+class UpToEight(nn.Conv2d):
+    def forward(self, x):
+        return super().forward(x) * min(len(x), 8)
+
+
+def test_more_images_than_the_example_s_are_looked_at(path):
+    with pytest.warns(UserWarning, match=r"saved for inputs of \(8, 3, 8, 8\) alone"):
+        hrnet_fast.save(UpToEight(3, 4, 1), path, (8, 3, 8, 8))
+
+
 def test_a_network_that_depends_on_the_batch_is_saved_for_one(path):
     with pytest.warns(
         UserWarning, match=r"saved for inputs of \(2, 3, 8, 8\) alone: its operations depend on the batch"
