@@ -142,6 +142,10 @@ PARAMETERS = {
         F.avg_pool1d(y.flatten(2), 2) + F.max_pool1d(y.flatten(2), 2).mean() + y.quantile(0.5),
         F.grid_sample(y, F.affine_grid(y[:, 0, :2, :3] + net.mean[0, 0], y.shape, False), align_corners=False),
     ),
+    "as NumPy names it": lambda net, y: (
+        torch.cat([y.topk(3, axis=1)[0], y.sort(axis=1)[0], y.max(dim=1, keepdims=True)[0]], axis=1),
+        y.min(axis=2)[0] + torch.chunk(y, 2, axis=1)[0].mean(axis=(1, 2), keepdims=True)[:, 0],
+    ),
     "a size of tensors": lambda net, y: F.interpolate(y, size=(torch.tensor(18), 14)),
 }
 
@@ -283,7 +287,9 @@ def test_results_that_are_none_may_be_compiled_and_have_gradients():
         (lambda net, y: F.instance_norm(y, net.norm.running_mean, net.norm.running_var), "use_input_stats=self.train"),
         (lambda net, y: F.embedding(y.argmax(1), net.d.bias[:, None], max_norm=0.1), "max_norm, by which it writes"),
         (lambda net, y: y + net.plain, "a tensor made outside the network, .* make it a parameter or buffer"),
-        (lambda net, y: y + torch.rand(1), "a tensor made outside the network, .* make it a parameter or buffer"),
+        (lambda net, y: y * float(torch.rand(1)), "rand is not understood .*: it draws random numbers, and a plan"),
+        (lambda net, y: y + torch.zeros(1).normal_(), "normal_ is not understood .*: it draws random numbers"),
+        (lambda net, y: y + torch.randn_like(y), "randn_like is not understood .*: it draws random numbers"),
         (lambda net, y: y[:, net.order > 3], "__getitem__ cannot be planned: it needs numbers while"),
     ],
 )

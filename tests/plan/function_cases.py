@@ -43,10 +43,6 @@ FUNCTIONS = {
     "max": lambda y: y.max(1)[0],
     "max kept": lambda y: torch.max(y, dim=1, keepdim=True).values * y,
     "min unpacked": lambda y: (lambda values, indices: values)(*y.min(-1)),
-    "as NumPy names it": lambda y: (
-        torch.cat([y.topk(3, axis=1)[0], y.sort(axis=1)[0], y.max(dim=1, keepdims=True)[0]], axis=1),
-        y.min(axis=2)[0] + torch.chunk(y, 2, axis=1)[0].mean(axis=(1, 2), keepdims=True)[:, 0],
-    ),
     "max of two by name": lambda y: torch.max(y, other=-y),
     "view": lambda y: y.view(y.size(0), -1),
     "viewed and back": lambda y: torch.tanh(y.view(y.size(0), 8, -1).mean(2, keepdim=True)).view(-1, 8, 1, 1) * y,

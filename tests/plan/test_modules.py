@@ -1,9 +1,11 @@
 """Planning leaves the user's module alone, looks through wrappers, and says what it cannot read."""
 
+import random
 import sys
 import types
 import warnings
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -48,6 +50,29 @@ def test_what_a_forward_keeps_does_not_reach_the_users_module(training):
     make_plan(net, X)
     assert (net.out, net.log, net.nested, net.feature, net.calls) == ({}, [], {"maps": []}, None, 0)
     assert net.last is last and not hasattr(net.conv, "kept")
+
+
+class Counting(nn.Conv2d):
+    calls, last = 0, None
+
+    def forward(self, x):
+        self.calls, self.last = self.calls + 1, x.shape[0]
+        return super().forward(x) * (self.calls if self.kernel_size == (3, 3) else self.last)
+
+
+def test_what_computes_something_else_at_the_next_call_is_told_of():
+    with pytest.warns(UserWarning, match="changes its own 1.calls, 1.last when it is called and computes something"):
+        make_plan(nn.Sequential(nn.Identity(), Counting(3, 8, 3)), X)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        make_plan(Counting(3, 8, 1), X)
+
+
+@pytest.mark.parametrize("draw", [random.random, np.random.rand])
+def test_numbers_that_are_drawn_are_no_constants(draw):
+    with pytest.raises(PlanError, match="the network draws random numbers, and a plan would repeat those of one draw"):
+        make_plan(Net(lambda net, x: net.c(x) * float(draw())), X)
+    make_plan(Net(lambda net, x: (draw(), net.c(x))[1]), X)
 
 
 @pytest.mark.parametrize("training", [True, False])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections import OrderedDict, defaultdict
-from types import MethodType
+from types import MethodType, NoneType
 from typing import Any
 
 import torch
@@ -16,6 +16,7 @@ from .frozen import frozen_norm
 from .held import OF_TORCH, held_tensors
 
 CONTAINERS = (dict, OrderedDict, defaultdict, list, tuple, set)
+_PLAIN = (int, float, bool, str, NoneType)
 # What every module has, of which a twin needs no copy of its own.
 _OF_TORCH = OF_TORCH - {"_parameters", "_buffers", "_modules"}
 _HOOKS = [name for name in _OF_TORCH if name.endswith("_hooks")]
@@ -99,6 +100,16 @@ class _Twins:
             elif isinstance(x, list):
                 own[:] = map(self._own, x)
         return self._made[id(x)]
+
+
+def plain_values(module: nn.Module) -> dict[str, Any]:
+    """The numbers, texts and Nones among the attributes of a module and of those inside it."""
+    return {
+        f"{name}.{key}".removeprefix("."): value
+        for name, part in module.named_modules()
+        for key, value in part.__dict__.items()
+        if type(value) in _PLAIN
+    }
 
 
 def named_tensors(module: nn.Module) -> dict[str, Tensor]:

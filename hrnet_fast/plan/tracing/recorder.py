@@ -45,7 +45,9 @@ class Recorder(Layers, TorchFunctionMode):
         return self.answer(function, *args, **kwargs)
 
     def _untraced(self, function: Callable, args, kwargs):
-        """What concerns no value of the plan runs as it is, but for writes into the user's module."""
+        """What concerns no value of the plan runs as it is, but for draws and writes into the user's module."""
+        if function in known.DRAWING:
+            raise PlanError(f"the operation {name_of(function)} is not understood by the planner: {known.DRAWN}")
         out = kwargs.get("out")
         written = (args[:1] or kwargs) if known.writes(function) and out is None else out
         for leaf in pytree.tree_leaves(written):

@@ -6,6 +6,9 @@ flow, lists of maps and helper functions of any origin resolve by themselves, an
 
 from __future__ import annotations
 
+import pickle
+import random
+import sys
 from typing import Any
 
 import torch
@@ -14,9 +17,10 @@ from torch.utils import _pytree as pytree
 
 from ..errors import PlanError
 from ..graph import Graph
+from ..warn import warn
 from .failure import what, where
 from .held import held_tensors, names_in
-from .modules import traceable_twin, unwrap
+from .modules import plain_values, traceable_twin, unwrap
 from .recorder import Recorder
 
 
@@ -25,10 +29,40 @@ def trace(module: nn.Module, *inputs: Any) -> Graph:
 
     inputs: tensors or None, or lists and tuples of them; only shapes are read. The module is neither changed nor run on
     data.
-    Raises PlanError, in one sentence, where the module does something that a plan cannot express.
+    Raises PlanError, in one sentence, where the module does something that a plan cannot express; warns where it counts
+    its calls and computes something else at the next one.
     """
     module = unwrap(module)
     twin = traceable_twin(module)
+    before, dice = plain_values(twin), _dice()
+    graph = _graph(module, twin, inputs)
+    changed = sorted({name for name, _ in before.items() ^ plain_values(twin).items()})
+    drew = _dice() != dice  # or another thread did
+    if (changed or drew) and _next(module, twin, inputs) != graph:
+        if not changed:
+            raise PlanError("the network draws random numbers, and a plan would repeat those of one draw")
+        warn(
+            f"the network changes its own {', '.join(changed)} when it is called and computes something else the next "
+            "time, but an optimized or saved one always does what it does now"
+        )
+    return graph
+
+
+def _next(module: nn.Module, twin: nn.Module, inputs: tuple[Any, ...]) -> Graph | None:
+    """What the network computes when it is called again; None if that cannot be planned."""
+    try:
+        return _graph(module, twin, inputs)
+    except ValueError:
+        return None
+
+
+def _dice() -> tuple[Any, bytes]:
+    """Where Python's and NumPy's random numbers are."""
+    numpy = sys.modules.get("numpy.random")
+    return random.getstate(), pickle.dumps(numpy and numpy.get_state(legacy=False))
+
+
+def _graph(module: nn.Module, twin: nn.Module, inputs: tuple[Any, ...]) -> Graph:
     leaves, input_tree = pytree.tree_flatten(_without_none(inputs))
     for leaf in leaves:
         if not isinstance(leaf, Tensor):
