@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -110,9 +110,13 @@ class Node:
 
 @dataclass(frozen=True)
 class Graph:
-    """Nodes in the order of execution, which of them are the results, and how the results nest."""
+    """Nodes in the order of execution, which of them are the results, and how the results nest.
+
+    read: keys of the parameters and buffers whose numbers the network asked for while it was traced.
+    """
 
     nodes: tuple[Node, ...]
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
     output_tree: Any
+    read: tuple[str, ...] = field(default=(), compare=False)

@@ -29,13 +29,14 @@ class SavedCall:
 
     structure: how it nests its inputs, as `nesting.describe` says. images: the batch that it was saved with. graph: for
     this batch, or for any one, with PerImage for what grows with it. nesting: how its results nest, as
-    `codec.encode_nesting` says.
+    `codec.encode_nesting` says. read: keys of tensors whose numbers, as they were then, are part of the graph.
     """
 
     structure: str
     images: int
     graph: Graph
     nesting: Any
+    read: tuple[str, ...] = ()
 
     @property
     def any_batch(self) -> bool:
@@ -61,19 +62,19 @@ def trace_call(plain: nn.Module, *inputs: Any) -> SavedCall:
 
     def traced(images: int) -> Graph:
         given = nested(structure, [x.new_empty((images, *x.shape[1:])) for x in leaves])
-        return replace(trace(plain, *given), output_tree=None)
+        return replace(trace(plain, *given), output_tree=None, read=())
 
     graph, images = trace(plain, *inputs), leaves[0].shape[0] if leaves and leaves[0].dim() else 0
     tree = graph.output_tree
     nesting = encode_nesting(pytree.tree_unflatten(list(range(tree.num_leaves)), tree))
-    graph = replace(graph, output_tree=None)
+    read, graph = graph.read, replace(graph, output_tree=None, read=())
     try:
         general = for_any_batch(traced(2), traced(3))
         if for_batch(general, images) == graph and all(for_batch(general, n) == traced(n) for n in (1, _MANY)):
             graph = general
     except (DependsOnBatch, ValueError):  # or it takes no other batch
         pass
-    return SavedCall(structure, images, graph, nesting)
+    return SavedCall(structure, images, graph, nesting, read)
 
 
 def encode_call(call: SavedCall) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from ..engine import op
 from ..models import HRNetConfig
 from ..plan import held_tensors, named_tensors, names_in, unwrap
 from ..plan.tracing.failure import what
+from ..plan.warn import warn
 from ..weights import CheckpointError
 from ..weights.files import read_safetensors, read_texts, write_checkpoint
 from .calls import SavedCall, decode_call, encode_call, trace_call
@@ -39,7 +40,7 @@ def save(model: nn.Module, path: str | os.PathLike, *examples: Any) -> None:
     examples: one for each size that the network is to take: an input, a shape such as (1, 3, 256, 192), or a tuple of
         these; without any, the size that `optimize` plans first, or all sizes of a network that was loaded. A batch
         of any size is taken where the network does the same for 1, 2, 3 and 67 images; where it does not, that of the
-        example alone, and a warning says so.
+        example alone, and a warning says so. Another names weights whose numbers became part of the operations.
     Raises PlanError, naming what was not understood, if the model cannot be planned for an example; CheckpointError for
     a path that cannot be written or has another suffix; ValueError for weights without data and for results in other
     containers than lists, tuples and dicts; TypeError if `model` is no module, or an example holds
@@ -76,6 +77,11 @@ def save(model: nn.Module, path: str | os.PathLike, *examples: Any) -> None:
             warnings.warn(
                 f"the network is saved for inputs of {call} alone: its operations depend on the batch", stacklevel=2
             )
+    if read := sorted({key for call in calls for key in call.read}):
+        warn(
+            f"the network asks for numbers of {', '.join(map(repr, read))} when it is called: those of now are "
+            "part of the saved operations, whatever weights are loaded later"
+        )
     write_checkpoint(path, tensors, {_KEY: json.dumps(about, separators=(",", ":"))})
 
 

@@ -225,6 +225,17 @@ def test_more_images_than_the_example_s_are_looked_at(path):
         hrnet_fast.save(UpToEight(3, 4, 1), path, (8, 3, 8, 8))
 
 
+class Scaled(nn.Conv2d):
+    def forward(self, x):
+        return super().forward(x) * self.bias.detach().abs().max().item() * (2 if self.weight[0, 0, 0, 0] > 9 else 1)
+
+
+def test_numbers_that_a_forward_reads_are_told_of(path):
+    with pytest.warns(UserWarning, match="asks for numbers of 'bias', 'weight' when .* are loaded later") as told:
+        hrnet_fast.save(Scaled(3, 4, 1), path, (1, 3, 8, 8))
+    assert [str(warning.filename) for warning in told] == [__file__]
+
+
 def test_a_network_that_depends_on_the_batch_is_saved_for_one(path):
     with pytest.warns(
         UserWarning, match=r"saved for inputs of \(2, 3, 8, 8\) alone: its operations depend on the batch"

@@ -169,13 +169,14 @@ BY_NUMBERS = (
     "it needs numbers while the network runs, as for the size of its result, and a plan is made without any: compute "
     "that from the optimized module's results"
 )
+_READING = "__bool__ __int__ __float__ __index__ __contains__ __format__ item tolist numpy __array__ equal allclose"
+READING = {function for owner in (Tensor, torch) for function in _those_there(owner, _READING)}
 DRAWN = "it draws random numbers, and a plan would repeat those of one draw"
 _DRAWING = """rand randn randint randperm rand_like randn_like randint_like normal bernoulli multinomial poisson
     binomial uniform_ normal_ random_ bernoulli_ exponential_ geometric_ cauchy_ log_normal_"""
 DRAWING = {function for owner in (Tensor, torch) for function in _those_there(owner, _DRAWING)}
 _WHY = {
-    "it asks for numbers while the network runs, and a plan is made without any": """__bool__ __int__ __float__
-        __index__ __contains__ __format__ item tolist numpy __array__ equal allclose""",
+    "it asks for numbers while the network runs, and a plan is made without any": _READING,
     "it writes into a part of a tensor, or all of it; compute a new one instead, e.g. by torch.cat": """__setitem__
         index_put_ masked_scatter_""",
     DRAWN: _DRAWING,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from inspect import signature
 from numbers import Number
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -53,9 +54,20 @@ class Recorder(Layers, TorchFunctionMode):
         for leaf in pytree.tree_leaves(written):
             if isinstance(leaf, Tensor) and (name := self.owner(leaf)):
                 raise PlanError(writes_into(name))
+        if function in known.READING:
+            self.read |= self._keys((args, kwargs))
         if function in known.TO_NUMPY and args[0] in self.constants and not self.owner(args[0]):
             self.constants.forget(args[0])  # nothing counts what NumPy writes
-        return self.constants.run(function, args, kwargs)
+        result = self.constants.run(function, args, kwargs)
+        if isinstance(result, (Tensor, tuple)) and (keys := self._keys((args, kwargs))):
+            self._made_of |= {id(leaf): (leaf, keys) for leaf in pytree.tree_leaves(result) if isinstance(leaf, Tensor)}
+        return result
+
+    def _keys(self, values: Any) -> set[str]:
+        """Those of the parameters and buffers that are among some values, or that these are made of."""
+        own = [id(leaf) for leaf in pytree.tree_leaves(values) if isinstance(leaf, Tensor)]
+        named = {self.names[each] for each in own if each in self.names}
+        return named.union(*(self._made_of[each][1] for each in own if each in self._made_of))
 
     def compute(self, name: str, *args, **kwargs) -> Tensor:
         """A pure function by name."""

@@ -91,6 +91,7 @@ def _graph(module: nn.Module, twin: nn.Module, inputs: tuple[Any, ...]) -> Graph
         tuple(range(len(leaves))),
         tuple(_result(recorder, out) for out in outputs),
         output_tree,
+        tuple(sorted(recorder.read)),
     )
 
 

@@ -50,6 +50,8 @@ class Values:
         super().__init__()
         self.dtype = dtype
         self.nodes: list[Node] = []
+        self.read: set[str] = set()  # keys of tensors whose numbers were asked for
+        self._made_of: dict[int, tuple[Tensor, set[str]]] = {}  # keys of those that a tensor is made of, by its id
         self._named = named_tensors(module)
         self.names = {id(t): name for name, t in self._named.items()}
         self.device = next((t.device for t in self._named.values()), torch.device("cpu"))
