@@ -102,6 +102,10 @@ PARAMETERS = {
     ),
     "standardised weights": standardised,
     "weights of the map": dynamic,
+    "transposed, of computed weights": lambda net, y: (
+        F.conv_transpose2d(y, net.d.weight * 2, None, 2, 1, groups=2, dilation=2),
+        F.batch_norm(y, net.norm.running_mean * 2, net.norm.running_var.abs(), net.norm.weight),
+    ),
     "norms": lambda net, y: (
         y / torch.norm(y, dim=1, keepdim=True) + y.std(2, keepdim=True) + y.var((1, 3), keepdim=True)
     ),

@@ -26,7 +26,7 @@ _CHANGING = {getattr(Tensor, name): f"Tensor.{name}" for name in _CHANGE}
 _LIKE = {torch.zeros_like: "torch.zeros", torch.ones_like: "torch.ones", torch.full_like: "torch.full",
          torch.empty_like: "torch.zeros"}  # fmt: skip
 _NEW = {Tensor.new_zeros: "torch.zeros", Tensor.new_ones: "torch.ones", Tensor.new_full: "torch.full",
-        Tensor.new_empty: "torch.zeros"}  # fmt: skip
+        Tensor.new_empty: "torch.zeros", Tensor.new_tensor: "torch.tensor"}  # fmt: skip
 BY_NAME = known.PURE_FUNCTIONS | {name: function for function, name in (_MAKING | _CHANGING).items()}
 BY_NAME |= {"grid": lambda axis, *given, **how: torch.meshgrid(*given, **how)[axis]}
 _PLAIN = (Number, str, slice, torch.dtype, torch.device, torch.layout, torch.memory_format)
@@ -121,13 +121,14 @@ class Constants:
             self._keep(name, args, kwargs, result)
 
     def like(self, function: Callable, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Tensor | None:
-        """Numbers of a shape that a traced tensor has or is asked for; None for any other function."""
+        """Numbers of a shape or dtype that a traced tensor has or is asked for; None for any other function."""
         if function not in _LIKE and function not in _NEW:
             return None
         result = function(*args, **{"device": self.device, **kwargs})
         name = (_LIKE | _NEW)[function]
         fill = (kwargs["fill_value"] if "fill_value" in kwargs else args[-1],) if name == "torch.full" else ()
-        self._keep(name, (tuple(result.shape), *fill), {"dtype": result.dtype}, result)
+        given = args[1:2] if name == "torch.tensor" else (tuple(result.shape), *fill)
+        self._keep(name, given, {"dtype": result.dtype}, result)
         return result
 
     def cast(self, x: Tensor, result: Tensor) -> None:

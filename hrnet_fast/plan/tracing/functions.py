@@ -96,7 +96,7 @@ NAMES = {function: name for name, function in PURE_FUNCTIONS.items()} | {
     Tensor.__mul__: "Tensor.mul", Tensor.__truediv__: "Tensor.div", Tensor.__matmul__: "Tensor.matmul",
     Tensor.__sub__: "Tensor.sub", Tensor.__add__: "torch.add", Tensor.__radd__: "torch.add",
     Tensor.__pow__: "torch.pow", Tensor.narrow: "torch.narrow", torch.max_pool2d: "functional.max_pool2d",
-    torch.flip: "Tensor.flip", torch.max_pool1d: "functional.max_pool1d",
+    torch.flip: "Tensor.flip", torch.rsub: "Tensor.__rsub__", torch.max_pool1d: "functional.max_pool1d",
 }  # fmt: skip
 NAMES |= {getattr(Tensor, name): f"torch.{name}" for name in _METHODS_TOO.split()}
 COMPARISONS = {getattr(Tensor, f"__{name}__"): f"torch.{name}" for name in ("gt", "lt", "ge", "le", "eq", "ne")}

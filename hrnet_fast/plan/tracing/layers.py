@@ -26,7 +26,7 @@ class Layers(Several):
     """Takes torch's arguments of a layer, and writes it down; as a call, where no item of a plan is like it."""
 
     def conv(self, input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1) -> Tensor:
-        if any(id(t) in self.traced or t in self.constants for t in (weight, bias)):  # weights that are computed
+        if self.computed(weight, bias):
             return self.call("functional.conv2d", (input, weight, bias, stride, padding, dilation, groups), {})
         name = self.key_of(weight, "a convolution's weight")
         if isinstance(padding, str):
@@ -51,6 +51,9 @@ class Layers(Several):
     def conv_transpose(
         self, input, weight, bias=None, stride=1, padding=0, output_padding=0, groups=1, dilation=1
     ) -> Tensor:
+        if self.computed(weight, bias):
+            given = (input, weight, bias, stride, padding, output_padding, groups, dilation)
+            return self.call("functional.conv_transpose2d", given, {})
         name = self.key_of(weight, "a transposed convolution's weight")
         check_channels(name, input, weight.shape[0])
         check_length(f"{name}'s bias", bias, weight.shape[1] * groups)
@@ -72,6 +75,9 @@ class Layers(Several):
         if training:
             raise PlanError(f"batch_norm {_TRAINING}")
         tensors = (weight, bias, running_mean, running_var)
+        if self.computed(*tensors):
+            given = (input, running_mean, running_var, weight, bias, False, momentum, eps)
+            return self.call("functional.batch_norm", given, {})
         keys = [self.key_of(tensor, "a batch norm's tensor") for tensor in tensors]
         for key, tensor in zip(keys, tensors):
             check_length(key, tensor, input.shape[1])
@@ -160,6 +166,10 @@ class Layers(Several):
             raise PlanError(f"the input of {op} is of {x.dtype}, but must be of {self.dtype}: convert it first")
         value = self.value_of(self.as_map(x), f"the input of {op}")
         return self.record(op, (value,), self.empty(x.shape if shape is None else shape), detail)
+
+    def computed(self, *tensors: Tensor | None) -> bool:
+        """Whether some of a layer's tensors are computed by the network itself, as a call may read them."""
+        return any(id(tensor) in self.traced or tensor in self.constants for tensor in tensors)
 
     def key_of(self, tensor: Tensor | None, what: str) -> str | None:
         if tensor is None:

@@ -26,6 +26,9 @@ class Recorder(Layers, TorchFunctionMode):
     """Sees every torch function while it is entered, and hands it to the method that writes it down."""
 
     def __torch_function__(self, function: Callable, types, args=(), kwargs=None):
+        if torch.is_inference_mode_enabled():  # the network's own, whose tensors would not count what writes to them
+            with torch.inference_mode(False), torch.no_grad():
+                return self.__torch_function__(function, types, args, kwargs)
         kwargs = dict(kwargs or {})
         if not args and "input" in kwargs:
             args = (kwargs.pop("input"),)
