@@ -4,6 +4,10 @@ import random
 import sys
 import types
 import warnings
+from collections import deque
+from functools import partial
+from types import SimpleNamespace
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -33,8 +37,12 @@ class Keeping(nn.Module):
         self.register_buffer("last", torch.zeros(1))
         self.out, self.log, self.nested, self.feature, self.calls = {}, [], {"maps": []}, None, 0
         self.plain_list, self.table = [self.conv], {"conv": (self.conv,)}
+        self.queue, self.context, self.steps = deque(), SimpleNamespace(maps=None), torch.zeros(1)
 
     def forward(self, x):
+        self.queue.append(x)
+        self.context.maps = x
+        self.steps.add_(1)
         y = self.plain_list[0](x) + self.table["conv"][0](x)
         self.out["f"] = self.feature = self.last = self.conv.kept = y
         self.log.append(y)
@@ -47,8 +55,10 @@ class Keeping(nn.Module):
 def test_what_a_forward_keeps_does_not_reach_the_users_module(training):
     net = Keeping().train(training)
     last = net.last
-    make_plan(net, X)
+    with torch.inference_mode(training):
+        make_plan(net, X)
     assert (net.out, net.log, net.nested, net.feature, net.calls) == ({}, [], {"maps": []}, None, 0)
+    assert not net.queue and net.context.maps is None and net.steps == 0
     assert net.last is last and not hasattr(net.conv, "kept")
 
 
@@ -73,6 +83,25 @@ def test_numbers_that_are_drawn_are_no_constants(draw):
     with pytest.raises(PlanError, match="the network draws random numbers, and a plan would repeat those of one draw"):
         make_plan(Net(lambda net, x: net.c(x) * float(draw())), X)
     make_plan(Net(lambda net, x: (draw(), net.c(x))[1]), X)
+
+
+class Pair(NamedTuple):
+    first: nn.Module
+    second: nn.Module
+
+
+PARTS = {
+    "namedtuple": (lambda net: Pair(net.norm, net.d), lambda net, y: net.held.first(y)),
+    "set": (lambda net: {net.norm}, lambda net, y: next(iter(net.held))(y)),
+    "partial": (lambda net: partial(type(net.norm).forward, net.norm), lambda net, y: net.held(y)),
+}
+
+
+@pytest.mark.parametrize(("held", "run"), PARTS.values(), ids=PARTS)
+def test_modules_that_are_held_otherwise_are_those_of_the_network_in_evaluation_mode(held, run):
+    net = Net(lambda net, x: run(net, net.c(x))).train()
+    net.held = held(net)
+    make_plan(net, X)
 
 
 @pytest.mark.parametrize("training", [True, False])

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import copy
-from collections import OrderedDict, defaultdict
-from types import MethodType, NoneType
+from collections import OrderedDict, defaultdict, deque
+from collections.abc import Iterable
+from functools import partial
+from types import MethodType, NoneType, SimpleNamespace
 from typing import Any
 
 import torch
@@ -15,7 +17,7 @@ from ..warn import warn
 from .frozen import frozen_norm
 from .held import OF_TORCH, held_tensors
 
-CONTAINERS = (dict, OrderedDict, defaultdict, list, tuple, set)
+_CONTAINERS = (dict, OrderedDict, defaultdict, SimpleNamespace, list, deque, set)
 _PLAIN = (int, float, bool, str, NoneType)
 # What every module has, of which a twin needs no copy of its own.
 _OF_TORCH = OF_TORCH - {"_parameters", "_buffers", "_modules"}
@@ -47,9 +49,11 @@ def inference_view(module: nn.Module) -> nn.Module:
 
 
 def traceable_twin(module: nn.Module) -> nn.Module:
-    """A twin in evaluation mode, without hooks, that shares every tensor and nothing else that a forward may change.
+    """A twin in evaluation mode, without hooks, that shares every parameter and buffer and has modules, Python's own
+    containers and other tensors for itself.
 
-    So what a forward keeps, e.g. features in a dict, does not reach the user's module while it is traced.
+    So what a forward keeps in them, e.g. features in a dict, does not reach the user's module while it is traced. What
+    it keeps in objects of other classes does.
     """
     hooked = [name for name, m in module.named_modules() if m._forward_hooks or m._forward_pre_hooks]
     if hooked:
@@ -58,15 +62,17 @@ def traceable_twin(module: nn.Module) -> nn.Module:
             f"the network has forward hooks (on {len(hooked)} of its modules, the first is {first}), which are "
             "not traced: an optimized module runs the original while they are there, and a saved one lacks them"
         )
-    return _Twins(plain=True).of(module)
+    with torch.inference_mode(False), torch.no_grad():  # whose tensors nothing else could write to
+        return _Twins(plain=True, shared=named_tensors(module).values()).of(module)
 
 
 class _Twins:
-    """Copies of modules and of their containers, each made once. plain: without hooks and wrappers."""
+    """Copies of modules and of their containers, each made once. plain: without hooks and wrappers, and with tensors of
+    their own but for those that are shared."""
 
-    def __init__(self, plain: bool = False):
+    def __init__(self, plain: bool = False, shared: Iterable[Tensor] = ()):
         self.plain = plain
-        self._made: dict[int, Any] = {}
+        self._made: dict[int, Any] = {id(tensor): tensor for tensor in shared}
 
     def of(self, module: nn.Module) -> nn.Module:
         inside = unwrap(module)
@@ -89,17 +95,23 @@ class _Twins:
             return self.of(x)
         if isinstance(x, MethodType) and isinstance(x.__self__, nn.Module):
             return MethodType(x.__func__, self.of(x.__self__))
-        if type(x) not in CONTAINERS:
-            return x
         if type(x) is tuple:
-            return tuple(self._own(part) for part in x)
-        if id(x) not in self._made:
+            return tuple(map(self._own, x))
+        if isinstance(x, tuple) and hasattr(x, "_fields"):  # a namedtuple
+            return x._make(map(self._own, x))
+        if type(x) is partial:
+            return partial(self._own(x.func), *map(self._own, x.args), **self._own(x.keywords))
+        if id(x) not in self._made and self.plain and type(x) is Tensor:
+            self._made[id(x)] = x.detach().clone()
+        elif id(x) not in self._made and type(x) in _CONTAINERS:
             self._made[id(x)] = own = copy.copy(x)
-            if isinstance(x, dict):
-                own.update((key, self._own(part)) for key, part in x.items())
-            elif isinstance(x, list):
-                own[:] = map(self._own, x)
-        return self._made[id(x)]
+            if isinstance(x, (dict, SimpleNamespace)):
+                own, named = (o if isinstance(o, dict) else vars(o) for o in (own, x))
+                own.update((key, self._own(part)) for key, part in named.items())
+            else:
+                own.clear()
+                (own.update if isinstance(own, set) else own.extend)(map(self._own, x))
+        return self._made.get(id(x), x)
 
 
 def plain_values(module: nn.Module) -> dict[str, Any]:

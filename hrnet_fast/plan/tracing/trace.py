@@ -27,8 +27,8 @@ from .recorder import Recorder
 def trace(module: nn.Module, *inputs: Any) -> Graph:
     """Lower `module`, called on `inputs`, in evaluation mode.
 
-    inputs: tensors or None, or lists and tuples of them; only shapes are read. The module is neither changed nor run on
-    data.
+    inputs: tensors or None, or lists and tuples of them; only shapes are read. The module is not run on data, and is
+    changed in no more than `traceable_twin` says.
     Raises PlanError, in one sentence, where the module does something that a plan cannot express; warns where it counts
     its calls and computes something else at the next one.
     """
