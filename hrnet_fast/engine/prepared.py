@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 from torch.utils._python_dispatch import is_traceable_wrapper_subclass
 
-from ..plan import Plan, PlanError, inference_view, make_plan, named_tensors, names_in
+from ..plan import Plan, PlanError, inference_view, make_plan, named_tensors, names_in, sample_of, unwrap
 from .choose import make_executor
 from .executor import Run
 from .gpu.tape import refuse_capture
@@ -51,6 +51,8 @@ class Prepared:
     """
 
     def __init__(self, original: nn.Module, dtype: torch.dtype | None, executor: str, exact: bool):
+        for part in original.modules():
+            unwrap(part)  # TorchScript has to be refused before its parts are looked at
         self.original, self.view = original, inference_view(original)
         self.outlines = Outlines(self.view)
         tensors = named_tensors(original)
@@ -61,7 +63,7 @@ class Prepared:
                     "of ordinary tensors, whole and not quantized"
                 )
         self.versions = Versions(original)
-        sample = next((t for t in tensors.values() if t.is_floating_point()), torch.empty(0, device="cpu"))
+        sample = sample_of(original)
         self.weights_dtype, self.device = sample.dtype, sample.device
         self.dtype = dtype or sample.dtype
         self.executor = make_executor(executor, tensors, self.dtype, self.device, exact)

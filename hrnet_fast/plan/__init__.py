@@ -9,10 +9,11 @@ from .tracing import trace
 from .tracing.constants import tensor_of
 from .tracing.functions import PURE_FUNCTIONS
 from .tracing.held import held_tensors, names_in
-from .tracing.modules import inference_view, named_tensors, unwrap
+from .tracing.modules import inference_view, named_tensors, sample_of, unwrap
 
 __all__ = [
     "PREVIOUS", "PURE_FUNCTIONS", "Call", "Concat", "Constant", "Conv", "Convolution", "Function", "Item", "Level",
     "Norm", "Param", "Plan", "PlanError", "Ref", "Resize", "Sum", "Term", "Value", "check", "held_tensors",
-    "inference_view", "make_plan", "named_tensors", "names_in", "plan_graph", "tensor_of", "trace", "unwrap",
+    "inference_view", "make_plan", "named_tensors", "names_in", "plan_graph", "sample_of", "tensor_of",
+    "trace", "unwrap",
 ]  # fmt: skip

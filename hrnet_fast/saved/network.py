@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..engine.nesting import describe, nested
-from ..plan import Call, Convolution, Param, Ref
+from ..plan import Call, Convolution, Param, Ref, sample_of
 from ..plan.graph import Node
 from ..plan.tracing.constants import made
 from ..plan.tracing.functions import DEFORM
@@ -37,14 +37,18 @@ class SavedNetwork(nn.Module):
     ):  # fmt: skip
         super().__init__()
         self._calls, self.config = tuple(calls), config
+        buffers, hidden = frozenset(buffers), frozenset(hidden)
         parameters: dict[int, nn.Parameter] = {}  # one for each tensor, however many names that has
         for key, tensor in tensors.items():
+            # not by `register_…`, which refuses names that modules have themselves, as `type` or `half`
             owner, name = self._owner(key)
-            if key in buffers:
-                owner.register_buffer(name, tensor, persistent=key not in hidden)
-            else:
+            if key not in buffers:
                 made = parameters.setdefault(id(tensor), nn.Parameter(tensor, tensor.is_floating_point()))
-                owner.register_parameter(name, made)
+                owner._parameters[name] = made
+                continue
+            owner._buffers[name] = tensor
+            if key in hidden:
+                owner._non_persistent_buffers_set.add(name)
         if any(_calls_of(node, DEFORM) for call in calls for node in call.graph.nodes):
             import torchvision  # noqa: F401  which registers that operation
 
@@ -124,18 +128,15 @@ class SavedNetwork(nn.Module):
         def of(leaf: Param | Ref) -> Tensor:
             return values[leaf.value] if isinstance(leaf, Ref) else self._tensor(leaf.name)
 
-        sample = self._sample()
+        sample = sample_of(self)
         return made(call, of, sample.dtype, sample.device)
-
-    def _sample(self) -> Tensor:
-        """A tensor of the network's device and dtype."""
-        return next((p for p in self.parameters() if p.is_floating_point()), torch.empty(0))
 
     def _tensor(self, key: str | None) -> Tensor | None:
         if key is None:
             return None
-        path, _, name = key.rpartition(".")
-        return getattr(self.get_submodule(path), name)
+        owner, name = self._owner(key)
+        held = owner._parameters.get(name, owner._buffers.get(name))
+        return getattr(owner, name) if held is None else held  # pruned, or parametrized, since it was loaded
 
     def _owner(self, key: str) -> tuple[nn.Module, str]:
         """The module that holds a key's tensor, made where it is not there yet, and the tensor's name in it."""
@@ -143,7 +144,7 @@ class SavedNetwork(nn.Module):
         owner: nn.Module = self
         for part in path:
             if part not in owner._modules:
-                owner.add_module(part, nn.Module())
+                owner._modules[part] = nn.Module()
             owner = owner._modules[part]
         return owner, name
 

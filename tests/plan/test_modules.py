@@ -1,5 +1,6 @@
 """Planning leaves the user's module alone, looks through wrappers, and says what it cannot read."""
 
+import itertools
 import random
 import sys
 import types
@@ -155,9 +156,9 @@ def test_a_part_that_is_wrapped_already_is_looked_through(wrap, training):
 @pytest.mark.parametrize("compiler", [torch.jit.script, lambda net: torch.jit.trace(net, X)], ids=["script", "trace"])
 def test_torchscript_is_refused(compiler):
     scripted = compiler(nn.Sequential(nn.Conv2d(3, 4, 1)).eval())
-    for net in (scripted, nn.Sequential(scripted), nn.Sequential(scripted).train()):
+    for net, training in itertools.product((scripted, nn.Sequential(scripted)), (True, False)):
         with pytest.raises(PlanError, match="Sequential is a TorchScript module, .* that torch.jit was given"):
-            optimize(net, example=X)
+            optimize(net.train(training), example=X)
 
 
 @pytest.mark.filterwarnings("ignore::FutureWarning", "ignore:the network has forward hooks")

@@ -11,6 +11,7 @@ import warnings
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import nn
 from torch.utils import _pytree as pytree
 
@@ -119,6 +120,52 @@ def test_constants_labels_tied_weights_and_hidden_buffers_come_back(path):
     for twin in (copy.deepcopy(fast), pickle.loads(pickle.dumps(fast))):
         assert equal(twin.original(x, None), model(x)) and equal(twin(x, None), fast(x, None))
     assert equal(list(fast.buffers()), list(model.buffers()))
+
+
+class Named(nn.Module):
+    """Has a layer, a weight and a buffer of any names."""
+
+    def __init__(self, name):
+        super().__init__()
+        self.name = name
+        setattr(self, name, nn.Conv2d(3, 4, 3))
+        self.inside = nn.Module()
+        self.inside._parameters[name] = nn.Parameter(torch.rand(4, 1, 1))  # which torch's own ways refuse
+        self.beside = nn.Module()
+        self.beside._buffers[name] = torch.rand(4, 1, 1)
+
+    def forward(self, x):
+        y = self._modules[self.name](x)
+        return y * self.inside._parameters[self.name] + self.beside._buffers[self.name]
+
+
+@pytest.mark.parametrize("name", ["type", "half", "apply", "config", "image_shape", "saved_inputs", "_calls"])
+@torch.no_grad()
+def test_parts_may_have_the_names_of_what_modules_have_themselves(name, path):
+    model, x = Named(name).eval(), torch.randn(2, 3, 8, 8)
+    fast = round_trip(model, path, (1, 3, 8, 8))
+    assert equal(fast.original(x), model(x)) and relative_l2(fast(x), model(x)) < 1e-6
+    assert equal(dict(fast.state_dict()), dict(model.state_dict()))
+    assert equal(list(fast.parameters()), list(model.parameters()))
+
+
+class Fixed(nn.Module):
+    """All its numbers are buffers."""
+
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("weight", torch.rand(4, 3, 3, 3))
+
+    def forward(self, x):
+        return F.conv2d(x, self.weight) * torch.full((4, 1, 1), 0.1).to(x)
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16], ids=str)
+@torch.no_grad()
+def test_a_network_of_buffers_alone_has_their_dtype(dtype, path):
+    model, x = Fixed().to(dtype), torch.randn(1, 3, 8, 8).to(dtype)
+    fast = round_trip(model, path, x)
+    assert fast.dtype == dtype and equal(fast.original(x), model(x)) and verify(model, fast, x).passed
 
 
 class Seen(nn.Module):

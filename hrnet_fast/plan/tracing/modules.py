@@ -6,6 +6,7 @@ import copy
 from collections import OrderedDict, defaultdict, deque
 from collections.abc import Iterable
 from functools import partial
+from itertools import chain
 from types import MethodType, NoneType, SimpleNamespace
 from typing import Any
 
@@ -130,4 +131,10 @@ def named_tensors(module: nn.Module) -> dict[str, Tensor]:
     own = {**dict(module.named_parameters()), **dict(module.named_buffers())}
     known = {id(tensor) for tensor in own.values()}
     held = {name: one.tensor for name, one in held_tensors(module).items() if id(one.tensor) not in known}
-    return {**held, **own}
+    return own | {name: tensor for name, tensor in held.items() if name not in own}
+
+
+def sample_of(module: nn.Module) -> Tensor:
+    """A tensor of the dtype and device that the network computes in: its first of floating point."""
+    tensors = chain(module.parameters(), module.buffers())
+    return next((tensor for tensor in tensors if tensor.is_floating_point()), torch.empty(0, device="cpu"))

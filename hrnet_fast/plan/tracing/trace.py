@@ -20,7 +20,7 @@ from ..graph import Graph
 from ..warn import warn
 from .failure import what, where
 from .held import held_tensors, names_in
-from .modules import plain_values, traceable_twin, unwrap
+from .modules import plain_values, sample_of, traceable_twin, unwrap
 from .recorder import Recorder
 
 
@@ -67,8 +67,7 @@ def _graph(module: nn.Module, twin: nn.Module, inputs: tuple[Any, ...]) -> Graph
     for leaf in leaves:
         if not isinstance(leaf, Tensor):
             raise PlanError(f"inputs must be tensors or lists of them, not {type(leaf).__name__}")
-    dtype = next((p.dtype for p in module.parameters() if p.is_floating_point()), torch.float32)
-    recorder = Recorder(module, dtype)
+    recorder = Recorder(module, sample_of(module).dtype)
     held = held_tensors(twin)
     with torch.inference_mode(False), torch.no_grad():  # tensors of inference mode do not count what writes to them
         data_free = [recorder.add_input(tuple(leaf.shape)) for leaf in leaves]
