@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
 from .engine.machine import machine
@@ -41,12 +41,12 @@ def optimize(
     exact: use only algorithms that are as accurate as a direct convolution: no Winograd on a CPU, and no cuDNN, which
         may choose it, on a GPU (whether float32 products are TF32 there is torch's own switch). Without it, errors are
         still at most twice torch's own, unless channels differ in scale by orders of magnitude: check by `verify`.
-    example: an input (or a tuple of them) of the shape to plan first, or its shape; None for a size that suits the
-        model.
+    example: an input of the shape to plan first, its shape, or a tuple of these; None for a size that suits the model.
     Raises PlanError (a ValueError), naming what was not understood, if the module cannot be planned, or cannot for
     inputs like `example`; ValueError if weights hold NaN or Inf, naming the first key, or if the executor is unknown;
     RuntimeError with the reason if the executor cannot be used on this machine, on the device of the weights or in this
-    dtype; TypeError if `model` is not an nn.Module, or `example` holds anything but tensors.
+    dtype; TypeError if `model` is not an nn.Module, `dtype` none of the four, or if `example` holds anything but
+    tensors, shapes and None.
     """
     if not isinstance(model, nn.Module):
         raise TypeError(f"optimize takes an nn.Module, not {type(model).__name__}")
@@ -55,10 +55,8 @@ def optimize(
     fast = OptimizedModule(model, dtype, executor, exact)
     if example is None:
         _plan_assumed(fast)
-    elif is_shape(example):
-        fast.plan_for(torch.empty(example, device="meta"))
     else:
-        fast.plan_for(*(example if isinstance(example, tuple) else (example,)))
+        fast.plan_for(*inputs_of(example))
     return fast
 
 
@@ -68,13 +66,12 @@ def explain(model: nn.Module, *inputs: Any, dtype: torch.dtype | None = None, ex
     model: an optimized module, or any module that `optimize` takes.
     inputs: tensors, or shapes such as (1, 3, 256, 192); without any, the size that `optimize` plans first.
     dtype, executor: as for `optimize`; an optimized module keeps its own.
-    Raises PlanError, ValueError and RuntimeError as `optimize` does.
+    Raises PlanError, ValueError, RuntimeError and TypeError as `optimize` does.
     """
     if not isinstance(model, nn.Module):
         raise TypeError(f"explain takes an nn.Module, not {type(model).__name__}")
     fast = model if isinstance(model, OptimizedModule) else OptimizedModule(model, dtype, executor)
-    given = tuple(torch.empty(x, device="meta") if is_shape(x) else x for x in inputs)
-    plan = fast.plan_for(*given) if given else _plan_assumed(fast)
+    plan = fast.plan_for(*_without_data(inputs)) if inputs else _plan_assumed(fast)
     player = fast.executor
     roofline = machine(fast.device, player.dtype)
     annotated = annotate(plan, player.dtype, roofline, partial(player.explain, plan), player.cost)
@@ -99,13 +96,40 @@ def verify(model: nn.Module, fast: OptimizedModule, *inputs: Any, levels: bool =
         raise TypeError(f"verify compares a module with optimize(module); the first one is a {type(model).__name__}")
     if not isinstance(fast, OptimizedModule):
         raise TypeError(f"verify compares a module with optimize(module); the second one is a {type(fast).__name__}")
-    given = [torch.randn(x, device=fast.device) if is_shape(x) else x for x in inputs]
-    describe(tuple(given))
+
+    def drawn(x: Any) -> Any:
+        return torch.randn(x, device=fast.device) if is_shape(x) else x
+
+    given = pytree.tree_map(drawn, inputs, is_leaf=is_shape)
+    describe(given)
     return _verify(model, fast, *given, levels=levels)
 
 
 def is_shape(x: Any) -> bool:
-    return isinstance(x, (tuple, list, torch.Size)) and len(x) > 0 and all(isinstance(side, int) for side in x)
+    return _of_numbers(x) and all(type(side) is int and side >= 0 for side in x)
+
+
+def inputs_of(example: Any) -> tuple[Any, ...]:
+    """An example, which is an input, a shape or a tuple of these, as a call's inputs, without data."""
+    several = isinstance(example, tuple) and not _of_numbers(example)
+    return _without_data(example if several else (example,))
+
+
+def _without_data(inputs: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Inputs without data, for tensors and shapes. Raises TypeError for anything else but None."""
+
+    def empty(leaf: Any) -> Tensor | None:
+        if leaf is not None and not isinstance(leaf, Tensor) and not is_shape(leaf):
+            told = str(leaf) if _of_numbers(leaf) else f"a {type(leaf).__name__}"
+            raise TypeError(f"an example holds tensors, shapes such as (1, 3, 256, 192) and None, not {told}")
+        return leaf if leaf is None else torch.empty(getattr(leaf, "shape", leaf), device="meta")
+
+    return pytree.tree_map(empty, inputs, is_leaf=_of_numbers)
+
+
+def _of_numbers(x: Any) -> bool:
+    """Whether it is a shape, or was meant for one."""
+    return isinstance(x, (tuple, list)) and len(x) > 0 and all(isinstance(side, (int, float)) for side in x)
 
 
 def _plan_assumed(fast: OptimizedModule) -> Plan:
@@ -128,9 +152,14 @@ def examples_of(model: nn.Module) -> list[tuple[Any, ...]]:
     if callable(saved := getattr(model, "saved_inputs", None)):
         return saved()
     if hasattr(model, "branches") and hasattr(model, "fuse_layers"):
-        widths = [next(p.shape[1] for p in branch.parameters() if p.dim() == 4) for branch in model.branches]
-        return [([torch.empty(1, c, 64 >> b, 64 >> b, device="meta") for b, c in enumerate(widths)],)]
+        widths = [_channels(branch) for branch in model.branches]
+        if None not in widths:
+            return [([torch.empty(1, c, 64 >> b, 64 >> b, device="meta") for b, c in enumerate(widths)],)]
     size = getattr(getattr(model, "config", None), "input_size", None)
     size = size if is_shape(size) and len(size) == 2 else (256, 256)
-    channels = next((m.in_channels for m in model.modules() if isinstance(m, nn.Conv2d)), 3)
-    return [(torch.empty(1, channels, *size, device="meta"),)]
+    return [(torch.empty(1, _channels(model) or 3, *size, device="meta"),)]
+
+
+def _channels(model: nn.Module) -> int | None:
+    """Those that its first convolution reads."""
+    return next((m.in_channels for m in model.modules() if isinstance(m, nn.Conv2d)), None)

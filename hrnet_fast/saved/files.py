@@ -12,9 +12,8 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils import _pytree as pytree
 
-from ..api import OptimizedModule, examples_of, is_shape, optimize
+from ..api import OptimizedModule, examples_of, inputs_of, optimize
 from ..engine import op
 from ..models import HRNetConfig
 from ..plan import held_tensors, named_tensors, names_in, unwrap
@@ -53,7 +52,7 @@ def save(model: nn.Module, path: str | os.PathLike, *examples: Any) -> None:
         raise CheckpointError(f"cannot write '{path}': a network is saved to a {SUFFIX} file")
     plain = unwrap(model)
     try:
-        calls = [trace_call(plain, *_inputs(example)) for example in examples or examples_of(plain)]
+        calls = [trace_call(plain, *inputs_of(example)) for example in examples or examples_of(plain)]
         about = {
             "format": _FORMAT,
             "token": model._token if isinstance(model, OptimizedModule) else None,
@@ -161,18 +160,6 @@ def _understood(path: str | os.PathLike, read: Callable[[], Any]) -> Any:
         raise
     except Exception as error:  # a forged header may say anything
         raise CheckpointError(f"'{path}' is damaged: its header is not that of a network ({what(error)})") from error
-
-
-def _inputs(example: Any) -> tuple[Any, ...]:
-    """An example as a call's inputs, without data."""
-
-    def empty(leaf: Any) -> Tensor | None:
-        if leaf is not None and not isinstance(leaf, Tensor) and not is_shape(leaf):
-            raise TypeError(f"an example holds tensors, shapes and None, not a {type(leaf).__name__}")
-        return leaf if leaf is None else torch.empty(getattr(leaf, "shape", leaf), device="meta")
-
-    given = example if isinstance(example, tuple) and not is_shape(example) else (example,)
-    return pytree.tree_map(empty, given, is_leaf=is_shape)
 
 
 def _config(plain: nn.Module, call: SavedCall) -> HRNetConfig | None:
