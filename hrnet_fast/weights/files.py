@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import secrets
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -82,7 +83,8 @@ def write_checkpoint(
 
     texts: written beside the tensors, into a .safetensors file alone.
     A temporary file in the same folder is renamed over `path` at the end, so a reader never sees half a file and a
-    failure leaves an older file untouched. Tensors are written contiguous, from the CPU, in their own dtype.
+    failure leaves an older file untouched; the new one keeps its permissions. Tensors are written contiguous, from the
+    CPU, in their own dtype.
     Errors: CheckpointError for an unwritable path or an unknown suffix, TypeError for values that are not tensors.
     """
     path = Path(os.path.realpath(path))
@@ -96,8 +98,11 @@ def write_checkpoint(
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     try:
         with temporary.open("xb") as file:
+            if path.exists():
+                shutil.copymode(path, temporary)
             if path.suffix == ".safetensors":
-                file.write(_safetensors("write", path).torch.save(tensors, metadata={"format": "pt", **(texts or {})}))
+                about = {"format": "pt", **(texts or {})}
+                file.write(_safetensors("write", path).torch.save(_apart(tensors), metadata=about))
             else:
                 torch.save(tensors, file)
             file.flush()
@@ -214,8 +219,18 @@ def _plain(key: str, value: Tensor) -> Tensor:
     if not isinstance(value, Tensor):
         raise TypeError(f"the value of {key!r} is a {type(value).__name__}, not a tensor")
     value = value.detach().cpu().contiguous()
-    # A view would drag its whole storage into the file, and safetensors refuses shared storages.
+    # A view would drag its whole storage into the file.
     return value.clone() if value.untyped_storage().nbytes() != value.numel() * value.element_size() else value
+
+
+def _apart(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Each with a storage of its own: safetensors refuses shared ones, as of tied weights."""
+    seen, apart = set(), {}
+    for key, tensor in tensors.items():
+        place = tensor.untyped_storage().data_ptr()
+        apart[key] = tensor.clone() if place in seen else tensor
+        seen.add(place)
+    return apart
 
 
 def _os_reason(error: OSError) -> str:

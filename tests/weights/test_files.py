@@ -383,11 +383,22 @@ def test_link_and_permissions_are_kept(state, tmp_path):
     assert (tmp_path / "link.pth").is_symlink()
     (tmp_path / "ordinary").touch()
     assert (tmp_path / "real.pth").stat().st_mode == (tmp_path / "ordinary").stat().st_mode
+    (tmp_path / "real.pth").chmod(0o600)
+    write_checkpoint(tmp_path / "link.pth", state)
+    assert (tmp_path / "real.pth").stat().st_mode & 0o777 == 0o600
 
 
 def test_view_does_not_drag_its_storage_along(tmp_path):
     write_checkpoint(tmp_path / "a.pth", {"row": torch.zeros(1000, 1000)[5]})
     assert (tmp_path / "a.pth").stat().st_size < 10_000
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_tensors_that_share_numbers_are_each_written(suffix, tmp_path, same_bits):
+    tied = torch.randn(4, 3)
+    state = {"a": tied, "b": tied, "c": tied.view(3, 4), "d": tied[:2]}
+    write_checkpoint(tmp_path / f"a{suffix}", state)
+    same_bits(read_checkpoint(tmp_path / f"a{suffix}"), state)
 
 
 @pytest.mark.parametrize("verb", ["read", "write"])
