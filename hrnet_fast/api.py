@@ -105,6 +105,18 @@ def verify(model: nn.Module, fast: OptimizedModule, *inputs: Any, levels: bool =
     return _verify(model, fast, *given, levels=levels)
 
 
+def known_device(name: torch.device | str) -> torch.device:
+    """The device of that name. ValueError if there is none here."""
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        raise ValueError(f"{name!r} is no device: use cpu, cuda or cuda:1") from None
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        count = torch.cuda.device_count()
+        raise ValueError(f"there is no device {name}: torch {torch.__version__} sees {count} GPUs here")
+    return device
+
+
 def is_shape(x: Any) -> bool:
     return _of_numbers(x) and all(type(side) is int and side >= 0 for side in x)
 

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from hrnet_fast import create_model, load_weights
+from hrnet_fast.api import known_device
 from hrnet_fast.saved import SavedNetwork, is_saved, read_network
-from hrnet_fast.tasks.network import known_device
 from hrnet_fast.weights import LoadReport
 from hrnet_fast.weights.random import fill_weights, without_init
 

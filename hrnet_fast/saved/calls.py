@@ -13,7 +13,7 @@ from ..engine.nesting import describe, nested
 from ..plan import trace
 from ..plan.graph import Call, Convolution, Graph, Node, Norm, Resize
 from .batches import DependsOnBatch, PerImage, for_any_batch, for_batch
-from .codec import NotSaved, decode, encode, encode_nesting
+from .codec import NotSaved, decode, decode_nesting, encode, encode_nesting
 
 _MANY = 67  # images: more than networks compute at once that compute large batches in parts
 _NONE = type(None)
@@ -94,4 +94,5 @@ def decode_call(call: Mapping[str, Any]) -> SavedCall:
             raise NotSaved(f"operation {place} reads what comes after it")
     if not all(type(v) is int and 0 <= v < len(graph.nodes) for v in (*graph.inputs, *graph.outputs)):
         raise NotSaved("a result that nothing computes")
+    decode_nesting(call["results"], dict.fromkeys(range(len(graph.outputs))))  # a list would take a place of -1
     return SavedCall(str(call["inputs"]), int(call["images"]), graph, call["results"])

@@ -6,6 +6,7 @@ A tuple is a list; anything else that JSON lacks is an object of one entry, its 
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Mapping, Sequence
 from dataclasses import Field, fields
 from typing import Any
 
@@ -73,6 +74,14 @@ def decode(value: Any) -> Any:
         raise NotSaved(f"a {name} with other parts than one has") from error
 
 
+def decode_config(value: Any) -> HRNetConfig | None:
+    """The reverse of `encode` for a config or None. Raises NotSaved as `decode` does."""
+    config = decode(value)
+    if not isinstance(config, (HRNetConfig, type(None))):
+        raise NotSaved(f"a config that is a {type(config).__name__}")
+    return config
+
+
 def _is_default(value: Any, field: Field) -> bool:
     own = getattr(value, field.name)
     return type(own) is type(field.default) and own == field.default
@@ -109,8 +118,8 @@ def encode_nesting(nested: Any) -> Any:
     return {kind.__name__: [encode_nesting(part) for part in nested]}
 
 
-def decode_nesting(nested: Any, results: list[Any]) -> Any:
-    """Results, nested as `encode_nesting` has written."""
+def decode_nesting(nested: Any, results: Sequence[Any] | Mapping[int, Any]) -> Any:
+    """Results, by their places, nested as `encode_nesting` has written."""
     if nested is None or type(nested) is int:
         return None if nested is None else results[nested]
     ((name, inside),) = nested.items()

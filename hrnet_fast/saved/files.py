@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..api import OptimizedModule, examples_of, inputs_of, optimize
+from ..api import OptimizedModule, examples_of, inputs_of, known_device, optimize
 from ..engine import op
 from ..models import HRNetConfig
 from ..plan import held_tensors, named_tensors, names_in, unwrap
@@ -22,7 +22,7 @@ from ..plan.warn import warn
 from ..weights import CheckpointError
 from ..weights.files import read_safetensors, read_texts, write_checkpoint
 from .calls import SavedCall, decode_call, encode_call, trace_call
-from .codec import NotSaved, decode, encode
+from .codec import NotSaved, decode_config, encode
 from .network import SavedNetwork
 
 SUFFIX = ".safetensors"
@@ -95,8 +95,9 @@ def load(
     `torch.export` that call the saved module call this one.
     device: where it is to run. dtype, executor, exact: as `optimize` takes them.
     Raises CheckpointError for a file that is missing, damaged, of weights alone, or of another version; PlanError where
-    its operations contradict each other; and what `optimize` raises.
+    its operations contradict each other; ValueError for a device that is not here; and what `optimize` raises.
     """
+    device = known_device(device)
     network, token = _read(path)
     fast = optimize(network.to(device), dtype=dtype, executor=executor, exact=exact, example=network.saved_inputs()[0])
     if token is not None:
@@ -116,7 +117,7 @@ def read_network(path: str | os.PathLike) -> SavedNetwork:
 
 def read_config(path: str | os.PathLike) -> HRNetConfig | None:
     """The config of a saved network, without its tensors; None for one of another code base. Raises as `load` does."""
-    return _understood(path, lambda: decode(_header(path, read_texts(path))["config"]))
+    return _understood(path, lambda: decode_config(_header(path, read_texts(path))["config"]))
 
 
 def _read(path: str | os.PathLike) -> tuple[SavedNetwork, str | None]:
@@ -128,7 +129,7 @@ def _read(path: str | os.PathLike) -> tuple[SavedNetwork, str | None]:
         own = {key: tensor.clone() for key, tensor in tensors.items()}  # aligned: torch's last bits depend on it
         named = {key: own[about["same"].get(key, key)] for key in about["keys"]}
         calls = [decode_call(call) for call in about["calls"]]
-        network = SavedNetwork(named, calls, about["buffers"], about["hidden"], decode(about["config"]))
+        network = SavedNetwork(named, calls, about["buffers"], about["hidden"], decode_config(about["config"]))
         if not network.saved_inputs():
             raise NotSaved("no inputs that it takes")
         if not isinstance(about["token"], (str, type(None))):

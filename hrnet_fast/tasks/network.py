@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..api import OptimizedModule, optimize
+from ..api import OptimizedModule, known_device, optimize
 from ..models import HRNetConfig, create_model, list_models, model_config
 from ..saved import SavedNetwork, is_saved, read_network
 from ..weights import CheckpointError, LoadReport, load_weights
@@ -173,18 +173,6 @@ def open_network(
         random_weights=isinstance(model, str) and weights is None,
         loaded=loaded,
     )
-
-
-def known_device(name: torch.device | str) -> torch.device:
-    """The device of that name. ValueError if there is none here."""
-    try:
-        device = torch.device(name)
-    except RuntimeError:
-        raise ValueError(f"{name!r} is no device: use cpu, cuda or cuda:1") from None
-    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        count = torch.cuda.device_count()
-        raise ValueError(f"there is no device {name}: torch {torch.__version__} sees {count} GPUs here")
-    return device
 
 
 def _config(module: nn.Module) -> HRNetConfig | None:

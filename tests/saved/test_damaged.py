@@ -63,6 +63,10 @@ def test_another_version_is_named(changed):
         load(changed(lambda about: about.update(format=2)))
 
 
+def nested_lists(depth):
+    return [nested_lists(depth - 1)] if depth else []
+
+
 def nodes(about):
     return about["calls"][0]["graph"]["Graph"]["nodes"]
 
@@ -78,6 +82,9 @@ def nodes(about):
         lambda about: about["keys"].append("forward.weight"),
         lambda about: about["same"].update({"conv.weight": "nothing"}),
         lambda about: about.update(config={"HRNetConfig": {"name": "hrnet_w18"}}),
+        lambda about: about.update(config=nested_lists(900)),
+        lambda about: about.update(config="hrnet_w18"),
+        lambda about: about["calls"][0].update(results=-1),
         lambda about: about["calls"][0].update(inputs="__import__('os')"),
         lambda about: about["calls"][0].update(results={"list": [99]}),
         lambda about: about["calls"][0].update(results={"os": [0]}),

@@ -435,6 +435,8 @@ def test_where_it_cannot_be_written_is_told(pose, tmp_path):
         save(pose, tmp_path / "net.pth")
     with pytest.raises(hrnet_fast.weights.CheckpointError, match="cannot write .*no such file or directory"):
         save(pose, tmp_path / "nowhere" / "net.safetensors", (1, 3, 64, 64))
+    with pytest.raises(ValueError, match="'gpu' is no device: use cpu, cuda or cuda:1"):
+        load(tmp_path / "nothing.safetensors", device="gpu")
     with torch.device("meta"):
         empty = create_model(f"{SMALL}.pose_coco_256x192")
     with pytest.raises(ValueError, match="'conv1.weight' is on the meta device, without numbers to save"):

@@ -7,7 +7,7 @@ import pytest
 import torch
 from PIL import Image
 
-from hrnet_fast.tasks.network import known_device
+from hrnet_fast.api import known_device
 from hrnet_fast.tasks.registry import HEADS, package_of
 
 MODELS = {

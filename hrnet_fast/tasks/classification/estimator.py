@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
+from numbers import Integral
 from typing import Any
 
 import torch
@@ -65,8 +66,8 @@ class Classifier:
         self, images: Iterable[Source], top: int = 5, *, stages: Stages | None = None
     ) -> list[list[Classification]]:
         """The same for many pictures, of any sizes; the network takes `batch_size` of them at once."""
-        if top < 1:
-            raise ValueError(f"top={top} asks for no class; it must be at least 1")
+        if not isinstance(top, Integral) or top < 1:
+            raise ValueError(f"top={top!r} is no number of classes: it must be a whole number of at least 1")
         probabilities = self.probabilities(images, stages=stages)
         with clock(stages)("decode"):
             values, indices = probabilities.topk(min(top, probabilities.shape[1]), dim=1)

@@ -74,8 +74,9 @@ def test_a_batch_gives_what_single_pictures_give(classifier):
 
 def test_top_is_bounded_by_the_classes(classifier):
     assert len(classifier(noise(9, 9), top=100)) == 7
-    with pytest.raises(ValueError, match="top=0 asks for no class"):
-        classifier(noise(9, 9), top=0)
+    for top in (0, 2.5, "3"):
+        with pytest.raises(ValueError, match=f"top={top!r} is no number of classes: it must be a whole number"):
+            classifier(noise(9, 9), top=top)
 
 
 def test_names_come_with_the_result(model):
