@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -21,7 +21,7 @@ def percentile(samples: Sequence[float], q: float) -> float:
 class Timing:
     """Seconds of each timed call of one runner."""
 
-    samples: list[float] = field(default_factory=list)
+    samples: Sequence[float]
 
     def microseconds(self, q: float) -> float:
         return 1e6 * percentile(self.samples, q)
@@ -44,7 +44,7 @@ def interleave(
     A call must itself wait for its device (`torch.cuda.synchronize`).
     progress: gets the share of the work done, 0..1, after each turn.
     """
-    timings = {name: Timing() for name in calls}
+    samples: dict[str, list[float]] = {name: [] for name in calls}
     order = list(calls)
     shuffle = random.Random(0).shuffle
     start, rounds = time.perf_counter(), 0
@@ -58,12 +58,12 @@ def interleave(
                 before = time.perf_counter()
                 call()
                 after = time.perf_counter()
-                timings[name].samples.append(after - before)
+                samples[name].append(after - before)
                 if after - turn_start > turn_s:
                     break
-            by_rounds = (rounds + (turn + 1) / len(order)) / min_rounds
+            by_rounds = (rounds + (turn + 1) / len(order)) / max(1, min_rounds)
             by_time = (time.perf_counter() - start) / budget_s if budget_s > 0 else 1.0
             progress(min(1.0, by_rounds, by_time))
         rounds += 1
     progress(1.0)
-    return timings
+    return {name: Timing(taken) for name, taken in samples.items()}

@@ -39,8 +39,10 @@ def test_interleave_times_a_slow_call_once_a_turn():
 
 def test_interleave_reports_progress_up_to_the_end():
     seen: list[float] = []
-    interleave({"a": lambda: None}, budget_s=0.01, min_rounds=3, progress=seen.append)
-    assert seen == sorted(seen) and seen[-1] == 1.0
+    for rounds in (3, 0):
+        seen.clear()
+        interleave({"a": lambda: None}, budget_s=0.01, min_rounds=rounds, progress=seen.append)
+        assert seen == sorted(seen) and seen[-1] == 1.0
 
 
 def test_interleave_of_nothing_ends():

@@ -73,8 +73,11 @@ class HRNetConfig:
     upsample, align_corners: how fuse layers and the V2 head enlarge maps. Nearest works by fixed factors, so height
         and width must be multiples of 32; bilinear works by size. Kept per model: the official segmentation code keeps
         `ALIGN_CORNERS` in a module global, which a second model overwrites.
-    final_kernel: kernel of the last convolution (official `FINAL_CONV_KERNEL`).
-    heatmap_map: the map that pose heatmaps come from: 1, 2 or 4 times coarser than the finest one (paper figure 9).
+    num_outputs: keypoints, landmarks or classes; "features" and "detection" have none.
+    final_kernel: kernel of the last convolution (official `FINAL_CONV_KERNEL`) of poses, landmarks, segmentation and
+        OCR's auxiliary logits; other heads have none.
+    heatmap_map: the map that pose heatmaps come from: 1, 2 or 4 times coarser than the finest one (paper figure 9);
+        of "pose" alone.
     fusion, fuse_where, downsample, streams: the ablations of paper section 7.
     """
 
@@ -101,17 +104,25 @@ class HRNetConfig:
             ("fuse_where", FUSE_PLACES),
             ("downsample", DOWNSAMPLES),
             ("streams", STREAMS),
+            ("align_corners", (False, True)),
             ("heatmap_map", (1, 2, 4)),
             ("final_kernel", (1, 3)),
         ):
             value = getattr(self, field)
-            if value not in allowed:
+            if type(value) is not type(allowed[0]) or value not in allowed:
                 raise ValueError(f"{field}={value!r} is not known; choose one of {', '.join(map(repr, allowed))}")
         size = self.input_size
         if not (isinstance(size, (tuple, list)) and [type(side) for side in size] == [int, int] and min(size) > 0):
             raise ValueError(f"input_size={size!r} is not the (height, width) of an image in pixels")
+        object.__setattr__(self, "input_size", tuple(size))  # a list could be neither compared nor hashed
+        if type(self.num_outputs) is not int:
+            raise ValueError(f"num_outputs={self.num_outputs!r} is not a whole number")
         if self.head not in ("features", "detection") and self.num_outputs < 1:
             raise ValueError(f"head={self.head!r} needs num_outputs of at least 1, not {self.num_outputs}")
+        if not isinstance(self.architecture, Architecture):
+            raise ValueError(f"architecture={self.architecture!r} is not an Architecture")
+        if type(self.bn_momentum) not in (int, float):
+            raise ValueError(f"bn_momentum={self.bn_momentum!r} is not a number")
 
     @property
     def width(self) -> int:

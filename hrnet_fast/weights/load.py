@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -102,10 +103,7 @@ def _fitting(match: Match, key: str, value: Tensor, own: Tensor, given: str) -> 
 
 
 def _casts(match: Match, own: Mapping[str, Tensor]) -> list[str]:
-    changes = {(v.dtype, own[k].dtype): 0 for k, v in match.pairs.items() if v.dtype != own[k].dtype}
-    for key, value in match.pairs.items():
-        if (value.dtype, own[key].dtype) in changes:
-            changes[value.dtype, own[key].dtype] += 1
+    changes = Counter((v.dtype, own[k].dtype) for k, v in match.pairs.items() if v.dtype != own[k].dtype)
     return [f"{n} tensors were cast from {_name(a)} to {_name(b)}" for (a, b), n in changes.items()]
 
 

@@ -57,6 +57,9 @@ def match_weights(
         match.notes.append(f"the network's keys begin with {holder!r}")
     used = set(origin.values())
     match.dropped = {key: stranger_reason(key.removeprefix(holder)) for key in state if key not in used}
+    for key in [key for key in official if key.endswith(COUNTER) and key in own]:
+        if official[key].shape != own[key].shape:
+            match.drop(key, "a counter of another shape, which may be missing")
     if differences := theirs.body_differences(mine):
         if strict or _backbone_misfits(own, official):
             raise CheckpointError(_other_body(theirs, mine, name, source, differences))

@@ -201,11 +201,20 @@ def test_bilinear_models_take_any_size():
         ({"input_size": 224}, r"input_size=224 is not the \(height, width\) of an image"),
         ({"input_size": (224, 0)}, r"input_size=\(224, 0\) is not the"),
         ({"heatmap_map": 3}, "heatmap_map=3 is not known; choose one of 1, 2, 4"),
+        ({"final_kernel": 1.0}, "final_kernel=1.0 is not known; choose one of 1, 3"),
+        ({"align_corners": "yes"}, "align_corners='yes' is not known; choose one of False, True"),
+        ({"num_outputs": 17.0}, "num_outputs=17.0 is not a whole number"),
+        ({"bn_momentum": "x"}, "bn_momentum='x' is not a number"),
     ],
 )
 def test_options_that_are_not_known(options, sentence):
     with pytest.raises(ValueError, match=sentence):
         create_model(f"{SMALL}.pose_coco_256x192", **options)
+
+
+def test_configs_of_equal_sizes_are_equal():
+    one, other = (model_config(f"{SMALL}.pose_coco_256x192", input_size=size) for size in ([64, 48], (64, 48)))
+    assert one == other and hash(one) == hash(other)
 
 
 def test_an_option_that_does_not_exist():

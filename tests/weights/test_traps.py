@@ -58,6 +58,9 @@ def test_checkpoint_without_num_batches_tracked(tag, make, same_bits):
     assert all(key.endswith("num_batches_tracked") for key in report.missing) and report.missing
     state = model.state_dict()
     same_bits({key: state[key] for key in old}, old)
+    others = {key: value.view(1) for key, value in source.state_dict().items() if key not in old}
+    report = load_weights(model, {**old, **others})
+    assert set(report.missing) == set(report.dropped) == set(others)
 
 
 def test_classification_weights_start_any_backbone(make, same_bits):
