@@ -43,10 +43,10 @@ def optimize(
         still at most twice torch's own, unless channels differ in scale by orders of magnitude: check by `verify`.
     example: an input of the shape to plan first, its shape, or a tuple of these; None for a size that suits the model.
     Raises PlanError (a ValueError), naming what was not understood, if the module cannot be planned, or cannot for
-    inputs like `example`; ValueError if weights hold NaN or Inf, naming the first key, or if the executor is unknown;
-    RuntimeError with the reason if the executor cannot be used on this machine, on the device of the weights or in this
-    dtype; TypeError if `model` is not an nn.Module, `dtype` none of the four, or if `example` holds anything but
-    tensors, shapes and None.
+    inputs like `example`; ValueError if the executor is unknown, or if a convolution, or a norm that is folded into it,
+    holds NaN or Inf, naming the first key ("reference" finds these in a call); RuntimeError with the reason if the
+    executor cannot be used on this machine, on the device of the weights or in this dtype; TypeError if `model` is not
+    an nn.Module, `dtype` none of the four, or if `example` holds anything but tensors, shapes and None.
     """
     if not isinstance(model, nn.Module):
         raise TypeError(f"optimize takes an nn.Module, not {type(model).__name__}")

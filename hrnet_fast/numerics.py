@@ -13,7 +13,10 @@ TOLERANCE_FACTOR = 2.0  # as flash-attention's tests: at most twice the error of
 
 
 def flatten_outputs(outputs: object) -> list[Tensor]:
-    """The tensors of an output, in order: a tensor, an array, or any nesting of lists, tuples and dicts of them."""
+    """The tensors of an output, in order: a tensor, an array, or any nesting of lists, tuples and dicts of them.
+
+    Errors: TypeError for anything else, None among it.
+    """
     if isinstance(outputs, Tensor):
         return [outputs]
     if isinstance(outputs, np.ndarray):
@@ -26,7 +29,8 @@ def flatten_outputs(outputs: object) -> list[Tensor]:
 
 
 def relative_l2(got: object, want: object) -> float:
-    """||got - want|| / ||want|| in float64 over all outputs together; infinite if anything in `got` is not finite."""
+    """||got - want|| / ||want|| in float64 over all outputs together; infinite if anything in `got` is not finite, and
+    NaN if anything in `want` is not."""
     return compare_outputs(got, want).error
 
 
@@ -100,7 +104,8 @@ def compare_outputs(got: object, want: object) -> ErrorReport:
     """Compares outputs element by element in float64.
 
     got, want: tensors, arrays, or nestings of them with equal shapes; any dtypes and devices.
-    Errors: ValueError if the numbers of outputs or their shapes differ, or if there is nothing to compare.
+    Errors: ValueError if the numbers of outputs or their shapes differ, or if there is nothing to compare; TypeError
+    for complex numbers and for what `flatten_outputs` refuses.
     """
     got, want = flatten_outputs(got), flatten_outputs(want)
     shapes = tuple(tuple(tensor.shape) for tensor in want)
@@ -116,7 +121,7 @@ def compare_outputs(got: object, want: object) -> ErrorReport:
             continue
         place = meeting_place(ours.device, theirs.device)
         ours, theirs = ours.detach().to(place, torch.float64), theirs.detach().to(place, torch.float64)
-        difference = (ours - theirs).abs().nan_to_num(nan=float("inf"))
+        difference = (ours - theirs).abs().nan_to_num(nan=float("inf"), posinf=float("inf"))
         difference_sq += float(difference.square().sum())
         want_sq += float(theirs.square().sum())
         flat = int(difference.argmax())

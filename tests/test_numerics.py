@@ -30,7 +30,8 @@ def test_report_names_the_worst_element():
 def test_what_is_not_finite_is_infinitely_wrong(bad):
     got = torch.tensor([1.0, bad])
     report = numerics.compare_outputs(got, torch.ones(2))
-    assert math.isinf(report.error) and report.worst_index == (1,)
+    assert math.isinf(report.error) and math.isinf(report.max_abs) and report.worst_index == (1,)
+    assert math.isnan(numerics.relative_l2(torch.ones(2), got))
     assert not numerics.within_tolerance(report.error, 1e9)
     assert "worst element is [1]" in str(report)
 

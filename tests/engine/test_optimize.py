@@ -581,6 +581,19 @@ def test_dtypes_that_are_refused(pose, dtype):
         optimize(pose, dtype=dtype)
 
 
+def test_verify_leaves_out_results_without_numbers():
+    class Some(nn.Conv2d):
+        def forward(self, x):
+            y = super().forward(x)
+            return y[:, :0], y
+
+    net, x = Some(3, 4, 3), torch.randn(1, 3, 8, 8)
+    report = verify(net, optimize(net, example=x), x)
+    assert report.passed and [output.name for output in report.outputs] == ["output 1"]
+    with pytest.raises(ValueError, match="nothing to compare"):
+        verify(net, optimize(net, example=x), x[:0])
+
+
 def test_verify_tells_of_results_that_are_not_finite():
     pose = small_net()
     pose.eval()
@@ -674,6 +687,19 @@ def test_weights_that_are_not_finite_are_named(key, value):
     model.state_dict()[key].view(-1)[0] = value
     with pytest.raises(ValueError, match=f"{key!r} holds NaN or Inf"):
         optimize(model)
+
+
+@pytest.mark.parametrize("norm", [nn.Identity(), nn.BatchNorm2d(4)], ids=["alone", "with a norm"])
+def test_weights_whose_sum_overflows_are_still_numbers(norm):
+    net = nn.Sequential(nn.Conv2d(3, 4, 3, bias=False), norm).double().eval()
+    with torch.no_grad():
+        net[0].weight.fill_(1e307)
+    x = torch.full((1, 3, 4, 4), 1e-300, dtype=torch.float64)
+    assert verify(net, optimize(net, example=x), x).passed
+    if isinstance(norm, nn.BatchNorm2d):
+        norm.weight.data.fill_(1e3)
+        with pytest.raises(ValueError, match=r"'0.weight' overflows where the norm of '1.running_var' is folded"):
+            optimize(net, example=x)(x)
 
 
 def test_negative_variance_is_named():
