@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import textwrap
 from importlib import metadata, util
 from types import ModuleType
 
@@ -138,8 +139,6 @@ def _version(distribution: str, module: str) -> str | None:
 
 
 def _wrap(title: str, text: str) -> list[str]:
-    import textwrap
-
     indent = 20
     lines = textwrap.wrap(text, WIDTH - indent, break_long_words=True, break_on_hyphens=False)
     return [f"{title if k == 0 else '':<{indent}}{line}" for k, line in enumerate(lines)]

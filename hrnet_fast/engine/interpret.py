@@ -66,8 +66,7 @@ def resized(term: Term, values: Mapping[int, Tensor]) -> Tensor:
     x = values[term.value]
     if term.resize is None:
         return x
-    align = term.resize.align_corners if term.resize.mode == "bilinear" else None
-    return F.interpolate(x, term.resize.size, mode=term.resize.mode, align_corners=align)
+    return F.interpolate(x, term.resize.size, mode=term.resize.mode, align_corners=term.resize.corners)
 
 
 def total(terms: Sequence[Term], values: Mapping[int, Tensor], relu: bool) -> Tensor:

@@ -56,7 +56,7 @@ def _level(plan: Plan, index: int, level: Level, reasons: list[str]) -> Iterator
 
 def _cost(level: Level) -> tuple[str, str, str]:
     time = level.roofline_us * 1e-6
-    return f"{_scaled(level.flops)}", f"{_scaled(level.bytes)}", f"{_scaled(time)}s" if time else ""
+    return _scaled(level.flops), _scaled(level.bytes), f"{_scaled(time)}s" if time else ""
 
 
 def _scaled(value: float) -> str:

@@ -31,6 +31,11 @@ class Constant:
     call: Call
 
 
+def constant(call: Call) -> Constant:
+    """A constant by the call that makes it."""
+    return Constant(repr(call), call)
+
+
 @dataclass(frozen=True)
 class Norm:
     """Batch normalisation by running statistics: keys of its tensors (None for one that it lacks), and epsilon."""
@@ -49,6 +54,11 @@ class Resize:
     size: tuple[int, int]
     mode: str
     align_corners: bool = False
+
+    @property
+    def corners(self) -> bool | None:
+        """`align_corners` as F.interpolate takes it."""
+        return self.align_corners if self.mode == "bilinear" else None
 
 
 @dataclass(frozen=True)

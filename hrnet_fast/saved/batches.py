@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields, is_dataclass
 from typing import Any
 
-from ..plan.graph import Constant
+from ..plan.graph import Constant, constant
 
 
 @dataclass(frozen=True)
@@ -46,11 +46,6 @@ def for_any_batch(two: Any, three: Any) -> Any:
         if isinstance(two, slice) or is_dataclass(two):
             return type(two)(*map(for_any_batch, _parts(two), _parts(three)))
     raise DependsOnBatch(f"{two!r} for two images is {three!r} for three")
-
-
-def constant(call: Any) -> Constant:
-    """A constant by the call that makes it, named as constants are."""
-    return Constant(repr(call), call)
 
 
 def _parts(value: Any) -> list[Any]:

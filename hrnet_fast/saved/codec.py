@@ -13,9 +13,9 @@ from typing import Any
 import torch
 
 from ..models.config import Architecture, HRNetConfig
-from ..plan.graph import Call, Constant, Convolution, Graph, Node, Norm, Param, Ref, Resize, Transposed
+from ..plan.graph import Call, Constant, Convolution, Graph, Node, Norm, Param, Ref, Resize, Transposed, constant
 from ..plan.tracing.constants import DTYPE
-from .batches import PerImage, constant
+from .batches import PerImage
 
 _CLASSES = {
     kind.__name__: kind

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from ..engine.nesting import describe, nested
 from ..plan import Call, Convolution, Param, Ref, sample_of
 from ..plan.graph import Node
-from ..plan.tracing.constants import made
+from ..plan.tracing.constants import evaluate
 from ..plan.tracing.functions import DEFORM
 from ..plan.transposed import SHUFFLE
 from .batches import for_batch
@@ -109,8 +109,7 @@ class SavedNetwork(nn.Module):
         if node.op == "concat":
             return torch.cat(read, dim=1)
         if node.op == "resize":
-            align = detail.align_corners if detail.mode == "bilinear" else None
-            return F.interpolate(*read, size=detail.size, mode=detail.mode, align_corners=align)
+            return F.interpolate(*read, size=detail.size, mode=detail.mode, align_corners=detail.corners)
         source = nodes[node.inputs[0]] if node.inputs else None
         if _calls_of(node, SHUFFLE) and source.op == "conv" and _enlarges(source.detail):
             return values[node.inputs[0]]  # torch's transposed convolution has moved its pixels already
@@ -129,7 +128,7 @@ class SavedNetwork(nn.Module):
             return values[leaf.value] if isinstance(leaf, Ref) else self._tensor(leaf.name)
 
         sample = sample_of(self)
-        return made(call, of, sample.dtype, sample.device)
+        return evaluate(call, of, sample.dtype, sample.device)
 
     def _tensor(self, key: str | None) -> Tensor | None:
         if key is None:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from hrnet_fast.models import ARCHITECTURES, Architecture, list_models, model_config
+from hrnet_fast.models.config import standard
 
 from .layouts import BACKBONE
 
@@ -79,7 +80,7 @@ class Anatomy:
             if body == _body(known):
                 return known.name
         width = self.widths[-1][0] if self.widths[-1] else 0
-        full = Architecture(f"hrnet_w{width}", (width, 2 * width, 4 * width, 8 * width), block=self.block)
+        full = standard(width, self.block)
         return full.name if body == _body(full) else None
 
     @property

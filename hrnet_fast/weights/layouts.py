@@ -12,12 +12,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 
+from hrnet_fast.models.config import HEADS
+
 BACKBONE = re.compile(r"(?:conv[12]|bn[12]|layer1|transition[123]|stage[234])\.")
 
 Rules = tuple[tuple[str, str], ...]
 
-ANY_HEAD = ("pose", "pose_v1h", "pose_higher", "segmentation", "ocr", "landmark", "classification", "classification_ci",
-            "classification_cii", "detection", "features")  # fmt: skip
 _AS_IS: Rules = (("{rest}", "{rest}"),)
 
 
@@ -232,7 +232,7 @@ LAYOUTS = (
     Layout(
         "official",
         "leoxiaobin/deep-high-resolution-net.pytorch, HRNet/*: no prefix",
-        ANY_HEAD,
+        HEADS,
         (),
         rules=_AS_IS,
     ),

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.autograd.graph import increment_version
 from torch.utils import _pytree as pytree
 
-from ..graph import Call, Constant, Param, Ref
+from ..graph import Call, Constant, Param, Ref, constant
 from . import functions as known
 from .arguments import overlaps
 
@@ -74,7 +74,7 @@ class Constants:
     def find(self, x: Any) -> Constant | None:
         """The constant that a tensor is, unless it was written to since it was made."""
         made = self._made.get(id(x))
-        return None if made is None or made.tensor._version != made.version else Constant(repr(made.call), made.call)
+        return None if made is None or made.tensor._version != made.version else constant(made.call)
 
     def run(self, function: Callable, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
         """What a function of no traced tensors returns; how it was made, or what it wrote to, is kept."""
@@ -182,8 +182,7 @@ def without_lists(name: str, args: Sequence[Any]) -> list[Any]:
     def of_list(part: Any) -> Any:
         if not isinstance(part, list):
             return part
-        call = Call("torch.tensor", (frozen(part),))
-        return Constant(repr(call), call)
+        return constant(Call("torch.tensor", (frozen(part),)))
 
     if name != "Tensor.__getitem__":
         return list(args)
@@ -201,16 +200,16 @@ def tensor_of(
         tensor = tensors[param.name].detach().to(device)
         return tensor.to(wide) if tensor.is_floating_point() else tensor
 
-    result = made(source, of, wide, device)
+    result = evaluate(source, of, wide, device)
     return result.to(dtype) if result.is_floating_point() else result
 
 
-def made(value: Any, of: Callable[[Param | Ref], Tensor], dtype: torch.dtype, device: torch.device) -> Any:
+def evaluate(value: Any, of: Callable[[Param | Ref], Tensor], dtype: torch.dtype, device: torch.device) -> Any:
     """What a constant, a call or an argument of one is. of: a parameter's tensor, and a traced value's where a call
     reads such. dtype, device: in which numbers are made that have those of the maps."""
 
     def make(part: Any) -> Any:
-        return made(part, of, dtype, device)
+        return evaluate(part, of, dtype, device)
 
     if isinstance(value, (Param, Ref)):
         return of(value)
