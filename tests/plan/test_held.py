@@ -35,11 +35,15 @@ class Net(nn.Module):
 class Keeps(nn.Module):
     """forward: of what it keeps, read and then replaced, or only replaced."""
 
-    def __init__(self, reads: bool):
+    def __init__(self, reads: bool, counts: bool = False):
         super().__init__()
         self.conv, self.kept, self.reads = nn.Conv2d(3, 3, 3, padding=1), torch.zeros(1, 3, 8, 8), reads
+        self.input, self.counts, self.steps = torch.zeros(1), counts, torch.zeros(1)
 
     def forward(self, x):
+        self.input = x
+        if self.counts:
+            self.steps.add_(1)
         y = self.conv(x)
         y, self.kept = (y + self.kept if self.reads else y), y
         return y
@@ -80,3 +84,6 @@ def test_what_a_forward_keeps_is_none_of_the_plan(image):
     assert hrnet_fast.verify(model, fast, image).passed
     with pytest.raises(PlanError, match="replaces its own 'kept'"):
         hrnet_fast.optimize(Keeps(reads=True), example=image)
+    with pytest.raises(PlanError, match="writes into its own 'steps'"):
+        hrnet_fast.optimize(counting := Keeps(reads=False, counts=True), example=image)
+    assert counting.steps == 0

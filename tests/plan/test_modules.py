@@ -38,12 +38,11 @@ class Keeping(nn.Module):
         self.register_buffer("last", torch.zeros(1))
         self.out, self.log, self.nested, self.feature, self.calls = {}, [], {"maps": []}, None, 0
         self.plain_list, self.table = [self.conv], {"conv": (self.conv,)}
-        self.queue, self.context, self.steps = deque(), SimpleNamespace(maps=None), torch.zeros(1)
+        self.queue, self.context = deque(), SimpleNamespace(maps=None)
 
     def forward(self, x):
         self.queue.append(x)
         self.context.maps = x
-        self.steps.add_(1)
         y = self.plain_list[0](x) + self.table["conv"][0](x)
         self.out["f"] = self.feature = self.last = self.conv.kept = y
         self.log.append(y)
@@ -59,7 +58,7 @@ def test_what_a_forward_keeps_does_not_reach_the_users_module(training):
     with torch.inference_mode(training):
         make_plan(net, X)
     assert (net.out, net.log, net.nested, net.feature, net.calls) == ({}, [], {"maps": []}, None, 0)
-    assert not net.queue and net.context.maps is None and net.steps == 0
+    assert not net.queue and net.context.maps is None
     assert net.last is last and not hasattr(net.conv, "kept")
 
 

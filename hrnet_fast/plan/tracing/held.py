@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..graph import Param
+from ..graph import Convolution, Norm, Param
 
 OF_TORCH = frozenset(nn.Module().__dict__)  # what every module has
 _DEEPEST = 3  # an attribute, in a container, of an object
@@ -43,9 +43,12 @@ def held_tensors(module: nn.Module) -> dict[str, Held]:
 
 
 def names_in(part: Any) -> Iterator[str]:
-    """The keys of tensors that a plan or a graph, or a part of one, names, among other words."""
-    if isinstance(part, (str, Param)):
-        yield part if isinstance(part, str) else part.name
+    """The keys of tensors that a plan or a graph, or a part of one, names."""
+    if isinstance(part, Param):
+        yield part.name
+    elif isinstance(part, (Convolution, Norm)):
+        keys = (part.weight, part.bias, *((part.mean, part.var) if isinstance(part, Norm) else ()))
+        yield from (key for key in keys if key is not None)
     elif is_dataclass(part):
         for field in fields(part):
             yield from names_in(getattr(part, field.name))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 from collections import OrderedDict, defaultdict, deque
-from collections.abc import Iterable
 from functools import partial
 from itertools import chain
 from types import MethodType, NoneType, SimpleNamespace
@@ -50,8 +49,8 @@ def inference_view(module: nn.Module) -> nn.Module:
 
 
 def traceable_twin(module: nn.Module) -> nn.Module:
-    """A twin in evaluation mode, without hooks, that shares every parameter and buffer and has modules, Python's own
-    containers and other tensors for itself.
+    """A twin in evaluation mode, without hooks, that shares every tensor and has modules and Python's own containers for
+    itself.
 
     So what a forward keeps in them, e.g. features in a dict, does not reach the user's module while it is traced. What
     it keeps in objects of other classes does.
@@ -63,17 +62,15 @@ def traceable_twin(module: nn.Module) -> nn.Module:
             f"the network has forward hooks (on {len(hooked)} of its modules, the first is {first}), which are "
             "not traced: an optimized module runs the original while they are there, and a saved one lacks them"
         )
-    with torch.inference_mode(False), torch.no_grad():  # whose tensors nothing else could write to
-        return _Twins(plain=True, shared=named_tensors(module).values()).of(module)
+    return _Twins(plain=True).of(module)
 
 
 class _Twins:
-    """Copies of modules and of their containers, each made once. plain: without hooks and wrappers, and with tensors of
-    their own but for those that are shared."""
+    """Copies of modules and of their containers, each made once. plain: without hooks and wrappers."""
 
-    def __init__(self, plain: bool = False, shared: Iterable[Tensor] = ()):
+    def __init__(self, plain: bool = False):
         self.plain = plain
-        self._made: dict[int, Any] = {id(tensor): tensor for tensor in shared}
+        self._made: dict[int, Any] = {}
 
     def of(self, module: nn.Module) -> nn.Module:
         inside = unwrap(module)
@@ -102,9 +99,7 @@ class _Twins:
             return x._make(map(self._own, x))
         if type(x) is partial:
             return partial(self._own(x.func), *map(self._own, x.args), **self._own(x.keywords))
-        if id(x) not in self._made and self.plain and type(x) is Tensor:
-            self._made[id(x)] = x.detach().clone()
-        elif id(x) not in self._made and type(x) in _CONTAINERS:
+        if id(x) not in self._made and type(x) in _CONTAINERS:
             self._made[id(x)] = own = copy.copy(x)
             if isinstance(x, (dict, SimpleNamespace)):
                 own, named = (o if isinstance(o, dict) else vars(o) for o in (own, x))
