@@ -26,10 +26,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.report",
         description="Prints the tables of benchmark results and draws a PNG beside each file.",
-        epilog="example: python -m benchmarks.report benchmarks/results/*.json --write",
+        epilog="example: python -m benchmarks.report --write",
     )
     parser.add_argument(
-        "files", nargs="*", type=Path, metavar="FILE", help="default: benchmarks/results/*.json, one thread last"
+        "files", nargs="*", type=Path, metavar="FILE", help="default: all of benchmarks/results, one thread last"
     )
     parser.add_argument(
         "--write", nargs="?", type=Path, const=ROOT, metavar="FOLDER",
@@ -37,6 +37,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "docs/speed.md (everything) in this folder (default: the checkout)",
     )  # fmt: skip
     options = parser.parse_args(arguments)
+    if options.files and options.write and options.write.resolve() == ROOT:
+        parser.error("--write into the checkout takes all results, or the others' tables are lost: leave out FILE")
     try:
         report(options.files or [*sorted(RESULTS.glob("*.json"), reverse=True), *studies.files()], options.write)
     except (ValueError, OSError) as error:

@@ -119,6 +119,14 @@ def test_command_prints_draws_and_rewrites(run, documents, capsys):
     assert (documents / "docs/pictures/speed.png").read_bytes().startswith(b"\x89PNG")
 
 
+def test_some_results_do_not_replace_the_checkouts_tables(run, documents, monkeypatch, capsys):
+    monkeypatch.setattr("benchmarks.report.ROOT", documents)
+    with pytest.raises(SystemExit):
+        main([str(write_run(run, documents)), "--write", f"{documents}/docs/.."])
+    assert "leave out FILE" in capsys.readouterr().err
+    assert (documents / "docs/speed.md").read_text() == f"above\n{BEGIN}\n{END}\nbelow\n"
+
+
 @pytest.mark.parametrize("name", ["README.md", "docs/speed.md"])
 @pytest.mark.parametrize(
     ("content", "message"),
