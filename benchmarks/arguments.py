@@ -9,11 +9,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from math import inf
 from pathlib import Path
+from typing import Any
 
 from benchmarks import isa
 from benchmarks.cases import Case, make_cases, parse_size, words_of
 from benchmarks.machine import usual_threads
-from benchmarks.sheet import Sheet, write_sheet
+from benchmarks.results import MOVE
+from benchmarks.sheet import Sheet, sheet_before, write_sheet
 
 
 def add_cases(parser: argparse.ArgumentParser) -> None:
@@ -49,22 +51,39 @@ def add_run(parser: argparse.ArgumentParser, seconds: float | None = None, of: s
     parser.add_argument("--out", type=Path, metavar="FOLDER", help="add the numbers to the JSON there")
 
 
-def finish(
-    parser: argparse.ArgumentParser, arguments: Sequence[str] | None, sheet: Sheet, out: Path | None,
-    table: Callable[[Sheet], str], draw: Callable[[Sheet, Path], Path] | None = None,
-) -> int:  # fmt: skip
-    """Prints the table, writes the sheet and draws all that its file then holds; the exit status."""
-    sheet = replace(sheet, command=command_of(parser.prog, arguments))
-    print(table(sheet))
-    if out is None:
+class Record:
+    """The rows of a command, written as they are measured, so that what ends it early loses none.
+
+    row: their type. out: None to write nothing. values: of the sheet.
+    Errors, before anything is measured: ValueError if the file that is there may not take them, OSError for the folder.
+    """
+
+    def __init__(
+        self, parser: argparse.ArgumentParser, arguments: Sequence[str] | None, kind: str, row: type, out: Path | None,
+        **values,
+    ):  # fmt: skip
+        self.sheet = self._kept = Sheet(kind, command_of(parser.prog, arguments), **values)
+        self._out = out
+        if out is not None:
+            out.mkdir(parents=True, exist_ok=True)
+            try:
+                sheet_before(self.sheet, out, row)
+            except ValueError as error:
+                raise ValueError(f"{error}; {MOVE}") from None
+
+    def add(self, *rows: Any) -> None:
+        """Errors: OSError or ValueError where the file cannot be written any more."""
+        self.sheet = replace(self.sheet, rows=(*self.sheet.rows, *rows))
+        if self._out is not None:
+            _, self._kept = write_sheet(self.sheet, self._out)
+
+    def finish(self, table: Callable[[Sheet], str], draw: Callable[[Sheet, Path], Path] | None = None) -> int:
+        """Prints the table and draws all that the file holds; the exit status."""
+        print(table(self.sheet))
+        if self._out is not None:
+            path = self._out / self.sheet.file_name
+            print(f"\nwrote {path}" + (f" and {draw(self._kept, path.with_suffix('.png'))}" if draw else ""))
         return 0
-    try:
-        path, kept = write_sheet(sheet, out)
-    except (OSError, ValueError) as error:
-        print(f"{parser.prog}: {error}", file=sys.stderr)
-        return 1
-    print(f"\nwrote {path}" + (f" and {draw(kept, path.with_suffix('.png'))}" if draw else ""))
-    return 0
 
 
 def command_of(program: str, arguments: Sequence[str] | None) -> str:

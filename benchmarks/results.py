@@ -6,6 +6,7 @@ import json
 import os
 import re
 import tempfile
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from benchmarks.machine import slug
 
 RESULTS = Path(__file__).resolve().parent / "results"
 LOCAL = RESULTS / "local"
+MOVE = "move that file away, or name another folder with --out"
 
 TIMED = ("ok", "outside tolerance")
 STATUSES = (*TIMED, "wrong", "failed", "not run")
@@ -125,32 +127,52 @@ def in_order(key: tuple[str, str, int, str]) -> tuple:
 def write_run(run: Run, folder: Path) -> Path:
     """Writes the JSON in one step, so that no reader sees half of it; cases that the file already has are replaced.
 
-    Errors: OSError if the folder is unwritable; ValueError if the file that is there is not a benchmark run.
+    Errors: OSError if the folder is unwritable; ValueError if the file that is there is not a benchmark run, or was
+    measured in another place.
     """
     path = folder / run.file_name
-    if path.exists():
-        run = merged(read_run(path), run)
+    if old := run_before(run, folder):
+        run = merged(old, run)
     write_json(path, asdict(run))
     return path
+
+
+def run_before(run: Run, folder: Path) -> Run | None:
+    """What the file of `run` holds already. Errors: ValueError if `run` may not be added to it."""
+    path = folder / run.file_name
+    if not path.exists():
+        return None
+    old = read_run(path)
+    check_same_place(path, old, run, _PLACE, untimed=("timm", "numpy"))
+    return old
 
 
 def merged(old: Run, new: Run) -> Run:
     """`new` with those cases of `old` that it lacks, in the order of `old`.
 
-    A case is replaced as a whole, since its runners are comparable only where they were timed in turns. Where anything
-    differs that times depend on, nothing of `old` is kept.
+    A case is replaced as a whole, since its runners are comparable only where they were timed in turns.
     """
-    if not comparable(old, new):
-        return new
     own = {rows[0].key: rows for rows in new.groups()}
     kept = {rows[0].key: rows for rows in old.groups()}
     rows = tuple(row for group in {**kept, **own}.values() for row in group)
     return replace(new, settings={**old.settings, **new.settings}, rows=rows)
 
 
-def comparable(old: Run, new: Run) -> bool:
-    """Whether both were measured in the same place: their rows may stand in one table."""
-    return all(getattr(old, name) == getattr(new, name) for name in _PLACE)
+def check_same_place(path: Path, old: Any, new: Any, names: Sequence[str], untimed: Collection[str]) -> None:
+    """names: of what times depend on, but for these keys of it.
+
+    Errors: ValueError that says what differs and what the file holds, which would be lost or mixed with the new rows.
+    """
+    found = []
+    for name in names:
+        was, now = getattr(old, name), getattr(new, name)
+        if isinstance(was, dict):
+            keys = [key for key in {**was, **now} if key not in untimed and was.get(key) != now.get(key)]
+            found += [f"{name} ({', '.join(keys)})"] * bool(keys)
+        elif was != now:
+            found.append(name)
+    if found:
+        raise ValueError(f"{path} holds {len(old.rows)} rows of other {' and '.join(found)}")
 
 
 _PLACE = ("profile", "machine", "device", "versions", "threads", "weights")

@@ -14,7 +14,7 @@ import torch
 from benchmarks import isa, machine
 from benchmarks.cases import PROFILES, Case, make_cases, parse_size, words_of
 from benchmarks.compare import Comparison
-from benchmarks.results import LOCAL, Row, Run, comparable, merged, read_run, row_of, write_run
+from benchmarks.results import LOCAL, MOVE, Row, Run, merged, row_of, run_before, write_run
 from benchmarks.runners import OURS, HrnetFast, Runner, choose_rivals
 from benchmarks.sources import our_code
 
@@ -118,14 +118,10 @@ def make_session(option: Callable[[str], object]) -> Session:
         budget=budget,
         resume=bool(option("resume")),
     )
-    path = session.out / session.run().file_name
-    if not path.exists():
-        return session
     try:
-        before = read_run(path)
-        return replace(session, before=before if comparable(before, session.run()) else None)
+        return replace(session, before=run_before(session.run(), session.out))
     except ValueError as error:
-        raise ValueError(f"{error}; move that file away, or name another folder with --out") from None
+        raise ValueError(f"{error}; {MOVE}") from None
 
 
 def _positive(option: str, text: object) -> int:

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from benchmarks.machine import OtherWork, commit, describe_machine, slug, versions
-from benchmarks.results import RESULTS, filled, write_json
+from benchmarks.results import RESULTS, check_same_place, filled, write_json
 from benchmarks.sources import our_code
 from benchmarks.text import identity
 
@@ -61,23 +61,26 @@ def folder_of(kind: str) -> Path:
 
 
 def write_sheet(sheet: Sheet, folder: Path) -> tuple[Path, Sheet]:
-    """Writes the file in one step, and returns what it then holds.
+    """Writes the file in one step, and returns what it then holds: rows that were there stay unless `sheet` has them.
 
-    Of what was there, rows of the same machine, versions and threads stay unless `sheet` has them.
-    Errors: OSError if the folder is unwritable, ValueError if the file there is no such sheet.
+    Errors: OSError if the folder is unwritable; ValueError if the file there is no such sheet, or one of another place.
     """
     path = folder / sheet.file_name
-    if path.exists() and sheet.rows:
-        sheet = merged(read_sheet(path, type(sheet.rows[0])), sheet)
+    if sheet.rows and (old := sheet_before(sheet, folder, type(sheet.rows[0]))):
+        rows = {row.key: row for row in (*old.rows, *sheet.rows)}
+        sheet = replace(sheet, rows=tuple(rows.values()))
     write_json(path, asdict(sheet))
     return path, sheet
 
 
-def merged(old: Sheet, new: Sheet) -> Sheet:
-    if (old.machine, old.versions, old.threads) != (new.machine, new.versions, new.threads):
-        return new
-    rows = {row.key: row for row in (*old.rows, *new.rows)}
-    return replace(new, rows=tuple(rows.values()))
+def sheet_before(sheet: Sheet, folder: Path, kind: type) -> Sheet | None:
+    """What the file of `sheet` holds already. kind: of its rows. Errors: ValueError if it may not take new ones."""
+    path = folder / sheet.file_name
+    if not path.exists():
+        return None
+    old = read_sheet(path, kind)
+    check_same_place(path, old, sheet, ("machine", "versions", "threads"), untimed=("timm",))
+    return old
 
 
 def read_sheet(path: Path, kind: type) -> Sheet:

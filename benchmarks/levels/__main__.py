@@ -8,13 +8,12 @@ from collections.abc import Sequence
 
 import torch
 
-from benchmarks.arguments import add_run, finish
+from benchmarks.arguments import Record, add_run
 from benchmarks.cases import DTYPES, make_cases, parse_size
-from benchmarks.levels.measure import measure
+from benchmarks.levels.measure import Network, measure
 from benchmarks.levels.picture import draw
 from benchmarks.levels.tables import terminal_table
 from benchmarks.progress import Progress
-from benchmarks.sheet import Sheet
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -30,18 +29,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--exact", action="store_true", help="without Winograd")
     add_run(parser, seconds=6.0, of="a network")
     options = parser.parse_args(arguments)
-    progress, rows = Progress(), []
+    progress = Progress()
     try:
         size = parse_size(options.size) if options.size else None
         cases = make_cases("short", options.models, [options.batch], [options.dtype], size)
         torch.set_num_threads(options.threads)
+        record = Record(parser, arguments, "levels", Network, options.out)
         for case in cases:
             with progress.step(str(case)):
-                rows.append(measure(case, options.exact, options.seconds))
-    except ValueError as error:
+                record.add(measure(case, options.exact, options.seconds))
+    except (ValueError, OSError) as error:
         print(f"{parser.prog}: {error}", file=sys.stderr)
         return 1
-    return finish(parser, arguments, Sheet("levels", "", rows=tuple(rows)), options.out, terminal_table, draw)
+    return record.finish(terminal_table, draw)
 
 
 if __name__ == "__main__":

@@ -8,13 +8,12 @@ from collections.abc import Sequence
 
 import torch
 
-from benchmarks.arguments import add_cases, add_run, cases_of, finish
+from benchmarks.arguments import Record, add_cases, add_run, cases_of
 from benchmarks.compare import ask
-from benchmarks.memory.measure import measure
+from benchmarks.memory.measure import Row, measure
 from benchmarks.memory.tables import terminal_table
 from benchmarks.progress import Progress
 from benchmarks.runners import HrnetFast, choose_rivals
-from benchmarks.sheet import Sheet
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -27,22 +26,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--rivals", default="plain,openvino", metavar="NAME,...", help="default: plain,openvino")
     add_run(parser)
     options = parser.parse_args(arguments)
-    progress, rows = Progress(), []
+    progress = Progress()
     try:
         cases, rivals = cases_of(options), choose_rivals(options.rivals.split(","), "cpu")
         torch.set_num_threads(options.threads)
+        record = Record(parser, arguments, "memory", Row, options.out)
         for case in cases:
             progress.line(str(case))
             with progress.step("float64 answer"):
                 question = ask(case, torch.device("cpu"))
             for runner in (HrnetFast(), *rivals):
                 with progress.step(runner.name):
-                    rows.append(measure(case, runner, question))
-    except (ValueError, RuntimeError) as error:
+                    record.add(measure(case, runner, question))
+    except (ValueError, OSError, RuntimeError) as error:
         print(f"{parser.prog}: {error}", file=sys.stderr)
         return 1
-    wrong = [row for row in rows if row.runner == HrnetFast.name and row.status != "ok"]
-    done = finish(parser, arguments, Sheet("memory", "", rows=tuple(rows)), options.out, terminal_table)
+    wrong = [row for row in record.sheet.rows if row.runner == HrnetFast.name and row.status != "ok"]
+    done = record.finish(terminal_table)
     return 1 if wrong else done
 
 

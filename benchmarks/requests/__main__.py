@@ -9,13 +9,13 @@ from importlib.metadata import PackageNotFoundError, version
 
 import torch
 
-from benchmarks.arguments import add_run, finish
+from benchmarks.arguments import Record, add_run
 from benchmarks.machine import versions
 from benchmarks.progress import Progress
 from benchmarks.requests.check import Mismatch
 from benchmarks.requests.measure import CASES, measure
+from benchmarks.requests.row import Row
 from benchmarks.requests.tables import terminal_table
-from benchmarks.sheet import Sheet
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -31,16 +31,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not cases:
         parser.error(f"no case holds {options.cases!r}: they are {'; '.join(map(str, CASES))}")
     torch.set_num_threads(options.threads)
-    progress, rows = Progress(), []
+    progress, every = Progress(), {**versions(), **_opencv()}
     try:
+        record = Record(parser, arguments, "requests", Row, options.out, versions=every)
         for case in cases:
             with progress.bar(str(case)) as update:
-                rows += measure(case, options.seconds, update)
+                record.add(*measure(case, options.seconds, update))
     except Mismatch as error:
         print(f"{parser.prog}: {case}: {error}", file=sys.stderr)
         return 1
-    sheet = Sheet("requests", "", versions={**versions(), **_opencv()}, rows=tuple(rows))
-    return finish(parser, arguments, sheet, options.out, terminal_table)
+    except (ValueError, OSError) as error:
+        print(f"{parser.prog}: {error}", file=sys.stderr)
+        return 1
+    return record.finish(terminal_table)
 
 
 def _opencv() -> dict[str, str]:

@@ -8,13 +8,12 @@ from collections.abc import Sequence
 
 import torch
 
-from benchmarks.arguments import add_run, finish
+from benchmarks.arguments import Record, add_run
 from benchmarks.cases import DTYPES
 from benchmarks.progress import Progress
-from benchmarks.scaling.measure import SERIES, check, measure
+from benchmarks.scaling.measure import SERIES, Point, check, measure
 from benchmarks.scaling.picture import draw
 from benchmarks.scaling.tables import terminal_table
-from benchmarks.sheet import Sheet
 
 _ALONG = {"batch": "batches", "size": "sizes"}
 
@@ -35,8 +34,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not chosen:
         parser.error(f"no model holds {options.cases!r}: they are {', '.join(one.model for one in SERIES)}")
     torch.set_num_threads(options.threads)
-    progress, rows = Progress(), []
+    progress = Progress()
     try:
+        record = Record(parser, arguments, "scaling", Point, options.out)
         for one in chosen:
             with progress.step(f"check {one.model}"):
                 model, *errors = check(one.model, options.dtype)
@@ -45,13 +45,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 if options.along not in (None, along) or batch * height * width / 1e6 > options.most:
                     continue
                 with progress.step(f"batch {batch}, {height}x{width}"):
-                    rows.append(measure(one.model, model, tuple(errors), options.dtype, point, options.seconds))
-    except ValueError as error:
+                    record.add(measure(one.model, model, tuple(errors), options.dtype, point, options.seconds))
+    except (ValueError, OSError) as error:
         print(f"{parser.prog}: {error}", file=sys.stderr)
         return 1
-    if not rows:
+    if not record.sheet.rows:
         parser.error(f"no point has {options.most:g} megapixels or less")
-    return finish(parser, arguments, Sheet("scaling", "", rows=tuple(rows)), options.out, terminal_table, draw)
+    return record.finish(terminal_table, draw)
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 import hrnet_fast
+from benchmarks import machine
 from benchmarks.cases import PROFILES, Case, make_cases, parse_size
 from benchmarks.compare import Comparison
 from benchmarks.photo import photo
@@ -142,6 +143,15 @@ def test_no_case_starts_once_the_budget_is_spent(tmp_path):
     assert session.reason_to_skip(session.cases[0]) is None
     session.started -= 6
     assert "the 5 seconds are spent" in session.reason_to_skip(session.cases[0])
+
+
+def test_results_of_another_place_are_refused_before_anything_is_measured(tmp_path, monkeypatch):
+    session = session_for(tmp_path)
+    measured(session, session.cases[0], our_code())
+    newer = {**machine.versions(), "onnxruntime": "0"}
+    monkeypatch.setattr(machine, "versions", lambda: newer)
+    with pytest.raises(ValueError, match=r"holds 1 rows of other versions \(onnxruntime\); move that file away"):
+        session_for(tmp_path)
 
 
 def test_spoiled_results_are_refused_before_anything_is_measured(tmp_path):

@@ -49,10 +49,14 @@ def test_a_case_measured_again_is_replaced_as_a_whole(make_row, make_run, tmp_pa
     assert kept.rows[0] == again.rows[0] and kept.commits == ["9876543210", "0123456789"]
 
 
-def test_rows_of_other_versions_are_not_kept(run, make_row, make_run, tmp_path):
-    write_run(run, tmp_path)
+def test_rows_of_other_versions_are_neither_lost_nor_mixed(run, make_row, make_run, tmp_path):
+    path = write_run(run, tmp_path)
     newer = make_run(make_row("plain"), versions={**run.versions, "openvino": "2027.0"})
-    assert read_run(write_run(newer, tmp_path)) == newer
+    with pytest.raises(ValueError, match=r"holds 7 rows of other versions \(openvino\)"):
+        write_run(newer, tmp_path)
+    assert read_run(path) == run
+    untimed = make_run(make_row("plain", batch=16), versions={**run.versions, "timm": "2.0", "numpy": "3.0"})
+    assert len(read_run(write_run(untimed, tmp_path)).rows) == 8
 
 
 def test_unwritable_value_leaves_the_old_file(run, make_row, make_run, tmp_path):

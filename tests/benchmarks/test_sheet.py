@@ -8,7 +8,8 @@ import json
 
 import pytest
 
-from benchmarks.arguments import add_run, command_of, finish
+from benchmarks import sheet as sheet_module
+from benchmarks.arguments import Record, add_run, command_of
 from benchmarks.sheet import Made, Sheet, read_sheet, write_sheet
 from benchmarks.text import markdown_table
 
@@ -52,11 +53,18 @@ def test_a_row_measured_again_replaces_only_itself(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "values", [{"versions": {"torch": "2.16"}}, {"machine": {"cpu": "Intel Xeon Processor", "cores": 4, "isa": []}}]
+    ("values", "told"),
+    [
+        ({"versions": {"torch": "2.16"}}, r"holds 1 rows of other versions \(python, torch\)"),
+        ({"machine": {"cpu": "Intel Xeon Processor", "cores": 4, "isa": []}}, r"of other machine \(cpu, cores, isa\)"),
+    ],
+    ids=["versions", "machine"],
 )
-def test_rows_of_another_place_are_not_kept(tmp_path, values):
-    write_sheet(sheet(Row("a", 1.0)), tmp_path)
-    assert write_sheet(sheet(Row("b", 2.0), **values), tmp_path)[1].rows == (Row("b", 2.0),)
+def test_rows_of_another_place_are_neither_lost_nor_mixed(tmp_path, values, told):
+    path, kept = write_sheet(sheet(Row("a", 1.0)), tmp_path)
+    with pytest.raises(ValueError, match=told):
+        write_sheet(sheet(Row("b", 2.0), **values), tmp_path)
+    assert read_sheet(path, Row) == kept
 
 
 def test_a_busy_machine_is_told():
@@ -122,10 +130,24 @@ def test_what_a_command_leaves_behind(tmp_path, capsys):
         drawn.append((kept, path))
         return path
 
-    done = finish(parser(), ["--threads", "2"], sheet(Row("a", 1.0)), tmp_path, lambda s: "the table", draw)
-    ((kept, path),) = drawn
-    assert done == 0 and kept.command == "python -m benchmarks.levels --threads 2" and path.suffix == ".png"
-    assert "the table" in capsys.readouterr().out
-    path.with_suffix(".json").write_text("{")
-    assert finish(parser(), [], sheet(Row("a", 1.0)), tmp_path, lambda s: "", draw) == 1
-    assert capsys.readouterr().err.count("\n") == 1
+    record = Record(parser(), ["--threads", "2"], "levels", Row, tmp_path / "new")
+    record.add(Row("a", 1.0))
+    (path,) = tmp_path.glob("new/*.json")
+    assert read_sheet(path, Row).rows == (Row("a", 1.0),), "written before the next is measured"
+    Record(parser(), [], "levels", Row, tmp_path / "new").add(Row("b", 2.0))
+    record.add(Row("c", 3.0))
+    assert record.finish(lambda shown: f"the table of {len(shown.rows)}", draw) == 0
+    ((kept, picture),) = drawn
+    assert [row.name for row in kept.rows] == ["a", "b", "c"] and picture == path.with_suffix(".png")
+    assert kept.command == "python -m benchmarks.levels --threads 2"
+    assert "the table of 2" in capsys.readouterr().out
+
+
+def test_a_file_that_takes_no_rows_is_refused_before_anything_is_measured(tmp_path):
+    Record(parser(), [], "levels", Row, tmp_path).add(Row("a", 1.0))
+    with pytest.raises(ValueError, match=r"holds 1 rows of other versions \(torch\); move that file away"):
+        Record(parser(), [], "levels", Row, tmp_path, versions={**sheet_module.versions(), "torch": "2.0"})
+    (path,) = tmp_path.glob("*.json")
+    path.write_text("{")
+    with pytest.raises(ValueError, match="is not a sheet of Row rows.*move that file away"):
+        Record(parser(), [], "levels", Row, tmp_path)
