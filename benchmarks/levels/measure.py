@@ -56,7 +56,7 @@ class Network:
 
 def measure(case: Case, exact: bool, seconds: float) -> Network:
     """Errors: ValueError if the numbers are wrong; then nothing is timed. seconds: of timing, about."""
-    other, asked = OtherWork(), ask(case, torch.device("cpu"))
+    asked = ask(case, torch.device("cpu"))
     fast = hrnet_fast.optimize(copy.deepcopy(asked.model), dtype=case.torch_dtype, example=asked.x, exact=exact)
     with torch.inference_mode():
         report = compare_outputs(fast(asked.x), asked.want)
@@ -64,6 +64,7 @@ def measure(case: Case, exact: bool, seconds: float) -> Network:
             raise ValueError(
                 f"{case} is wrong, so nothing was timed: {report}; plain torch errs {asked.error_torch:.2e}"
             )
+        other = OtherWork()
         whole = _whole(fast, asked.x, seconds / 2)
         times = fast.profile(asked.x)
         whole += _whole(fast, asked.x, seconds / 2)  # on both sides, as a machine drifts
