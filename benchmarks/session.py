@@ -56,11 +56,13 @@ class Session:
         return None
 
     def has(self, case: Case) -> bool:
-        """Whether the file holds this case, measured with these sources."""
+        """Whether the file holds this case, measured with these sources and all rivals that are asked for."""
         key = row_of(case, OURS, "not run").key
-        newest_first = (*self.rows, *(self.before.rows if self.before else ()))
-        row = next((row for row in newest_first if row.key == key), None)
-        return row is not None and row.code == our_code()
+        older = self.before.rows if self.before else ()
+        newest = [row for row in self.rows if row.key == key] or [row for row in older if row.key == key]
+        reasons = dict(PROFILES[self.profile].left_out).values()
+        tried = {row.executor for row in newest if row.code == our_code() and row.reason not in reasons}
+        return tried >= {OURS, *(rival.name for rival in self.rivals)} - self.left_out.keys()
 
     def shown(self) -> Run | None:
         """What the report at the end shows: this run's cases, or with --resume all that the file holds."""
@@ -98,8 +100,8 @@ def make_session(option: Callable[[str], object]) -> Session:
     device = _device(option("device"))
     threads = machine.usual_threads() if option("threads") is None else _positive("--threads", option("threads"))
     seconds = profile.seconds if option("seconds") is None else option("seconds")
-    if not seconds > 0:
-        raise ValueError(f"--seconds must be positive, not {seconds:g}")
+    if not 0 < seconds < math.inf:
+        raise ValueError(f"--seconds must be positive and finite, not {seconds:g}")
     budget = math.inf if option("budget") is None else option("budget")
     if not budget > 0:
         raise ValueError(f"--budget must be positive, not {budget:g}")

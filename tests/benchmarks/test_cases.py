@@ -85,6 +85,7 @@ def test_a_model_outside_the_profile_runs_at_its_own_size():
         ({"threads": 0}, "--threads takes whole numbers from 1, not 0"),
         ({"seconds": 0.0}, "--seconds must be positive"),
         ({"seconds": float("nan")}, "--seconds must be positive"),
+        ({"seconds": float("inf")}, "--seconds must be positive and finite, not inf"),
         ({"budget": 0.0}, "--budget must be positive, not 0"),
         ({"device": "tpu"}, "--device is cpu or cuda, not 'tpu'"),
     ],
@@ -113,8 +114,10 @@ def test_short_profile_leaves_a_slow_build_out_unless_asked(tmp_path):
 
 
 def measured(session, case, code):
-    row = row_of(case, "hrnet_fast", "ok", p50_us=1.0, code=code)
-    session.add(Comparison([row], None))
+    ours = row_of(case, "hrnet_fast", "ok", p50_us=1.0, code=code)
+    left_out = session.left_out.get
+    rivals = [row_of(case, r.name, "not run", reason=left_out(r.name, "absent"), code=code) for r in session.rivals]
+    session.add(Comparison([ours, *rivals], None))
 
 
 def test_resumed_runs_leave_out_what_these_sources_have_measured(tmp_path):
@@ -126,10 +129,22 @@ def test_resumed_runs_leave_out_what_these_sources_have_measured(tmp_path):
     again = session_for(tmp_path, resume=True)
     assert again.reason_to_skip(first) == "measured before, with the same sources"
     assert again.reason_to_skip(second) is None
-    assert [row.key for row in again.shown().rows] == [row_of(case, "", "ok").key for case in (first, second)]
+    shown = dict.fromkeys(row.key for row in again.shown().rows)
+    assert list(shown) == [row_of(case, "", "ok").key for case in (first, second)]
     assert session_for(tmp_path).reason_to_skip(first) is None and session_for(tmp_path).shown() is None
     measured(again, second, our_code())
     assert again.has(second)
+
+
+def test_resumed_runs_measure_a_case_that_lacks_a_rival_that_is_asked_for(tmp_path):
+    alone = session_for(tmp_path, rivals="none")
+    case = alone.cases[0]
+    measured(alone, case, our_code())
+    usual = session_for(tmp_path, resume=True)
+    assert alone.has(case) and not usual.has(case)
+    measured(usual, case, our_code())
+    assert session_for(tmp_path, resume=True).has(case) and session_for(tmp_path, resume=True, rivals="none").has(case)
+    assert not session_for(tmp_path, resume=True, rivals="all").has(case), "torch.compile was left out"
 
 
 def test_other_threads_are_another_file(tmp_path):
@@ -150,7 +165,7 @@ def test_results_of_another_place_are_refused_before_anything_is_measured(tmp_pa
     measured(session, session.cases[0], our_code())
     newer = {**machine.versions(), "onnxruntime": "0"}
     monkeypatch.setattr(machine, "versions", lambda: newer)
-    with pytest.raises(ValueError, match=r"holds 1 rows of other versions \(onnxruntime\); move that file away"):
+    with pytest.raises(ValueError, match=r"holds \d+ rows of other versions \(onnxruntime\); move that file away"):
         session_for(tmp_path)
 
 
