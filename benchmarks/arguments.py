@@ -94,7 +94,7 @@ def command_of(program: str, arguments: Sequence[str] | None) -> str:
     told, is_folder = [], False
     for word in sys.argv[1:] if arguments is None else arguments:
         name = word.partition("=")[0]
-        names_one = len(name) > len("--m") and any(option.startswith(name) for option in ("--out", "--mirror"))
+        names_one = name in ("--out", "--mirror")
         if not (is_folder or names_one):
             told.append(word)
         is_folder = names_one and "=" not in word

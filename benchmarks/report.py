@@ -25,6 +25,7 @@ PICTURE = Path("docs/pictures/speed.png")
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.report",
+        allow_abbrev=False,
         description="Prints the tables of benchmark results and draws a PNG beside each file.",
         epilog="example: python -m benchmarks.report --write",
     )

@@ -167,6 +167,7 @@ def _parts(text: str) -> list[str]:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.gpu",
+        allow_abbrev=False,
         description="Tests, checks and measures hrnet_fast on this machine's GPU, beside what torch itself reaches.",
         epilog="Rows that are in the report already are not made again, unless our sources changed since. "
         "example: python -m benchmarks.gpu --parts micro,ours --budget 540",

@@ -19,6 +19,7 @@ from benchmarks.progress import Progress
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.levels",
+        allow_abbrev=False,
         description="Times every level of a network on the CPU beside the floor of the kernels that play it.",
         epilog="example: python -m benchmarks.levels hrnet_w32.pose_coco_256x192 --threads 2",
     )

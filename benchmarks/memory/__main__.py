@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import torch
 
 from benchmarks.arguments import Record, add_cases, add_run, cases_of
+from benchmarks.cases import words_of
 from benchmarks.compare import ask
 from benchmarks.memory.measure import Row, measure
 from benchmarks.memory.tables import terminal_table
@@ -19,6 +20,7 @@ from benchmarks.runners import HrnetFast, choose_rivals
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.memory",
+        allow_abbrev=False,
         description="Peak memory of ours, OpenVINO and the plain module, each in a fresh process.",
         epilog='example: python -m benchmarks.memory --models "hrnet_w32.pose*" --batch 1,16 --threads 2',
     )
@@ -28,7 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     progress = Progress()
     try:
-        cases, rivals = cases_of(options), choose_rivals(options.rivals.split(","), "cpu")
+        cases, rivals = cases_of(options), choose_rivals(words_of(options.rivals), "cpu")
         torch.set_num_threads(options.threads)
         record = Record(parser, arguments, "memory", Row, options.out)
         for case in cases:

@@ -21,6 +21,7 @@ from benchmarks.requests.tables import terminal_table
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.requests",
+        allow_abbrev=False,
         description="Times whole requests, stage by stage, ours beside the same pipeline in plain torch.",
         epilog="example: python -m benchmarks.requests --threads 2 --out benchmarks/results/requests",
     )

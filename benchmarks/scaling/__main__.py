@@ -21,6 +21,7 @@ _ALONG = {"batch": "batches", "size": "sizes"}
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.scaling",
+        allow_abbrev=False,
         description="The time of an image for batches of 1 to 64 and sizes up to 1024x2048, and what optimize takes.",
         epilog="example: python -m benchmarks.scaling --cases w32 --threads 2 --out benchmarks/results/scaling",
     )

@@ -89,7 +89,7 @@ def test_tables(sheet):
         (["--models", "resnet50"], "no model matches 'resnet50'"),
         (["--batch", "two"], "--batch takes whole numbers from 1, not 'two'"),
         (["--dtype", "int8"], "dtype 'int8' is not one of"),
-        (["--rivals", "tensorrt"], "no rival matches 'tensorrt'"),
+        (["--rivals", "plain, openvino, tensorrt"], "no rival matches 'tensorrt'"),
     ],
     ids=["models", "batch", "dtype", "rivals"],
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import importlib
 import json
 
 import pytest
@@ -114,13 +115,20 @@ def test_bad_numbers_are_refused(words, capsys):
     assert f"{words[1]!r} is not a positive number" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(
-    "out", [["--out", "/a/folder"], ["--out=/a/folder"], ["--ou", "/a/folder"], ["--mirror", "/a/folder"]], ids=" ".join
-)
+@pytest.mark.parametrize("out", [["--out", "/a/folder"], ["--out=/a/folder"], ["--mirror", "/a/folder"]], ids=" ".join)
 @pytest.mark.parametrize("at", [0, 2, 4])
 def test_a_command_is_told_without_a_machines_folder(out, at):
     words = ["--batch", "1", "--threads", "2"]
     assert command_of("measure", [*words[:at], *out, *words[at:]]) == "measure --batch 1 --threads 2"
+
+
+@pytest.mark.parametrize("name", ["gpu", "levels", "memory", "requests", "scaling", "report"])
+def test_options_are_not_abbreviated(name, capsys):
+    """`command_of` knows those of folders by their whole names."""
+    command = importlib.import_module("benchmarks.report" if name == "report" else f"benchmarks.{name}.__main__")
+    with pytest.raises(SystemExit):
+        command.main(["hrnet_w18.features", "--ou", "folder", "--wri"])
+    assert "unrecognized arguments: " in capsys.readouterr().err
 
 
 def test_what_a_command_leaves_behind(tmp_path, capsys):
