@@ -32,8 +32,10 @@ def test_openvino_says_in_which_precision_it_convolved(dtype, precision):
         want = model(x.float())
         call = runner.build(model, x, dtype)
     assert relative_l2(call(), want) < 0.02
-    words = runner.ran().split()
+    convolutions, _, threads = runner.ran().partition("; ")
+    words = convolutions.split()
     assert words[0] == "2" and words[-2:] == ["in", precision]
+    assert threads == f"threads: {torch.get_num_threads()}"
     assert runner.ran() is None, "asked once: nothing of the model is kept"
 
 
