@@ -34,14 +34,17 @@ def interleave(
     min_rounds: int = 3,
     calls_per_turn: int = 3,
     turn_s: float = 0.5,
+    warm: Mapping[str, Callable[[], object]] | None = None,
     progress: Callable[[float], None] = lambda fraction: None,
 ) -> dict[str, Timing]:
     """Times the calls in turns, so that a machine that drifts or is disturbed troubles all of them alike.
 
     Each round plays every call once in a new random order. A turn is one untimed call, which refills the caches and
     outlasts what the previous runner's threads still do, then up to `calls_per_turn` timed ones, until `turn_s` seconds
-    are spent on them. Rounds go on until `budget_s` seconds are spent, but at least `min_rounds` times.
+    are spent on them. After the first round a call that lasts longer than that does without the untimed one. Rounds go
+    on until `budget_s` seconds are spent, but at least `min_rounds` times.
     A call must itself wait for its device (`torch.cuda.synchronize`).
+    warm: what a turn of each plays untimed, where that is not the call itself.
     progress: gets the share of the work done, 0..1, after each turn.
     """
     samples: dict[str, list[float]] = {name: [] for name in calls}
@@ -51,14 +54,15 @@ def interleave(
     while calls and (rounds < min_rounds or time.perf_counter() - start < budget_s):
         shuffle(order)
         for turn, name in enumerate(order):
-            call = calls[name]
-            call()
+            call, timed = calls[name], samples[name]
+            if not timed or timed[-1] <= turn_s:
+                (warm or calls)[name]()
             turn_start = time.perf_counter()
             for _ in range(calls_per_turn):
                 before = time.perf_counter()
                 call()
                 after = time.perf_counter()
-                samples[name].append(after - before)
+                timed.append(after - before)
                 if after - turn_start > turn_s:
                     break
             by_rounds = (rounds + (turn + 1) / len(order)) / max(1, min_rounds)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from types import SimpleNamespace
 
 import pytest
 
@@ -35,6 +36,23 @@ def test_interleave_times_a_slow_call_once_a_turn():
     timings = interleave(calls, budget_s=0, min_rounds=2, calls_per_turn=3, turn_s=0.01)
     assert (len(timings["slow"].samples), len(timings["fast"].samples)) == (2, 6)
     assert timings["slow"].microseconds(50) >= 20_000
+
+
+def test_interleave_plays_what_outlasts_a_turn_untimed_in_the_first_round_alone(monkeypatch):
+    played: list[float] = []  # seconds of each call, of a clock that these calls alone move
+    monkeypatch.setattr("hrnet_fast.timing.time", SimpleNamespace(perf_counter=lambda: sum(played)))
+    calls = {"slow": lambda: played.append(2.0), "fast": lambda: played.append(0.5)}
+    timings = interleave(calls, budget_s=0, min_rounds=3, calls_per_turn=1, turn_s=1.0)
+    assert (played.count(2.0), played.count(0.5)) == (1 + 3, 3 + 3)
+    assert {len(timing.samples) for timing in timings.values()} == {3}
+
+
+def test_interleave_warms_with_what_it_is_given():
+    played: list[str] = []
+    calls = {name: lambda name=name: played.append(name) for name in "ab"}
+    warm = {name: lambda name=name: played.append(name.upper()) for name in "ab"}
+    interleave(calls, budget_s=0, min_rounds=1, calls_per_turn=2, warm=warm)
+    assert "".join(played) in ("AaaBbb", "BbbAaa")
 
 
 def test_interleave_reports_progress_up_to_the_end():

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 
+import cv2
 import torch
 
 from benchmarks.arguments import Record, add_run
@@ -32,6 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not cases:
         parser.error(f"no case holds {options.cases!r}: they are {'; '.join(map(str, CASES))}")
     torch.set_num_threads(options.threads)
+    cv2.setNumThreads(options.threads)
     progress, every = Progress(), {**versions(), **_opencv()}
     try:
         record = Record(parser, arguments, "requests", Row, options.out, versions=every)

@@ -72,8 +72,9 @@ def measure(case: Case, seconds: float, progress: Callable[[float], None] = lamb
         around[name].append(1 - clock.seconds.get("network", 0.0) / spent)
 
     calls = {name: partial(call, name) for name in requests}
+    warm = {name: lambda request=request: request(Stages()) for name, request in requests.items()}
     other = OtherWork()
-    timings = interleave(calls, budget_s=seconds, min_rounds=3, progress=progress)
+    timings = interleave(calls, budget_s=seconds, min_rounds=3, warm=warm, progress=progress)
     rows, origin = [], made(other)
     for name, timing in timings.items():
         medians = {stage: 1e6 * percentile([one[stage] for one in stages[name]], 50) for stage in stages[name][0]}

@@ -4,6 +4,7 @@ import dataclasses
 import subprocess
 import sys
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -35,6 +36,15 @@ def sheet() -> Sheet:
     return Sheet("requests", "", threads=1, rows=tuple(rows))
 
 
+@pytest.fixture
+def cv2_threads():
+    """OpenCV's number of threads is set to another one than the command's, and set back."""
+    count = cv2.getNumThreads()
+    cv2.setNumThreads(2)
+    yield
+    cv2.setNumThreads(count)
+
+
 def test_every_stage_of_both_is_timed(sheet):
     pose, segmentation, decode = cases(sheet)
     for name in (OURS, PLAIN):
@@ -46,7 +56,7 @@ def test_every_stage_of_both_is_timed(sheet):
     assert "grey levels" in pose[OURS].check and "other labels" in segmentation[PLAIN].check
 
 
-def test_a_case_measured_again_keeps_the_others(tmp_path, capsys):
+def test_a_case_measured_again_keeps_the_others(tmp_path, capsys, cv2_threads):
     options = ["--threads", "1", "--seconds", "0.01", "--out", str(tmp_path)]
     assert main(["--cases", "decode", *options]) == 0
     (path,) = tmp_path.glob("requests-*.json")
@@ -58,6 +68,7 @@ def test_a_case_measured_again_keeps_the_others(tmp_path, capsys):
     assert kept == [True, True, False, False, True, True]
     assert "opencv" in second.versions and f"opencv {second.versions['opencv']}" in second.identity
     assert "decode of heatmaps, 16 people" in capsys.readouterr().out
+    assert cv2.getNumThreads() == 1, "the plain pipeline's share of the cores is ours"
 
 
 def test_the_tables_show_every_case(sheet):
