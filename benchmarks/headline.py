@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from torch.torch_version import TorchVersion
+
 from benchmarks.gpu.summary import Networks
 from benchmarks.gpu.tables import identity as gpu_identity
 from benchmarks.gpu.tables import rows_of
@@ -49,11 +51,16 @@ def headlines(runs: Sequence[Run], gpu_reports: Sequence[Mapping]) -> list[str]:
 
 
 def decisive(runs: Sequence[Run]) -> list[Run]:
-    """Of each processor the run with most threads."""
-    most: dict[str, int] = {}
+    """Of each CPU the run with most threads; of several by the newest torch, of the profile for CPUs."""
+    best: dict[str, Run] = {}
     for run in runs:
-        most[processor(run)] = max(most.get(processor(run), 0), run.threads)
-    return [run for run in runs if run.threads == most[processor(run)]]
+        if run.device == "cpu":
+            best[processor(run)] = max(best.get(processor(run), run), run, key=_weight)
+    return list(best.values())
+
+
+def _weight(run: Run) -> tuple[int, TorchVersion, bool]:
+    return run.threads, TorchVersion(run.versions["torch"]), run.profile == "cpu"
 
 
 def headlines_of(run: Run) -> dict[tuple, Headline]:

@@ -6,7 +6,7 @@ import dataclasses
 
 import pytest
 
-from benchmarks.headline import headlines
+from benchmarks.headline import decisive, headlines
 from benchmarks.headline_picture import draw_headline
 from benchmarks.memory.measure import Row
 from benchmarks.method import method
@@ -176,6 +176,15 @@ def test_headline_has_a_column_for_each_processor(make_row, make_run):
     assert head == "| ms an image (fastest rival, torch) | Intel Xeon | AMD EPYC, Zen 4 |"
     assert [line.split(" | ", 1)[1] for line in lines] == ["**10.5** (-, 2.00x) | - |", "- | **5.25** (-, -) |"]
     assert identified.count("\n") == 1
+
+
+def test_headline_has_one_column_for_a_processor_and_none_for_a_gpu(make_row, make_run):
+    newest = make_run(make_row("hrnet_fast"), profile="cpu")
+    older = make_run(make_row("hrnet_fast", p50_ms=20), profile="cpu", versions={**newest.versions, "torch": "2.9.1"})
+    short = make_run(make_row("hrnet_fast", p50_ms=30))
+    gpu = make_run(make_row("hrnet_fast", p50_ms=1), device="NVIDIA H200")
+    for runs in ([older, gpu, newest, short], [short, newest, older, gpu]):
+        assert decisive(runs) == [newest]
 
 
 def test_method_says_what_winograd_gains_and_what_building_takes(make_row, make_run):
