@@ -77,9 +77,9 @@ def test_results_are_the_callers_own(interpreted):
 
 def test_explain_names_interpreter_and_tiles(interpreted):
     model = small_net()
-    plan = explain(model, (1, 3, 64, 64), executor="triton", dtype=torch.float16)
+    plan = explain(model, (1, 3, 64, 64), executor="triton", dtype=torch.float32)
     assert all(level.executor == "triton" for level in plan.levels)
-    assert "Triton's interpreter in float16, modelled tiles 64x" in plan.levels[0].reason
+    assert "Triton's interpreter in float32, modelled tiles 64x" in plan.levels[0].reason
 
 
 def test_refused_on_a_cpu_without_the_interpreter(monkeypatch):
