@@ -9,10 +9,6 @@ from contextlib import nullcontext
 
 import torch
 from torch import Tensor, nn
-from torch._inductor import config as inductor
-from torch._inductor import list_mode_options
-from torch._inductor.compile_fx import compile_fx
-from torch._inductor.utils import fresh_cache
 
 from .base import Call, Runner
 
@@ -43,6 +39,9 @@ class Compile(Runner):
         return self.mode in ("reduce-overhead", "max-autotune")
 
     def build(self, model: nn.Module, x: Tensor, dtype: torch.dtype) -> Call:
+        from torch._inductor import config as inductor  # takes four seconds: only where something is compiled
+        from torch._inductor.utils import fresh_cache
+
         with torch.inference_mode(False):  # some of the compiled code, and of the compiler, refuses inference tensors
             module = copy.deepcopy(model).to(dtype).to(memory_format=torch.channels_last).requires_grad_(False)
             x = x.clone(memory_format=torch.channels_last)
@@ -64,6 +63,8 @@ class Compile(Runner):
         """Arguments of torch.compile: its mode, or the very same as a backend that calls `before_run`."""
         if self.before_run is None:
             return {"mode": self.mode}
+        from torch._inductor import list_mode_options
+        from torch._inductor.compile_fx import compile_fx
 
         def backend(graph: torch.fx.GraphModule, inputs: list[Tensor]) -> Callable:
             made = compile_fx(graph, inputs, config_patches=list_mode_options(self.mode))

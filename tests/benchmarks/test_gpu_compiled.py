@@ -7,7 +7,6 @@ import torch
 from torch import nn
 from torch._dynamo.utils import is_parameter_freezing
 
-import benchmarks.runners.compiled as compiled
 from benchmarks.runners.compiled import Compile
 
 
@@ -26,7 +25,7 @@ def compiler(monkeypatch):
 
         return run
 
-    monkeypatch.setattr(compiled, "compile_fx", compile_fx)
+    monkeypatch.setattr("torch._inductor.compile_fx.compile_fx", compile_fx)
     return seen
 
 
