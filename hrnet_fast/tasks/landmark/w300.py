@@ -47,7 +47,8 @@ def open_300w(root: str | os.PathLike, split: str = "full", *, from_one: bool = 
         samples = read_list(path, root / "images", POINTS, subsets=lambda fields: _subsets(split, Path(fields[0])))
     else:
         places = [first_of([root / f, root / "300W" / f, root / "images" / f], how) for f in folders]
-        samples = [_face(file, split, from_one) for place in places for file in sorted(place.rglob("*.pts"))]
+        files = [file for place in places for file in sorted(place.rglob("*.pts"))]
+        samples = [_face(file, _subsets(split, file.relative_to(root)), from_one) for file in files]
         path = root
     check_pictures(samples, how)
     return FaceDataset("300W", split, POINTS, samples, path)
@@ -63,17 +64,18 @@ def read_pts(path: Path) -> list[float]:
     return as_numbers(body.split(), str(path))
 
 
-def _face(path: Path, split: str, from_one: bool) -> FaceSample:
+def _face(path: Path, subsets: tuple[str, ...], from_one: bool) -> FaceSample:
     points = as_points(read_pts(path), POINTS, str(path))
     if from_one:
         points = points - 1
     picture = next((file for suffix in _PICTURES if (file := path.with_suffix(suffix)).is_file()), None)
     if picture is None:
         raise FileNotFoundError(f"there is no picture beside {path} ({', '.join(_PICTURES)})")
-    return FaceSample(picture, points, box_of_points(points), None, _subsets(split, path), str(path))
+    return FaceSample(picture, points, box_of_points(points), None, subsets, str(path))
 
 
 def _subsets(split: str, path: Path) -> tuple[str, ...]:
+    """path: below the root, whose own name says nothing."""
     if split != "full":
         return ()
     return ("challenging",) if "ibug" in path.parts else ("common",)
