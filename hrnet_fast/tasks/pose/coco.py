@@ -98,7 +98,7 @@ class CocoPictures:
         if not data["images"]:
             raise ValueError(f"{path} lists no images: there is nothing to evaluate")
         known = {field(category, "id", f"{path}: a category", WHOLE) for category in data["categories"]}
-        images = {image["id"] for image in data["images"]}
+        images = _ids(data["images"], path)
         for place, entry in enumerate(data.get("annotations", ())):
             where = f"{path}: annotation {entry.get('id', place) if isinstance(entry, dict) else place}"
             for name, kind in self._fields.items():
@@ -198,6 +198,16 @@ class CocoKeypoints(CocoPictures):
         y2 = min(image["height"] - 1, y1 + max(0, height - 1))
         has_area = person["area"] > 0 and x2 >= x1 and y2 >= y1 and max(x2 - x1, y2 - y1) > 0
         return (x1, y1, x2 - x1, y2 - y1) if has_area else None
+
+
+def _ids(images: list[dict[str, Any]], path: Path) -> set[int]:
+    """The images' ids. ValueError for one that is there twice, as people of both would be scored with each."""
+    ids: set[int] = set()
+    for image in images:
+        if image["id"] in ids:
+            raise ValueError(f"{path} lists image {image['id']} twice")
+        ids.add(image["id"])
+    return ids
 
 
 def _person(data: dict[str, Any], path: Path) -> int:

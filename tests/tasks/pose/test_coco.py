@@ -241,6 +241,7 @@ BAD = {
     "no-annotations": (lambda data: data.pop("annotations"), "val2017.json has no 'annotations'"),
     "null-for-a-crowd": (put("iscrowd", None), "annotation 1 has the iscrowd None; a finite number is needed"),
     "no-people": (put("name", "dog", "categories"), "has no category 'person', only 'dog', 'car'"),
+    "twice": (lambda data: data["images"].append(data["images"][1]), "val2017.json lists image 9 twice"),
     "no-images": (lambda data: data["images"].clear(), "lists no images: there is nothing to evaluate"),
 }
 
