@@ -35,7 +35,7 @@ class ImageNet:
 
     root: holds `split` (or images/`split`, as in the official repository), and there
         one folder a class: classes are numbered in the order of their names, WordNet ids for ImageNet; or
-        the flat pictures of ILSVRC2012_img_val.tar, with their labels in
+        the flat pictures of ILSVRC2012_img_val.tar, in folders too if `labels` is given, with their labels in
             `labels` (default root/<split>.txt): lines `name label`, a label being a number from 0 or a WordNet id; or
             root/ILSVRC2012_devkit_t12 (meta.mat and ILSVRC2012_validation_ground_truth.txt; needs SciPy).
     classes: name of each class by label: the folders' names, or the devkit's WordNet ids; empty if a list gave numbers.
@@ -58,19 +58,23 @@ class ImageNet:
             self.classes, self.num_classes, self._samples = self._flat(folder, labels)
 
     def _flat(self, folder: Path, labels: str | os.PathLike | None) -> tuple[tuple[str, ...], int, list[Sample]]:
-        names = [path.name for path in _pictures(folder)]
-        if not names:
+        found = _pictures(folder)
+        paths = {path.name: path for path in found}
+        if not found:
             raise FileNotFoundError(f"{folder} holds no pictures: {_HOW.format(root=self.root, split=self.split)}")
         path = Path(labels) if labels else self.root / f"{self.split}.txt"
         if labels or path.is_file():
             classes, of = read_labels(path)
         elif devkit := find_devkit(self.root):
-            classes, of = read_devkit(devkit, names)
+            classes, of = read_devkit(devkit, list(paths))
         else:
             raise FileNotFoundError(f"{folder} has no labels: {_HOW.format(root=self.root, split=self.split)}")
-        if missing := [name for name in names if name not in of]:
+        if double := next((path for path in found if paths[path.name] != path), None):
+            raise ValueError(f"{double} and {paths[double.name]} have one name, and labels go by names: rename one")
+        if missing := [name for name in paths if name not in of]:
             raise ValueError(f"{len(missing)} pictures of {folder} have no label, the first is {missing[0]}")
-        return classes, len(classes or set(of.values())), [Sample(folder / name, of[name], name) for name in names]
+        samples = [Sample(path, of[name], str(path.relative_to(folder))) for name, path in paths.items()]
+        return classes, len(classes or set(of.values())), samples
 
     def __len__(self) -> int:
         return len(self._samples)

@@ -52,6 +52,15 @@ def test_flat_with_names_commas_and_folders(flat):
     assert [sample.label for sample in dataset] == [1, 0, 1, 0]
 
 
+def test_a_list_gives_the_labels_of_pictures_in_folders(folders):
+    want = [(sample.image, 2 - sample.label, sample.key) for sample in ImageNet(folders)]
+    (folders / "turned.txt").write_text("".join(f"{key} {label}\n" for _, label, key in want))
+    assert [(s.image, s.label, s.key) for s in ImageNet(folders, labels=folders / "turned.txt")] == want
+    save_noise(folders / "val" / "again" / want[0][0].name, 5, 5, 0)
+    with pytest.raises(ValueError, match=r"n01440764_0\.JPEG have one name, and labels go by names"):
+        ImageNet(folders, labels=folders / "turned.txt")
+
+
 def test_flat_with_the_devkit_numbers_classes_by_wordnet_id(flat):
     write_devkit(flat, truth=[5, 9, 2, 5], ids=[9, 2, 5])
     dataset = ImageNet(flat)
