@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 import torch
 
 from .coco_scorer import CocoScorer, average_precision
-from .detections import find_detections, read_detections
+from .detections import PERSON, find_detections, read_detections
 from .nms import OKS_THRE, suppression_of
 from .samples import LIST, NUMBER, TEXT, WHOLE, PoseSample, field, is_numbers, read_json
 from .skeletons import COCO
@@ -137,7 +137,7 @@ class CocoKeypoints(CocoPictures):
     boxes: "auto" for that file of detections if it is there, which is the papers' protocol, else the annotated boxes;
         "annotations"; or the path of a file of detections.
     nms, oks_threshold: how duplicate people are suppressed: "hard" (the official OKS-NMS), "soft", or None.
-    Errors: those of `CocoPictures`.
+    Errors: those of `CocoPictures`; ValueError for detections of which none is of a person in these pictures.
     """
 
     def __init__(
@@ -153,7 +153,7 @@ class CocoKeypoints(CocoPictures):
         super().__init__(root, split)
         self.nms, self.oks_threshold = nms, oks_threshold
         detections = find_detections(self.root, self.name, self.split) if boxes == "auto" else boxes
-        self._skipped = 0
+        self._skipped = self._elsewhere = 0
         if detections is None and not self.has_annotations:
             raise FileNotFoundError(f"{self.split} has no annotated boxes: give boxes=FILE of detections")
         if detections is None or detections == "annotations":
@@ -161,7 +161,7 @@ class CocoKeypoints(CocoPictures):
             self._boxes = {image["id"]: self._annotated_boxes(image) for image in self.annotations["images"]}
         else:
             self.box_source = Path(detections).name
-            self._boxes, self._skipped = read_detections(detections)
+            self._read_boxes(detections)
 
     @property
     def notes(self) -> list[str]:
@@ -173,7 +173,24 @@ class CocoKeypoints(CocoPictures):
             why = "without area or with numbers that are not finite"
         if self._skipped:
             notes.append(f"{self._skipped} boxes {why} were left out")
+        if self._elsewhere:
+            notes.append(f"{self._elsewhere} boxes of pictures that {self.split} does not list were left out")
         return notes + super().notes
+
+    def _read_boxes(self, path: str | os.PathLike) -> None:
+        """Detections of people, who are the annotations' category or, where there are none of it, COCO's."""
+        boxes, self._skipped = read_detections(path, person=self._person)
+        if not boxes and self._person != PERSON:
+            boxes, self._skipped = read_detections(path)
+        for image in self.annotations["images"]:
+            if image["id"] in boxes:
+                self._boxes[image["id"]] = boxes.pop(image["id"])
+        self._elsewhere = sum(map(len, boxes.values()))
+        if not self._boxes:
+            raise ValueError(
+                f"{path} has no box of a person (category {self._person}) in a picture of {self.split}: is it of "
+                "another split, or does it number categories or pictures otherwise?"
+            )
 
     def _annotated_boxes(self, image: dict[str, Any]) -> list[list[float]]:
         """x, y, width, height, 1 of the people with keypoints."""

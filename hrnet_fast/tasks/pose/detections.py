@@ -14,7 +14,7 @@ _WANTED = (
     "CrowdPose's det_for_crowd_test_0.1_0.5.json, which docs/en/dataset_zoo/2d_body_keypoint.md of "
     "github.com/open-mmlab/mmpose links to"
 )
-_PERSON = 1  # lib/dataset/coco.py, _load_coco_person_detection_results
+PERSON = 1  # lib/dataset/coco.py, _load_coco_person_detection_results
 _PLACES = {
     ("COCO", "val2017"): "person_detection_results/COCO_val2017_detections_AP_H_56_person.json",
     ("COCO", "test-dev2017"): "person_detection_results/COCO_test-dev2017_detections_AP_H_609_person.json",
@@ -29,12 +29,12 @@ def find_detections(root: Path, dataset: str, split: str) -> Path | None:
 
 
 def read_detections(
-    path: str | os.PathLike, threshold: float = 0.0
+    path: str | os.PathLike, threshold: float = 0.0, *, person: int = PERSON
 ) -> tuple[dict[int, list[tuple[float, float, float, float, float]]], int]:
     """Image id -> people's boxes x, y, width, height, score; and how many were left out because they are no boxes.
 
-    The file is a list of {"image_id", "category_id", "bbox": [x, y, width, height], "score"}; other categories than 1,
-    and scores below `threshold` (TEST.IMAGE_THRE), are passed over.
+    The file is a list of {"image_id", "category_id", "bbox": [x, y, width, height], "score"}; other categories than
+    `person`, and scores below `threshold` (TEST.IMAGE_THRE), are passed over.
     Errors: FileNotFoundError; ValueError for another form, naming the first entry with a missing field.
     """
     path = Path(path)
@@ -51,7 +51,7 @@ def read_detections(
             raise ValueError(
                 f"{where} has the box {box} and the score {score}; x, y, width, height and a number are needed"
             )
-        if category != _PERSON or score < threshold:
+        if category != person or score < threshold:
             continue
         if all(map(math.isfinite, (*box, score))) and min(box[2:]) >= 0 and max(box[2:]) > 0:
             boxes.setdefault(image, []).append((*box, score))

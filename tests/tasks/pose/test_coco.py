@@ -164,6 +164,7 @@ def test_the_official_detections_are_found_and_used(root):
             {"image_id": 7, "category_id": 3, "bbox": [1, 2, 3, 4], "score": 0.99},
             {"image_id": 7, "category_id": 1, "bbox": [1, 2, 0, 0], "score": 0.9},
             {"image_id": 7, "category_id": 1, "bbox": [1, 2, float("nan"), 4], "score": 0.9},
+            {"image_id": 8, "category_id": 1, "bbox": [1, 2, 3, 4], "score": 0.25},
         ],
     )
     dataset = CocoKeypoints(root)
@@ -172,9 +173,28 @@ def test_the_official_detections_are_found_and_used(root):
     assert dataset.notes == [
         f"person boxes: {path.name}",
         "2 boxes without area or with numbers that are not finite were left out",
+        "1 boxes of pictures that val2017 does not list were left out",
     ]
     assert len(next(iter(CocoKeypoints(root, boxes="annotations"))).boxes) == 2
     assert read_detections(path, threshold=0.5)[0] == {7: [(1.5, 2, 30, 40, 0.75)]}
+
+
+@pytest.mark.parametrize(("person", "found", "taken"), [(1, (1, 2), 1), (2, (1, 2), 2), (2, (1, 3), 1)])
+def test_people_are_the_annotations_category_or_else_cocos(tmp_path, person, found, taken):
+    data = coco_data()
+    for entry in (data["categories"][0], *(a for a in data["annotations"] if a["category_id"] == 1)):
+        entry["id" if "name" in entry else "category_id"] = person
+    root = write_coco(tmp_path / "coco", data)
+    rows = [{"image_id": 7, "category_id": number, "bbox": [number, 0, 9, 9], "score": 1} for number in found]
+    dataset = CocoKeypoints(root, boxes=detections(root, rows, "mine.json"))
+    assert next(iter(dataset)).boxes[:, 0].tolist() == [taken]
+
+
+@pytest.mark.parametrize("change", [{"image_id": 8}, {"category_id": 0}], ids=["other-pictures", "other-categories"])
+def test_detections_that_match_nothing_are_refused(root, change):
+    rows = [{"image_id": 7, "category_id": 1, "bbox": [1, 2, 3, 4], "score": 1} | change]
+    with pytest.raises(ValueError, match=r"mine.json has no box of a person \(category 1\) in a picture of val2017"):
+        CocoKeypoints(root, boxes=detections(root, rows, "mine.json"))
 
 
 def test_a_test_split_has_pictures_and_detections_only(tmp_path):
