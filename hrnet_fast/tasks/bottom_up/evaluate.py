@@ -9,7 +9,7 @@ from itertools import islice
 from ..evaluation import Evaluation, Progress, differences
 from ..images import Stored, read_image
 from ..pose.coco import CocoPictures
-from ..pose.evaluate import check_keypoints, scored
+from ..pose.evaluate import check_keypoints, check_results, scored
 from ..stages import Stages
 from .estimator import BottomUpPoseEstimator
 from .grouping import OFFICIAL
@@ -30,10 +30,11 @@ def evaluate(
 
     limit: use only the first so many pictures, for the metric too. progress: called with how many more are done.
         results: also writes the people to this file, in the format that COCO's server takes.
-    Errors: ValueError for an empty data set and for a network with other keypoints; those of `read_image`.
+    Errors: those of `pose.evaluate`.
     """
     network = estimator.network
     check_keypoints(network, dataset)
+    check_results(dataset, results)
     scorer = dataset.scorer()
     stages = stages if stages is not None else Stages(network.device)
     images = 0

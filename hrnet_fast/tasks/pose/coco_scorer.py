@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import io
 import json
 import os
@@ -137,6 +138,19 @@ def keypoint_stats(
             evaluation.summarize()
             stats.append(torch.as_tensor(evaluation.stats).tolist())
     return stats
+
+
+def check_target(path: str | os.PathLike) -> None:
+    """OSError where `write_results` could not write: to be known before hours of work. Leaves what is there."""
+    if os.path.isdir(path):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), os.fspath(path))
+    with contextlib.suppress(_Enough), replacing(path) as part:
+        part.touch()
+        raise _Enough
+
+
+class _Enough(Exception):
+    """Ends `replacing` before it replaces anything."""
 
 
 def write_results(path: str | os.PathLike, results: list[dict[str, Any]]) -> None:

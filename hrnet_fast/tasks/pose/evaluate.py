@@ -16,7 +16,7 @@ from ..network import Network
 from ..stages import Stages
 from .boxes import Regions
 from .coco import CocoKeypoints, CocoPictures
-from .coco_scorer import CocoScorer, write_results
+from .coco_scorer import CocoScorer, check_target, write_results
 from .estimator import PoseEstimator
 from .mpii import Mpii, MpiiScorer
 from .nms import OKS_THRE
@@ -39,13 +39,13 @@ def evaluate(
 
     limit: use only the first so many pictures, for the metric too. progress: called with how many more are done.
         results: COCO, CrowdPose: also writes the people to this file, in the format that COCO's server takes.
-    Errors: ValueError for an empty data set and for a network with other keypoints; those of `read_image`.
+    Errors: ValueError for an empty data set, for a network with other keypoints and for a split without annotations if
+        `results` is not given; OSError for `results` that cannot be written; those of `read_image`.
     """
     network = estimator.network
     check_keypoints(network, dataset)
+    check_results(dataset, results)
     scorer = dataset.scorer()
-    if results is not None and not isinstance(scorer, CocoScorer):
-        raise ValueError(f"results are a file for COCO's server; {dataset.name} has none")
     stages = stages if stages is not None else Stages(network.device)
     waiting: deque[tuple[PoseSample, Regions]] = deque()
 
@@ -88,6 +88,20 @@ def check_keypoints(network: Network, dataset: CocoPictures | Mpii) -> None:
         )
 
 
+def check_results(dataset: CocoPictures | Mpii, results: str | os.PathLike | None) -> None:
+    """Errors, before the first picture, for `results` that cannot be, and for none where there is nothing else."""
+    if results is None:
+        if not dataset.has_annotations:
+            raise ValueError(
+                f"{dataset.name} {dataset.split} has no annotations to score with: give `results`, a file for COCO's "
+                "server"
+            )
+    elif isinstance(dataset, Mpii):
+        raise ValueError(f"results are a file for COCO's server; {dataset.name} has none")
+    else:
+        check_target(results)
+
+
 def scored(
     task: str, network: Network, dataset: CocoPictures | Mpii, scorer: CocoScorer | MpiiScorer, images: int,
     stages: Stages, paper: dict[str, float] | None, notes: Iterable[str], results: str | os.PathLike | None,
@@ -97,8 +111,14 @@ def scored(
         raise ValueError(f"{dataset.name} {dataset.split} is empty: there is nothing to evaluate")
     with stages("score"):
         metrics = scorer.result()
+    more = list(dataset.notes)
+    if dataset.has_annotations and not metrics:
+        more.append("nobody is annotated in these pictures, so there are no scores")
     if results is not None:
-        write_results(results, scorer.results())
+        try:
+            write_results(results, scorer.results())
+        except OSError as error:  # a full disk: the scores of hours stay
+            more.append(f"the results were not written: {error}")
     usual = usual_notes(network.random_weights, images, len(dataset), dataset.samples)
     return Evaluation(
         task=task,
@@ -108,5 +128,5 @@ def scored(
         metrics=metrics,
         paper=paper,
         seconds=stages.seconds,
-        notes=(*usual, *notes, *dataset.notes),
+        notes=(*usual, *notes, *more),
     )

@@ -40,6 +40,7 @@ class Mpii:
     name, samples = "MPII", "people"
     keypoints = KEYPOINTS
     box_source = "annotations"
+    has_annotations = True
 
     def __init__(self, root: str | os.PathLike, split: str = "valid") -> None:
         self.root, self.split = Path(root), split

@@ -52,9 +52,9 @@ def evaluate(
     stages = stages if stages is not None else Stages(estimator.network.device)
     tally, images = _Tally(dataset), 0
     for sample in islice(dataset, limit):
-        result = estimator(sample.image, stages=stages)
         if sample.truth is None and results is None:
             raise ValueError(f"{dataset} has no annotations to score with: give `results`, a folder for its labels")
+        result = estimator(sample.image, stages=stages)
         with stages("score"):
             tally.add(sample, result)
         if results is not None:

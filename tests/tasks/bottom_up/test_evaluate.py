@@ -116,6 +116,8 @@ def test_test_pictures_need_no_boxes(tmp_path, estimator):
     del data["annotations"]
     root = write_coco(tmp_path / "coco", data, "test-dev2017", "image_info")
     (root / "test-dev2017").rename(root / "test2017")
+    with pytest.raises(ValueError, match="COCO test-dev2017 has no annotations to score with: give `results`, a file"):
+        evaluate(estimator, CocoPictures(root, "test-dev2017"), progress=pytest.fail)
     evaluation = evaluate(estimator, CocoPictures(root, "test-dev2017"), limit=2, results=tmp_path / "r.json")
     assert evaluation.metrics == {} and json.loads((tmp_path / "r.json").read_text())
     assert evaluation.notes[-1] == "test-dev2017 has no public annotations: hand the results in to COCO's server"

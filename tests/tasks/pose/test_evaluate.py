@@ -84,6 +84,30 @@ def test_crowdpose_is_evaluated(tmp_path):
     assert [len(row["keypoints"]) for row in json.loads(path.read_text())] == [42] * 3
 
 
+def test_results_that_cannot_be_written_are_known_before_the_first_picture(tmp_path, estimator, monkeypatch):
+    dataset, path = CocoKeypoints(write_coco(tmp_path / "coco")), tmp_path / "results.json"
+    for target in (tmp_path, tmp_path / "coco" / "annotations" / "person_keypoints_val2017.json" / "results.json"):
+        with pytest.raises(OSError):
+            evaluate(estimator, dataset, results=target, progress=pytest.fail)
+    path.write_text("old")
+
+    def full(path, rows):
+        raise OSError(28, "No space left on device", str(path))
+
+    monkeypatch.setitem(evaluate.__globals__, "write_results", full)
+    evaluation = evaluate(Oracle(NAME), dataset, results=path)
+    assert evaluation.metrics["AP"] == pytest.approx(100) and path.read_text() == "old"
+    assert evaluation.notes[-1].startswith("the results were not written: ") and str(path) in evaluation.notes[-1]
+
+
+def test_pictures_of_nobody_have_no_scores(tmp_path, estimator):
+    data = coco_data()
+    data["annotations"] = []
+    evaluation = evaluate(estimator, CocoKeypoints(write_coco(tmp_path / "coco", data)), limit=1)
+    assert evaluation.metrics == {}
+    assert evaluation.notes[-1] == "nobody is annotated in these pictures, so there are no scores"
+
+
 def test_a_limit_knows_of_no_other_pictures(tmp_path):
     evaluation = evaluate(Oracle(NAME), CocoKeypoints(write_coco(tmp_path / "coco")), limit=1)
     assert evaluation.images == 1 and evaluation.metrics["AP"] == pytest.approx(100)
