@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 # a path, an open file or its bytes, a PIL image, a uint8 array (H, W[, C]) or tensor (C, H, W), or these in `Stored`
 Source = Any
 
+_BYTES = (bytes, bytearray, memoryview)
 _ORIENTATION = 0x0112  # the EXIF tag (CIPA DC-008, 4.6.4)
 
 
@@ -41,8 +42,9 @@ class Stored:
 def read_image(source: Source) -> Tensor:
     """A picture as uint8 (H, W, 3) RGB, contiguous.
 
-    source: a path; an open file or the bytes of one; a PIL image; a uint8 array (H, W), (H, W, 1), (H, W, 3) RGB or
-        (H, W, 4) RGBA; or a uint8 tensor (1 or 3 or 4, H, W) as torchvision's, which stays on its device.
+    source: a path; an open file, which is read from where it stands and wound back to there if it can be, or the bytes
+        of one; a PIL image; a uint8 array (H, W), (H, W, 1), (H, W, 3) RGB or (H, W, 4) RGBA; or a uint8 tensor (1 or 3
+        or 4, H, W) as torchvision's, which stays on its device.
     Grey is repeated, CMYK and palettes are converted, 16-bit grey keeps its high byte, alpha is dropped (as OpenCV's
     and so the official loaders do). An EXIF orientation is applied, unless the source is `Stored`. Of an animation it
     is the first frame.
@@ -57,11 +59,9 @@ def read_image(source: Source) -> Tensor:
     if isinstance(source, np.ndarray):
         return _from_array(source)
     if callable(getattr(source, "read", None)):
-        source = source.read()
-        if not isinstance(source, bytes):
-            raise TypeError("the given file was opened as text, but a picture is bytes: open it with mode 'rb'")
-    if isinstance(source, (bytes, bytearray, memoryview)):
-        return _from_file(io.BytesIO(source), "the given bytes", upright)
+        return _from_file(io.BytesIO(_rest_of(source)), "the given file", upright)
+    if isinstance(source, _BYTES):
+        return _from_file(io.BytesIO(source), "the file of the given bytes", upright)
     if isinstance(source, (str, os.PathLike)):
         if isinstance(source, str) and source.startswith(("http://", "https://")):
             raise ImageError(f"{source} is an address, and nothing is downloaded here: give the bytes or a file")
@@ -79,12 +79,26 @@ def read_image(source: Source) -> Tensor:
 
 def pictures_of(sources: Iterable[Source]) -> Iterable[Source]:
     """Several pictures, as they are. TypeError for a single one, whose letters or rows would be taken for pictures."""
-    alone = (str, bytes, bytearray, memoryview, os.PathLike)
+    alone = (str, *_BYTES, os.PathLike)
     flat = hasattr(sources, "shape") and len(sources.shape) < 4
     flat = flat or callable(getattr(sources, "read", None))
     if isinstance(sources, alone) or flat or isinstance(getattr(sources, "mode", None), str):  # a tensor's is a method
         raise TypeError("batch takes a list of pictures; this is a single one, which the estimator itself takes")
     return sources
+
+
+def _rest_of(file: Any) -> bytes | bytearray | memoryview:
+    """What an open file still holds; one that can be wound back is, so that a second reader finds the same."""
+    seekable = getattr(file, "seekable", None)
+    place = file.tell() if callable(seekable) and seekable() else None
+    data = file.read()
+    if place is not None:
+        file.seek(place)
+    if not isinstance(data, _BYTES):
+        raise TypeError("the given file was opened as text, but a picture is bytes: open it with mode 'rb'")
+    if not len(data):
+        raise ImageError("the given file is empty from where it stands: wind it back to the beginning of the picture")
+    return data
 
 
 def _from_file(file: Path | io.BytesIO, name: str, upright: bool) -> Tensor:
@@ -121,7 +135,8 @@ def _pixels(image: Image.Image, name: str) -> Tensor:
     """The loaded picture, as stored: uint8 (H, W, 3)."""
     if image.mode == "F":
         raise ImageError(f"{name} holds floating-point pixels, whose range is not known: convert it to 8 bits first")
-    if image.mode.startswith("I;16") or (image.mode == "I" and image.format == "PNG"):  # older Pillows' 16-bit PNG
+    # Older Pillows have a 16-bit PNG so; all have a PGM of more than 8 bits so, stretched to 16
+    if image.mode.startswith("I;16") or (image.mode == "I" and image.format in ("PNG", "PPM")):
         return _grey((np.array(image) >> 8).astype(np.uint8))
     if image.mode == "I":
         raise ImageError(f"{name} holds 32-bit pixels, whose range is not known: convert it to 8 bits first")

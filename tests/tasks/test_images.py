@@ -81,7 +81,7 @@ def test_a_jpeg_gives_what_opencv_gives():
     assert np.abs(read_image(data).numpy().astype(int) - want).max() <= 1
 
 
-@pytest.mark.parametrize("kind", ["PNG", "TIFF"])
+@pytest.mark.parametrize("kind", ["PNG", "TIFF", "PPM"])
 def test_16_bit_grey_keeps_its_high_byte(kind):
     values = np.linspace(0, 0xFFFF, H * W).reshape(H, W).astype(np.uint16)
     image = read_image(encoded(Image.fromarray(values), kind))
@@ -173,8 +173,25 @@ def test_a_bad_file_is_named_in_one_sentence(tmp_path, data, part):
     with pytest.raises(ImageError, match=part) as raised:
         read_image(path)
     assert str(path) in str(raised.value) and "\n" not in str(raised.value)
-    with pytest.raises(ImageError, match="the given bytes"):
+    with pytest.raises(ImageError, match="the file of the given bytes (is|has|holds|cannot)"):
         read_image(data)
+
+
+class Pipe(io.RawIOBase):
+    """An open file that cannot be wound back, as a socket's, and gives its bytes in another form."""
+
+    def read(self):
+        return memoryview(encoded(rgb(), "PNG"))
+
+
+def test_open_files_are_left_as_they_were():
+    file = io.BytesIO(b"before" + encoded(rgb(), "PNG"))
+    file.seek(6)
+    for source in (file, file, Pipe()):
+        assert np.array_equal(read_image(source).numpy(), picture())
+    file.seek(0, io.SEEK_END)
+    with pytest.raises(ImageError, match="the given file is empty from where it stands: wind it back"):
+        read_image(file)
 
 
 def test_a_missing_file_and_a_folder_are_told_apart(tmp_path):
