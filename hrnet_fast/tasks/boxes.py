@@ -12,12 +12,13 @@ from torch import Tensor
 GIVEN, DETECTOR, IMAGE, KEYPOINTS = "given", "detector", "image", "keypoints"
 
 
-def read_boxes(boxes: Any, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
+def read_boxes(boxes: Any, size: tuple[int, int], *, drop: bool = False) -> tuple[Tensor, Tensor]:
     """Boxes and their scores from an array, tensor or list: (N, 4) and (N,), both float64 on the CPU.
 
     boxes: N rows of x, y, width, height in pixels, as COCO's, and optionally a score, 1 if it is left out. A box may
         pass the picture's border; N may be 0.
-    size: (height, width) of the picture.
+    size: (height, width) of the picture. drop: leave out the boxes that no crop can be made of, as a detector may find
+        some, instead of refusing them.
     Errors: ValueError for another shape, and, by its index, for a box whose numbers are not finite, that has no area or
         that lies outside the picture.
     """
@@ -31,14 +32,25 @@ def read_boxes(boxes: Any, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
         raise ValueError(
             f"boxes have shape {tuple(rows.shape)}; N rows of x, y, width, height, and a score or none, are needed"
         )
-    _refuse(~rows.isfinite().all(1), rows, "holds numbers that are not finite")
-    low, sides = rows[:, :2], rows[:, 2:4]
-    _refuse((sides <= 0).any(1), rows, "has no area: width and height must be above 0 (boxes are x, y, width, height)")
-    height, width = size
-    outside = (low >= torch.tensor((width, height), device="cpu")) | (low + sides <= 0)
-    _refuse(outside.any(1), rows, f"lies outside the picture of {width} x {height} pixels")
+    faults = _faults(rows, size)
+    if drop:
+        rows = rows[~torch.stack([bad for bad, _ in faults]).any(0)]
+    else:
+        for bad, why in faults:
+            _refuse(bad, rows, why)
     scores = rows[:, 4] if rows.shape[1] == 5 else torch.ones(len(rows), dtype=torch.float64, device="cpu")
     return rows[:, :4], scores
+
+
+def _faults(rows: Tensor, size: tuple[int, int]) -> list[tuple[Tensor, str]]:
+    """What a box may not be: which of the N are, (N,) bool, and how a sentence says so."""
+    low, sides, (height, width) = rows[:, :2], rows[:, 2:4], size
+    outside = (low >= torch.tensor((width, height), device="cpu")) | (low + sides <= 0)
+    return [
+        (~rows.isfinite().all(1), "holds numbers that are not finite"),
+        ((sides <= 0).any(1), "has no area: width and height must be above 0 (boxes are x, y, width, height)"),
+        (outside.any(1), f"lies outside the picture of {width} x {height} pixels"),
+    ]
 
 
 def _refuse(bad: Tensor, rows: Tensor, why: str) -> None:

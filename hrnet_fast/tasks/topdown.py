@@ -11,7 +11,7 @@ from typing import Any, Generic, TypeVar
 import torch
 from torch import Tensor
 
-from .boxes import GIVEN, IMAGE, read_boxes
+from .boxes import DETECTOR, GIVEN, IMAGE, read_boxes
 from .images import Source, pictures_of, read_image
 from .network import Network
 from .stages import Stages, clock
@@ -34,8 +34,8 @@ class TopDown(ABC, Generic[Result]):
 
         image: whatever `read_image` takes.
         boxes: N rows of x, y, width, height and optionally a score, in pixels; N may be 0. None: the boxes of the
-            detector; without a detector, the whole picture as one box, which the result tells (`box_source`). Where a
-            box reaches over the border, the crop is black.
+            detector, without those that no crop can be made of; without a detector, the whole picture as one box, which
+            the result tells (`box_source`). Where a box reaches over the border, the crop is black.
         Errors: those of `read_boxes`, of `read_image` and of the network.
         """
         return self.batch([image], [boxes], stages=stages)[0]
@@ -61,7 +61,7 @@ class TopDown(ABC, Generic[Result]):
                     picture, source = read_image(image), GIVEN
                 if given is None:
                     picture, given, source = self._find_boxes(picture, stages)
-                rows, scores = read_boxes(given, picture.shape[:2])
+                rows, scores = read_boxes(given, picture.shape[:2], drop=source == DETECTOR)
                 kept.append((rows, scores, source))
                 yield picture, self.regions(rows)
 

@@ -61,3 +61,5 @@ def test_bad_boxes_get_one_sentence(rows, sentence):
     with pytest.raises(ValueError) as caught:
         read_boxes(rows, SIZE)
     assert str(caught.value).startswith(sentence) and "\n" not in str(caught.value)
+    if sentence.startswith("box "):  # the last one
+        assert read_boxes(rows, SIZE, drop=True)[0].tolist() == rows[:-1]

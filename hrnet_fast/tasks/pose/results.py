@@ -11,7 +11,7 @@ from torch import Tensor
 from .skeletons import Skeleton
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Person:
     """One person; all coordinates are pixels of the original picture, (0, 0) the centre of its upper left pixel.
 

@@ -17,7 +17,7 @@ TEXT, WHOLE, NUMBER, LIST = "text", "a whole number", "a finite number", "a list
 _TYPES = {TEXT: str, WHOLE: int, NUMBER: (int, float), LIST: list}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class PoseSample:
     """A picture and its people.
 

@@ -99,13 +99,15 @@ def test_a_detector_is_asked_where_no_boxes_are_given():
 
     def detector(picture):
         asked.append(tuple(picture.shape))
-        return torch.tensor([[10.0, 10, 50, 90, 0.75], [60, 10, 50, 90, 0.5]])
+        nowhere = [[10.0, 10, 0, 90, 0.75], [10, 10, torch.nan, 90, 0.75], [-50, 10, 50, 90, 0.75]]
+        return torch.tensor([[10.0, 10, 50, 90, 0.75], *nowhere, [60, 10, 50, 90, 0.5]])
 
     estimator = PoseEstimator(NAME, detector=detector)
     people = estimator(spot(100, 100))
     assert [(p.box_source, p.box_score) for p in people] == [("detector", 0.75), ("detector", 0.5)]
+    assert people != estimator(spot(100, 100)), "people hold tensors, so they are compared by identity"
     assert estimator(spot(100, 100), [(1, 2, 30, 40)])[0].box_source == "given"
-    assert asked == [(240, 320, 3)]
+    assert asked == [(240, 320, 3)] * 2
 
 
 def test_no_boxes_give_no_people(estimator):
