@@ -200,6 +200,15 @@ def test_drawing_marks_the_points_and_little_else(count):
     assert not changed.any()
 
 
+def test_drawing_takes_little_memory_and_no_time_for_what_is_outside(monkeypatch):
+    """A piece of a large face has at most 16 million pixels; a side of 4e9 pixels would take minutes."""
+    made, new = [], Image.new
+    monkeypatch.setattr(Image, "new", lambda mode, size: made.append(size) or new(mode, size))
+    large = Face(torch.rand(68, 2) * 3000, torch.ones(68), (-2e9, -9.0, 4e9, 3e9))
+    drawn = np.asarray(draw(np.zeros((3000, 3000, 3), np.uint8), [large], boxes=True))
+    assert drawn.any() and made == [(3000, 3000)]
+
+
 def test_drawing_leaves_out_what_is_not_in_the_picture():
     picture = np.zeros((20, 30, 3), np.uint8)
     far = Face(torch.full((29, 2), 900.0), torch.ones(29), (880.0, 880.0, 40.0, 40.0))
