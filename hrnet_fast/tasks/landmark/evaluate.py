@@ -11,7 +11,7 @@ from ..evaluation import Evaluation, Progress, batches, differences, usual_notes
 from ..images import Stored
 from ..stages import Stages
 from .estimator import LandmarkEstimator
-from .metrics import LandmarkScores, whole_pixels
+from .metrics import FaceError, LandmarkScores, whole_pixels
 from .paper import SOURCE, paper_row
 from .protocol import PROTOCOLS
 from .samples import FaceDataset
@@ -49,7 +49,10 @@ def evaluate(
             points = torch.stack([faces[0].points for faces in found])
             truth = torch.stack([s.points for s in samples])
             sides = None if samples[0].side is None else torch.tensor([s.side for s in samples], dtype=torch.float64)
-            scores.add(points, truth, sides, [s.subsets for s in samples])
+            try:
+                scores.add(points, truth, sides, [s.subsets for s in samples])
+            except FaceError as error:
+                raise ValueError(f"{samples[error.index].key} {error.why}") from None
             cut.add(whole_pixels(points), truth, sides)
         if progress is not None:
             progress(len(samples))

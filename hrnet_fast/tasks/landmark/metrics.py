@@ -15,6 +15,14 @@ from .schemes import scheme_of
 THRESHOLDS = (0.08, 0.10)  # failure_008, failure_010; the paper's AUC is up to the same two
 
 
+class FaceError(ValueError):
+    """A face cannot be scored. index: which one of those that were given. why: a sentence without its subject."""
+
+    def __init__(self, index: int, why: str) -> None:
+        super().__init__(f"face {index} {why}")
+        self.index, self.why = index, why
+
+
 def normalisers(
     truth: Tensor,  # (N, L, 2) in pixels
     sides: Tensor | None = None,  # (N,) sides of the faces' boxes in pixels, needed for AFLW
@@ -22,8 +30,8 @@ def normalisers(
     """What errors are divided by: the distance of the eyes' outer corners in the annotation (WFLW, 300W, COFW), or the
     side of the face's box (AFLW).
 
-    Errors: ValueError for an unknown number of points, for AFLW without sides, and for a face whose normaliser is not
-    above 0, by its index.
+    Errors: ValueError for an unknown number of points and for AFLW without sides; FaceError for a face whose normaliser
+    is not above 0.
     """
     eyes = scheme_of(truth.shape[1]).eyes
     if eyes is not None:
@@ -33,7 +41,7 @@ def normalisers(
     else:
         lengths = torch.as_tensor(sides, dtype=torch.float64)
     if bad := [index for index, length in enumerate(lengths.tolist()) if not length > 0]:
-        raise ValueError(f"face {bad[0]} cannot be scored: its error would be divided by {lengths[bad[0]]:g} pixels")
+        raise FaceError(bad[0], f"cannot be scored: its error would be divided by {lengths[bad[0]]:g} pixels")
     return lengths
 
 
@@ -41,12 +49,12 @@ def point_errors(
     points: Tensor,  # (N, L, 2) in pixels
     truth: Tensor,  # (N, L, 2)
 ) -> Tensor:  # (N, L) float64, in pixels
-    """Distances. ValueError for shapes that differ and for points that are not finite, by the face's index."""
+    """Distances. ValueError for shapes that differ; FaceError for points that are not finite."""
     if points.shape != truth.shape:
         raise ValueError(f"points {tuple(points.shape)} cannot be compared with an annotation {tuple(truth.shape)}")
     for name, values in (("predicted", points), ("annotated", truth)):
         if bad := values.isfinite().flatten(1).all(1).logical_not().nonzero().flatten().tolist():
-            raise ValueError(f"a {name} point of face {bad[0]} is not finite")
+            raise FaceError(bad[0], f"has a point that is not finite among the {name}")
     return (points.double() - truth.double()).norm(dim=2)
 
 

@@ -158,6 +158,13 @@ def test_a_network_of_another_scheme(cofw_file):
         evaluate(LandmarkEstimator("hrnet_w18_small.landmark_aflw"), open_cofw(cofw_file))
 
 
+def test_a_face_that_cannot_be_scored_is_named(wflw_lists):
+    dataset = open_wflw(wflw_lists)
+    list(dataset)[1].points[0] = torch.nan
+    with pytest.raises(ValueError, match=r"^1\.jpg \(.*test\.csv, line 3\) has a point that is not finite"):
+        evaluate(Oracle(dataset, 0.02, batch_size=2), dataset)
+
+
 def test_an_unreadable_picture_is_named(aflw_lists):
     path = aflw_lists / "images" / "0" / "image00001.jpg"
     path.write_bytes(path.read_bytes()[:300])
