@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from ..matlab import reading_mat
-from .boxes import Regions
+from .boxes import PADDING, Regions
 from .pckh import JOINTS, pckh
 from .samples import TEXT, PoseSample, field, is_numbers, read_json
 
@@ -112,7 +112,7 @@ def _read_truth(path: Path) -> dict[str, Any]:
 
 
 def _box(person: Any, where: str) -> list[float]:
-    """x, y, width, height of the square that is widened by 1.25, pixels from 0: _get_db of lib/dataset/mpii.py."""
+    """x, y, width, height of the square that `regions_of` widens, pixels from 0: _get_db of lib/dataset/mpii.py."""
     field(person, "image", where, TEXT)
     center, scale = field(person, "center", where), field(person, "scale", where)
     if not is_numbers(center, 2) or not all(map(math.isfinite, center)):
@@ -121,4 +121,8 @@ def _box(person: Any, where: str) -> list[float]:
         raise ValueError(f"{where} has the scale {scale}; a number above 0 is needed")
     x, y = center
     side = scale * _SCALE
-    return [x - 1 - side / 2, y + _DOWN * scale - 1 - side / 2, side, side]
+    if x == -1:  # people without a place, whom the official code neither moves nor widens
+        side /= PADDING
+    else:
+        y += _DOWN * scale
+    return [x - 1 - side / 2, y - 1 - side / 2, side, side]

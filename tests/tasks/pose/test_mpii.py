@@ -43,6 +43,15 @@ def test_regions_are_the_official_center_and_scale(root):
         assert sample.image.exists()
 
 
+def test_people_without_a_place_are_neither_moved_nor_widened(tmp_path):
+    """_get_db of lib/dataset/mpii.py: `if c[0] != -1`."""
+    data = mpii_data()
+    data[0][0]["center"] = [-1.0, 55.5]
+    regions = regions_of(next(iter(Mpii(write_mpii(tmp_path / "mpii", data)))).boxes, 1.0)
+    np.testing.assert_allclose(regions.centers[0], [-2, 54.5], rtol=1e-12)
+    np.testing.assert_allclose(regions.sizes[0], np.full(2, data[0][0]["scale"] * 200), rtol=1e-12)
+
+
 def test_perfect_predictions_score_a_hundred(root):
     metrics = score(Mpii(root), mpii_data()[1])
     assert list(metrics) == ["Head", "Shoulder", "Elbow", "Wrist", "Hip", "Knee", "Ankle", "Mean", "Mean@0.1"]
