@@ -12,7 +12,7 @@ import torch
 
 from .coco_scorer import CocoScorer, average_precision
 from .detections import PERSON, find_detections, read_detections
-from .nms import OKS_THRE, suppression_of
+from .nms import OKS_THRE, check_threshold, suppression_of
 from .samples import LIST, NUMBER, TEXT, WHOLE, PoseSample, field, is_numbers, read_json
 from .skeletons import COCO
 
@@ -150,6 +150,7 @@ class CocoKeypoints(CocoPictures):
         oks_threshold: float = OKS_THRE,
     ) -> None:
         suppression_of(nms)
+        check_threshold(oks_threshold)
         super().__init__(root, split)
         self.nms, self.oks_threshold = nms, oks_threshold
         detections = find_detections(self.root, self.name, self.split) if boxes == "auto" else boxes

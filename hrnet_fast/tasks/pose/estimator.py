@@ -19,7 +19,7 @@ from .affine import crop_matrices, to_picture
 from .boxes import Regions, regions_of
 from .decode import METHODS, decode
 from .detector import TorchvisionDetector, torchvision_detector
-from .nms import OKS_THRE, suppression_of
+from .nms import OKS_THRE, check_threshold, suppression_of
 from .rescore import rescore
 from .results import Person
 from .skeletons import Skeleton, skeleton_of
@@ -82,6 +82,7 @@ class PoseEstimator(TopDown[Person]):
             )
         if nms is not None and not self.skeleton.sigmas:
             raise ValueError(f"nms needs the sigmas of OKS, which the skeleton {self.skeleton.name!r} has not")
+        check_threshold(oks_threshold)
         self.detector = torchvision_detector(device=self.network.device) if detector == "torchvision" else detector
         if self.detector is not None and not callable(self.detector):
             raise ValueError(f"detector {detector!r} is neither 'torchvision' nor a function from a picture to boxes")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -92,6 +93,12 @@ def suppression_of(name: str | None) -> Callable[..., Tensor] | None:
     if name not in known:
         raise ValueError(f"nms {name!r} is not known; choose hard, soft or None")
     return known[name]
+
+
+def check_threshold(threshold: float) -> None:
+    """ValueError for an OKS that nothing can be held against; above 1, "hard" suppresses nobody."""
+    if not 0 < threshold < math.inf:
+        raise ValueError(f"oks_threshold is {threshold}; a finite number above 0 is needed")
 
 
 def _falling(scores: Tensor) -> Tensor:

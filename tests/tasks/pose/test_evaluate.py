@@ -134,6 +134,9 @@ def test_a_missing_picture_is_named(tmp_path, estimator):
 def test_an_unknown_suppression_gets_one_sentence(tmp_path):
     with pytest.raises(ValueError, match="nms 'fast' is not known; choose hard, soft or None"):
         CocoKeypoints(write_coco(tmp_path / "coco"), nms="fast")
+    for threshold in (float("nan"), 0, -1.0):
+        with pytest.raises(ValueError, match=f"oks_threshold is {threshold}; a finite number above 0 is needed"):
+            CocoKeypoints(tmp_path / "coco", oks_threshold=threshold)
 
 
 def test_another_network_of_that_name_has_no_papers_row(tmp_path):
