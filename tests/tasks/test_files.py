@@ -34,6 +34,12 @@ def test_an_interrupt_leaves_what_was_there(tmp_path, error):
     assert path.read_text() == "old" and os.listdir(tmp_path) == ["a.txt"]
 
 
+def test_a_name_may_be_as_long_as_the_file_system_takes(tmp_path):
+    with replacing(tmp_path / ("x" * 255)) as part:
+        part.write_text("whole")
+    assert os.listdir(tmp_path) == ["x" * 255]
+
+
 def test_a_full_disk_is_told_with_the_name_of_the_file(tmp_path):
     path = tmp_path / "a.txt"
     with pytest.raises(OSError, match="No space left on device") as caught, replacing(path) as part:
@@ -41,6 +47,15 @@ def test_a_full_disk_is_told_with_the_name_of_the_file(tmp_path):
         raise OSError(errno.ENOSPC, "No space left on device")
     assert (caught.value.errno, caught.value.filename) == (errno.ENOSPC, str(path))
     assert os.listdir(tmp_path) == []
+
+
+def test_an_error_of_the_temporary_file_names_the_file(tmp_path):
+    (tmp_path / "a").mkdir()
+    with pytest.raises(IsADirectoryError) as caught, replacing(tmp_path / "a") as part:
+        part.write_text("")
+    assert caught.value.filename == str(tmp_path / "a")
+    with pytest.raises(FileNotFoundError, match="another"), replacing(tmp_path / "b"):
+        (tmp_path / "another").read_text()
 
 
 def test_text_is_utf_8_with_or_without_a_byte_order_mark(tmp_path):
