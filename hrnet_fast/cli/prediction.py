@@ -21,9 +21,13 @@ from .output import to_json
 
 if TYPE_CHECKING:
     from numpy import ndarray
+    from PIL import Image
 
 JPEG = {"quality": 92}
+MAX_JPEG = 65500  # pixels of a side (libjpeg: JPEG_MAX_DIMENSION)
 _FULL = (errno.ENOSPC, errno.EDQUOT)
+# What one item's files can meet while others' are written: its name, or what lies where its drawing belongs.
+_OF_ONE = (errno.ENAMETOOLONG, errno.EINVAL, errno.EILSEQ, errno.EISDIR, errno.ENOTDIR, errno.EEXIST, errno.ENOMEM)
 
 Predict = Callable[["ndarray", Path], Any]  # (picture (H, W, 3) uint8, where it is from) -> result
 
@@ -32,9 +36,9 @@ class Prediction:
     """Runs `predict` over items, and keeps count.
 
     package: the task's, for `draw` and `to_json`. drawings: whether pictures are drawn.
-    done: sources whose results are in the ledger. skipped: what could not be read, with the reason. notes: what else a
-    reader must know. images: pictures and frames that were predicted. whole: of these, how many had no boxes, so that
-    all of the picture was taken for one person or face.
+    done: sources whose results are in the ledger. skipped: what could not be read or drawn, with the reason. notes:
+    what else a reader must know. images: pictures and frames that were predicted. whole: of these, how many had no
+    boxes, so that all of the picture was taken for one person or face.
     """
 
     def __init__(self, package: ModuleType, predict: Predict, ledger: Ledger, stages: Stages, drawings: bool) -> None:
@@ -47,12 +51,13 @@ class Prediction:
         self.whole = 0
 
     def run(self, items: Sequence[Item], progress: Callable[[int], object]) -> None:
-        """Errors: OSError with what to do where results cannot be written. What was done is then in the ledger."""
+        """Errors: OSError with what to do where results cannot be written, and RuntimeError of the network, naming the
+        item. What was done is then in the ledger."""
         with ExitStack() as stack:
             try:
                 stack.enter_context(self._ledger.locked())
             except OSError as error:
-                raise _with_advice(error, self._ledger.folder, 0, len(items)) from error
+                raise _with_advice(error, self._ledger.folder, self._how(items)) from error
             self._run(items, progress)
 
     def _run(self, items: Sequence[Item], progress: Callable[[int], object]) -> None:
@@ -62,11 +67,14 @@ class Prediction:
                 with self.stages("write"):
                     self._ledger.add(record)
                 self.done.append(item.key)
-            except (ValueError, FileNotFoundError) as error:
-                self.skipped.append({"source": item.key, "reason": _one_line(error)})
-            except OSError as error:
-                raise _with_advice(error, self._ledger.folder, len(self.done), len(items)) from error
+            except (ValueError, MemoryError, RuntimeError, OSError) as error:
+                if not _is_of_one(error):
+                    raise _with_advice(error, self._ledger.folder, self._how(items), item.key) from error
+                self.skipped.append({"source": item.key, "reason": _reason(error)})
             progress(1)
+
+    def _how(self, items: Sequence[Item]) -> str:
+        return f"{len(self.done)} of {len(items)} are done, and the same command goes on from there"
 
     def _picture(self, item: Item) -> dict[str, Any]:
         with self.stages("read"):
@@ -79,9 +87,8 @@ class Prediction:
         if self._drawings:
             with self.stages("draw"):
                 drawing = self._package.draw(pixels, result)
-            with self.stages("write"), replacing(self._ledger.folder / item.picture) as part:
-                options = JPEG if item.picture.suffix.lower() in (".jpg", ".jpeg") else {}
-                drawing.save(part, "JPEG" if options else "PNG", **options)
+            with self.stages("write"):
+                _save(drawing, self._ledger.folder / item.picture)
             record["picture"] = item.picture.as_posix()
         return record
 
@@ -135,12 +142,38 @@ class Prediction:
             writer.add(drawing)
 
 
+def _save(drawing: Image.Image, path: Path) -> None:
+    jpeg = path.suffix.lower() in (".jpg", ".jpeg")
+    if jpeg and max(drawing.size) > MAX_JPEG:
+        size = f"{drawing.width} x {drawing.height}"
+        raise ValueError(f"its drawing of {size} pixels is more than the {MAX_JPEG} of a JPEG's side")
+    with replacing(path) as part:
+        drawing.save(part, "JPEG" if jpeg else "PNG", **(JPEG if jpeg else {}))
+
+
+def _is_of_one(error: Exception) -> bool:
+    """Whether an error is of one picture or video, so that the others can be done."""
+    if isinstance(error, OSError):
+        return isinstance(error, FileNotFoundError) or error.errno in _OF_ONE
+    if isinstance(error, RuntimeError):  # torch's, which has no kind of its own for the CPU's memory
+        return "tried to allocate" in str(error).lower()
+    return True
+
+
+def _reason(error: Exception) -> str:
+    short = isinstance(error, (MemoryError, RuntimeError))
+    return "there is not enough memory for it" if short else _one_line(error)
+
+
 def _one_line(error: Exception) -> str:
     return next(iter(str(error).splitlines()), type(error).__name__)
 
 
-def _with_advice(error: OSError, folder: Path, done: int, items: int) -> OSError:
-    how = f"{done} of {items} are done, and the same command goes on from there"
+def _with_advice(error: OSError | RuntimeError, folder: Path, how: str, source: str = "") -> Exception:
+    """The error, saying what is done and, if it was met there, at which source."""
+    at = f" at {source}" if source else ""
+    if isinstance(error, RuntimeError):
+        return RuntimeError(f"the run ended{at}: {_one_line(error)}; {how}")
     if error.errno in _FULL:
         return OSError(f"the disk of {folder} is full: free some space; {how}")
-    return OSError(f"writing to {folder} failed: {error.strerror or _one_line(error)}; {how}")
+    return OSError(f"writing to {folder} failed{at}: {error.strerror or _one_line(error)}; {how}")

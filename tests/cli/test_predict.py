@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from hrnet_fast.cli import ledger as ledgers
+from hrnet_fast.cli import prediction
 from hrnet_fast.cli.inputs import list_items
 from hrnet_fast.cli.ledger import ABOUT, RESULTS, Ledger
 from hrnet_fast.tasks.classification import Classifier
@@ -80,6 +81,42 @@ def test_bad_files_among_good_ones_are_named_at_the_end(run, photos, one_network
     assert [line.split()[0] for line in skipped] == ["photos/0.jpg", "photos/cut.png", "photos/empty.mp4"]
     assert "cut off or damaged" in skipped[1] and "not a video" in skipped[2]
     assert len(lines("out/results.jsonl")) == 5
+
+
+def test_what_is_too_much_for_one_picture_ends_no_run(run, photos, monkeypatch, one_network):
+    real, calls = Image.Image.save, []
+    monkeypatch.setattr(prediction, "MAX_JPEG", 300)
+    noise(40, 301).save(photos / "long.jpg")
+    (photos / ("x" * 251 + ".gif")).write_bytes((photos / "4.gif").read_bytes())  # its drawing's name ends in .png
+
+    def save(image, path, *args, **options):
+        calls.append(path)
+        if len(calls) < 3:
+            raise (MemoryError(), RuntimeError("can't allocate memory: you tried to allocate 1 bytes"))[len(calls) - 1]
+        return real(image, path, *args, **options)
+
+    monkeypatch.setattr(Image.Image, "save", save)
+    skipped = run("predict", "photos", *MODEL, "--out", "out", "--json").json()["skipped"]
+    assert [entry["source"][7:8] for entry in skipped] == ["1", "2", "l", "x"]
+    assert len(lines("out/results.jsonl")) == 3
+    assert {entry["reason"] for entry in skipped[:2]} == {"there is not enough memory for it"}
+    assert "300 of a JPEG's side" in skipped[2]["reason"] and "File name too long" in skipped[3]["reason"]
+
+
+@pytest.mark.parametrize(
+    ("error", "part"),
+    [
+        (RuntimeError("NaN\nmore"), "the run ended at photos/1.jpg: NaN; 0 of 5 are done"),
+        (PermissionError(errno.EACCES, "denied"), "writing to out failed at photos/1.jpg: denied; 0 of 5 are done"),
+    ],
+)
+def test_what_ends_a_run_is_told_with_the_picture(run, photos, one_network, monkeypatch, error, part):
+    def failing(*_, **__):
+        raise error
+
+    monkeypatch.setattr(Image.Image, "save", failing)
+    result = run("predict", "photos", *MODEL, "--out", "out")
+    assert (result.code, result.out) == (2, "") and part in result.err
 
 
 def test_a_torn_last_line_is_repaired(run, photos, one_network):
