@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from hrnet_fast.tasks.video import is_video
@@ -36,11 +36,24 @@ class Item:
         """Where the labels of a picture are, below the output folder, if the task saves them."""
         return self.picture.with_name(f"{self.picture.name}.labels.png")
 
+    @property
+    def lines(self) -> Path:
+        """Where the results of a video's frames are, below the output folder."""
+        return self.picture.with_name(f"{self.picture.name}.jsonl")
 
-def list_items(named: Sequence[Path], out: Path, done: Mapping[str, str | None]) -> tuple[list[Item], int]:
+    def files(self, labels: bool) -> set[str]:
+        """All that may be written of it. labels: whether the task saves them."""
+        beside = [self.lines] if self.video else [self.labels] if labels else []
+        return {path.as_posix() for path in (self.picture, *beside)}
+
+
+def list_items(
+    named: Sequence[Path], out: Path, done: Mapping[str, Collection[str]], labels: bool
+) -> tuple[list[Item], int]:
     """What is to do: files as they are named; of folders, all pictures and videos below them, sorted, except `out`.
 
-    done: sources that are left out -> names of their pictures, which are not used again.
+    done: sources that are left out -> names of their files, which are not used again. labels: whether the task saves
+    them beside its drawings.
     Returns the items and how many were left out. Errors: FileNotFoundError for a name that is not there; UsageError if
     nothing was found.
     """
@@ -53,13 +66,13 @@ def list_items(named: Sequence[Path], out: Path, done: Mapping[str, str | None])
             found.setdefault(source.as_posix(), (source, source.relative_to(path if path.is_dir() else path.parent)))
     if not found:
         raise UsageError(f"there are no pictures or videos in {', '.join(map(str, named))}")
-    taken = {name for name in done.values() if name}
+    taken = {name for names in done.values() for name in names}
     items = []
     for key, (source, name) in found.items():
         if key not in done:
-            picture = _unused(_drawn(name), taken)
-            taken.add(picture.as_posix())
-            items.append(Item(source, picture, is_video(source)))
+            item = _unused(Item(source, _drawn(name), is_video(source)), taken, labels)
+            taken |= item.files(labels)
+            items.append(item)
     return items, len(found) - len(items)
 
 
@@ -106,10 +119,10 @@ def _drawn(name: Path) -> Path:
     return name if name.suffix.lower() in _DRAWN else name.with_name(f"{name.name}.png")
 
 
-def _unused(name: Path, taken: set[str]) -> Path:
+def _unused(item: Item, taken: set[str], labels: bool) -> Item:
     """Of two pictures with one name, from two folders, the second becomes `name-2`."""
-    number, free = 2, name
-    while free.as_posix() in taken:
-        free = name.with_stem(f"{name.stem}-{number}")
+    number, free = 2, item
+    while free.files(labels) & taken:
+        free = replace(item, picture=item.picture.with_stem(f"{item.picture.stem}-{number}"))
         number += 1
     return free

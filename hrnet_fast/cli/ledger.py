@@ -21,7 +21,7 @@ RESULTS, ABOUT = "results.jsonl", "run.json"
 class Ledger:
     """`folder`/results.jsonl: one finished picture or video a line, with its "source".
 
-    `done` maps the sources of the lines to the names of their pictures below `folder`. A last line that an interrupted
+    `done` maps the sources of the lines to the names of their files below `folder`. A last line that an interrupted
     run left unfinished is cut off by `locked`. `folder`/run.json says what made the results; a folder of
     another model or other options is refused, so that no file holds a mixture.
     """
@@ -33,7 +33,7 @@ class Ledger:
         if folder.exists() and not folder.is_dir():
             raise UsageError(f"--out {folder} is a file, but must be a folder")
         self._check_about()
-        self.done: dict[str, str | None] = {record["source"]: record.get("picture") for record in self._read()}
+        self.done = {record["source"]: _files(record) for record in self._read()}
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -62,7 +62,7 @@ class Ledger:
             if self.path.exists():
                 os.truncate(self.path, size)
             raise
-        self.done[record["source"]] = record.get("picture")
+        self.done[record["source"]] = _files(record)
 
     def _read(self) -> Iterator[dict[str, Any]]:
         if not self.path.exists():
@@ -98,6 +98,10 @@ class Ledger:
                 f"{self.folder} holds results with {name} {before.get(name)!r}, not {now.get(name)!r}: "
                 "choose another --out, or remove the folder"
             )
+
+
+def _files(record: dict[str, Any]) -> list[str]:
+    return [record[name] for name in ("picture", "labels", "results") if record.get(name)]
 
 
 @contextmanager

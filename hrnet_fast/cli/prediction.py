@@ -108,9 +108,8 @@ class Prediction:
     def _video(self, item: Item) -> dict[str, Any]:
         """Results of the frames go into a file of their own, which appears with the drawn video when both are whole."""
         reader = VideoReader(item.source)
-        lines = item.picture.with_name(f"{item.picture.name}.jsonl")
         with (
-            replacing(self._ledger.folder / lines) as part,
+            replacing(self._ledger.folder / item.lines) as part,
             open(part, "w", encoding="utf-8") as file,
             VideoWriter(self._ledger.folder / item.picture, reader.fps) as writer,
         ):
@@ -124,7 +123,7 @@ class Prediction:
                 place = {"frame": frames, "time": round(frames / reader.fps, 4)}
                 file.write(to_json({**place, **self._package.to_json(result)}) + "\n")
                 frames += 1
-        record = {"source": item.key, "frames": frames, "fps": reader.fps, "results": lines.as_posix()}
+        record = {"source": item.key, "frames": frames, "fps": reader.fps, "results": item.lines.as_posix()}
         if reader.cut_off:
             self.notes.append(reader.cut_off)
             record["note"] = reader.cut_off

@@ -234,15 +234,26 @@ def test_of_two_pictures_with_one_name_neither_is_lost(run, photos, one_network)
     assert {row["picture"] for row in rows} >= {"1.jpg", "1-2.jpg"}
 
 
+def test_a_drawing_has_not_the_name_of_another_pictures_labels(photos):
+    for name in ("2.png.labels.png", "b/2.png"):
+        noise().save(photos / name)
+    for before, named in ([], ["photos"]), (["photos/2.png"], ["photos"]), (["photos/2.png.labels.png"], ["photos"]):
+        first = list_items([Path(name) for name in before], Path("out"), {}, True)[0] if before else []
+        done = {item.key: sorted(item.files(True)) for item in first}
+        items = first + list_items([Path(name) for name in named], Path("out"), done, True)[0]
+        written = [name for item in items for name in item.files(True)]
+        assert len(items) == 7 and len(written) == len(set(written)) == 14
+
+
 def test_results_inside_the_input_folder_are_not_read_again(photos):
     (photos / "out").mkdir()
     noise().save(photos / "out" / "1.jpg")
-    items, before = list_items([Path("photos")], Path("photos/out"), {})
+    items, before = list_items([Path("photos")], Path("photos/out"), {}, False)
     assert len(items) == 5 and before == 0
     for name in (RESULTS, ABOUT):
         (photos / "out" / name).write_text("{}")
-    assert len(list_items([Path("photos")], Path("elsewhere"), {})[0]) == 5  # of an earlier run
-    assert len(list_items([Path("photos/out")], Path("elsewhere"), {})[0]) == 1  # as it is named
+    assert len(list_items([Path("photos")], Path("elsewhere"), {}, False)[0]) == 5  # of an earlier run
+    assert len(list_items([Path("photos/out")], Path("elsewhere"), {}, False)[0]) == 1  # as it is named
 
 
 @pytest.mark.parametrize(

@@ -61,8 +61,9 @@ def run(args: argparse.Namespace) -> Result:
         **options.keywords,
     }
     ledger = Ledger(args.out, about)
-    items, before = list_items(args.inputs, args.out, ledger.done)
-    check_kept(items, args.out, not args.no_pictures, hasattr(package_of(task), "save_labels"))
+    labels = hasattr(package_of(task), "save_labels")
+    items, before = list_items(args.inputs, args.out, ledger.done, labels)
+    check_kept(items, args.out, not args.no_pictures, labels)
     prediction = _predict(args, task, options, ledger, items) if items else None
     return _result(args, task, prediction, before)
 
