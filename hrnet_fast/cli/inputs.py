@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -48,12 +48,12 @@ class Item:
 
 
 def list_items(
-    named: Sequence[Path], out: Path, done: Mapping[str, Collection[str]], labels: bool
+    named: Sequence[Path], out: Path, done: Mapping[str, Mapping[str, str]], labels: bool
 ) -> tuple[list[Item], int]:
     """What is to do: files as they are named; of folders, all pictures and videos below them, sorted, except `out`.
 
-    done: sources that are left out -> names of their files, which are not used again. labels: whether the task saves
-    them beside its drawings.
+    done: sources that are left out -> kinds and names of their files, which are not used again. labels: whether the
+        task saves them beside its drawings.
     Returns the items and how many were left out. Errors: FileNotFoundError for a name that is not there; UsageError if
     nothing was found.
     """
@@ -66,7 +66,7 @@ def list_items(
             found.setdefault(source.as_posix(), (source, source.relative_to(path if path.is_dir() else path.parent)))
     if not found:
         raise UsageError(f"there are no pictures or videos in {', '.join(map(str, named))}")
-    taken = {name for names in done.values() for name in names}
+    taken = {name for names in done.values() for name in names.values()}
     items = []
     for key, (source, name) in found.items():
         if key not in done:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
@@ -16,13 +17,19 @@ from .arguments import UsageError
 from .output import to_json
 
 RESULTS, ABOUT = "results.jsonl", "run.json"
+_CONTENT = "the content of "
+
+
+def contents(names: Iterable[object]) -> dict[str, str]:
+    """What a run's `about` says of files, so that others of the same names are noticed; names of none are left out."""
+    return {f"{_CONTENT}{name}": _digest(name) for name in map(str, names) if os.path.isfile(name)}
 
 
 class Ledger:
     """`folder`/results.jsonl: one finished picture or video a line, with its "source".
 
-    `done` maps the sources of the lines to the names of their files below `folder`. A last line that an interrupted
-    run left unfinished is cut off by `locked`. `folder`/run.json says what made the results; a folder of
+    `done` maps the sources of the lines to the names of their files below `folder`, by kind. A last line that an
+    interrupted run left unfinished is cut off by `locked`. `folder`/run.json says what made the results; a folder of
     another model or other options is refused, so that no file holds a mixture.
     """
 
@@ -92,6 +99,9 @@ class Ledger:
         except ValueError:
             raise ValueError(f"{path} is damaged: choose another --out, or remove the folder") from None
         now = json.loads(self._about)
+        for name in before.keys() ^ now.keys():
+            if name.startswith(_CONTENT):  # an older run.json does not say, and a file may have gone
+                (before if name in before else now).pop(name)
         if before != now:
             name = next(key for key in {**now, **before} if before.get(key) != now.get(key))
             raise UsageError(
@@ -100,8 +110,16 @@ class Ledger:
             )
 
 
-def _files(record: dict[str, Any]) -> list[str]:
-    return [record[name] for name in ("picture", "labels", "results") if record.get(name)]
+def _files(record: dict[str, Any]) -> dict[str, str]:
+    return {kind: record[kind] for kind in ("picture", "labels", "results") if record.get(kind)}
+
+
+def _digest(name: str) -> str:
+    digest = hashlib.blake2b(digest_size=8)
+    with open(name, "rb") as file:
+        while piece := file.read(1 << 20):
+            digest.update(piece)
+    return digest.hexdigest()
 
 
 @contextmanager

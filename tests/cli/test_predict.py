@@ -2,9 +2,13 @@
 
 import errno
 import io
+import json
+import os
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+import torch
 from PIL import Image
 
 from hrnet_fast.cli import ledger as ledgers
@@ -226,6 +230,39 @@ def test_a_folder_of_another_model_is_not_mixed_with(run, photos, one_network):
     assert result.code == 2 and "out holds results with top None, not 2" in result.err
 
 
+def test_other_weights_of_the_same_name_are_not_mixed_either(run, photos, one_network):
+    argv = ("predict", "photos/1.jpg", "photos/2.png", *MODEL, "--names", "names.txt", "--out", "out")
+    for names, code in ("cat", 0), ("dog", 2), ("cat", 0):
+        Path("names.txt").write_text(names)
+        result = run(*argv)
+        assert result.code == code, result.err
+        assert code == 0 or "out holds results with the content of names.txt '" in result.err
+    Path("names.txt").write_text("dog")
+    about = json.loads(Path("out/run.json").read_text())
+    Path("out/run.json").write_text(json.dumps({key: about[key] for key in about if "content" not in key}))
+    assert run(*argv).code == 0  # of an older version
+
+
+def test_what_of_earlier_results_is_not_as_asked_is_noted(run, photos, monkeypatch):
+    from hrnet_fast.cli.commands import predict
+
+    class Nobody:
+        network = SimpleNamespace(device=torch.device("cpu"))
+
+        def __call__(self, picture, **options):
+            return []
+
+    monkeypatch.setattr(predict, "open_estimator", lambda args, task: Nobody())
+    Path("boxes.json").write_text('{"1.jpg": []}')
+    argv = ("predict", "photos/1.jpg", "--model", "hrnet_w18_small.pose_coco_256x192", "--boxes", "boxes.json")
+    run(*argv, "--out", "out", "--no-pictures")
+    (note,) = run(*argv, "--out", "out", "--json").json()["notes"][1:]
+    assert note.startswith("1 of the results of before have no drawings")
+    os.utime("boxes.json", (later := os.stat("out/results.jsonl").st_mtime + 9, later))
+    (note,) = run(*argv, "--out", "out", "--json", "--no-pictures").json()["notes"][1:]
+    assert note.startswith("boxes.json was written after what was done before")
+
+
 def test_of_two_pictures_with_one_name_neither_is_lost(run, photos, one_network):
     run("predict", "photos/b/1.jpg", *MODEL, "--out", "out")
     run("predict", "photos/1.jpg", "photos", "photos/b/1.jpg", *MODEL, "--out", "out")
@@ -239,7 +276,7 @@ def test_a_drawing_has_not_the_name_of_another_pictures_labels(photos):
         noise().save(photos / name)
     for before, named in ([], ["photos"]), (["photos/2.png"], ["photos"]), (["photos/2.png.labels.png"], ["photos"]):
         first = list_items([Path(name) for name in before], Path("out"), {}, True)[0] if before else []
-        done = {item.key: sorted(item.files(True)) for item in first}
+        done = {item.key: dict(enumerate(item.files(True))) for item in first}
         items = first + list_items([Path(name) for name in named], Path("out"), done, True)[0]
         written = [name for item in items for name in item.files(True)]
         assert len(items) == 7 and len(written) == len(set(written)) == 14

@@ -46,7 +46,7 @@ def run(args: argparse.Namespace) -> Result:
     from hrnet_fast.tasks.registry import package_of
 
     from ..inputs import check_kept, list_items
-    from ..ledger import Ledger
+    from ..ledger import Ledger, contents
     from ..models import weights_from
 
     task = task_name(args)
@@ -59,13 +59,25 @@ def run(args: argparse.Namespace) -> Result:
         "boxes": str(args.boxes) if args.boxes else None,
         **all_options(args, task),
         **options.keywords,
+        **contents((args.model, args.weights, args.names, args.detector)),
     }
     ledger = Ledger(args.out, about)
     labels = hasattr(package_of(task), "save_labels")
     items, before = list_items(args.inputs, args.out, ledger.done, labels)
     check_kept(items, args.out, not args.no_pictures, labels)
+    notes = _of_before(args, ledger)
     prediction = _predict(args, task, options, ledger, items) if items else None
-    return _result(args, task, prediction, before)
+    return _result(args, task, prediction, before, notes)
+
+
+def _of_before(args: argparse.Namespace, ledger: Ledger) -> list[str]:
+    """What a reader must know of results that an earlier run has left."""
+    notes = []
+    if args.boxes and ledger.done and args.boxes.stat().st_mtime > ledger.path.stat().st_mtime:
+        notes.append(f"{args.boxes} was written after what was done before, which keeps the boxes of then")
+    if not args.no_pictures and (undrawn := sum("picture" not in files for files in ledger.done.values())):
+        notes.append(f"{undrawn} of the results of before have no drawings: choose another --out to draw them too")
+    return notes
 
 
 def _predict(
@@ -93,11 +105,13 @@ def _predict(
     return prediction
 
 
-def _result(args: argparse.Namespace, task: str, prediction: Prediction | None, before: int) -> Result:
+def _result(
+    args: argparse.Namespace, task: str, prediction: Prediction | None, before: int, notes: list[str]
+) -> Result:
     from ..models import weights_from
 
     done, skipped = (prediction.done, prediction.skipped) if prediction else ([], [])
-    notes = ([RANDOM] if is_random(args) else []) + (prediction.notes if prediction else [])
+    notes = ([RANDOM] if is_random(args) else []) + notes + (prediction.notes if prediction else [])
     if prediction and prediction.whole:
         ways = "--boxes FILE or --detector FILE" if task == "pose" else "--boxes FILE"
         one = {"pose": "person", "landmark": "face"}[task]
