@@ -111,10 +111,22 @@ def known_device(name: torch.device | str) -> torch.device:
         device = torch.device(name)
     except RuntimeError:
         raise ValueError(f"{name!r} is no device: use cpu, cuda or cuda:1") from None
+    if not _computes(device):
+        raise ValueError(f"{str(name)!r} is no device that torch {torch.__version__} has here: use cpu, cuda or cuda:1")
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
         count = torch.cuda.device_count()
         raise ValueError(f"there is no device {name}: torch {torch.__version__} sees {count} GPUs here")
     return device
+
+
+def _computes(device: torch.device) -> bool:
+    """Whether torch has such a device here; of GPUs the caller counts them."""
+    if device.type in ("cpu", "cuda"):
+        return True
+    try:
+        return not torch.empty(1, device=device).is_meta
+    except Exception:  # each of the many kinds has its own error where it is missing
+        return False
 
 
 def is_shape(x: Any) -> bool:

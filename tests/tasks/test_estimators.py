@@ -105,3 +105,9 @@ def test_options_that_cannot_be_get_one_sentence(task, options, error, sentence)
 
 def test_devices_are_known_by_their_names():
     assert known_device("cpu") == known_device(torch.device("cpu")) == torch.device("cpu")
+
+
+@pytest.mark.parametrize("name", ["meta", torch.device("meta"), "fpga", "maia"], ids=repr)
+def test_devices_that_are_not_here_are_refused(name):
+    with pytest.raises(ValueError, match=f"'{name}' is no device that torch .* has here: use cpu, cuda or cuda:1"):
+        known_device(name)
