@@ -123,6 +123,7 @@ class Prediction:
                 place = {"frame": frames, "time": round(frames / reader.fps, 4)}
                 file.write(to_json({**place, **self._package.to_json(result)}) + "\n")
                 frames += 1
+            file.flush()  # a disk that is full by now must not leave the video without its results
         record = {"source": item.key, "frames": frames, "fps": reader.fps, "results": item.lines.as_posix()}
         if reader.cut_off:
             self.notes.append(reader.cut_off)

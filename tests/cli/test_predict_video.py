@@ -1,5 +1,7 @@
 """hrnet-fast predict on videos."""
 
+import errno
+import io
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -7,6 +9,7 @@ import cv2
 import numpy as np
 import torch
 
+from hrnet_fast.cli import prediction
 from hrnet_fast.tasks.classification import Classifier
 from hrnet_fast.tasks.segmentation import CITYSCAPES, Segmentation
 from tests.cli.folders import MODEL, files, lines, noise
@@ -67,6 +70,20 @@ def test_a_video_that_ends_mid_frame_keeps_its_frames(run, tmp_path, monkeypatch
     assert result.code == 0 and 5 < row["frames"] < 15
     assert f"clip.avi ends after {row['frames']} of the 20 frames that it claims to have" in result.out
     assert len(lines(Path("out", row["results"]))) == row["frames"]
+
+
+class FullFile(io.StringIO):
+    def flush(self):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def test_a_video_without_its_results_does_not_appear(run, tmp_path, monkeypatch, one_network):
+    monkeypatch.chdir(tmp_path)
+    video("clip.avi")
+    monkeypatch.setattr(prediction, "open", lambda *_, **__: FullFile(), raising=False)
+    result = run("predict", "clip.avi", *MODEL, "--out", "out")
+    assert result.code == 2 and "the disk of out is full" in result.err
+    assert files(Path("out")) == []
 
 
 def test_an_interrupted_video_leaves_nothing_and_starts_anew(run, tmp_path, monkeypatch, one_network):
