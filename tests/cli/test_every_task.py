@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from hrnet_fast.cli.commands.synth import MARK
 from hrnet_fast.cli.tasks import estimator_options
 from hrnet_fast.synthetic import WRITERS
 from hrnet_fast.tasks.registry import HEADS, package_of
@@ -61,6 +62,16 @@ def test_synth_writes_over_nothing_but_its_own(run, tmp_path, monkeypatch):
     assert real.read_text() == "{}" and not list(Path("real").glob("val2017"))
     for _ in range(2):
         assert run("synth", "coco", "--root", "own", "--images", "1", "--size", "96x128").code == 0
+
+
+def test_synth_leaves_nothing_of_its_last_run(run, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for dataset, images in ("imagenet", 5), ("coco", 2), ("imagenet", 2):
+        assert run("synth", dataset, "--root", "own", "--images", str(images), "--size", "32x32").code == 0
+    assert len(list(Path("own").rglob("*.JPEG"))) == len(list(Path("own/val2017").iterdir())) == 2
+    assert len(list(Path("own/val").iterdir())) == 2 and not list(Path("own").rglob(f"{MARK}-*"))
+    Path("own", MARK).write_text("of an older version")
+    assert run("synth", "coco", "--root", "own", "--images", "1", "--size", "32x32").code == 0
 
 
 def test_results_are_written_for_the_servers(run, tmp_path, monkeypatch):
