@@ -80,6 +80,7 @@ def test_other_outputs_have_random_weights_too(run, imagenet):
         (("--labels", "none"), "there is no list of labels none"),
         (("--names", "names.txt"), "--names means nothing for evaluate with hrnet_w18_small.cls_in1k"),
         (("--dataset", "coco"), "whose data sets are imagenet; 'coco' is none of them"),
+        (("--server",), "--server says how --results FOLDER is written: give that too"),
         (("--limit", "0"), "'0' is not a whole number"),
         (("--model", "hrnet_w18.det_coco"), "no task reads the head 'detection'"),
         (("--weights", "none.pth"), "none.pth': no such file"),

@@ -46,6 +46,8 @@ def run(args: argparse.Namespace) -> Result:
 
     from ..progress import progress_bar
 
+    if args.server and not args.results:
+        raise UsageError("--server says how --results FOLDER is written: give that too")
     task = task_name(args)
     package = package_of(task)
     options = ("results", "server", "per_class", "detector", "names")
