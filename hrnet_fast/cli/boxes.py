@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from hrnet_fast.tasks.files import read_text
+
 from .arguments import UsageError
 
 _FORM = '{"picture.jpg": [[x, y, width, height], ...], ...} in pixels (a fifth number is a score)'
@@ -20,7 +22,7 @@ class Boxes:
     def __init__(self, path: Path) -> None:
         self.path = path
         try:
-            self._boxes = json.loads(path.read_text(encoding="utf-8"))
+            self._boxes = json.loads(read_text(path))
         except (OSError, ValueError) as error:
             reason = getattr(error, "strerror", None) or "it is not JSON"
             raise UsageError(f"the boxes of {path} cannot be read: {reason}; it must hold {_FORM}") from None

@@ -119,7 +119,8 @@ def test_the_whole_picture_is_one_without_boxes_and_a_note_says_so(run, photo, m
 @pytest.mark.parametrize("count", [0, 1, 3])
 def test_boxes_come_from_a_file(run, photo, model, list_of, count):
     boxes = [[10.0, 5.0, 30.0 + i, 40.0] for i in range(count)]
-    Path("boxes.json").write_text(json.dumps({"photo.jpg": boxes, "other.jpg": [[0, 0, 1, 1]]}))
+    content = json.dumps({"photo.jpg": boxes, "other.jpg": [[0, 0, 1, 1]]})
+    Path("boxes.json").write_text(content, encoding="utf-8-sig" if count else "utf-8")  # with a byte order mark too
     found = predict(run, model, "--boxes", "boxes.json")[list_of]
     assert [one["box"] for one in found] == boxes and all(one["box_source"] == "given" for one in found)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -35,6 +35,8 @@ def read_class_names(source: str | os.PathLike | Sequence[str] | Mapping) -> lis
         where, source = str(source), _read(Path(source))
     if isinstance(source, Mapping):
         source = _in_order(source, where)
+    if isinstance(source, (str, bytes)) or not isinstance(source, Iterable):
+        raise ValueError(f"{where} must be a list of names or an object, not {type(source).__name__}")
     if not source:
         raise ValueError(f"{where} names no class")
     return [_class_name(entry, index, where) for index, entry in enumerate(source)]

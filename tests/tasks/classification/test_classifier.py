@@ -108,11 +108,13 @@ def test_files_of_names(tmp_path, name, text):
     ("name", "text", "words"),
     [
         ("empty.txt", "\n", "names no class"),
+        ("word.json", '"abc"', "must be a list of names or an object, not str"),
+        ("number.json", "7", "must be a list of names or an object, not int"),
         ("gap.json", '{"0": "a", "2": "b"}', "class 1 of 2 is missing"),
         ("number.json", "[1, 2]", "class 0 must be a name"),
         ("torn.json", '["a", ', "not a readable list"),
     ],
-    ids=["empty", "gap", "number", "torn"],
+    ids=["empty", "word", "one number", "gap", "number", "torn"],
 )
 def test_bad_files_of_names(tmp_path, name, text, words):
     (tmp_path / name).write_text(text)
