@@ -64,7 +64,7 @@ class Prepared:
                 )
         self.versions = Versions(original)
         sample = sample_of(original)
-        self.weights_dtype, self.device = sample.dtype, sample.device
+        self.device = sample.device
         self.dtype = dtype or sample.dtype
         self.executor = make_executor(executor, tensors, self.dtype, self.device, exact)
         self.programs: OrderedDict[tuple, Program] = OrderedDict()
@@ -127,6 +127,7 @@ class Prepared:
             return y.to(dtype) if isinstance(y, Tensor) and y.is_floating_point() else y
 
         dtype = next(x.dtype for x in pytree.tree_leaves(inputs) if x is not None)
-        view = inference_view(self.original)  # its mode and its tensors may be others by now
-        results = view(*pytree.tree_map(lambda x: x if x is None else x.to(self.weights_dtype), tuple(inputs)))
+        view = inference_view(self.original)  # its mode and its tensors, with their dtype, may be others by now
+        own = sample_of(view).dtype
+        results = view(*pytree.tree_map(lambda x: x if x is None else x.to(own), tuple(inputs)))
         return pytree.tree_map(back, results)
