@@ -12,16 +12,16 @@ def check(plan: Plan) -> None:
     Every value is written once, before the level that reads it, so that the items of a level do not depend on each
     other; every result is written.
     """
-    written: dict[int, int] = dict.fromkeys(plan.inputs, -1)
+    written = set(plan.inputs)
     for index, level in enumerate(plan.levels):
         for item in level.items:
             for value in item.reads:
-                if value not in written or written[value] >= index:
+                if value not in written:
                     raise PlanError(f"level {index}: {item.name} reads value {value} before a level has written it")
         for item in level.items:
             if item.out in written:
                 raise PlanError(f"level {index}: {item.name} writes value {item.out} a second time")
-            written[item.out] = index
+            written.add(item.out)
     for value in plan.outputs:
         if value not in written:
             raise PlanError(f"result value {value} is never written")

@@ -166,6 +166,20 @@ def test_functions_of_parameters(function, batch, executor):
     assert report.passed, str(report)
 
 
+def test_labels_and_a_zero_with_a_point_are_no_labels():
+    net, x = fill_weights(Net(lambda net, x: net.c(x).argmax(1) + 0.0)).eval(), torch.randn(2, 3, 9, 7)
+    result = optimize(net, example=x)(x)
+    assert result.dtype == torch.float32 and torch.equal(result, net(x))
+
+
+@pytest.mark.parametrize("executor", EXECUTORS)
+def test_a_convolution_with_two_norms_is_folded_with_each(executor):
+    net = Net(lambda net, x: net.norm(net.c(x)) + net.again(net.c(x)))
+    net.again, x = nn.BatchNorm2d(8), torch.randn(2, 3, 9, 7)
+    report = verify(net, optimize(fill_weights(net).eval(), executor=executor, example=x), x)
+    assert report.passed, str(report)
+
+
 @pytest.mark.parametrize("executor", EXECUTORS)
 @pytest.mark.parametrize("batch", [1, 3])
 @pytest.mark.parametrize("weights", [False, True])

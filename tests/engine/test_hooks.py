@@ -54,6 +54,18 @@ def test_a_hook_of_all_modules_sees_the_layers(net):
     assert net.conv1 in seen and net.final_layer in seen and seen[-1] is fast
 
 
+@pytest.mark.parametrize("of_all", [True, False])
+@pytest.mark.filterwarnings("ignore:an input of an optimized HRNet requires a gradient")
+def test_a_hook_before_a_layer_is_called_without_any_after_one(of_all, net):
+    fast, seen = optimize(net), []
+    register = (
+        torch.nn.modules.module.register_module_forward_pre_hook if of_all else net.conv1.register_forward_pre_hook
+    )
+    with register(lambda layer, given: seen.append(layer)):
+        fast(X)
+    assert net.conv1 in seen
+
+
 def doubled(layer, given, result):
     return 2 * result
 

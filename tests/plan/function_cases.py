@@ -46,6 +46,7 @@ FUNCTIONS = {
     "max of two by name": lambda y: torch.max(y, other=-y),
     "view": lambda y: y.view(y.size(0), -1),
     "viewed and back": lambda y: torch.tanh(y.view(y.size(0), 8, -1).mean(2, keepdim=True)).view(-1, 8, 1, 1) * y,
+    "max kept by position": lambda y: torch.max(y, 1, True)[0] * y,
     "max of two": lambda y: torch.max(y, y.neg()),
     "amax": lambda y: y.amax((2, 3)),
     "max of all": lambda y: y / (y.max() + 10),

@@ -69,6 +69,11 @@ class Wider(WrittenOut):
         return super().forward(x if x.dtype == torch.float64 else x * 2)
 
 
+class Tall(WrittenOut):
+    def forward(self, x):
+        return super().forward(x if x.shape[2] < 40 else x * 2)
+
+
 class Standing(WrittenOut):
     def forward(self, x):
         raise RuntimeError("no")
@@ -141,6 +146,11 @@ def test_a_norm_with_a_forward_of_its_own_is_played_by_it():
     net[1].forward = lambda x: x * 3
     report = verify(net, optimize(net, example=x), x)
     assert report.passed, str(report)
+
+
+def test_what_branches_by_the_height_is_no_batch_norm():
+    net, x = filled(nn.Sequential(nn.Conv2d(3, 8, 3), Tall(8))), torch.randn(1, 3, 64, 9)
+    assert Function in items(net, x)
 
 
 def test_what_fails_says_so_itself():

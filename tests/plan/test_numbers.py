@@ -14,6 +14,7 @@ from tests.golden import MODELS, fill, golden, golden_error, golden_input
 from tests.models.test_models import OPTIONS
 from tests.networks import SMALL
 from tests.plan.origins import ForeignModule
+from tests.plan.small import assert_planned
 
 
 def play(model, *inputs):
@@ -49,6 +50,13 @@ def test_every_option(options):
 @pytest.mark.parametrize("size", [(65, 97), (33, 35), (17, 64)])
 def test_odd_sizes(name, size):
     assert_same(*play(create_model(name), torch.randn(1, 3, *size, dtype=torch.float64)))
+
+
+@pytest.mark.parametrize(
+    "run", [lambda net, x: net.norm(net.c(x).relu()), lambda net, x: net.norm(net.norm(net.c(x)))], ids=["relu", "norm"]
+)
+def test_a_norm_after_more_than_a_convolution(run):
+    assert_planned(run, torch.randn(2, 3, 9, 7))
 
 
 def test_bottleneck_branches():

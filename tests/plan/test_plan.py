@@ -70,6 +70,15 @@ def test_plans_of_the_same_items_with_other_results_differ():
     assert first.levels == second.levels and first.digest != second.digest
 
 
+def test_plans_of_maps_with_other_channels_differ():
+    """Whose items, which name layers, are the same."""
+    first, second = (
+        make_plan(Net(lambda net, x: net.c(x).mean((2, 3)), channels).eval(), torch.empty(1, 3, 9, 7))
+        for channels in (8, 16)
+    )
+    assert first.digest != second.digest
+
+
 def test_residuals_ride_in_the_epilogue(pose):
     second = next(item for item in pose.items() if item.name == "stage2.0.branches.0.0.conv2")
     assert (len(second.terms), second.relu, second.terms[0].resize) == (1, "last", None)

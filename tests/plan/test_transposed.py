@@ -75,6 +75,8 @@ OTHERS = [
     dict(kernel_size=4, stride=(2, 1), padding=(1, 0)),
     dict(kernel_size=2, stride=2, dilation=2, padding=1, output_padding=1),
     dict(kernel_size=3, padding=0),
+    dict(kernel_size=3, padding=1, dilation=2),
+    dict(kernel_size=(4, 3), stride=(2, 1), padding=1),
 ]
 
 

@@ -49,7 +49,7 @@ def inference_view(module: nn.Module) -> nn.Module:
 
 
 def traceable_twin(module: nn.Module) -> nn.Module:
-    """A twin in evaluation mode, without hooks, that shares every tensor and has modules and Python's own containers for
+    """A twin in evaluation mode, without hooks, that shares every tensor, and has modules and Python's containers for
     itself.
 
     So what a forward keeps in them, e.g. features in a dict, does not reach the user's module while it is traced. What
