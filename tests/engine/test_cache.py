@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import stat
 import subprocess
 import sys
@@ -78,6 +79,14 @@ def test_a_write_adds_to_what_another_wrote(tmp_path):
     one.put(KEY, "executors", "c", {"n": 3})
     assert written(tmp_path)["tiles"] == {"a": {"n": 1}, "b": {"n": 2}}
     assert one.get(KEY, "tiles", "b") == {"n": 2}
+
+
+def test_what_another_wrote_later_takes_the_place_of_what_is_known(tmp_path):
+    one, other = TuningCache(tmp_path), TuningCache(tmp_path)
+    one.put(KEY, "tiles", "a", {"n": 1})
+    other.put(KEY, "tiles", "a", {"n": 2})
+    one.put(KEY, "tiles", "b", {"n": 3})
+    assert one.get(KEY, "tiles", "a") == written(tmp_path)["tiles"]["a"] == {"n": 2}
 
 
 WRITER = """
@@ -188,16 +197,21 @@ def test_a_folder_that_cannot_be_written_is_warned_of_once(read_only):
     assert cache.get(KEY, "tiles", "0") == TILE
 
 
-def test_a_file_that_cannot_be_read_is_not_replaced(tmp_path):
-    file_of(tmp_path).mkdir()  # as unreadable as a file gets, for root too
+def test_a_file_that_cannot_be_read_is_not_replaced(tmp_path, monkeypatch):
+    TuningCache(tmp_path).put(KEY, "tiles", "a", TILE)
     cache = TuningCache(tmp_path)
-    with pytest.warns(UserWarning) as warned:
-        assert cache.get(KEY, "tiles", SIGNATURE) is None
-        cache.put(KEY, "tiles", SIGNATURE, TILE)
+
+    def locked(self):
+        raise PermissionError(13, "Permission denied")
+
+    with monkeypatch.context() as patched, pytest.warns(UserWarning) as warned:
+        patched.setattr(Path, "read_bytes", locked)
+        assert cache.get(KEY, "tiles", "a") is None
+        cache.put(KEY, "tiles", "b", TILE)
     read, kept = (str(w.message) for w in warned)
     assert "cannot be read from" in read and "cannot be kept in" in kept
-    assert cache.get(KEY, "tiles", SIGNATURE) == TILE
-    assert file_of(tmp_path).is_dir()
+    assert cache.get(KEY, "tiles", "b") == TILE
+    assert set(written(tmp_path)["tiles"]) == {"a"}
 
 
 def test_what_the_file_held_is_known_although_it_cannot_be_written(tmp_path, monkeypatch):
@@ -302,6 +316,22 @@ def test_a_lock_that_another_holds_is_waited_for_and_given_up(tmp_path):
         holder.wait()
     with file_lock(tmp_path / "lock", 0.2):  # went with its holder
         pass
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there are no forked processes here")
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning", "ignore:.*fork:RuntimeWarning")
+def test_a_child_forked_inside_a_lock_does_not_keep_it(tmp_path):
+    with file_lock(tmp_path / "lock", 0.2):
+        child = os.fork()
+        if child == 0:
+            time.sleep(60)
+            os._exit(0)
+    try:
+        with file_lock(tmp_path / "lock", 0.2):
+            pass
+    finally:
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
 
 
 def test_the_digest_counts_code_alone(tmp_path):

@@ -81,6 +81,19 @@ def test_a_linear_layer_of_more_than_two_dimensions_is_torchs():
     assert "1 linear" not in check(net, torch.randn(2, 3, 6, 8))
 
 
+class Doubled(nn.Linear):
+    """A linear layer whose bias is no parameter of it."""
+
+    def forward(self, x):
+        return F.linear(x, self.weight, self.bias * 2)
+
+
+def test_a_linear_layer_with_a_bias_that_is_made_is_torchs():
+    net = Head(MEANS["mean"])
+    net.classifier = Doubled(37, 11)
+    assert "1 linear" not in check(net, torch.randn(2, 3, 6, 8))
+
+
 def test_a_mean_of_many_pixels_errs_no_more_than_torchs():
     check(Head(MEANS["mean"]), torch.randn(2, 3, 96, 128))
 
