@@ -22,6 +22,7 @@ from hrnet_fast.plan import PlanError, make_plan
 from tests.engine.random_networks import RandomNetwork
 from tests.golden import fill
 from tests.models.test_models import SMALL
+from tests.plan.test_adaptive import Keypoints
 
 
 def timm_model(**options):
@@ -75,6 +76,7 @@ def test_a_loaded_network_is_the_saved_one(name, path):
 
 @torch.no_grad()
 def test_random_networks_come_back(path):
+    tested = 0
     for seed in range(300, 330):
         drawn = RandomNetwork(seed)
         model = drawn.build()
@@ -89,6 +91,8 @@ def test_random_networks_come_back(path):
         assert pytree.tree_structure(given) == pytree.tree_structure(expected), drawn
         for one, other in zip(pytree.tree_leaves(given), pytree.tree_leaves(expected)):
             assert one is other is None or relative_l2([one], [other]) < 1e-15, drawn
+        tested += 1
+    assert tested >= 25
 
 
 class Positions(nn.Module):
@@ -393,6 +397,20 @@ def test_another_process_needs_no_code_of_the_model(path, tmp_path):
     subprocess.run([sys.executable, "-c", textwrap.dedent(PROGRAM), *given], check=True, timeout=300)
 
 
+LOAD = """import sys, torch, hrnet_fast
+x, expected = map(torch.load, sys.argv[2:])
+assert torch.equal(hrnet_fast.load(sys.argv[1])(x), expected)"""
+
+
+def test_another_process_knows_torchvisions_operation(path, tmp_path):
+    model, x = fill(Keypoints()).eval(), torch.randn(2, 3, 14, 18)
+    fast = round_trip(model, path, x)
+    torch.save(x, tmp_path / "x.pt")
+    torch.save(fast(x), tmp_path / "expected.pt")
+    given = (path, tmp_path / "x.pt", tmp_path / "expected.pt")
+    subprocess.run([sys.executable, "-c", LOAD, *given], check=True, timeout=300)
+
+
 def hide_the_bias(module, state, prefix, metadata):
     del state[f"{prefix}conv.bias"]
 
@@ -423,8 +441,14 @@ def test_what_is_no_list_of_results_is_refused(path):
         def forward(self, x):
             return collections.namedtuple("Output", "map")(x * 2)
 
+    class Paired(nn.Module):
+        def forward(self, x):
+            return {(0, 1): x * 2}
+
     with pytest.raises(ValueError, match="Named cannot be saved: the results are nested in a Output"):
         save(Named(), path, (1, 3, 8, 8))
+    with pytest.raises(ValueError, match="Paired .* in a dict whose keys are neither text nor whole numbers"):
+        save(Paired(), path, (1, 3, 8, 8))
     assert not path.exists()
     with pytest.raises(TypeError, match=r"save takes an nn.Module, not str"):
         save("net", path)

@@ -323,3 +323,12 @@ def test_the_pyramid_of_mmdetections_fcos_has_stride_2(make, refused, same_bits)
     other = make("hrnet_w18_small.features", seed=2)
     assert "bbox_head.conv_centerness.weight" in load_weights(other, state).dropped
     assert not load_weights(make("hrnet_w18_small.det_coco"), state, strict=False).missing
+
+
+def test_an_increasing_classifier_leaves_another_kinds_classifier_alone(make):
+    source = make("hrnet_w18_small", head="classification_cii", num_outputs=1000).state_dict()
+    model = make(CLS)
+    before = model.classifier.weight.clone()
+    assert source["classifier.weight"].shape == before.shape
+    assert "classifier.weight" in load_weights(model, source).dropped
+    assert torch.equal(model.classifier.weight, before)
