@@ -30,8 +30,8 @@ def refine(maps: Tensor, points: Tensor, kernel: int, udp: bool = False) -> Tens
     h, w = maps.shape[2:]
     x, y = points[..., 0].long(), points[..., 1].long()
     low, high = UDP_RANGE if udp else (DARK_FLOOR, None)
-    step, curved = (_udp_step if udp else _dark_step)(smoothed(maps, points, kernel).clamp(low, high).log())
-    moves = (points[..., 2] > 0) & curved & step.isfinite().all(-1)
+    step = (_udp_step if udp else _dark_step)(smoothed(maps, points, kernel).clamp(low, high).log())
+    moves = step.isfinite().all(-1)  # where a map is flat, or has no number above 0, it is not, or is 0
     if not udp:
         moves &= (x > 1) & (x < w - 2) & (y > 1) & (y < h - 2)
     moved = torch.where(moves[..., None], points[..., :2] + step.to(points.dtype), points[..., :2])
@@ -94,8 +94,8 @@ def _window(maps: Tensor, x: Tensor, y: Tensor, reach: int) -> Tensor:
     return window.masked_fill(~inside, 0)
 
 
-def _dark_step(p: Tensor) -> tuple[Tensor, Tensor]:
-    """Where the parabola through log values p (..., 5, 5) is highest, from its middle; and if it is one."""
+def _dark_step(p: Tensor) -> Tensor:  # (..., 2)
+    """Where the parabola through log values p (..., 5, 5) is highest, from its middle; not finite if it is none."""
     dx = 0.5 * (p[..., 2, 3] - p[..., 2, 1])
     dy = 0.5 * (p[..., 3, 2] - p[..., 1, 2])
     dxx = 0.25 * (p[..., 2, 4] - 2 * p[..., 2, 2] + p[..., 2, 0])
@@ -104,7 +104,7 @@ def _dark_step(p: Tensor) -> tuple[Tensor, Tensor]:
     return _newton(dx, dy, dxx, dxy, dyy)
 
 
-def _udp_step(p: Tensor) -> tuple[Tensor, Tensor]:
+def _udp_step(p: Tensor) -> Tensor:  # (..., 2)
     middle = p[..., 2, 2]
     dx = 0.5 * (p[..., 2, 3] - p[..., 2, 1])
     dy = 0.5 * (p[..., 3, 2] - p[..., 1, 2])
@@ -115,7 +115,6 @@ def _udp_step(p: Tensor) -> tuple[Tensor, Tensor]:
     return _newton(dx, dy, dxx, dxy, dyy)
 
 
-def _newton(dx: Tensor, dy: Tensor, dxx: Tensor, dxy: Tensor, dyy: Tensor) -> tuple[Tensor, Tensor]:
+def _newton(dx: Tensor, dy: Tensor, dxx: Tensor, dxy: Tensor, dyy: Tensor) -> Tensor:  # (..., 2)
     det = dxx * dyy - dxy * dxy
-    step = torch.stack((dxy * dy - dyy * dx, dxy * dx - dxx * dy), -1) / det[..., None]
-    return step, det != 0
+    return torch.stack((dxy * dy - dyy * dx, dxy * dx - dxx * dy), -1) / det[..., None]
