@@ -138,6 +138,13 @@ def test_exif_orientation_is_applied(tmp_path, kind, orientation):
         assert np.array_equal(read_image(Stored(source)).numpy(), lying)
 
 
+@pytest.mark.parametrize("orientation", [0, 9])
+def test_an_exif_orientation_that_there_is_not_says_nothing(orientation):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    assert read_image(encoded(rgb(), "PNG", exif=exif)).tolist() == np.asarray(rgb()).tolist()
+
+
 @pytest.mark.filterwarnings("ignore:Corrupt EXIF data")
 def test_damaged_exif_data_do_not_hide_the_picture():
     image = read_image(encoded(rgb(), "JPEG", exif=b"Exif\x00\x00II*\x00\xff\xff\xff\x7f"))

@@ -6,6 +6,7 @@ import scipy.io
 import torchvision
 
 from hrnet_fast.tasks.classification import DATASETS, ImageNet
+from hrnet_fast.tasks.classification.devkit import _number
 
 from .conftest import WNIDS, save_noise
 
@@ -109,6 +110,11 @@ def test_a_devkit_that_knows_too_few_pictures(flat):
     write_devkit(flat, truth=[5, 9], ids=[9, 2, 5])
     with pytest.raises(ValueError, match=r"ILSVRC2012_val_00000003.JPEG is not one of"):
         ImageNet(flat)
+
+
+def test_pictures_are_counted_from_one():
+    with pytest.raises(ValueError, match="00000000.JPEG is not one of"):
+        _number("ILSVRC2012_val_00000000.JPEG", 5)
 
 
 def test_a_ground_truth_with_an_unknown_id(flat):

@@ -118,7 +118,8 @@ def test_aflw_original(aflw_original):
     agree(open_aflw(aflw_original, "train"), [points[2], points[0]])
     samples = agree(open_aflw(aflw_original), [points[4], points[1], points[3]])
     assert [sample.subsets for sample in samples] == [("frontal",), ("frontal",), ()]
-    agree(open_aflw(aflw_original, "frontal"), [points[4], points[1]])
+    frontal = agree(open_aflw(aflw_original, "frontal"), [points[4], points[1]])
+    assert {sample.subsets for sample in frontal} == {()}
     left, top, right, bottom = faces(5, 19)[4][2].box
     assert samples[0].side == pytest.approx(max(right - left, bottom - top))
     assert samples[0].box == pytest.approx((left, top, right - left, bottom - top))
@@ -173,6 +174,12 @@ def test_damaged_lists(wflw_lists, change, words):
     edit(wflw_lists / "face_landmarks_wflw_test.csv", 2, change)
     with pytest.raises(ValueError, match=words):
         open_wflw(wflw_lists)
+
+
+def test_a_list_with_a_box_size_of_nothing(aflw_lists):
+    edit(aflw_lists / "face_landmarks_aflw_test.csv", 1, lambda line: line.replace(",60.0,", ",0.0,", 1))
+    with pytest.raises(ValueError, match="line 2 has a box of no size"):
+        open_aflw(aflw_lists)
 
 
 @pytest.mark.parametrize(

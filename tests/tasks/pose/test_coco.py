@@ -32,7 +32,7 @@ def truth_of(dataset, sample):
     people = [
         entry
         for entry in dataset.annotations["annotations"]
-        if entry["image_id"] == sample.image_id and entry["category_id"] == 1 and any(entry["keypoints"])
+        if entry["image_id"] == sample.image_id and entry["category_id"] in (1, 8) and any(entry["keypoints"])
     ]
     points = torch.tensor([entry["keypoints"] for entry in people if not entry["iscrowd"]], dtype=torch.float64)
     points = points.reshape(-1, 17, 3)
@@ -195,6 +195,26 @@ def test_detections_that_match_nothing_are_refused(root, change):
     rows = [{"image_id": 7, "category_id": 1, "bbox": [1, 2, 3, 4], "score": 1} | change]
     with pytest.raises(ValueError, match=r"mine.json has no box of a person \(category 1\) in a picture of val2017"):
         CocoKeypoints(root, boxes=detections(root, rows, "mine.json"))
+
+
+def test_a_detection_at_the_threshold_and_one_without_a_width_count(root):
+    path = detections(root, [{"image_id": 7, "category_id": 1, "bbox": [1, 2, 30, 0], "score": 0.5}])
+    assert read_detections(path, threshold=0.5) == ({7: [(1, 2, 30, 0, 0.5)]}, 0)
+
+
+def test_keypoints_are_counted_where_the_file_does_not(tmp_path):
+    data = coco_data()
+    for entry in data["annotations"]:
+        entry.pop("num_keypoints", None)
+    assert score(CocoKeypoints(write_coco(tmp_path / "coco", data))).result()["AP"] == pytest.approx(100)
+
+
+def test_people_may_be_of_another_category_than_the_first(tmp_path):
+    data = coco_data()
+    data["categories"][0]["id"] = 8
+    for entry in data["annotations"]:
+        entry["category_id"] = {1: 8, 3: 3}[entry["category_id"]]
+    assert score(CocoKeypoints(write_coco(tmp_path / "coco", data))).result()["AP"] == pytest.approx(100)
 
 
 def test_a_test_split_has_pictures_and_detections_only(tmp_path):

@@ -156,6 +156,18 @@ def test_double_people_are_suppressed_if_asked():
     assert [person.box_score for person in people] == [0.75, 0.25]
 
 
+def test_people_are_as_large_as_what_was_cut_out_of_the_picture():
+    estimator, seen = seeing(nms="hard"), []
+    estimator.nms = lambda points, scores, areas, *rest: seen.append(areas.tolist()) or torch.arange(len(points))
+    estimator(spot(110, 90), [(40, 20, 120, 160), (20, 60, 240, 60)])
+    assert seen == [pytest.approx([1.25**2 * 120 * 160, 1.25**2 * 240 * 320])]
+
+
+@pytest.mark.parametrize(("name", "blur"), [(NAME, 11), ("hrnet_w18_small.pose_coco_384x288", 17)])
+def test_larger_networks_have_wider_peaks(name, blur):
+    assert PoseEstimator(name, executor="reference").blur == blur
+
+
 def test_the_clock_knows_the_stages(estimator):
     stages = Stages()
     estimator(spot(9, 9), [(1, 1, 50, 50)], stages=stages)

@@ -73,6 +73,13 @@ def test_pckh_is_the_official_one(seed):
     assert 5 < got["Mean@0.1"] < got["Mean"] < 95
 
 
+def test_a_joint_just_at_half_a_head_is_right():
+    """A head box of 3 x 4 counts 0.6 * 5 = 3 pixels."""
+    truth, heads = torch.zeros(1, 16, 2), torch.tensor([[[0.0, 0], [3, 4]]])
+    found = pckh(truth + torch.tensor([1.5, 0]), truth, torch.zeros(1, 16).bool(), heads, MPII_NAMES)
+    assert found["Mean"] == pytest.approx(100) and found["Mean@0.1"] == 0
+
+
 def test_a_known_shift_scores_what_the_formula_says(tmp_path):
     """Head boxes of 30 x 40 count 0.6 * 50 = 30 pixels, so half of it is 15 and 0.11 of it is 3.3 pixels."""
     entries, truth, missing, heads = mpii_data(4)

@@ -193,9 +193,10 @@ def test_a_network_runs_from_files_to_the_table(streets, tmp_path):
 
 
 def test_without_instances_the_iiou_is_left_out(tmp_path):
-    write_cityscapes(tmp_path, images=1, size=(32, 64))
-    next(tmp_path.glob("gtFine/val/*/*_instanceIds.png")).unlink()
+    write_cityscapes(tmp_path, images=3, size=(64, 128))
     dataset = Cityscapes(tmp_path)
+    assert "iIoU" in evaluate(Answering(dataset), dataset).metrics
+    next(tmp_path.glob("gtFine/val/*/*_instanceIds.png")).unlink()
     evaluation = evaluate(Answering(dataset), dataset)
     assert "iIoU" not in evaluation.metrics and evaluation.metrics["IoU cat"] == pytest.approx(100)
     assert any("no instanceIds image" in note for note in evaluation.notes)

@@ -100,6 +100,20 @@ def test_context_masks_with_and_without_background(tmp_path):
     assert len(PascalContext(tmp_path / "VOCdevkit" / "VOC2010")) == 1
 
 
+def test_context_masks_may_leave_pixels_out_and_hold_no_other_label(tmp_path):
+    truth = make_context_masks(tmp_path)
+    path = tmp_path / "VOCdevkit/VOC2010/SegmentationClassContext/2008_000002.png"
+    truth[1, :2] = 255
+    put(path, truth)
+    for dataset in (PascalContext, PascalContext60):
+        assert next(iter(dataset(tmp_path))).truth()[1, :3].tolist() == [255, 255, 12 - (dataset is PascalContext)]
+    truth[1, 0] = 60
+    put(path, truth)
+    for dataset in (PascalContext, PascalContext60):
+        with pytest.raises(ValueError, match="holds the label 60, which its data set does not have"):
+            next(iter(dataset(tmp_path))).truth()
+
+
 def test_context_annotations_of_the_authors(tmp_path):
     ids = make_context_mats(tmp_path)
     (sample,) = PascalContext60(tmp_path)

@@ -117,6 +117,18 @@ def test_combining_logits_is_their_sum_up_sampled_once(networks):
     assert (exp(image).labels == want).float().mean() < 1, "the two combinations are not the same thing"
 
 
+def test_logits_of_more_views_than_eight_are_summed_at_their_own_sizes(networks):
+    scales = tuple(torch.linspace(0.5, 1, 9).tolist())
+    segmenter, image = networks(CITY, size=(64, 128), scales=scales, combine="logits"), picture(64, 128)
+    base, _ = fit(torch.from_numpy(image), segmenter.protocol)
+    total = 0
+    for scale in scales:
+        view = torch.nn.functional.interpolate(base, (int(64 * scale), int(128 * scale)), mode="bilinear")
+        logits = torch.nn.functional.interpolate(segmenter.network(view), view.shape[2:], mode="bilinear")
+        total = total + torch.nn.functional.interpolate(logits, (64, 128), mode="bilinear")
+    assert (segmenter(image).labels == total[0].argmax(0)).float().mean() > 0.999
+
+
 def test_native_takes_a_picture_in_one_piece_and_pads_it(networks):
     segmenter = networks(CITY, size="native")
     assert segmenter.protocol == NATIVE
