@@ -166,7 +166,8 @@ def _plan_assumed(fast: OptimizedModule) -> Plan:
             make_plan(fast.original, *given)
         except ValueError as error:
             shapes = pytree.tree_map(lambda x: tuple(x.shape), given[0])
-            raise PlanError(f"{error}; the input was taken to be {shapes}: give example= if it is another") from error
+            how = "example=(images, …), one for each argument" if " required positional " in str(error) else "example="
+            raise PlanError(f"{error}; the input was taken to be {shapes}: give {how} if it is another") from error
         raise  # not of the plan: weights that hold NaN, for one
 
 

@@ -90,3 +90,12 @@ def test_one_module_alone(block, several):
     widths = [8, 16, 32]
     module = HighResolutionModule(3, block, [1, 2, 1], widths, [c // block.expansion for c in widths], "SUM", several)
     assert_same(*play(module, maps(widths, 8, 12)))
+
+
+def test_numbers_of_the_shape_of_constants_and_parameters():
+    def run(net, x):
+        y, made = net.c(x), torch.zeros_like(torch.arange(7.0))
+        made[1:] = 2
+        return y * made + torch.ones_like(net.c.bias)[:, None, None] * net.c.bias.new_full((1,), 3.0)
+
+    assert_planned(run, torch.randn(2, 3, 9, 7))

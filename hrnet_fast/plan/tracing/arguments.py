@@ -48,10 +48,13 @@ def is_basic(index: Any) -> bool:
     return all(part is None or part is Ellipsis or type(part) is int or isinstance(part, slice) for part in parts)
 
 
-def fills(target: Tensor, index: Any, value: Any) -> bool:
-    """Whether `target[index] = value` writes a number where a mask of the target's shape says so."""
-    mask = isinstance(index, Tensor) and index.dtype == torch.bool and index.shape == target.shape
-    return mask and isinstance(value, Number)
+def filled_mask(target: Tensor, index: Any, value: Any) -> Tensor | None:
+    """The mask where `target[index] = value` writes a number into all that is selected by a mask of the target's first
+    dimensions, else None."""
+    mask, *rest = index if isinstance(index, tuple) else (index,)
+    is_mask = isinstance(mask, Tensor) and mask.dtype == torch.bool and mask.shape == target.shape[: mask.dim()]
+    rest_whole = all(part is Ellipsis or (isinstance(part, slice) and part == slice(None)) for part in rest)
+    return mask if is_mask and rest_whole and isinstance(value, Number) else None
 
 
 def overlaps(x: Tensor) -> bool:

@@ -11,7 +11,7 @@ from torch.utils import _pytree as pytree
 from ..errors import PlanError
 from ..graph import Call, Param, Ref
 from . import functions as known
-from .arguments import fills, is_basic, name_of
+from .arguments import filled_mask, is_basic, name_of
 from .constants import frozen, without_lists
 from .shapes import result_without_call
 from .values import Values
@@ -104,17 +104,21 @@ class Calls(Values):
     def write(self, target: Tensor, index: Any, value: Any) -> None:
         """target[index] = value, unless `value` is that part already, which `target[index] += x` gives back."""
         self.check_parts(target)
-        if not is_basic(index):
-            self.overwrite(target, self.call("torch.masked_fill", (target, index, value), {}))
-            return
         part = self.traced.get(id(value))
         if part is None or part.unreadable or part.part_of != (self.traced.get(id(target)), index):
             self.overwrite(target, self.call(known.WRITTEN, (target, index, value), {}))
 
     def set_item(self, target, index, value) -> None:
-        if not (is_basic(index) or fills(target, index, value)):
-            return self.answer(Tensor.__setitem__, target, index, value)
-        return self.write(target, index, value)
+        if is_basic(index):
+            return self.write(target, index, value)
+        self.check_parts(target)
+        if (mask := filled_mask(target, index, value)) is None:
+            result = self.call(known.WRITTEN, (target, index, value), {})
+        else:
+            if more := target.dim() - mask.dim():
+                mask = self.call("Tensor.view", (mask, (*mask.shape, *[1] * more)), {})
+            result = self.call("torch.masked_fill", (target, mask, value), {})
+        self.overwrite(target, result)
 
     def fill(self, target, *args, **kwargs) -> Tensor:
         self.write(target, ..., known.filling(target, *args, **kwargs))

@@ -112,6 +112,8 @@ class Constants:
 
     def _note(self, function: Callable, args: Sequence[Any], kwargs: Mapping[str, Any], result: Any) -> None:
         """Keep how a result was made, if that is by known functions of parameters and numbers."""
+        if function in _LIKE or function in _NEW:
+            return self._keep_like(function, args, kwargs, result)
         name = _MAKING.get(function) or _CHANGING.get(function) or known.NAMES.get(function)
         name = "torch.zeros" if function is torch.empty else name
         if function is torch.meshgrid:
@@ -125,11 +127,14 @@ class Constants:
         if function not in _LIKE and function not in _NEW:
             return None
         result = function(*args, **{"device": self.device, **kwargs})
+        self._keep_like(function, args, kwargs, result)
+        return result
+
+    def _keep_like(self, function: Callable, args: Sequence[Any], kwargs: Mapping[str, Any], result: Tensor) -> None:
         name = (_LIKE | _NEW)[function]
         fill = (kwargs["fill_value"] if "fill_value" in kwargs else args[-1],) if name == "torch.full" else ()
         given = args[1:2] if name == "torch.tensor" else (tuple(result.shape), *fill)
         self._keep(name, given, {"dtype": result.dtype}, result)
-        return result
 
     def cast(self, x: Tensor, result: Tensor) -> None:
         """Keep that `x` was cast."""
@@ -184,10 +189,10 @@ def without_lists(name: str, args: Sequence[Any]) -> list[Any]:
             return part
         return constant(Call("torch.tensor", (frozen(part),)))
 
-    if name != "Tensor.__getitem__":
+    if name not in ("Tensor.__getitem__", known.WRITTEN):
         return list(args)
-    x, index = args
-    return [x, tuple(map(of_list, index)) if isinstance(index, tuple) else of_list(index)]
+    x, index, *value = args
+    return [x, tuple(map(of_list, index)) if isinstance(index, tuple) else of_list(index), *value]
 
 
 def tensor_of(

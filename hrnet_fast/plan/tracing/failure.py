@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from torch import nn
 
 
@@ -18,22 +21,32 @@ def where(root: nn.Module, error: Exception) -> str:
 
 
 def what(error: Exception) -> str:
-    """An error's first line, and what to do about copies of torch's functions, which ask `has_torch_function`."""
+    """An error's first line, without torch's signatures."""
     line = (str(error).strip().splitlines() or [type(error).__name__])[0].removesuffix(".")
-    line = line.partition(", but expected one of:")[0]  # and torch's signatures
-    file = _globals(error)
-    if isinstance(error, NameError) and "handle_torch_function" in file and "has_torch_function" in file:
-        file_name = file.get("__name__", "its module")
-        line += (
-            f": {file_name} hands calls over by that name where has_torch_function is true, as while planning; "
-            f"set {file_name}.has_torch_function = lambda _: False before"
-        )
+    line = line.partition(", but expected one of:")[0]
     return line
 
 
-def _globals(error: Exception) -> dict:
-    """Those of the code that raised an error."""
+def copied_from_torch(error: Exception) -> dict | None:
+    """The names of the file whose code raised an error, if that is a copy of torch's functions that hands calls over by
+    a name that it lacks: it does so where `has_torch_function` is true, as while planning."""
     trace, found = error.__traceback__, {}
     while trace is not None:
         trace, found = trace.tb_next, trace.tb_frame.f_globals
-    return found
+    hands_over = "handle_torch_function" in found and found.get("has_torch_function", _never) is not _never
+    return found if isinstance(error, NameError) and hands_over else None
+
+
+@contextmanager
+def without_handing_over(names: dict) -> Iterator[None]:
+    """Meanwhile the code of this file sees plain tensors, and computes itself."""
+    own = names["has_torch_function"]
+    names["has_torch_function"] = _never
+    try:
+        yield
+    finally:
+        names["has_torch_function"] = own
+
+
+def _never(tensors: object) -> bool:
+    return False

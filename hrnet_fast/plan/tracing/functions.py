@@ -176,7 +176,8 @@ _DRAWING = """rand randn randint randperm rand_like randn_like randint_like norm
     binomial uniform_ normal_ random_ bernoulli_ exponential_ geometric_ cauchy_ log_normal_"""
 DRAWING = {function for owner in (Tensor, torch) for function in _those_there(owner, _DRAWING)}
 _WHY = {
-    "it asks for numbers while the network runs, and a plan is made without any": _READING,
+    "it asks for numbers while the network runs, and a plan is made without any: optimize the part before it, e.g. "
+    "model.backbone = hrnet_fast.optimize(model.backbone)": _READING,
     "it writes into a part of a tensor, or all of it; compute a new one instead, e.g. by torch.cat": """__setitem__
         index_put_ masked_scatter_""",
     DRAWN: _DRAWING,

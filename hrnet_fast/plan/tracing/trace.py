@@ -18,7 +18,7 @@ from torch.utils import _pytree as pytree
 from ..errors import PlanError
 from ..graph import Graph
 from ..warn import warn
-from .failure import what, where
+from .failure import copied_from_torch, what, where, without_handing_over
 from .held import held_tensors, names_in
 from .modules import plain_values, sample_of, traceable_twin, unwrap
 from .recorder import Recorder
@@ -83,6 +83,9 @@ def _graph(module: nn.Module, twin: nn.Module, inputs: tuple[Any, ...]) -> Graph
         except ValueError:  # the network's own sentence
             raise
         except Exception as error:
+            if (names := copied_from_torch(error)) is not None:
+                with without_handing_over(names):
+                    return _graph(module, twin, inputs)
             raise PlanError(f"{where(twin, error)} cannot be planned: {what(error)}") from error
     outputs, output_tree = pytree.tree_flatten(_without_none(result))
     return Graph(
