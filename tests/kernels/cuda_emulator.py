@@ -4,7 +4,6 @@ import ctypes
 import os
 import shlex
 import subprocess
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -15,6 +14,7 @@ import torch
 from torch import Tensor
 
 from hrnet_fast.kernels.cuda_level import Level
+from tests.kept import kept, locked
 
 CSRC = Path(__file__).parents[2] / "csrc"
 COMPILER = shlex.split(os.environ.get("CXX", "c++"))
@@ -46,12 +46,15 @@ def compile_with(flags: Sequence[str], source: Path, target: Path) -> str:
 
 @cache
 def library() -> ctypes.CDLL:
-    """The emulator, compiled once a session."""
-    with tempfile.TemporaryDirectory() as folder:
-        shared = ["-fPIC", "-shared", "-fvisibility=hidden"]
-        made = ctypes.CDLL(
-            compile_with(shared, CSRC / "standalone/emulate_level.cpp", Path(folder, "emulate_level.so"))
-        )
+    """The emulator, compiled once for these sources; other processes that test wait for the one that compiles."""
+    folder = kept("emulator", COMPILER, *(path.read_bytes() for path in sorted(CSRC.rglob("*.[ch]*"))))
+    target = folder / "emulate_level.so"
+    with locked(folder):
+        if not target.exists():
+            shared = ["-fPIC", "-shared", "-fvisibility=hidden"]
+            part = compile_with(shared, CSRC / "standalone/emulate_level.cpp", target.with_suffix(".part"))
+            os.replace(part, target)
+        made = ctypes.CDLL(str(target))
     made.hrnet_fast_level_shared.restype = ctypes.c_int64
     return made
 

@@ -1,5 +1,7 @@
 """Level kernels compiled for a GPU that need not be there, and what the compiler made of them."""
 
+import hashlib
+import json
 import re
 import subprocess
 import tempfile
@@ -15,9 +17,11 @@ from triton.compiler import ASTSource
 
 from hrnet_fast.kernels.level import Launch
 from hrnet_fast.kernels.triton import kernel
+from tests.kept import kept, write
 
 TYPES = {torch.float16: "*fp16", torch.bfloat16: "*bf16", torch.float32: "*fp32", torch.int32: "*i32"}
 CUOBJDUMP = Path(triton.__file__).parent / "backends/nvidia/bin/cuobjdump"
+INSTRUCTION = r"^\s+/\*[0-9a-f]{4,}\*/\s+(?:@!?\w+\s+)?([A-Z][\w.]*)"
 SHARED_MEMORY = {80: 163 * 1024, 86: 99 * 1024, 89: 99 * 1024, 90: 227 * 1024}  # a program's at most, by architecture
 
 
@@ -34,9 +38,15 @@ class Compiled:
 
     @cached_property
     def instructions(self) -> Counter:
-        """How often each one stands in the machine code; the disassembler takes half as long as the compiler."""
-        code = _cuobjdump("-sass", self.cubin)
-        return Counter(re.findall(r"^\s+/\*[0-9a-f]{4,}\*/\s+(?:@!?\w+\s+)?([A-Z][\w.]*)", code, re.MULTILINE))
+        """How often each one stands in the machine code; kept, as Triton keeps what it compiled: the disassembler takes
+        half as long as the compiler."""
+        folder = kept("instructions", INSTRUCTION, CUOBJDUMP.stat().st_mtime_ns)
+        path = folder / f"{hashlib.sha256(self.cubin).hexdigest()}.json"
+        if not path.exists():
+            code = _cuobjdump("-sass", self.cubin)
+            found = re.findall(INSTRUCTION, code, re.MULTILINE)
+            write(path, json.dumps(Counter(found)))
+        return Counter(json.loads(path.read_text()))
 
     def count(self, pattern: str) -> int:
         return sum(count for name, count in self.instructions.items() if re.match(pattern, name))
