@@ -84,7 +84,6 @@ def test_results_are_the_same_for_any_number_of_threads(with_isa, isa, tag):
 
 
 @needs_native
-@needs_native
 def test_every_thread_takes_over_the_callers_arithmetic():
     net, x = nn.Conv2d(3, 8, 1, bias=False).eval(), torch.full((1, 3, 96, 96), 1e-20)
     nn.init.constant_(net.weight, 1e-20)

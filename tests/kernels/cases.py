@@ -44,6 +44,16 @@ def _lacking() -> str | None:
 
 
 needs_test_ops = pytest.mark.skipif(_lacking() is not None, reason=str(_lacking()))
+
+
+def _of_body(name: str):
+    feature = {"avx2": "avx2", "avx512": "avx512f"}.get(name)
+    lacking = bool(feature) and _lacking() is None and not extension().module.cpu_features()[feature]
+    return pytest.param(name, marks=pytest.mark.skipif(lacking, reason=f"this CPU has no {feature}"))
+
+
+by_body = pytest.mark.parametrize("body", [_of_body(name) for name in ("portable", "avx2", "avx512")])
+by_body_or_cuda = pytest.mark.parametrize("body", [_of_body(name) for name in ("portable", "avx2", "avx512", "cuda")])
 by_case = pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 by_mode = pytest.mark.parametrize(("mode", "align_corners"), MODES, ids=["nearest", "bilinear", "bilinear-aligned"])
 by_dtype = pytest.mark.parametrize("dtype", DTYPES, ids=lambda dtype: str(dtype).removeprefix("torch."))

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from hrnet_fast.kernels import affine_crop, affine_crop_ref, extension
-from tests.kernels.cases import needs_test_ops
+from hrnet_fast.kernels import affine_crop, affine_crop_ref
+from tests.kernels.cases import by_body, needs_test_ops
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
@@ -99,13 +99,10 @@ def test_every_layout_is_read_where_it_lies(crop, view):
     assert torch.equal(got, want)
 
 
-@pytest.mark.parametrize("body", ["portable", "avx2", "avx512"])
+@by_body
 @pytest.mark.parametrize("size", [(24, 48), (33, 17), (2, 1)], ids=["24x48", "33x17", "2x1"])
 @needs_test_ops
 def test_every_instruction_set_gives_the_crops(body, size):
-    needed = {"avx2": "avx2", "avx512": "avx512f"}.get(body)
-    if needed and not extension().module.cpu_features()[needed]:
-        pytest.skip(f"this CPU has no {needed}")
     image, maps = torch.from_numpy(noise()), torch.from_numpy(matrices(12, size, noise()))
     got = torch.ops.hrnet_fast_testing.affine_crop_body(image, maps, size, MEAN, STD, True, body)
     difference = (levels(got) - levels(affine_crop_ref(image, maps, size, MEAN, STD, True))).abs()

@@ -3,23 +3,18 @@
 import pytest
 import torch
 
-from hrnet_fast.kernels import extension, fuse_sum_ref
+from hrnet_fast.kernels import fuse_sum_ref
 from tests.kernels import oracle
-from tests.kernels.cases import CASES, by_case, by_dtype, by_layout, by_mode, make_maps, needs_test_ops
+from tests.kernels.cases import CASES, by_body_or_cuda, by_case, by_dtype, by_layout, by_mode, make_maps, needs_test_ops
 
 pytestmark = needs_test_ops
-BODIES = ["portable", "avx2", "avx512", "cuda"]
 
 
 def run(body, terms, size, mode, align_corners):
-    features = extension().module.cpu_features()
-    needed = {"avx2": "avx2", "avx512": "avx512f"}.get(body)
-    if needed and not features[needed]:
-        pytest.skip(f"this CPU has no {needed}")
     return torch.ops.hrnet_fast_testing.fuse_sum_body(terms, size, mode, align_corners, True, body)
 
 
-@pytest.mark.parametrize("body", BODIES)
+@by_body_or_cuda
 @by_case
 @by_mode
 @by_dtype
@@ -31,7 +26,7 @@ def test_error_is_at_most_twice_torchs(body, case, mode, align_corners, dtype):
     assert ours <= 2 * torchs
 
 
-@pytest.mark.parametrize("body", BODIES)
+@by_body_or_cuda
 @by_layout
 @by_dtype
 def test_every_layout_is_read_where_it_lies(body, layout, dtype):
@@ -71,7 +66,7 @@ def test_cuda_groups_need_an_aligned_start():
         run("cuda_grouped", [shifted], (3, 2), "nearest", False)
 
 
-@pytest.mark.parametrize("body", BODIES)
+@by_body_or_cuda
 def test_every_16_bit_value_survives(body):
     every = torch.arange(-(2**15), 2**15, dtype=torch.int32).to(torch.int16)
     for dtype in (torch.bfloat16, torch.float16):
@@ -80,7 +75,7 @@ def test_every_16_bit_value_survives(body):
         assert torch.equal(got.nan_to_num(7.5), torch.relu(x).nan_to_num(7.5))
 
 
-@pytest.mark.parametrize("body", BODIES)
+@by_body_or_cuda
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16], ids=["bfloat16", "float16"])
 def test_sums_of_16_bit_values_round_to_nearest_even(body, dtype):
     x, y = (torch.randn(1, 64, 64, 64).mul(scale).to(dtype) for scale in (1, 1e-3))

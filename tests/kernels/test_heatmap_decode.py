@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from hrnet_fast.kernels import extension, flip_average, heatmap_decode, heatmap_decode_ref
-from tests.kernels.cases import DTYPES, LAYOUTS, in_layout, needs_test_ops
+from hrnet_fast.kernels import flip_average, heatmap_decode, heatmap_decode_ref
+from tests.kernels.cases import DTYPES, LAYOUTS, by_body, in_layout, needs_test_ops
 
 SWAP = [0, 2, 1, 4, 3]
 SIZES = [(64, 48), (17, 13), (4, 4), (3, 9), (1, 1), (2, 50), (5, 17), (9, 16)]
@@ -95,15 +95,12 @@ def test_every_layout_is_read_where_it_lies(decode, layout, flip):
     assert torch.equal(decode(*arguments), want)
 
 
-@pytest.mark.parametrize("body", ["portable", "avx2", "avx512"])
+@by_body
 @by_size
 @by_dtype
 @pytest.mark.parametrize("flip", [False, True], ids=["plain", "flip"])
 @needs_test_ops
 def test_every_instruction_set_finds_them(body, size, dtype, flip):
-    needed = {"avx2": "avx2", "avx512": "avx512f"}.get(body)
-    if needed and not extension().module.cpu_features()[needed]:
-        pytest.skip(f"this CPU has no {needed}")
     maps, flipped = torch.randn(2, 5, *size).to(dtype), torch.randn(2, 5, *size).to(dtype)
     for shift in (False, True):
         arguments = (maps, flipped, SWAP, shift, True) if flip else (maps, None, SWAP, shift, True)

@@ -7,9 +7,9 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from hrnet_fast.kernels import extension, upsample_argmax, upsample_argmax_ref
+from hrnet_fast.kernels import upsample_argmax, upsample_argmax_ref
 from tests.kernels import oracle
-from tests.kernels.cases import LAYOUTS, in_layout, needs_test_ops
+from tests.kernels.cases import LAYOUTS, by_body, in_layout, needs_test_ops
 
 DTYPES = [torch.float32, torch.bfloat16, torch.float16]
 # classes, size, sizes of the maps: Cityscapes, LIP and PASCAL-Context in small, and ugly ones
@@ -83,14 +83,11 @@ def test_the_largest_sum_wins(label, name, align_corners, dtype):
     assert (got.numpy() == sums.argmax(axis=1)).mean() > 0.999  # so near a tie that rounding decides: almost never
 
 
-@pytest.mark.parametrize("body", ["portable", "avx2", "avx512"])
+@by_body
 @by_case
 @by_dtype
 @needs_test_ops
 def test_every_instruction_set_finds_it(body, name, dtype):
-    needed = {"avx2": "avx2", "avx512": "avx512f"}.get(body)
-    if needed and not extension().module.cpu_features()[needed]:
-        pytest.skip(f"this CPU has no {needed}")
     maps, size = make_maps(name, dtype, "mixed")
     weights = [0.5 + k for k in range(len(maps))]
     got = torch.ops.hrnet_fast_testing.upsample_argmax_body(maps, weights, size, False, body)
@@ -157,12 +154,8 @@ def test_a_cuda_thread_labels_several_images():
 def test_threads_do_not_change_a_label(threads):
     maps, size = make_maps("cityscapes", batch=9)
     expected = upsample_argmax(maps, size)
-    before = torch.get_num_threads()
     torch.set_num_threads(threads)
-    try:
-        assert torch.equal(upsample_argmax(maps, size), expected)
-    finally:
-        torch.set_num_threads(before)
+    assert torch.equal(upsample_argmax(maps, size), expected)
 
 
 @by_op

@@ -25,10 +25,7 @@ BILINEAR = {"upsample": "bilinear", "align_corners": False}
 
 @pytest.fixture(autouse=True)
 def few_threads():
-    before = torch.get_num_threads()
     torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def randomize(module: nn.Module, seed: int = 0) -> nn.Module:
