@@ -15,8 +15,6 @@ from benchmarks.scaling.measure import SERIES, Point, check, measure
 from benchmarks.scaling.picture import draw
 from benchmarks.scaling.tables import terminal_table
 
-_ALONG = {"batch": "batches", "size": "sizes"}
-
 
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
@@ -26,7 +24,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         epilog="example: python -m benchmarks.scaling --cases w32 --threads 2 --out benchmarks/results/scaling",
     )
     parser.add_argument("--cases", default="", metavar="TEXT", help="only models whose name holds this")
-    parser.add_argument("--along", choices=list(_ALONG), help="only over batches, or only over sizes")
+    parser.add_argument("--along", choices=["batch", "size"], help="only over batches, or only over sizes")
     parser.add_argument("--most", type=float, default=float("inf"), metavar="MP", help="no call of more megapixels")
     parser.add_argument("--dtype", choices=list(DTYPES), default="float32")
     add_run(parser, seconds=2.0, of="a point")

@@ -61,7 +61,8 @@ def planned(tag, batch=1, size=(64, 64)):
     ids=str,
 )
 def test_cudnn_executor_computes_the_plan(tag, size):
-    plan, tensors, inputs = planned(tag, 2, size)
+    batch = 2 if tag == "pose_coco_256x192" else 1  # the interpreter takes as many times as long
+    plan, tensors, inputs = planned(tag, batch, size)
     executor = CudnnExecutor(tensors, torch.float32, CPU, convolutions=TorchConvolutions())  # sums: the interpreter's
     seen = []
     watched = executor.prepare(plan, lambda item, result: seen.append((item, result.clone())))
@@ -72,10 +73,12 @@ def test_cudnn_executor_computes_the_plan(tag, size):
         plain = [[x.contiguous(memory_format=layout) for x in inputs] for layout in layouts]
         own = zip(*(ReferenceExecutor(tensors, torch.float32).run(plan, x) for x in plain))
         allowed = [2 * max(relative_l2(y, want) for y in both) for both, want in zip(own, exact)]
-        for given in (executor.prepare(plan)(inputs), watched(inputs)):
-            for result, want, limit in zip(given, exact, allowed):
-                assert result.shape == want.shape
-                assert relative_l2(result, want) <= limit
+        results = watched(inputs)
+        for result, want, limit in zip(results, exact, allowed):
+            assert result.shape == want.shape
+            assert relative_l2(result, want) <= limit
+        if batch == 2:
+            assert all(map(torch.equal, executor.prepare(plan)(inputs), results)), "watching changes nothing"
     assert [item for item, _ in seen] == list(plan.items())
     assert all(result.shape == plan.values[item.out].shape for item, result in seen)
 
