@@ -27,6 +27,10 @@ class ClassSet:
     def __post_init__(self):
         if len(self.names) != len(self.palette):
             raise ValueError(f"{self.name} has {len(self.names)} classes and {len(self.palette)} colours")
+        if any(len(colour) != 3 or not all(0 <= level <= 255 for level in colour) for colour in self.palette):
+            raise ValueError(f"a colour of {self.name} is not three numbers from 0 to 255")
+        if any(not 0 <= label < len(self) for pair in self.mirrored for label in pair):
+            raise ValueError(f"{self.name} mirrors a class that is none of its {len(self)}: {self.mirrored}")
 
     def __len__(self) -> int:
         return len(self.names)

@@ -8,9 +8,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from numbers import Integral, Real
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
+from ...kernels.upsample_argmax import MAX_CLASSES
 from ..images import Source, pictures_of, read_image
 from ..network import MAX_PIXELS, PIECES, open_network
 from ..pixels import resize_planes
@@ -66,6 +68,7 @@ class Segmenter:
         combine: str = "exp",
         align_corners: bool | None = None,
     ) -> None:
+        size, scales = _listed(size), _listed(scales)
         if size not in ("official", "native") and not _is_size(size):
             raise ValueError(f'size {size!r} is not known; give "official", "native" or (height, width)')
         if combine not in COMBINATIONS:
@@ -151,6 +154,11 @@ class Segmenter:
         return outputs if isinstance(outputs, Tensor) else outputs[-1]
 
 
+def _listed(value: Any) -> Any:
+    """An array or a tensor as a list of numbers; else what it is."""
+    return value.tolist() if isinstance(value, (np.ndarray, Tensor)) else value
+
+
 def _is_size(value: Any) -> bool:
     return isinstance(value, Sequence) and len(value) == 2 and all(isinstance(n, Integral) and n > 0 for n in value)
 
@@ -169,4 +177,6 @@ def _classes(asked: str | ClassSet | None, outputs: int, model: str) -> ClassSet
     classes = class_set(asked) if isinstance(asked, str) else asked or classes_of(outputs)
     if len(classes) != outputs:
         raise ValueError(f"{classes.name} has {len(classes)} classes, but {model} has {outputs} outputs")
+    if outputs > MAX_CLASSES:
+        raise ValueError(f"{model} has {outputs} outputs, and labels of 8 bits tell {MAX_CLASSES} classes apart")
     return classes

@@ -206,6 +206,33 @@ def test_the_clock_names_the_stages(networks):
     assert list(stages.seconds) == ["read", "prepare", "network", "labels"]
 
 
+def test_sizes_and_scales_may_be_arrays():
+    segmenter = Segmenter("hrnet_w18_small.seg_cityscapes", size=np.array([64, 96]), scales=torch.tensor([0.5, 1]))
+    assert segmenter.protocol == Segmenter(
+        "hrnet_w18_small.seg_cityscapes", size=(64, 96)
+    ).protocol and segmenter.scales == (0.5, 1)
+
+
+def test_more_classes_than_labels_tell_apart_are_refused_at_once():
+    model = create_model("hrnet_w18_small", head="segmentation", num_outputs=257, upsample="bilinear")
+    with pytest.raises(ValueError, match="has 257 outputs, and labels of 8 bits tell 256 classes apart"):
+        Segmenter(model)
+
+
+@pytest.mark.parametrize(
+    ("palette", "mirrored", "sentence"),
+    [
+        (((0, 0, 0),), (), "own has 2 classes and 1 colours"),
+        (((0, 0, 0), (0, 0, 300)), (), "a colour of own is not three numbers from 0 to 255"),
+        (((0, 0, 0), (0, 0, 9)), ((0, 2),), r"own mirrors a class that is none of its 2: \(\(0, 2\),\)"),
+    ],
+    ids=["few", "bright", "mirror"],
+)
+def test_bad_class_sets_get_one_sentence(palette, mirrored, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        ClassSet("own", ("a", "b"), palette, mirrored)
+
+
 def test_a_model_of_other_classes_gets_numbered_ones_at_native_size():
     model = create_model("hrnet_w18_small", head="segmentation", num_outputs=7, upsample="bilinear")
     segmenter = Segmenter(model)
