@@ -25,8 +25,7 @@ def refine(maps: Tensor, points: Tensor, kernel: int, udp: bool = False) -> Tens
     udp: UDP's one-pixel differences, at the border too; else DARK's two-pixel ones, at least two pixels from it.
     Returns (N, K, 3) of the points' dtype. Points with a score of 0 or less stay, as do those whose step is not finite.
     """
-    if kernel < 11 or kernel % 2 == 0:
-        raise ValueError(f"the blur kernel is {kernel}; an odd number from 11 is needed (11 for sigma 2, 17 for 3)")
+    check_kernel(kernel)
     h, w = maps.shape[2:]
     x, y = points[..., 0].long(), points[..., 1].long()
     low, high = UDP_RANGE if udp else (DARK_FLOOR, None)
@@ -36,6 +35,12 @@ def refine(maps: Tensor, points: Tensor, kernel: int, udp: bool = False) -> Tens
         moves &= (x > 1) & (x < w - 2) & (y > 1) & (y < h - 2)
     moved = torch.where(moves[..., None], points[..., :2] + step.to(points.dtype), points[..., :2])
     return torch.cat((moved, points[..., 2:]), -1)
+
+
+def check_kernel(kernel: int) -> None:
+    """ValueError for a size that OpenCV has no formula for."""
+    if kernel < 11 or kernel % 2 == 0:
+        raise ValueError(f"the blur kernel is {kernel}; an odd number from 11 is needed (11 for sigma 2, 17 for 3)")
 
 
 def smoothed(maps: Tensor, points: Tensor, kernel: int) -> Tensor:  # (N, K, 5, 5) float64

@@ -17,6 +17,7 @@ from ..stages import Stages, clock
 from ..topdown import TopDown
 from .affine import crop_matrices, to_picture
 from .boxes import Regions, regions_of
+from .dark import check_kernel
 from .decode import METHODS, decode
 from .detector import TorchvisionDetector, torchvision_detector
 from .nms import OKS_THRE, check_threshold, suppression_of
@@ -73,6 +74,8 @@ class PoseEstimator(TopDown[Person]):
             raise ValueError(f"decode {decode!r} is not known; choose one of {', '.join(METHODS)}")
         if batch_size < 1:
             raise ValueError(f"batch_size is {batch_size}; it must be at least 1")
+        if decode != "quarter" and blur is not None:
+            check_kernel(blur)
         self.network = open_network(model, weights, task="pose", dtype=dtype, device=device, executor=executor)
         self.skeleton = skeleton or skeleton_of(self.network.num_outputs)
         if len(self.skeleton.keypoints) != self.network.num_outputs:

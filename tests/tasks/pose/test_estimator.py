@@ -193,6 +193,10 @@ def test_boxes_must_be_for_each_picture(estimator, count, which):
 
 BAD = {
     "decode": ({"decode": "soft"}, "decode 'soft' is not known; choose one of quarter, dark, udp"),
+    "blur": (
+        {"decode": "dark", "blur": 9},
+        "the blur kernel is 9; an odd number from 11 is needed (11 for sigma 2, 17 for 3)",
+    ),
     "batch": ({"batch_size": 0}, "batch_size is 0; it must be at least 1"),
     "detector": (
         {"detector": "yolo"},
