@@ -22,6 +22,8 @@ def read_boxes(boxes: Any, size: tuple[int, int], *, drop: bool = False) -> tupl
     Errors: ValueError for another shape, and, by its index, for a box whose numbers are not finite, that has no area or
         that lies outside the picture.
     """
+    if isinstance(boxes, (list, tuple)):  # torch takes a list of lists or arrays, but none of tensors
+        boxes = [row.tolist() if isinstance(row, Tensor) else row for row in boxes]
     try:
         rows = torch.as_tensor(boxes, dtype=torch.float64, device="cpu").detach().to_dense()
     except (TypeError, ValueError, RuntimeError, OverflowError) as error:

@@ -57,7 +57,7 @@ def read_image(source: Source) -> Tensor:
     if isinstance(source, Tensor):
         return _from_tensor(source)
     if isinstance(source, np.ndarray):
-        return _from_array(source)
+        return _from_array(np.asarray(source))  # a matrix keeps two dimensions whatever is done to it
     if callable(getattr(source, "read", None)):
         return _from_file(io.BytesIO(_rest_of(source)), "the given file", upright)
     if isinstance(source, _BYTES):
@@ -140,6 +140,8 @@ def _pixels(image: Image.Image, name: str) -> Tensor:
         return _grey((np.array(image) >> 8).astype(np.uint8))
     if image.mode == "I":
         raise ImageError(f"{name} holds 32-bit pixels, whose range is not known: convert it to 8 bits first")
+    if image.mode == "La":
+        image = image.convert("LA")  # the only mode that Pillow converts it to
     return torch.from_numpy(np.array(image if image.mode == "RGB" else image.convert("RGB")))
 
 

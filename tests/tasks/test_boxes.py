@@ -17,8 +17,9 @@ SIZE = (40, 60)
         torch.tensor([[1, 2, 3, 4]]),
         torch.tensor([[1, 2, 3, 4]]).to_sparse(),
         [(1, 2, 3, 4, 1)],
+        [torch.tensor([1, 2, 3, 4])],
     ],
-    ids=["list", "array", "tensor", "sparse", "scored"],
+    ids=["list", "array", "tensor", "sparse", "scored", "list of tensors"],
 )
 def test_boxes_come_in_many_forms(rows):
     got, scores = read_boxes(rows, SIZE)

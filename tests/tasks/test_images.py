@@ -90,8 +90,13 @@ def test_16_bit_grey_keeps_its_high_byte(kind):
 
 @pytest.mark.parametrize(
     "grey",
-    [picture()[..., 0], picture()[..., :1], torch.from_numpy(picture()[None, ..., 0])],
-    ids=["(H, W) array", "(H, W, 1) array", "(1, H, W) tensor"],
+    [
+        picture()[..., 0],
+        picture()[..., 0].view(np.matrix),
+        picture()[..., :1],
+        torch.from_numpy(picture()[None, ..., 0]),
+    ],
+    ids=["(H, W) array", "matrix", "(H, W, 1) array", "(1, H, W) tensor"],
 )
 def test_one_channel_is_repeated(grey):
     assert np.array_equal(read_image(grey).numpy(), np.repeat(picture()[..., :1], 3, axis=2))
@@ -102,6 +107,11 @@ def test_every_mode_of_a_file_becomes_rgb(mode):
     stored = rgb().convert(mode)
     image = read_image(encoded(stored, "TIFF" if mode in ("CMYK", "YCbCr", "RGBX") else "PNG"))
     assert np.array_equal(image.numpy(), np.asarray(stored.convert("RGB")))
+
+
+def test_premultiplied_grey_is_read():
+    grey = rgb().convert("LA")
+    assert np.array_equal(read_image(grey.convert("La")).numpy(), read_image(grey).numpy())
 
 
 def test_a_cmyk_jpeg_has_the_colours_that_it_shows():
