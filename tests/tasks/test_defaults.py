@@ -78,7 +78,7 @@ def test_a_default_device(name, expected, meta):
 WINDOW = Axis(9, 3, 3, 5, 14, 14, 14, 31), True
 ARITHMETIC = {  # without what is kept from call to call
     "crops": lambda: [normalise([PICTURE.permute(1, 2, 0)])],
-    "views": lambda: [transforms.normalise(PICTURE[None].float())],
+    "views": lambda: [transforms.normalise_in_place(PICTURE[None].float())],
     "windows": lambda: [transforms.window(PICTURE[None].float(), 60, 60, 90, 90)],
     "labels": lambda: axis_taps.__wrapped__(*WINDOW),
 }

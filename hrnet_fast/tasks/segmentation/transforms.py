@@ -26,7 +26,7 @@ def fit(image: Tensor, protocol: Protocol) -> tuple[Tensor, tuple[int, int]]:
     x = _resized_in_8_bits(image, valid)[None].permute(0, 3, 1, 2).float()  # channels_last, which torch resizes fast
     if protocol.fit in ("short", "padded"):
         x = _pad_to_stride(x)
-    return normalise(x), valid
+    return normalise_in_place(x), valid
 
 
 def _resized_in_8_bits(image: Tensor, size: tuple[int, int]) -> Tensor:
@@ -40,7 +40,7 @@ def _resized_in_8_bits(image: Tensor, size: tuple[int, int]) -> Tensor:
     return resized[0].permute(1, 2, 0).to(torch.uint8)
 
 
-def normalise(x: Tensor) -> Tensor:
+def normalise_in_place(x: Tensor) -> Tensor:
     """(N, 3, H, W) float32 of 0..255, which it overwrites, to what the network takes."""
     scale = torch.tensor([255 * s for s in STD], dtype=torch.float32, device=x.device)[:, None, None]
     shift = torch.tensor([m / s for m, s in zip(MEAN, STD)], dtype=torch.float32, device=x.device)[:, None, None]

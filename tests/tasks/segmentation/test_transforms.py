@@ -8,7 +8,7 @@ import torch
 from hrnet_fast.tasks.images import ImageError
 from hrnet_fast.tasks.pixels import MEAN, STD, resize_planes
 from hrnet_fast.tasks.segmentation.protocol import NATIVE, protocol_for
-from hrnet_fast.tasks.segmentation.transforms import fit, normalise, window
+from hrnet_fast.tasks.segmentation.transforms import fit, normalise_in_place, window
 
 SHAPES = [(90, 51), (40, 131), (200, 300), (65, 65), (1, 7)]
 by_shape = pytest.mark.parametrize("shape", SHAPES, ids=lambda s: f"{s[0]}x{s[1]}")
@@ -64,15 +64,15 @@ def test_cityscapes_and_native_pictures_keep_their_pixels(shape):
 
 @pytest.mark.parametrize("size", [(20, 30), (133, 71), (90, 51)], ids=["down", "up", "same"])
 def test_views_are_resized_as_opencv_does(size):
-    x = normalise(torch.from_numpy(picture((90, 51))).permute(2, 0, 1)[None].float())
+    x = normalise_in_place(torch.from_numpy(picture((90, 51))).permute(2, 0, 1)[None].float())
     want = cv2.resize(np.ascontiguousarray(x[0].permute(1, 2, 0).numpy()), size[::-1], interpolation=cv2.INTER_LINEAR)
     np.testing.assert_allclose(resize_planes(x, size)[0].permute(1, 2, 0), want, atol=2e-5)
 
 
 def test_windows_past_the_view_are_black():
-    x = normalise(torch.full((2, 3, 5, 6), 77.0))
+    x = normalise_in_place(torch.full((2, 3, 5, 6), 77.0))
     part = window(x, 2, 3, 8, 8)
     assert part.shape == (2, 3, 8, 8)
     assert torch.equal(part[:, :, :3, :3], x[:, :, 2:, 3:])
-    assert torch.allclose(part[:, :, 3:], normalise(torch.zeros(2, 3, 5, 8)), atol=1e-6)
+    assert torch.allclose(part[:, :, 3:], normalise_in_place(torch.zeros(2, 3, 5, 8)), atol=1e-6)
     assert torch.equal(window(x, 0, 0, 5, 6), x)
