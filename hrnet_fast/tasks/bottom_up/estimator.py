@@ -16,7 +16,7 @@ from ..network import open_network
 from ..pixels import MEAN, STD
 from ..pose.affine import crop_matrices, to_picture
 from ..pose.results import Person
-from ..pose.skeletons import Skeleton, skeleton_of
+from ..pose.skeletons import Skeleton, skeleton_for
 from ..stages import Stages, clock
 from .decode import decode
 from .grouping import OFFICIAL, Grouping
@@ -72,12 +72,7 @@ class BottomUpPoseEstimator:
             input_size=None if side is None else (side, side),
         )  # fmt: skip
         self.short_side = min(self.network.input_size) if short_side is None else short_side
-        self.skeleton = skeleton or skeleton_of(self.network.num_outputs)
-        if len(self.skeleton.keypoints) != self.network.num_outputs:
-            raise ValueError(
-                f"the skeleton {self.skeleton.name!r} has {len(self.skeleton.keypoints)} keypoints and "
-                f"{self.network.name} {self.network.num_outputs}; they must agree"
-            )
+        self.skeleton = skeleton_for(skeleton, self.network.num_outputs, self.network.name)
         self.flip_test, self.project = flip_test, project
         self.adjust, self.refine, self.grouping = adjust, refine, grouping
 

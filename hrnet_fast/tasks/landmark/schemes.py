@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from types import MappingProxyType
 
+from ..mirror import mirrored
+
 Line = tuple[int, ...]
 
 
@@ -30,10 +32,7 @@ class Scheme:
     @property
     def swap(self) -> list[int]:
         """Point k of a picture is point swap[k] of its mirror image."""
-        order = list(range(self.points))
-        for a, b in self.pairs:
-            order[a], order[b] = b, a
-        return order
+        return mirrored(self.points, self.pairs)
 
 
 def _open(first: int, last: int) -> Line:

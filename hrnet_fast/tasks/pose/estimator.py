@@ -23,7 +23,7 @@ from .detector import TorchvisionDetector, torchvision_detector
 from .nms import OKS_THRE, check_threshold, suppression_of
 from .rescore import rescore
 from .results import Person
-from .skeletons import Skeleton, skeleton_of
+from .skeletons import Skeleton, skeleton_for
 
 Detector = Callable[[Tensor], Tensor]  # picture (H, W, 3) uint8 -> (N, 5) x, y, width, height, score
 
@@ -77,12 +77,7 @@ class PoseEstimator(TopDown[Person]):
         if decode != "quarter" and blur is not None:
             check_kernel(blur)
         self.network = open_network(model, weights, task="pose", dtype=dtype, device=device, executor=executor)
-        self.skeleton = skeleton or skeleton_of(self.network.num_outputs)
-        if len(self.skeleton.keypoints) != self.network.num_outputs:
-            raise ValueError(
-                f"the skeleton {self.skeleton.name!r} has {len(self.skeleton.keypoints)} keypoints and "
-                f"{self.network.name} {self.network.num_outputs}; they must agree"
-            )
+        self.skeleton = skeleton_for(skeleton, self.network.num_outputs, self.network.name)
         if nms is not None and not self.skeleton.sigmas:
             raise ValueError(f"nms needs the sigmas of OKS, which the skeleton {self.skeleton.name!r} has not")
         check_threshold(oks_threshold)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ..mirror import mirrored
+
 
 @dataclass(frozen=True)
 class Skeleton:
@@ -21,10 +23,7 @@ class Skeleton:
     @property
     def swap(self) -> list[int]:
         """Keypoint k of a picture is keypoint swap[k] of its mirror image."""
-        order = list(range(len(self.keypoints)))
-        for left, right in self.pairs:
-            order[left], order[right] = right, left
-        return order
+        return mirrored(len(self.keypoints), self.pairs)
 
 
 # lib/dataset/coco.py and, for the sigmas, lib/nms/nms.py of the official pose repository
@@ -76,6 +75,17 @@ CROWDPOSE = Skeleton(
 )  # fmt: skip
 
 _BY_KEYPOINTS = {len(skeleton.keypoints): skeleton for skeleton in (COCO, MPII, CROWDPOSE)}
+
+
+def skeleton_for(given: Skeleton | None, keypoints: int, network: str) -> Skeleton:
+    """The given skeleton, or that of so many keypoints. ValueError for one that does not fit the network, named so."""
+    skeleton = given or skeleton_of(keypoints)
+    if len(skeleton.keypoints) != keypoints:
+        raise ValueError(
+            f"the skeleton {skeleton.name!r} has {len(skeleton.keypoints)} keypoints and {network} {keypoints}; they "
+            "must agree"
+        )
+    return skeleton
 
 
 def skeleton_of(keypoints: int) -> Skeleton:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from ..mirror import mirrored
 from . import cityscapes_labels
 
 IGNORE = 255  # the label of pixels that no metric counts (TRAIN.IGNORE_LABEL of the official configs)
@@ -38,10 +39,7 @@ class ClassSet:
     @property
     def mirror(self) -> tuple[int, ...]:
         """Class c of a picture is class mirror[c] of its mirror image."""
-        order = list(range(len(self)))
-        for a, b in self.mirrored:
-            order[a], order[b] = b, a
-        return tuple(order)
+        return tuple(mirrored(len(self), self.mirrored))
 
     def colours(self) -> Tensor:  # (256, 3) uint8, black for labels that are no class
         """A table that turns labels into RGB."""
