@@ -133,7 +133,8 @@ class BottomUpPoseEstimator:
             return total.mean()
 
     def _person(self, points: Tensor, score: float) -> Person:
-        found = points[points[:, 2] > 0, :2].double()
+        seen = points[:, 2] > 0
+        found = points[seen if seen.any() else slice(None), :2].double()  # none with a threshold below 0
         low = found.amin(0)
         box = (*low.tolist(), *(found.amax(0) - low).tolist())
         return Person(points[:, :2], points[:, 2], score, box, 1.0, KEYPOINTS, self.skeleton)

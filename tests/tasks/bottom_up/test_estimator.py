@@ -7,6 +7,7 @@ from torch import nn
 
 from hrnet_fast import PoseEstimator, create_model
 from hrnet_fast.tasks.bottom_up import COCO, CROWDPOSE, BottomUpPoseEstimator, draw, to_json
+from hrnet_fast.tasks.bottom_up.grouping import Grouping
 from hrnet_fast.tasks.images import ImageError
 from hrnet_fast.tasks.stages import Stages
 from tests.tasks.bottom_up.planted import NAME, people, seeing
@@ -34,6 +35,12 @@ def check(found, planted, limit):
         np.testing.assert_allclose(scores[there], truth[there, 2], atol=0.06)
         assert (scores[~there] < 0.1).all()
         assert found[best].score == pytest.approx(scores[there].sum() / 17, abs=1e-6)
+
+
+def test_people_of_keypoints_below_0_have_a_box():
+    """Where the threshold lets in what is not there: of heights of 0, which stand for peaks that are missing."""
+    estimator = BottomUpPoseEstimator(NAME, short_side=64, refine=False, grouping=Grouping(detection_threshold=-0.5))
+    assert all(min(person.box[2:]) >= 0 for person in estimator(PICTURE))
 
 
 OPTIONS = {
