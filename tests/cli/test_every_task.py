@@ -88,6 +88,11 @@ def test_results_are_written_for_the_servers(run, tmp_path, monkeypatch):
         assert labels.mode == "L" and labels.size == (128, 64)
 
 
+def test_synth_refuses_pictures_beyond_memory(run, tmp_path):
+    result = run("synth", "coco", "--root", str(tmp_path), "--images", "1", "--size", "999999999x999999999")
+    assert (result.code, result.err.count("\n")) == (2, 1) and "give a smaller --size" in result.err
+
+
 @pytest.fixture
 def photo(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)

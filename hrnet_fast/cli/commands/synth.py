@@ -12,6 +12,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from hrnet_fast.tasks.files import replacing
+from hrnet_fast.tasks.optional import opencv
 
 from ..arguments import UsageError, positive, size
 from ..output import Result
@@ -41,7 +42,10 @@ def run(args: argparse.Namespace) -> Result:
     _claim(args.root)
     options = {"size": args.size} if args.size else {}
     with TemporaryDirectory(dir=args.root, prefix=f"{MARK}-") as folder:
-        WRITERS[args.dataset](folder, args.images, args.seed, photographs=args.photographs, **options)
+        try:
+            WRITERS[args.dataset](folder, args.images, args.seed, photographs=args.photographs, **options)
+        except (MemoryError, opencv().error) as error:
+            raise RuntimeError(f"the pictures cannot be drawn; give a smaller --size: {error}") from error
         _replace(args.root, Path(folder), args.dataset)
     backgrounds = describe_photographs(args.photographs)
     data = {"dataset": args.dataset, "root": str(args.root), "images": args.images, "backgrounds": backgrounds}
