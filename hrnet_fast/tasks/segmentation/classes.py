@@ -107,8 +107,13 @@ def class_set(name: str) -> ClassSet:
 
 
 def classes_of(outputs: int) -> ClassSet:
-    """The class set that has so many classes; for a number that none has, numbered classes in VOC's colours."""
+    """The class set that has so many classes; for a number that none has, numbered classes."""
     for classes in _SETS.values():
         if len(classes) == outputs:
             return classes
+    return numbered(outputs)
+
+
+def numbered(outputs: int) -> ClassSet:
+    """Classes of which no more is known than their number, in VOC's colours."""
     return ClassSet("numbered", tuple(f"class {i}" for i in range(outputs)), voc_colours(outputs))

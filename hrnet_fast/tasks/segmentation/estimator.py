@@ -14,10 +14,10 @@ from torch import Tensor, nn
 
 from ...kernels.upsample_argmax import MAX_CLASSES
 from ..images import Source, pictures_of, read_image
-from ..network import MAX_PIXELS, PIECES, open_network
+from ..network import MAX_PIXELS, PIECES, HRNetConfig, Network, model_config, open_network
 from ..pixels import resize_planes
 from ..stages import Stages, clock
-from .classes import ClassSet, class_set, classes_of
+from .classes import ClassSet, class_set, classes_of, numbered
 from .labelling import View, label
 from .protocol import NATIVE, protocol_for
 from .results import Segmentation
@@ -33,7 +33,7 @@ class Segmenter:
 
     model, weights, dtype, device, executor: as in `open_network`. Of an OCR model, the second output is used.
     classes: "cityscapes", "lip", "pascal_context59", "pascal_context60" or a ClassSet; None for the set that has as
-        many classes as the network.
+        many classes as the network; of a named model with another number of outputs than its own, numbered ones.
     size: "official": pictures are scaled as the official test does, with TEST.IMAGE_SIZE and TEST.BASE_SIZE
         (Cityscapes: long side 2048; LIP: 473 x 473; PASCAL-Context: long side 520); (height, width): the same test at
         that size; "native": every picture in one piece at its own size, padded to multiples of 8. For other class sets
@@ -79,7 +79,7 @@ class Segmenter:
         self.network = open_network(
             model, weights, task="segmentation", dtype=dtype, device=device, executor=executor, input_size=given
         )
-        self.classes = _classes(classes, self.network.num_outputs, self.network.name)
+        self.classes = _classes(classes, self.network)
         self.protocol = NATIVE if size == "native" else protocol_for(self.classes.name, given)
         self.scales, self.flip_test, self.combine = tuple(scales), flip_test, combine
         if align_corners is None:
@@ -173,10 +173,20 @@ def _most_together(image: Tensor) -> int:
     return min(PIECES[0], max(1, MAX_PIXELS // (image.shape[0] * image.shape[1])))
 
 
-def _classes(asked: str | ClassSet | None, outputs: int, model: str) -> ClassSet:
-    classes = class_set(asked) if isinstance(asked, str) else asked or classes_of(outputs)
+def _classes(asked: str | ClassSet | None, network: Network) -> ClassSet:
+    outputs = network.num_outputs
+    own = numbered if _has_own_outputs(network.config) else classes_of
+    classes = class_set(asked) if isinstance(asked, str) else asked or own(outputs)
     if len(classes) != outputs:
-        raise ValueError(f"{classes.name} has {len(classes)} classes, but {model} has {outputs} outputs")
+        raise ValueError(f"{classes.name} has {len(classes)} classes, but {network.name} has {outputs} outputs")
     if outputs > MAX_CLASSES:
-        raise ValueError(f"{model} has {outputs} outputs, and labels of 8 bits tell {MAX_CLASSES} classes apart")
+        raise ValueError(f"{network.name} has {outputs} outputs, and labels of 8 bits tell {MAX_CLASSES} classes apart")
     return classes
+
+
+def _has_own_outputs(config: HRNetConfig | None) -> bool:
+    """Whether a named model was made with another number of outputs: classes of the user's, whatever has as many."""
+    try:
+        return config is not None and config.num_outputs != model_config(config.name).num_outputs
+    except KeyError:  # made from parts, not by a name
+        return False

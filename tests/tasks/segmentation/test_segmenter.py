@@ -233,6 +233,12 @@ def test_bad_class_sets_get_one_sentence(palette, mirrored, sentence):
         ClassSet("own", ("a", "b"), palette, mirrored)
 
 
+def test_twenty_outputs_of_a_model_for_cityscapes_are_not_those_of_lip():
+    assert Segmenter(create_model("hrnet_w18_small.seg_cityscapes", num_outputs=20)).classes.name == "numbered"
+    parts = create_model("hrnet_w18_small", head="segmentation", num_outputs=20, upsample="bilinear")
+    assert Segmenter(parts).classes.name == "lip"
+
+
 def test_a_model_of_other_classes_gets_numbered_ones_at_native_size():
     model = create_model("hrnet_w18_small", head="segmentation", num_outputs=7, upsample="bilinear")
     segmenter = Segmenter(model)
