@@ -9,6 +9,7 @@ from itertools import islice
 from typing import Any
 
 WIDTH = 100
+_PLURAL = {"image": "images", "person": "people", "face": "faces"}
 
 Progress = Callable[[int], object]  # what `evaluate` tells, after each piece of work, how many images it had
 
@@ -39,7 +40,8 @@ def differences(used: Any, official: Mapping[str, Any]) -> Iterator[str]:
 class Evaluation:
     """A model on a data set; `print(evaluation)` is a table of at most 100 columns.
 
-    task, dataset, model: names; dataset says the split too. images: how many were read.
+    task, dataset, model: names; dataset says the split too. images: how many were read, or of the data sets that list
+    these, people or faces. sample: which of them, "image", "person" or "face".
     metrics: metric -> value in the unit that the papers print (percent, NME in percent of the normaliser).
     paper: the paper's row for this model and data set, metric -> value in the same unit; None if there is none.
     seconds: stage -> seconds over all images. notes: sentences on what a reader must know to trust the row.
@@ -53,15 +55,16 @@ class Evaluation:
     paper: dict[str, float] | None = None
     seconds: dict[str, float] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    sample: str = "image"
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
 
     def __str__(self) -> str:
-        lines = textwrap.wrap(f"{self.model} on {self.dataset}: {self.images} images", WIDTH)
+        lines = textwrap.wrap(f"{self.model} on {self.dataset}: {self.images} {_PLURAL[self.sample]}", WIDTH)
         lines += ["", *_scores(self.metrics, self.paper or {})]
         if self.seconds:
-            lines += ["", *stage_table(self.seconds, self.images)]
+            lines += ["", *stage_table(self.seconds, self.images, self.sample)]
         for note in self.notes:
             lines += textwrap.wrap(f"note: {note}", WIDTH, subsequent_indent="      ")
         return "\n".join(lines)
@@ -87,10 +90,10 @@ def _scores(metrics: Mapping[str, float], paper: Mapping[str, float]) -> list[st
     return lines
 
 
-def stage_table(seconds: Mapping[str, float], images: int) -> list[str]:
+def stage_table(seconds: Mapping[str, float], images: int, sample: str = "image") -> list[str]:
     """Lines of a table: milliseconds an image and share of each stage. seconds: stage -> seconds over all images."""
     total = sum(seconds.values())
-    lines = [f"{'stage':<16}{'ms/image':>10}{'share':>8}"]
+    lines = [f"{'stage':<16}{f'ms/{sample}':>10}{'share':>8}"]
     for name, spent in seconds.items():
         share = spent / total if total else 0.0
         lines.append(f"{name:<16}{1e3 * spent / max(images, 1):>10.2f}{share:>8.1%}")

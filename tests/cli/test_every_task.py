@@ -48,6 +48,7 @@ def test_a_rendered_data_set_is_scored(run, tmp_path, monkeypatch, case):
     assert (result.code, result.err) == (0, "")
     data = result.json()
     assert data["images"] >= 2 and data["task"] in HEADS
+    assert data["sample"] == ("person" if dataset == "mpii" else "face" if data["task"] == "landmark" else "image")
     assert isinstance(data["metrics"][metric], float)
     assert data["seconds"]["network"] > 0 and any("random" in note for note in data["notes"])
 

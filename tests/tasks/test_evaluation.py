@@ -1,6 +1,7 @@
 """The table of an evaluation."""
 
 import json
+from dataclasses import replace
 
 from hrnet_fast.tasks.evaluation import Evaluation
 
@@ -35,6 +36,11 @@ def test_it_fits_a_terminal():
 def test_times_are_per_image_with_their_share():
     assert "network              75.00   75.0%" in str(FULL)
     assert "all                 100.00" in str(FULL)
+
+
+def test_people_are_not_counted_as_images():
+    table = str(replace(FULL, sample="person"))
+    assert "4 people\n" in table and "ms/person" in table and "image" not in table
 
 
 def test_without_a_papers_row_there_is_none():

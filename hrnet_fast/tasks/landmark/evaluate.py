@@ -68,6 +68,7 @@ def evaluate(
         paper=row,
         seconds=stages.seconds,
         notes=tuple(_notes(estimator, dataset, scores.faces, row is not None)),
+        sample="face",
     )
 
 

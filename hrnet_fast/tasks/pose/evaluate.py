@@ -129,4 +129,5 @@ def scored(
         paper=paper,
         seconds=stages.seconds,
         notes=(*usual, *notes, *more),
+        sample="person" if dataset.samples == "people" else "image",
     )
