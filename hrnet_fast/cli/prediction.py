@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import warnings
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -77,8 +78,11 @@ class Prediction:
         return f"{len(self.done)} of {len(items)} are done, and the same command goes on from there"
 
     def _picture(self, item: Item) -> dict[str, Any]:
-        with self.stages("read"):
+        with self.stages("read"), warnings.catch_warnings(record=True) as told:
+            for kind in (UserWarning, RuntimeWarning):  # Pillow's, of damaged tags and of very large pictures
+                warnings.simplefilter("always", kind)
             pixels = read_image(item.source).numpy()
+        self.notes += [f"{item.key}: {_one_line(warning.message)}" for warning in told]
         result = self._predict(pixels, item.source)
         self.images += 1
         self._look_at(result)

@@ -142,6 +142,8 @@ def _pixels(image: Image.Image, name: str) -> Tensor:
         raise ImageError(f"{name} holds 32-bit pixels, whose range is not known: convert it to 8 bits first")
     if image.mode == "La":
         image = image.convert("LA")  # the only mode that Pillow converts it to
+    if image.mode == "P" and "transparency" in image.info:
+        image = image.convert("RGBA")  # the same colours; without this step Pillow warns
     return torch.from_numpy(np.array(image if image.mode == "RGB" else image.convert("RGB")))
 
 

@@ -107,6 +107,13 @@ def test_what_is_too_much_for_one_picture_ends_no_run(run, photos, monkeypatch, 
     assert "300 of a JPEG's side" in skipped[2]["reason"] and "File name too long" in skipped[3]["reason"]
 
 
+def test_what_pillow_warns_of_is_noted(run, photos, monkeypatch, one_network):
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1500)
+    result = run("predict", "photos/1.jpg", "photos/b/1.jpg", *MODEL, "--out", "out", "--json")
+    (note,) = result.json()["notes"][1:]
+    assert result.err == "" and note.startswith("photos/b/1.jpg: Image size (1650 pixels) exceeds limit of 1500")
+
+
 @pytest.mark.parametrize(
     ("error", "part"),
     [

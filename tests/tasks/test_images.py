@@ -102,6 +102,14 @@ def test_one_channel_is_repeated(grey):
     assert np.array_equal(read_image(grey).numpy(), np.repeat(picture()[..., :1], 3, axis=2))
 
 
+def test_a_palette_with_transparency_keeps_its_colours_without_a_warning(recwarn):
+    image, file = Image.new("P", (2, 1)), io.BytesIO()
+    image.putpalette([1, 2, 3, 4, 5, 6])
+    image.putpixel((1, 0), 1)
+    image.save(file, "PNG", transparency=bytes([0, 128]))
+    assert read_image(file.getvalue()).tolist() == [[[1, 2, 3], [4, 5, 6]]] and not recwarn.list
+
+
 @pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGBA", "RGBX", "CMYK", "YCbCr"])
 def test_every_mode_of_a_file_becomes_rgb(mode):
     stored = rgb().convert(mode)
