@@ -69,6 +69,7 @@ def enlarged(y, mode="nearest"):
     return F.interpolate(y, size=(18, 14), mode=mode)
 
 
+OUTSIDE = torch.ones(1)
 PARAMETERS = {
     "a parameter": lambda net, y: y + net.scale,
     "a parameter first": lambda net, y: net.scale + y,
@@ -304,7 +305,7 @@ def test_results_that_are_none_may_be_compiled_and_have_gradients():
         ),
         (lambda net, y: F.instance_norm(y, net.norm.running_mean, net.norm.running_var), "use_input_stats=self.train"),
         (lambda net, y: F.embedding(y.argmax(1), net.d.bias[:, None], max_norm=0.1), "max_norm, by which it writes"),
-        (lambda net, y: y + net.plain, "a tensor made outside the network, .* make it a parameter or buffer"),
+        (lambda net, y: y + OUTSIDE, "a tensor made outside the network, .* make it a parameter or buffer"),
         (lambda net, y: y * float(torch.rand(1)), "rand is not understood .*: it draws random numbers, and a plan"),
         (lambda net, y: y + torch.zeros(1).normal_(), "normal_ is not understood .*: it draws random numbers"),
         (lambda net, y: y + torch.randn_like(y), "randn_like is not understood .*: it draws random numbers"),
@@ -314,7 +315,6 @@ def test_results_that_are_none_may_be_compiled_and_have_gradients():
 def test_what_stays_refused_is_said(function, sentence):
     net = Net(lambda net, x: function(net, net.c(x)))
     net.register_buffer("order", torch.arange(8).flip(0))
-    net.plain = torch.ones(1)
     with pytest.raises(PlanError, match=sentence):
         make_plan(net.eval(), torch.empty(1, 3, 9, 7))
 
