@@ -9,6 +9,11 @@ from typing import NoReturn
 MOST_THREADS = 1024  # beyond some thousands OpenMP ends the process
 DTYPES = ("float32", "bfloat16", "float16", "float64")
 NAME = "a name of `hrnet-fast list`"
+# The data sets that `evaluate` reads and `synth` writes.
+DATASETS = (
+    "coco", "mpii", "crowdpose", "cityscapes", "lip", "pascal_context59", "pascal_context60", "wflw", "300w", "cofw",
+    "aflw", "imagenet",
+)  # fmt: skip
 NAME_OR_FILE = f"{NAME}, or a file of `hrnet-fast save`"
 
 
@@ -53,6 +58,10 @@ def add_input(parser: argparse.ArgumentParser) -> None:
     """--size, --batch, --dtype."""
     parser.add_argument("--size", type=size, metavar="HxW", help="height and width in pixels (default: the model's)")
     parser.add_argument("--batch", type=positive, default=1, metavar="N", help="images at once (default: 1)")
+    add_dtype(parser)
+
+
+def add_dtype(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--dtype", type=dtype, default="float32", metavar="DTYPE", help=f"{', '.join(DTYPES)} (default: float32)"
     )

@@ -6,6 +6,7 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from textwrap import wrap
 
 from hrnet_fast import __version__
 
@@ -13,6 +14,7 @@ from .arguments import Parser, UsageError, add_common
 from .commands import COMMANDS
 from .output import Result, to_json
 
+WIDTH = 100
 BAD_INPUT, INTERRUPTED = 2, 130
 # What the library raises, with a sentence that says what to do.
 EXPECTED = (ValueError, TypeError, KeyError, RuntimeError, OSError)
@@ -55,14 +57,20 @@ def _parser() -> argparse.ArgumentParser:
         sub = commands.add_parser(
             name,
             help=command.HELP,
-            description=command.__doc__,
-            epilog="examples:\n" + "\n".join(f"  {example}" for example in command.EXAMPLES),
+            description="\n\n".join("\n".join(wrap(part, WIDTH)) for part in command.__doc__.split("\n\n")),
+            epilog="examples:\n" + "\n".join(map(_example, command.EXAMPLES)),
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
         command.add_arguments(sub)
         add_common(sub, inherited=True)
         sub.set_defaults(run=command.run)
     return parser
+
+
+def _example(line: str) -> str:
+    """As a shell takes it, in lines that fit a terminal."""
+    parts = wrap(line, WIDTH - 8, break_long_words=False, break_on_hyphens=False)
+    return "  " + " \\\n      ".join(parts)
 
 
 def _set_threads(threads: int) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 
 from hrnet_fast.tasks.registry import HEADS, package_of, task_of
 
-from .arguments import UsageError, add_executor, dtype, file_name, positive, size
+from .arguments import UsageError, add_dtype, add_executor, file_name, positive, size
 from .boxes import Boxes
 
 RANDOM = "the weights are random, as no --weights FILE was given: the results mean nothing"
@@ -41,7 +41,7 @@ def add_estimator(parser: argparse.ArgumentParser) -> None:
         "--weights", type=file_name, metavar="FILE", help="a checkpoint of any HRNet code base (default: random)"
     )
     parser.add_argument("--device", metavar="NAME", help="cpu, cuda or cuda:1 (default: cpu)")
-    parser.add_argument("--dtype", type=dtype, default="float32", metavar="DTYPE", help="what the network computes in")
+    add_dtype(parser)
     add_executor(parser)
     parser.add_argument(
         "--task", choices=HEADS, metavar="NAME",

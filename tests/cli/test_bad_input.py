@@ -39,6 +39,7 @@ CASES = {
     "unknown executor": (("explain", SMALL, "--executor", "gpu"), "choose one of 'auto', 'native', 'onednn',"),
     "refused executor": (("explain", SMALL, "--dtype", "float64", "--executor", "onednn"), "float64"),
     "tune without a GPU": (("tune", SMALL, "--device", "cuda:99"), "there is no device cuda:99: torch"),
+    "seconds to tune a CPU": (("tune", SMALL, "--device", "cpu", "--seconds", "9"), "--seconds limits the tuning on"),
     "missing weights": (("verify", SMALL, "--weights", "none.pth"), "'none.pth': no such file"),
     "missing checkpoint": (("convert", "none.pth", "b.pth", "--model", SMALL), "'none.pth': no such file"),
     "convert without a model": (("convert", "a.pth", "b.pth"), "required: --model"),

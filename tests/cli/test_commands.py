@@ -31,7 +31,9 @@ def test_text_is_printed(run, argv):
 
 
 @pytest.mark.parametrize(
-    "argv", [EVERY["list"], EVERY["info"], ("info", "hrnet_w40.det_coco"), EVERY["env"], EVERY["bench"]], ids=" ".join
+    "argv",
+    [EVERY["list"], EVERY["info"], ("info", "hrnet_w40.det_coco"), EVERY["env"], EVERY["bench"]],
+    ids=" ".join,
 )
 def test_text_fits_a_terminal(run, argv):
     assert max(map(len, run(*argv).out.splitlines())) <= 100
@@ -49,11 +51,12 @@ def test_every_command_is_tested_here():
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_help_shows_an_example(run, capsys, command):
+def test_help_shows_an_example(run, capsys, monkeypatch, command):
+    monkeypatch.setenv("COLUMNS", "102")  # argparse leaves two
     with pytest.raises(SystemExit, match="0"):
         run(command, "--help")
     out = capsys.readouterr().out
-    assert f"examples:\n  hrnet-fast {command}" in out
+    assert f"examples:\n  hrnet-fast {command}" in out and max(map(len, out.splitlines())) <= 100
 
 
 def test_list_names_every_model(run):

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from hrnet_fast.cli.arguments import DATASETS as NAMES
 from hrnet_fast.cli.commands.synth import MARK
 from hrnet_fast.cli.tasks import estimator_options
 from hrnet_fast.synthetic import WRITERS
@@ -35,7 +36,7 @@ DATASETS = {
 
 def test_every_data_set_is_here():
     readable = {name for task in HEADS for name in package_of(task).DATASETS}
-    assert readable == set(WRITERS) == {name.split()[0] for name in DATASETS}
+    assert readable == set(WRITERS) == set(NAMES) == {name.split()[0] for name in DATASETS}
 
 
 @pytest.mark.parametrize("case", DATASETS)

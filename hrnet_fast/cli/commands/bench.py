@@ -1,5 +1,6 @@
 """A quick look: checks the numbers, then times the optimized model and the plain one in turns, on random images.
-A failed check prints no time and exits with 1. `pytest benchmarks/` in a checkout is the full comparison."""
+A failed check prints no time and exits with 1. `pytest benchmarks/` in a checkout is the full comparison.
+Run it on an idle machine: what else computes there is not noticed."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from ..arguments import UsageError, add_model_option, positive
+from ..arguments import DATASETS, UsageError, add_model_option, positive
 from ..output import Result, note
 from ..tasks import RANDOM, add_estimator, is_random, open_estimator, plain_value, task_name
 
@@ -26,7 +26,7 @@ EXAMPLES = (
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_model_option(parser)
-    parser.add_argument("--dataset", required=True, metavar="NAME", help="coco, mpii, crowdpose, cityscapes, wflw, ...")
+    parser.add_argument("--dataset", required=True, metavar="NAME", help=", ".join(DATASETS))
     parser.add_argument("--root", type=Path, required=True, metavar="DIR", help="where the data set lies")
     parser.add_argument("--split", metavar="NAME", help="default: the one of the paper's row")
     parser.add_argument("--limit", type=positive, metavar="N", help="only the first N images")

@@ -14,7 +14,7 @@ from tempfile import TemporaryDirectory
 from hrnet_fast.tasks.files import replacing
 from hrnet_fast.tasks.optional import opencv
 
-from ..arguments import UsageError, positive, size
+from ..arguments import DATASETS, UsageError, positive, size
 from ..output import Result
 
 HELP = "a small data set that needs no download"
@@ -26,7 +26,7 @@ EXAMPLES = (
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("dataset", metavar="DATASET", help="coco, mpii, crowdpose, cityscapes, lip, wflw, ...")
+    parser.add_argument("dataset", metavar="DATASET", help=", ".join(DATASETS))
     parser.add_argument("--root", type=Path, required=True, metavar="DIR", help="where to write it")
     parser.add_argument("--images", type=positive, default=8, metavar="N", help="pictures (default: 8)")
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="default: 0")

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from math import isfinite
 from typing import Any
 
-from ..arguments import add_device, add_input, add_model, model_name, positive
+from ..arguments import UsageError, add_device, add_input, add_model, model_name, positive
 from ..output import Result
 from ..progress import progress_bar
 
@@ -27,7 +27,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_input(parser)
     add_device(parser, default=None)
     parser.add_argument("--again", action="store_true", help="measure what is known already, too")
-    parser.add_argument("--seconds", type=positive, metavar="S", help="on a GPU, for all of it: another run goes on")
+    parser.add_argument(
+        "--seconds", type=positive, metavar="S", help="GPU only: stop after about S seconds; run again to continue"
+    )
 
 
 def run(args: argparse.Namespace) -> Result:
@@ -40,6 +42,8 @@ def run(args: argparse.Namespace) -> Result:
 
     args.device = args.device or ("cuda" if torch.cuda.is_available() else "cpu")
     on_gpu = device(args).type == "cuda"
+    if args.seconds and not on_gpu:
+        raise UsageError("--seconds limits the tuning on a GPU; on a CPU all is tuned or nothing: leave it out")
     model = filled_model(args)
     x = images(args, model)
     fast = optimize(model, dtype=torch_dtype(args), example=x)
