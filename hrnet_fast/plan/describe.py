@@ -69,9 +69,9 @@ def _scaled(value: float) -> str:
 
 
 def _row(level: str, item: str, what: str, result: str, flops: str, size: str, time: str, by: str) -> str:
-    name = item if len(item) <= 31 else "…" + item[-30:]
+    name = item if len(item) <= 27 else "…" + item[-26:]
     what = what if len(what) <= 20 else what[:19] + "…"
-    return f"{level:>4} {name:<31} {what:<20} {result:<12} {flops:>6} {size:>6} {time:>7} {by}".rstrip()
+    return f"{level:>4} {name:<27} {what:<20} {result:<12} {flops:>6} {size:>6} {time:>7} {by}".rstrip()
 
 
 def _described(value: Value) -> str:

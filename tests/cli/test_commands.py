@@ -32,7 +32,7 @@ def test_text_is_printed(run, argv):
 
 @pytest.mark.parametrize(
     "argv",
-    [EVERY["list"], EVERY["info"], ("info", "hrnet_w40.det_coco"), EVERY["env"], EVERY["bench"]],
+    [EVERY["list"], EVERY["info"], ("info", "hrnet_w40.det_coco"), EVERY["env"], EVERY["bench"], EVERY["explain"]],
     ids=" ".join,
 )
 def test_text_fits_a_terminal(run, argv):
