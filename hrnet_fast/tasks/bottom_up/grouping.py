@@ -21,7 +21,7 @@ class Grouping:
         may be more people. detection_threshold: lower peaks count as none. tag_threshold: peaks further from a person's
         mean tag begin a person of their own. use_detection_val: distances are rounded to whole ones, and of equally
         near peaks the higher come first. ignore_too_much: begins no more than max_people.
-    Errors: ValueError for max_people below 1, thresholds that are not finite and a detection_threshold below 0.
+    Errors: ValueError for max_people below 1 and thresholds that are not finite.
     """
 
     max_people: int = 30
@@ -36,8 +36,6 @@ class Grouping:
         for name in ("detection_threshold", "tag_threshold"):
             if not np.isfinite(getattr(self, name)):
                 raise ValueError(f"{name} is {getattr(self, name)}; a finite number is needed")
-        if self.detection_threshold < 0:  # the 0 that stands for a missing peak would be one
-            raise ValueError(f"detection_threshold is {self.detection_threshold}; it must be at least 0")
 
 
 OFFICIAL = Grouping()

@@ -170,7 +170,6 @@ def test_the_order_of_keypoints(keypoints, order):
     [
         ({"max_people": 0}, "max_people is 0; it must be at least 1"),
         ({"tag_threshold": float("nan")}, "tag_threshold is nan; a finite number is needed"),
-        ({"detection_threshold": -0.5}, "detection_threshold is -0.5; it must be at least 0"),
         ({"detection_threshold": float("inf")}, "detection_threshold is inf; a finite number is needed"),
     ],
 )
