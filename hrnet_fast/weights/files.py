@@ -130,12 +130,7 @@ def _read(path: Path) -> Any:
 def _load(path: Path, head: bytes, size: int) -> Any:
     if not size:
         raise CheckpointError(f"checkpoint '{path}' is empty (0 bytes); fetch or save it again")
-    for offset, magic, what, remedy in _NOT_CHECKPOINTS:
-        if head[offset : offset + len(magic)].lower() == magic:
-            raise CheckpointError(f"'{path}' is {what}, not a checkpoint; {remedy}")
-    if head[:4] == b"PK\x03\x04" or head[:1] == b"\x80":
-        return load_pickle(path, zipped=head[:1] == b"P")
-    # A safetensors file begins with the length of its JSON header.
+    # A safetensors file begins with the length of its JSON header, which may begin as any other file does.
     header = int.from_bytes(head[:8], "little")
     if head[8:9] == b"{" and 2 <= header < 1 << 32:
         if header + 8 > size:
@@ -145,6 +140,11 @@ def _load(path: Path, head: bytes, size: int) -> Any:
             return safetensors.torch.load_file(path, device="cpu")
         except (safetensors.SafetensorError, ValueError, RuntimeError) as error:
             raise CheckpointError(f"checkpoint '{path}' is truncated or corrupt: {_first_line(error)}") from error
+    for offset, magic, what, remedy in _NOT_CHECKPOINTS:
+        if head[offset : offset + len(magic)].lower() == magic:
+            raise CheckpointError(f"'{path}' is {what}, not a checkpoint; {remedy}")
+    if head[:4] == b"PK\x03\x04" or head[:1] == b"\x80":
+        return load_pickle(path, zipped=head[:1] == b"P")
     if head.lstrip()[:1] == b"{":
         raise CheckpointError(
             f"'{path}' is a JSON file; if it lists shards, give one dict of all their tensors instead"

@@ -140,12 +140,6 @@ def test_in_place_operations_have_torchs_numbers(run, batch):
     assert_planned(run, torch.randn(batch, 3, 9, 7))
 
 
-def set_by_a_mask(net, x):
-    y = net.c(x)
-    y[torch.ones(8).bool()] = 0
-    return net.d(y)
-
-
 def overlapping_slices(net, x):
     y = net.c(x)
     a, b = y[:, :5], y[:, 3:]
@@ -266,7 +260,6 @@ ALIASES = {
 @pytest.mark.parametrize(
     ("run", "sentence"),
     [
-        (set_by_a_mask, "The shape of the mask .* does not match"),
         (overlapping_slices, SHARED),
         (slice_of_what_was_written, SHARED),
         (read_after_an_index_by_truth, SHARED),

@@ -83,7 +83,7 @@ def nodes(about):
         (lambda about: about["keys"].append("forward.weight"), "'forward.weight'"),
         (lambda about: about["same"].update({"conv.weight": "nothing"}), "'nothing'"),
         (lambda about: about.update(config={"HRNetConfig": {"name": "hrnet_w18"}}), "a HRNetConfig with other parts"),
-        (lambda about: about.update(config=nested_lists(900)), "a config that is a tuple"),
+        (lambda about: about.update(config=nested_lists(300)), "a config that is a tuple"),
         (lambda about: about.update(config="hrnet_w18"), "a config that is a str"),
         (lambda about: about["calls"][0].update(results=-1), "-1"),
         (lambda about: about["calls"][0].update(results={"list": [99]}), "99"),

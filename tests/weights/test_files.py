@@ -73,6 +73,16 @@ def test_old_torch_save_format(state, tmp_path, same_bits):
     same_bits(state, read_checkpoint(tmp_path / "old.pth"))
 
 
+def test_any_length_of_a_safetensors_header_is_read(state, tmp_path, same_bits):
+    """Its first byte is also that of a pickle, where it is 0x80."""
+    path, first = tmp_path / "s.safetensors", set()
+    for length in range(0, 256, 8):
+        write_checkpoint(path, state, {"text": " " * length})
+        first.add(path.read_bytes()[0])
+        same_bits(state, read_checkpoint(path))
+    assert 0x80 in first
+
+
 def test_content_decides_not_the_suffix(state, tmp_path, same_bits):
     write_checkpoint(tmp_path / "a.safetensors", state)
     os.rename(tmp_path / "a.safetensors", tmp_path / "a.pth")
