@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from .images import ImageError
-from .optional import pillow
+from .optional import opencv, pillow
 
 # Of RGB in 0..1; tools/valid.py of HRNet-Image-Classification, lib/datasets/wflw.py of the landmarks' repository, and
 # lib/datasets/base_dataset.py of the segmentation's.
@@ -53,6 +53,17 @@ def resize_planes(x: Tensor, size: Sequence[int]) -> Tensor:
     if tuple(x.shape[2:]) == tuple(size):
         return x
     return F.interpolate(x, tuple(size), mode="bilinear", align_corners=False)
+
+
+def resize_in_8_bits(image: Tensor, size: tuple[int, int]) -> Tensor:
+    """(H, W, 3) uint8 to `size` (h, w), by OpenCV as the official readers do; on a GPU to one grey level."""
+    if image.shape[:2] == size:
+        return image
+    if image.device.type == "cpu":
+        cv2 = opencv()
+        return torch.from_numpy(cv2.resize(image.numpy(), size[::-1], interpolation=cv2.INTER_LINEAR))
+    resized = resize_planes(image[None].permute(0, 3, 1, 2).float(), size).round_()
+    return resized[0].permute(1, 2, 0).to(torch.uint8)
 
 
 def normalise(

@@ -2,28 +2,23 @@
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import torch
 
+from ..coco_set import CocoSet
+from ..json_fields import field, is_numbers
 from .coco_scorer import CocoScorer, average_precision
 from .detections import PERSON, find_detections, read_detections
 from .nms import OKS_THRE, check_threshold, suppression_of
-from .samples import LIST, NUMBER, TEXT, WHOLE, PoseSample, field, is_numbers, read_json
+from .samples import PoseSample
 from .skeletons import COCO
 
-_WANTED = (
-    "download the images and the annotations of {split} from https://cocodataset.org/#download and unpack them to "
-    "{path} and {root}/{folder}/*.jpg (or {root}/images/{folder}/*.jpg)"
-)
-FIELDS = {"id": WHOLE, "image_id": WHOLE, "category_id": WHOLE, "bbox": LIST}
 
-
-class CocoPictures:
+class CocoPictures(CocoSet):
     """COCO's pictures, those without people too, in the order of the annotation file: `len` of them, without boxes.
 
     root: the folder with
@@ -34,33 +29,15 @@ class CocoPictures:
         categories, naming the first.
     """
 
-    name, samples = "COCO", "pictures"
+    prefix = "person_keypoints"
     skeleton, keypoints = COCO, 17
-    papers_split = "val2017"
-    # of each image and annotation: name -> kind, as `field` takes it
-    _image_fields: ClassVar[dict[str, str]] = {"id": WHOLE, "file_name": TEXT, "width": NUMBER, "height": NUMBER}
-    _fields: ClassVar[dict[str, str]] = {**FIELDS, "area": NUMBER}
     _metric = staticmethod(average_precision)
     nms: str | None = None
     oks_threshold = OKS_THRE
 
     def __init__(self, root: str | os.PathLike, split: str | None = None) -> None:
-        self.root, self.split = Path(root), split or self.papers_split
-        path, folders, wanted = self._places()
-        self.annotations = self._checked(read_json(path, wanted), path)
-        self._person = _person(self.annotations, path)
-        self._people = self._people_of(path)
-        self._folder = next((folder for folder in folders if folder.is_dir()), None)
-        if self._folder is None:
-            raise FileNotFoundError(f"{folders[-1]} is missing: {wanted}")
+        super().__init__(root, split)
         self._boxes: dict[int, Any] = {}  # image id -> rows of x, y, width, height, score
-
-    @property
-    def has_annotations(self) -> bool:
-        return not self.split.startswith("test")
-
-    def __len__(self) -> int:
-        return len(self.annotations["images"])
 
     def __iter__(self) -> Iterator[PoseSample]:
         for image in self.annotations["images"]:
@@ -73,45 +50,9 @@ class CocoPictures:
         suppression = self.nms, self.oks_threshold, self.skeleton.sigmas
         return CocoScorer(annotations, self._person, *suppression, self._metric)
 
-    @property
-    def notes(self) -> list[str]:
-        """What a reader of the scores must know."""
-        if self.has_annotations:
-            return []
-        return [f"{self.split} has no public annotations: hand the results in to COCO's server"]
-
-    def _places(self) -> tuple[Path, tuple[Path, ...], str]:
-        """The annotation file, folders of which one has the pictures, and what to download if they are not there."""
-        prefix = "person_keypoints" if self.has_annotations else "image_info"
-        path = self.root / "annotations" / f"{prefix}_{self.split}.json"
-        folder = self.split.replace("test-dev", "test")  # COCO has no pictures of its own for it
-        wanted = _WANTED.format(root=self.root, split=self.split, path=path, folder=folder)
-        return path, (self.root / "images" / folder, self.root / folder), wanted
-
-    def _checked(self, data: Any, path: Path) -> dict[str, Any]:
-        """The contents of an annotation file, if all that is needed is there."""
-        for name in ("images", "categories", "annotations") if self.has_annotations else ("images", "categories"):
-            field(data, name, str(path), LIST)
-        for place, image in enumerate(data["images"]):
-            for name, kind in self._image_fields.items():
-                field(image, name, f"{path}: image {place}", kind)
-        if not data["images"]:
-            raise ValueError(f"{path} lists no images: there is nothing to evaluate")
-        known = {field(category, "id", f"{path}: a category", WHOLE) for category in data["categories"]}
-        images = _ids(data["images"], path)
-        for place, entry in enumerate(data.get("annotations", ())):
-            where = f"{path}: annotation {entry.get('id', place) if isinstance(entry, dict) else place}"
-            for name, kind in self._fields.items():
-                field(entry, name, where, kind)
-            if entry["category_id"] not in known:
-                raise ValueError(f"{where} has the category {entry['category_id']}, which the file does not list")
-            if entry["image_id"] not in images:
-                raise ValueError(f"{where} is of image {entry['image_id']}, which the file does not list")
-            if not is_numbers(entry["bbox"], 4) or not all(map(math.isfinite, entry["bbox"])):
-                raise ValueError(f"{where} has the box {entry['bbox']}; four finite numbers are needed")
-            entry.setdefault("iscrowd", 0)
-            field(entry, "iscrowd", where, NUMBER)
-        return data
+    def _read_annotations(self) -> None:
+        self._person = _person(self.annotations, self._file)
+        self._people = self._people_of(self._file)
 
     def _people_of(self, path: Path) -> dict[int, list[dict]]:
         """Image id -> its people's annotations."""
@@ -216,16 +157,6 @@ class CocoKeypoints(CocoPictures):
         y2 = min(image["height"] - 1, y1 + max(0, height - 1))
         has_area = person["area"] > 0 and x2 >= x1 and y2 >= y1 and max(x2 - x1, y2 - y1) > 0
         return (x1, y1, x2 - x1, y2 - y1) if has_area else None
-
-
-def _ids(images: list[dict[str, Any]], path: Path) -> set[int]:
-    """The images' ids. ValueError for one that is there twice, as people of both would be scored with each."""
-    ids: set[int] = set()
-    for image in images:
-        if image["id"] in ids:
-            raise ValueError(f"{path} lists image {image['id']} twice")
-        ids.add(image["id"])
-    return ids
 
 
 def _person(data: dict[str, Any], path: Path) -> int:

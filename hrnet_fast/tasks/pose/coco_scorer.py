@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
-import errno
-import io
-import json
-import os
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-import torch
 from torch import Tensor
 
-from ..files import replacing
-from ..optional import coco_tools
+from ..coco_scores import coco_stats
 from .boxes import Regions
 from .nms import suppression_of
 from .rescore import rescore
@@ -111,49 +104,11 @@ def keypoint_stats(
     annotations, results, person: as `average_precision`. sigmas: of OKS, None for COCO's. by_size: whether medium and
     large people are scored by themselves too; if not, their numbers are -1.
     """
-    coco = coco_tools()
-    from pycocotools.cocoeval import COCOeval
 
-    stats = []
-    with contextlib.redirect_stdout(io.StringIO()):  # it prints each of its steps
-        truth = coco.COCO()
-        truth.dataset = annotations
-        truth.createIndex()
-        if results:
-            found = truth.loadRes([dict(row) for row in results])
-        else:  # loadRes cannot take an empty list
-            found = coco.COCO()
-            found.dataset = {name: annotations[name] for name in ("images", "categories")} | {"annotations": []}
-            found.createIndex()
-        for images in groups:
-            evaluation = COCOeval(truth, found, "keypoints")
-            params = evaluation.params
-            params.imgIds, params.catIds = sorted(set(images)), [person]
-            if sigmas is not None:
-                params.kpt_oks_sigmas = np.array(sigmas)
-            if not by_size:
-                params.areaRng, params.areaRngLbl = params.areaRng[:1], params.areaRngLbl[:1]
-            evaluation.evaluate()
-            evaluation.accumulate()
-            evaluation.summarize()
-            stats.append(torch.as_tensor(evaluation.stats).tolist())
-    return stats
+    def adjust(params: Any) -> None:
+        if sigmas is not None:
+            params.kpt_oks_sigmas = np.array(sigmas)
+        if not by_size:
+            params.areaRng, params.areaRngLbl = params.areaRng[:1], params.areaRngLbl[:1]
 
-
-def check_target(path: str | os.PathLike) -> None:
-    """OSError where `write_results` could not write: to be known before hours of work. Leaves what is there."""
-    if os.path.isdir(path):
-        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), os.fspath(path))
-    with contextlib.suppress(_Enough), replacing(path) as part:
-        part.touch()
-        raise _Enough
-
-
-class _Enough(Exception):
-    """Ends `replacing` before it replaces anything."""
-
-
-def write_results(path: str | os.PathLike, results: list[dict[str, Any]]) -> None:
-    """Writes COCO's results format for COCO's server; whole or not at all."""
-    with replacing(path) as part:
-        part.write_text(json.dumps(results))
+    return coco_stats(annotations, results, groups, "keypoints", [person], adjust)

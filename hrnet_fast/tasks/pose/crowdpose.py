@@ -10,9 +10,10 @@ import math
 from pathlib import Path
 from typing import Any, ClassVar
 
-from .coco import FIELDS, CocoKeypoints, CocoPictures
+from ..coco_set import FIELDS
+from ..json_fields import NUMBER
+from .coco import CocoKeypoints, CocoPictures
 from .coco_scorer import METRICS, keypoint_stats
-from .samples import NUMBER
 from .skeletons import CROWDPOSE
 
 _WANTED = (

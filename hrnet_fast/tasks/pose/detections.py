@@ -6,7 +6,7 @@ import math
 import os
 from pathlib import Path
 
-from .samples import WHOLE, field, is_numbers, read_json
+from ..json_fields import WHOLE, field, is_numbers, read_json
 
 _WANTED = (
     "a file of detections, such as COCO_val2017_detections_AP_H_56_person.json, which the README of "

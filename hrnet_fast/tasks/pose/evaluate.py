@@ -10,13 +10,14 @@ from itertools import islice
 import torch
 from torch import Tensor
 
+from ..coco_scores import check_target, write_results
 from ..evaluation import Evaluation, Progress, differences, usual_notes
 from ..images import Stored, read_image
 from ..network import Network
 from ..stages import Stages
 from .boxes import Regions
 from .coco import CocoKeypoints, CocoPictures
-from .coco_scorer import CocoScorer, check_target, write_results
+from .coco_scorer import CocoScorer
 from .estimator import PoseEstimator
 from .mpii import Mpii, MpiiScorer
 from .nms import OKS_THRE

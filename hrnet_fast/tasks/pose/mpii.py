@@ -12,10 +12,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..json_fields import TEXT, field, is_numbers, read_json
 from ..matlab import reading_mat
 from .boxes import PADDING, Regions
 from .pckh import JOINTS, pckh
-from .samples import TEXT, PoseSample, field, is_numbers, read_json
+from .samples import PoseSample
 
 _WANTED = (
     "download the images from http://human-pose.mpi-inf.mpg.de to {root}/images/*.jpg, and valid.json and "

@@ -5,8 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ..optional import opencv
-from ..pixels import MEAN, STD, check_aspect, resize_planes
+from ..pixels import MEAN, STD, check_aspect, resize_in_8_bits
 from .protocol import Protocol
 
 FIT_STRIDE = 8  # lib/datasets/pascal_ctx.py
@@ -23,21 +22,10 @@ def fit(image: Tensor, protocol: Protocol) -> tuple[Tensor, tuple[int, int]]:
         valid = protocol.size
     elif protocol.fit == "short":
         valid = _short_side_to(valid, protocol.base)
-    x = _resized_in_8_bits(image, valid)[None].permute(0, 3, 1, 2).float()  # channels_last, which torch resizes fast
+    x = resize_in_8_bits(image, valid)[None].permute(0, 3, 1, 2).float()  # channels_last, which torch resizes fast
     if protocol.fit in ("short", "padded"):
         x = _pad_to_stride(x)
     return normalise_in_place(x), valid
-
-
-def _resized_in_8_bits(image: Tensor, size: tuple[int, int]) -> Tensor:
-    """(H, W, 3) uint8, by OpenCV as the official readers do; on a GPU to one grey level."""
-    if image.shape[:2] == size:
-        return image
-    if image.device.type == "cpu":
-        cv2 = opencv()
-        return torch.from_numpy(cv2.resize(image.numpy(), size[::-1], interpolation=cv2.INTER_LINEAR))
-    resized = resize_planes(image[None].permute(0, 3, 1, 2).float(), size).round_()
-    return resized[0].permute(1, 2, 0).to(torch.uint8)
 
 
 def normalise_in_place(x: Tensor) -> Tensor:

@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 import torch
 
+from hrnet_fast.tasks.coco_scores import write_results
 from hrnet_fast.tasks.pose import CocoKeypoints, read_detections
 from hrnet_fast.tasks.pose.boxes import Regions, regions_of
-from hrnet_fast.tasks.pose.coco_scorer import METRICS, average_precision, write_results
+from hrnet_fast.tasks.pose.coco_scorer import METRICS, average_precision
 from hrnet_fast.tasks.pose.skeletons import COCO
 from tests.tasks.pose import official
 from tests.tasks.pose.files import annotation, coco_data, keypoints, write_coco
