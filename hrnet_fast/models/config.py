@@ -20,6 +20,7 @@ HEADS = (
     "classification_ci",
     "classification_cii",
     "detection",
+    "faster_rcnn",
     "features",
 )
 

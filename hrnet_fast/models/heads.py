@@ -189,7 +189,9 @@ class HRFPN(nn.Module):
     """HRNetV2p's pyramid: all maps concatenated, reduced, average-pooled to five levels (paper figure 4c;
     `det:mmdet/models/necks/hrfpn.py`): four maps -> five maps (N, 256, H / 2^l, W / 2^l)."""
 
-    def __init__(self, in_channels: list[int], out_channels: int = 256, levels: int = 5):
+    CHANNELS = 256
+
+    def __init__(self, in_channels: list[int], out_channels: int = CHANNELS, levels: int = 5):
         super().__init__()
         self.reduction_conv = nn.Sequential(nn.Conv2d(sum(in_channels), out_channels, 1))
         self.fpn_conv = nn.ModuleList(nn.Conv2d(out_channels, out_channels, 3, padding=1) for _ in range(levels))

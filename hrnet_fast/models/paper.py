@@ -49,11 +49,11 @@ FIGURES = MappingProxyType({
         f"hrnet_w18.landmark_{dataset}": ("9.3", "4.3") for dataset in ("wflw", "300w", "cofw", "aflw")
     }),
     **_table("the paper's detection tables", (800, 1200), {
-        "hrnet_w18.det_coco": ("26.2", "159.1"),
-        "hrnet_w32.det_coco": ("45.0", "245.3"),
-        "hrnet_w48.det_coco": ("79.4", "399.1"),
+        "hrnet_w18.faster_rcnn_coco": ("26.2", "159.1"),
+        "hrnet_w32.faster_rcnn_coco": ("45.0", "245.3"),
+        "hrnet_w48.faster_rcnn_coco": ("79.4", "399.1"),
     }, whole="Faster R-CNN"),
-    **_table("the report", (800, 1200), {"hrnet_w40.det_coco": ("60.5", "314.9")}, whole="Faster R-CNN"),
+    **_table("the report", (800, 1200), {"hrnet_w40.faster_rcnn_coco": ("60.5", "314.9")}, whole="Faster R-CNN"),
     **_table("the paper's table 20", (224, 224), {
         "hrnet_w18.cls_in1k": ("21.3", "3.99"),
         "hrnet_w30.cls_in1k": ("37.7", "7.55"),

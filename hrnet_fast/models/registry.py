@@ -10,6 +10,7 @@ from types import MappingProxyType
 from . import heads
 from .backbone import HighResolutionNet
 from .config import ARCHITECTURES, Architecture, HRNetConfig, standard
+from .faster_rcnn import FasterRCNNHRNet
 from .ocr import OCRHRNet
 
 MODEL_CLASSES = MappingProxyType({
@@ -23,6 +24,7 @@ MODEL_CLASSES = MappingProxyType({
     "classification_ci": heads.ClassificationCiHRNet,
     "classification_cii": heads.ClassificationCiiHRNet,
     "detection": heads.DetectionHRNet,
+    "faster_rcnn": FasterRCNNHRNet,
     "features": heads.FeatureHRNet,
 })  # fmt: skip
 
@@ -59,6 +61,7 @@ TAGS = MappingProxyType({
     "landmark_cofw": dict(_FACE, num_outputs=29),
     "landmark_aflw": dict(_FACE, num_outputs=19),
     "det_coco": dict(head="detection", input_size=(800, 1344)),
+    "faster_rcnn_coco": dict(head="faster_rcnn", num_outputs=80, input_size=(800, 1344)),
     "features": dict(head="features"),
 })  # fmt: skip
 
@@ -73,7 +76,7 @@ _DEFAULT_TAG = MappingProxyType({
     "pose": "pose_coco_256x192", "pose_v1h": "pose_v1h_coco_256x192", "pose_higher": "pose_higher_coco_512x512",
     "segmentation": "seg_cityscapes", "ocr": "seg_ocr_cityscapes", "landmark": "landmark_wflw",
     "classification": "cls_in1k", "classification_ci": "cls_ci_in1k", "classification_cii": "cls_cii_in1k",
-    "detection": "det_coco", "features": "features",
+    "detection": "det_coco", "faster_rcnn": "faster_rcnn_coco", "features": "features",
 })  # fmt: skip
 
 

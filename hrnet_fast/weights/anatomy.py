@@ -16,12 +16,14 @@ Shapes = Mapping[str, tuple[int, ...]]
 
 @dataclass(frozen=True)
 class Head:
-    """How a head is recognised: `mark` is a key that only it has, `output` the key whose first size is its outputs."""
+    """How a head is recognised: `mark` is a key that only it has, `output` the key whose first size is `rows` times its
+    outputs."""
 
     kind: str
     words: str
     mark: str
     output: str | None = None
+    rows: int = 1
 
 
 # In the order of recognition. The last three are heads that only other code bases have.
@@ -29,6 +31,7 @@ HEADS = (
     Head("ocr", "segmentation with OCR", "cls_head.weight", "cls_head.weight"),
     Head("landmark", "landmark", "head.3.weight", "head.3.weight"),
     Head("segmentation", "segmentation", "last_layer.3.weight", "last_layer.3.weight"),
+    Head("faster_rcnn", "Faster R-CNN", "roi_head.bbox_head.fc_cls.weight", "roi_head.bbox_head.fc_reg.weight", 4),
     Head("detection", "detection pyramid", "neck.reduction_conv.0.weight"),
     Head("pose", "pose", "final_layer.weight", "final_layer.weight"),
     Head("pose_higher", "HigherHRNet pose", "final_layers.0.weight", "final_layers.1.weight"),
@@ -120,7 +123,7 @@ def anatomy_of(shapes: Shapes) -> Anatomy | None:
         block="bottleneck" if "stage4.0.branches.0.0.conv3.weight" in shapes else "basic",
         single_output=not any(key.startswith(f"stage4.{last}.fuse_layers.1.") for key in shapes),
         head=head,
-        outputs=shapes[head.output][0] if head.output in shapes else None,
+        outputs=shapes[head.output][0] // head.rows if head.output in shapes else None,
     )
 
 

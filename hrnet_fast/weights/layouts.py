@@ -74,11 +74,15 @@ def _nested_conv_bn(theirs: str, ours: str, at: int = 0) -> Rules:
     )
 
 
+_BOX_PARTS = ("shared_fcs", "fc_cls", "fc_reg")
 _ATTENTION = "decode_head.1.object_context_block"
 _OFFICIAL_ATTENTION = "ocr_distri_head.object_context_block"
 _FPN: Rules = (
     ("neck.reduction_conv.conv.{rest}", "neck.reduction_conv.0.{rest}"),
     ("neck.fpn_convs.{i}.conv.{rest}", "neck.fpn_conv.{i}.{rest}"),
+)
+_FASTER_RCNN: Rules = tuple(
+    (key, key) for key in ("rpn_head.{rest}", *(f"roi_head.bbox_head.{part}.{{rest}}" for part in _BOX_PARTS))
 )
 
 
@@ -181,6 +185,14 @@ LAYOUTS = (
         ("neck.reduction_conv.0.{rest}", "backbone.{rest}"),
         "backbone.",
         (("neck.{rest}", "neck.{rest}"),),
+    ),
+    Layout(
+        "mmdet",
+        "open-mmlab/mmdetection 2 and 3: mmdet/models/roi_heads, configs faster*_hrnetv2p*",
+        ("faster_rcnn",),
+        ("neck.reduction_conv.conv.{rest}", "roi_head.bbox_head.shared_fcs.{rest}"),
+        "backbone.",
+        (*_FPN, *_FASTER_RCNN),
     ),
     Layout(
         "mmdet",

@@ -159,11 +159,11 @@ def _match_head(
 
 def _transfer_head(match: Match, own: Mapping[str, Tensor], theirs: Anatomy, mine: Anatomy) -> None:
     """Another task: its head is left out. But OCR starts its auxiliary head from a segmentation head, as officially,
-    and the modules that increase channels are the same in timm's features and classifiers."""
-    increases = {theirs.head.kind, mine.head.kind} == {"increased", "classification"}
+    the modules that increase channels are the same in timm's features and classifiers, and a detector has a pyramid."""
+    shared = {theirs.head.kind, mine.head.kind} in ({"increased", "classification"}, {"detection", "faster_rcnn"})
     transfers = theirs.head.kind == "segmentation" and mine.head.kind == "ocr"
     for key in [key for key in match.pairs if not is_backbone(key)]:
-        if increases and key in own and own[key].shape == match.pairs[key].shape:
+        if shared and key in own and own[key].shape == match.pairs[key].shape:
             continue
         target = key.replace("last_layer.", "aux_head.", 1)
         if transfers and target in own and own[target].shape == match.pairs[key].shape:

@@ -96,7 +96,7 @@ def test_info_says_when_nothing_is_printed(run):
 
 
 def test_info_marks_figures_of_whole_detectors(run):
-    assert "800x1200, whole Faster R-CNN" in run("info", "hrnet_w32.det_coco").out
+    assert "800x1200, whole Faster R-CNN" in run("info", "hrnet_w32.faster_rcnn_coco").out
 
 
 def test_explain_prints_the_plan(run):

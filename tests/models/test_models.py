@@ -43,8 +43,10 @@ def expected_shapes(config, batch, height, width):
         return [(batch, classes, *quarter)] * 2
     if config.head == "pose_higher":
         return [(batch, 2 * classes, *quarter), (batch, classes, height // 2, width // 2)]
-    if config.head == "detection":
-        return [(batch, 256, quarter[0] >> level, quarter[1] >> level) for level in range(5)]
+    if config.head in ("detection", "faster_rcnn"):
+        sizes = [(quarter[0] >> level, quarter[1] >> level) for level in range(5)]
+        kinds = ((256, sizes),) if config.head == "detection" else ((256, sizes[:4]), (3, sizes), (12, sizes))
+        return [(batch, channels, *size) for channels, levels in kinds for size in levels]
     if config.head == "features":
         return [(batch, c, quarter[0] >> b, quarter[1] >> b) for b, c in enumerate(config.architecture.widths)]
     scale = config.heatmap_map

@@ -255,6 +255,29 @@ class MMDet(nn.Module):
         return self.neck(self.backbone(x))
 
 
+class MMDetFasterRCNN(nn.Module):
+    """mmdetection FasterRCNN: RPNHead and StandardRoIHead with Shared2FCBBoxHead."""
+
+    def __init__(self, classes: int):
+        super().__init__()
+        self.backbone = backbone()
+        self.neck = HRFPN()
+        self.rpn_head = nn.Module()
+        self.rpn_head.rpn_conv = nn.Conv2d(256, 256, 3, padding=1)
+        self.rpn_head.rpn_cls = nn.Conv2d(256, 3, 1)
+        self.rpn_head.rpn_reg = nn.Conv2d(256, 12, 1)
+        self.roi_head = nn.Module()
+        self.roi_head.bbox_head = nn.Module()
+        self.roi_head.bbox_head.fc_cls = nn.Linear(1024, classes + 1)
+        self.roi_head.bbox_head.fc_reg = nn.Linear(1024, 4 * classes)
+        self.roi_head.bbox_head.shared_fcs = nn.ModuleList([nn.Linear(256 * 49, 1024), nn.Linear(1024, 1024)])
+
+    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
+        pyramid, head = self.neck(self.backbone(x)), self.rpn_head
+        hidden = [F.relu(head.rpn_conv(level)) for level in pyramid]
+        return (*pyramid[:4], *map(head.rpn_cls, hidden), *map(head.rpn_reg, hidden))
+
+
 class OfficialDetector(nn.Module):
     """HRNet-Object-Detection: the neck of nn.Conv2d, under a detector with its own heads."""
 
@@ -338,6 +361,7 @@ ORIGINS: dict[tuple[str, str], Callable[[], tuple[nn.Module, HighResolutionNet]]
     ("mmseg", "segmentation"): lambda: (MMSegFCN(19), _ours("segmentation", 19)),
     ("mmseg", "ocr"): lambda: (MMSegOCR(19), _ours("ocr", 19, align_corners=False)),
     ("mmdet", "detection"): lambda: (MMDet(), _ours("detection", None)),
+    ("mmdet", "faster_rcnn"): lambda: (MMDetFasterRCNN(6), _ours("faster_rcnn", 6)),
     ("mmpretrain", "classification"): lambda: (MMPretrain(10), _ours("classification", 10)),
     ("official_det", "detection"): lambda: (OfficialDetector(), _ours("detection", None)),
     ("official_seg", "segmentation"): lambda: (FullModel(_ours("segmentation", 19), 19), _ours("segmentation", 19)),

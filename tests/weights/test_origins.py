@@ -19,6 +19,7 @@ from hrnet_fast.weights import (
     save_weights,
     to_layout,
 )
+from tests.weights.conftest import MMDetFasterRCNN
 
 BIASLESS = {"mmpretrain", "mmseg"}
 # What each code base can hold; the official names are those of the models themselves.
@@ -32,7 +33,7 @@ HOLDS = {
     "mmpose": {"pose", "landmark"},
     "mmpose0": {"pose", "pose_higher", "landmark"},
     "mmseg": {"segmentation", "ocr"},
-    "mmdet": {"detection"},
+    "mmdet": {"detection", "faster_rcnn"},
     "mmpretrain": {"classification"},
     "mm_backbone": {"features"},
 }
@@ -51,8 +52,8 @@ def our_keys(head: str) -> tuple[str, ...]:
 
 
 def network_keys(theirs: nn.Module) -> set[str]:
-    """Their keys without detectors and losses."""
-    strangers = ("rpn_head", "roi_head", "bbox_head", "loss")
+    """Their keys without losses, and without the parts of detectors of which ours is the pyramid alone."""
+    strangers = ("loss",) if isinstance(theirs, MMDetFasterRCNN) else ("rpn_head", "roi_head", "bbox_head", "loss")
     return {key for key in theirs.state_dict() if not key.startswith(strangers)}
 
 
