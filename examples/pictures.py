@@ -8,14 +8,18 @@ python examples/pictures.py [FOLDER]
 import sys
 from pathlib import Path
 
+import numpy as np
 import torch
 from PIL import Image
 
-from hrnet_fast.synthetic import face_scene, parsing_scene, place_scene, street_scene
+from hrnet_fast.synthetic import face_scene, figure_scene, parsing_scene, place_scene, street_scene
 from hrnet_fast.synthetic.imagenet import CLASSES
-from hrnet_fast.tasks import classification, landmark, segmentation
+from hrnet_fast.synthetic.people import tight_box
+from hrnet_fast.tasks import classification, detection, landmark, segmentation
+from hrnet_fast.tasks.segmentation.cityscapes_labels import TRAINED
 
 GAP = 6
+IDS = {label.id: label.name for label in TRAINED}
 
 
 def labels(picture, numbers, classes: segmentation.ClassSet) -> list[Image.Image]:
@@ -46,6 +50,24 @@ def shown(label: int, seed: int) -> Image.Image:
     return classification.draw(scene(seed, (240, 300), None), answer)
 
 
+def traffic(seed: int) -> Image.Image:
+    """The people and vehicles of a street that are large enough to see."""
+    picture, truth = street_scene(seed, (360, 720))
+    found = []
+    for instance in np.unique(truth.instance_ids):
+        name = IDS.get(int(instance) // 1000, "")
+        if name in detection.COCO and (mask := truth.instance_ids == instance).sum() > 250:
+            found.append(detection.Detection(tight_box(mask), 1.0, detection.COCO.index(name), name))
+    return detection.draw(picture, found)
+
+
+def people(seed: int, size: tuple[int, int]) -> Image.Image:
+    picture, truth = figure_scene(seed, size, people=3)
+    return detection.draw(
+        picture, [detection.Detection(tuple(person.box), 1.0, 0, "person") for person in truth if not person.crowd]
+    )
+
+
 def sheet(rows: list[list[Image.Image]]) -> Image.Image:
     """Rows of pictures; each row is as wide as the first."""
     width = sum(picture.width for picture in rows[0]) + GAP * (len(rows[0]) - 1)
@@ -73,6 +95,7 @@ def main(folder: Path) -> None:
     sheets = {
         "segmentation": [street(5), places, parsing],
         "landmarks": [faces],
+        "detection": [[traffic(5), people(4, (360, 480))]],
         "classification": [[shown(label, seed) for label, seed in enumerate((5, 4, 7, 1))]],
     }
     folder.mkdir(parents=True, exist_ok=True)

@@ -25,6 +25,7 @@ _PUBLIC = {
     "Segmenter": "tasks.segmentation",
     "LandmarkEstimator": "tasks.landmark",
     "Classifier": "tasks.classification",
+    "Detector": "tasks.detection",
     "read_image": "tasks.images",
 }
 

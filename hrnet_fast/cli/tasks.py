@@ -28,9 +28,10 @@ _ESTIMATOR = {
     "protocol": {"landmark": "protocol"},
     "resize": {"segmentation": "size"},
     "scales": {"segmentation": "scales", "bottom_up": "scales"},
-    "short_side": {"bottom_up": "short_side"},
+    "short_side": {"bottom_up": "short_side", "detection": "short_side"},
     "refine": {"bottom_up": "refine"},
-    "names": {"classification": "names"},
+    "names": {"classification": "names", "detection": "names"},
+    "threshold": {"detection": "threshold"},
 }
 _CALL = {"boxes": {"pose": "boxes", "landmark": "boxes"}, "top": {"classification": "top"}}
 
@@ -78,7 +79,7 @@ def add_estimator(parser: argparse.ArgumentParser) -> None:
         "--short-side",
         type=positive,
         metavar="N",
-        help="bottom_up: of the picture as it is seen (default: the model's)",
+        help="bottom_up, detection: of the picture as it is seen (default: the model's, and 800)",
     )
     group.add_argument(
         "--refine",
@@ -86,7 +87,12 @@ def add_estimator(parser: argparse.ArgumentParser) -> None:
         default=None,
         help="bottom_up: look for the keypoints that a person lacks (default: yes)",
     )
-    group.add_argument("--names", metavar="FILE", help="classification: what the classes are called, one a line")
+    group.add_argument(
+        "--names", metavar="FILE", help="classification, detection: what the classes are called, one a line"
+    )
+    group.add_argument(
+        "--threshold", type=float, metavar="T", help="detection: boxes with lower scores are left out (default: 0.05)"
+    )
 
 
 def _resize(text: str) -> str | tuple[int, int]:

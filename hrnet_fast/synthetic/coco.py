@@ -24,6 +24,9 @@ CATEGORY = {
     "keypoints": list(COCO_KEYPOINTS),
     "skeleton": [list(pair) for pair in SKELETON],
 }
+_OF_KEYPOINTS = ("keypoints", "num_keypoints")
+# instances_*.json has more categories, of which none is drawn here
+CATEGORIES = [{"supercategory": "person", "id": 1, "name": "person"}]
 DETECTIONS = "COCO_val2017_detections_AP_H_56_person.json"
 
 
@@ -39,7 +42,8 @@ def write_coco(
 ) -> Path:
     """Writes people as COCO has them, and returns root.
 
-    root/annotations/person_keypoints_<split>.json, root/<split>/000000000001.jpg, ..., and for detections
+    root/annotations/person_keypoints_<split>.json and instances_<split>.json, root/<split>/000000000001.jpg, ..., and
+    for detections
     root/person_detection_results/COCO_val2017_detections_AP_H_56_person.json: each person's box a little off, its
     score, and now and then a box with nobody in it. size: (H, W) of the pictures; photographs: for the background.
     """
@@ -63,6 +67,9 @@ def write_coco(
         "categories": [CATEGORY],
     }
     write_json(root / "annotations" / f"person_keypoints_{split}.json", content)
+    objects = [{k: v for k, v in entry.items() if k not in _OF_KEYPOINTS} for entry in annotations]
+    content = {**content, "annotations": objects, "categories": CATEGORIES}
+    write_json(root / "annotations" / f"instances_{split}.json", content)
     if detections:
         write_json(root / "person_detection_results" / DETECTIONS, found)
     return root

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from ..api import OptimizedModule, known_device, optimize
 from ..models import HRNetConfig, create_model, list_models, model_config
+from ..models.registry import MODEL_CLASSES
 from ..saved import SavedNetwork, is_saved, read_network
 from ..weights import CheckpointError, LoadReport, load_weights
 from ..weights.random import fill_weights, without_init
@@ -30,6 +31,7 @@ _INPUT_SIZES = {
     "landmark": (256, 256),
     "classification": (224, 224),
     "bottom_up": (512, 512),
+    "detection": (800, 1344),
 }
 
 
@@ -61,11 +63,17 @@ class Network:
         self.config, self.random_weights, self.loaded = config, random_weights, loaded
         self._shapes = _output_shapes(module, self.input_size)
         _check_outputs(task, name, self._shapes)
-        self.num_outputs: int = self._shapes[-1][1]
+        # of a detector the regions' classes, which are none of the network's outputs
+        self.num_outputs: int = config.num_outputs if config and task == "detection" else self._shapes[-1][1]
 
     @property
     def device(self) -> torch.device:
         return self.module.device
+
+    @property
+    def box_head(self) -> nn.Module:
+        """Of a detector: what says what a region is, `models.faster_rcnn.BBoxHead`, with the weights of now."""
+        return self.module.original.bbox_head
 
     @property
     def official_name(self) -> str:
@@ -123,7 +131,7 @@ def open_network(
         `hrnet_fast.optimize` takes; it is not changed.
     weights: a checkpoint of any HRNet code base, or a state dict. A name without weights gets random ones, the same in
         every process; `random_weights` says so, and a RandomWeightsWarning.
-    task: "pose", "segmentation", "landmark", "classification" or "bottom_up".
+    task: "pose", "segmentation", "landmark", "classification", "bottom_up" or "detection".
     dtype, executor: as `hrnet_fast.optimize`. device: None for where the module is, or the CPU.
     input_size: (height, width); None for the model's own, or the one it was saved for, or that of the paper's table.
     Errors: KeyError for an unknown name; ValueError for a head that does not fit the task, for weights without the
@@ -151,6 +159,8 @@ def open_network(
             plain, dtype = model.original, dtype or model.requested_dtype
         if config := _config(plain):
             _check_head(task, config)
+        if task == "detection":
+            plain = _detector(plain)
         if weights is not None or _moves(plain, device):
             plain = copy.deepcopy(plain)
     else:
@@ -179,6 +189,25 @@ def _config(module: nn.Module) -> HRNetConfig | None:
     """Our config of a module; modules of other code bases may have other things of that name."""
     config = getattr(module, "config", None)
     return config if isinstance(config, HRNetConfig) else None
+
+
+def _detector(module: nn.Module) -> nn.Module:
+    """A detector of ours, whose box head is not in its outputs. One from a file is made anew, for pictures of any size.
+
+    Errors: ValueError for a module of another code base.
+    """
+    config = _config(module)
+    if config is None:
+        raise ValueError(
+            f"{type(module).__name__} is of another code base, and detection needs the parts of hrnet_fast's own: name "
+            "a model such as 'hrnet_w32.faster_rcnn_coco', and give its checkpoint as weights="
+        )
+    if not isinstance(module, SavedNetwork):
+        return module
+    with without_init():
+        made = MODEL_CLASSES[config.head](config).to(next(module.parameters())).eval()
+    made.load_state_dict(module.state_dict())
+    return made
 
 
 def _own_size(module: nn.Module) -> tuple[int, int] | None:
@@ -230,6 +259,8 @@ def _check_outputs(task: str, name: str, shapes: list[tuple[int, ...]]) -> None:
     sizes."""
     if task == "bottom_up":
         fits, wanted = _at_two_sizes(shapes), "(N, 2K, h, w) heatmaps and tags and (N, K, 2h, 2w) heatmaps"
+    elif task == "detection":
+        fits, wanted = True, ""  # `_detector` has seen to it
     elif task == "classification":
         fits, wanted = [len(shape) for shape in shapes] == [2], "(N, classes) logits"
     else:

@@ -14,6 +14,7 @@ _USES = {
     "h5py": ("Matlab's files of version 7.3 need", "h5py"),
     "pycocotools.coco": ("COCO's AP needs", "pycocotools"),
     "torchvision.models.detection": ("detector='torchvision' needs", "torchvision"),
+    "torchvision.ops": ("detection needs", "torchvision"),
 }
 
 
@@ -55,3 +56,8 @@ def coco_tools() -> ModuleType:
 def torchvision_detection() -> ModuleType:
     """torchvision.models.detection."""
     return _package("torchvision.models.detection")
+
+
+def torchvision_ops() -> ModuleType:
+    """torchvision.ops."""
+    return _package("torchvision.ops")

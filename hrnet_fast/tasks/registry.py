@@ -12,11 +12,12 @@ HEADS = MappingProxyType({
     "landmark": ("landmark",),
     "classification": ("classification", "classification_ci", "classification_cii"),
     "bottom_up": ("pose_higher",),
+    "detection": ("faster_rcnn",),
 })  # fmt: skip
 
 
 def task_of(head: str) -> str:
-    """The task that a head belongs to. ValueError for a head that no task reads (detection, features)."""
+    """The task that a head belongs to. ValueError for a head that no task reads (the bare pyramid, features)."""
     for task, heads in HEADS.items():
         if head in heads:
             return task

@@ -19,6 +19,7 @@ SMALL = "hrnet_w18_small"
 DATASETS = {
     "coco": ("pose_coco_256x192", ("--boxes", "annotations", "--no-flip", "--nms", "none"), "AP"),
     "coco bottom-up": ("pose_higher_coco_512x512", ("--short-side", "64", "--scales", "0.5,1", "--no-refine"), "AR"),
+    "coco detection": ("faster_rcnn_coco", ("--short-side", "64", "--threshold", "0.1"), "AP50"),
     "mpii": ("pose_mpii_256x256", ("--decode", "dark", "--no-shift"), "Mean"),
     "crowdpose": ("pose_crowdpose_256x192", ("--nms", "soft"), "AP"),
     "crowdpose bottom-up": ("pose_higher_crowdpose_512x512", ("--short-side", "64"), "AP easy"),

@@ -14,6 +14,7 @@ MODELS = {
     "landmarks": "hrnet_w18_small.landmark_wflw",
     "classification": "hrnet_w18_small.cls_in1k",
     "bottom_up": "hrnet_w18_small.pose_higher_coco_512x512",
+    "detection": "hrnet_w18_small.faster_rcnn_coco",
 }
 LONGEST = 30  # lines
 

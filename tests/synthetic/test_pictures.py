@@ -6,7 +6,7 @@ from pathlib import Path
 from PIL import Image
 
 ROOT = Path(__file__).resolve().parents[2]
-NAMES = {"segmentation.jpg", "landmarks.jpg", "classification.jpg"}
+NAMES = {"segmentation.jpg", "detection.jpg", "landmarks.jpg", "classification.jpg"}
 
 
 def test_the_script_draws_the_readmes_pictures(tmp_path):

@@ -16,8 +16,9 @@ MODELS = {
     "landmark": "hrnet_w18_small.landmark_cofw",
     "classification": "hrnet_w18_small.cls_in1k",
     "bottom_up": "hrnet_w18_small.pose_higher_coco_512x512",
+    "detection": "hrnet_w18_small.faster_rcnn_coco",
 }
-OPTIONS = {"segmentation": {"size": (64, 64)}, "bottom_up": {"short_side": 64}}
+OPTIONS = {"segmentation": {"size": (64, 64)}, "bottom_up": {"short_side": 64}, "detection": {"short_side": 64}}
 PICTURE = np.random.default_rng(0).integers(0, 256, (50, 70, 3), np.uint8)
 
 

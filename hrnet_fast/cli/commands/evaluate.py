@@ -33,7 +33,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--boxes", metavar="FILE", help="coco, crowdpose: detections, or `annotations`")
     parser.add_argument("--labels", metavar="FILE", help="imagenet: lines `name label` (default: ROOT/SPLIT.txt)")
     parser.add_argument(
-        "--results", type=Path, metavar="PATH", help="also write them: people as JSON, segmentation as a folder of PNG"
+        "--results",
+        type=Path,
+        metavar="PATH",
+        help="also write them: people, boxes as JSON, segmentation as a folder of PNG",
     )
     parser.add_argument("--server", action="store_true", default=None, help="cityscapes: PNG as its server takes them")
     parser.add_argument("--per-class", action="store_true", default=None, help="segmentation: each class's IoU too")

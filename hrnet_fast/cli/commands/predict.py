@@ -25,6 +25,7 @@ HELP = "pictures and videos in, results out"
 EXAMPLES = (
     "hrnet-fast predict photo.jpg --model hrnet_w32.pose_coco_256x192 --weights pose_hrnet_w32_256x192.pth",
     "hrnet-fast predict street/ --model hrnet_w48.seg_cityscapes --weights hrnet_w48_cityscapes.pth --out labels",
+    "hrnet-fast predict street/ --model hrnet_w32.faster_rcnn_coco --weights faster_rcnn_hrnetv2p_w32_2x_coco.pth",
     "hrnet-fast predict clip.mp4 --model hrnet_w18.landmark_wflw --weights HR18-WFLW.pth --boxes faces.json",
 )
 

@@ -1,0 +1,87 @@
+"""A detector on COCO, beside the score of mmdetection's model zoo."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from itertools import islice
+
+from ..coco_scores import check_target, write_results
+from ..evaluation import Evaluation, Progress, differences, usual_notes
+from ..images import Stored, read_image
+from ..stages import Stages
+from .coco import BoxScorer, CocoObjects
+from .estimator import IOU_THRESHOLD, LONG_SIDE, MOST, SHORT_SIDE, THRESHOLD, Detector
+from .paper import paper_row
+
+_OFFICIAL = {
+    "short_side": SHORT_SIDE, "long_side": LONG_SIDE, "threshold": THRESHOLD, "iou_threshold": IOU_THRESHOLD,
+    "most": MOST,
+}  # fmt: skip
+
+
+def evaluate(
+    estimator: Detector,
+    dataset: CocoObjects,
+    *,
+    limit: int | None = None,
+    progress: Progress | None = None,
+    stages: Stages | None = None,
+    results: str | os.PathLike | None = None,
+) -> Evaluation:
+    """AP and AR of boxes in per cent, by COCO's evaluator. Pictures stream through: only boxes are kept.
+
+    limit: use only the first so many pictures, for the metric too. progress: called with how many more are done.
+        results: also writes the boxes to this file, in the format that COCO's server takes.
+    Errors: ValueError for a data set without one of the network's classes and for a split without annotations if
+        `results` is not given; OSError for `results` that cannot be written; those of `read_image`.
+    """
+    network = estimator.network
+    ids = dataset.ids_of(estimator.names)
+    if results is not None:
+        check_target(results)
+    elif not dataset.has_annotations:
+        raise ValueError(
+            f"{dataset.name} {dataset.split} has no annotations to score with: give `results`, a file for COCO's server"
+        )
+    known = [identity for identity in ids if identity is not None]
+    scorer = BoxScorer(dataset.annotations if dataset.has_annotations else None, list(dataset.categories.values()))
+    stages = stages if stages is not None else Stages(network.device)
+    images = 0
+    for sample in islice(dataset, limit):
+        with stages("read"):
+            picture = read_image(Stored(sample.image))
+        found = estimator.find(picture, stages=stages)
+        with stages("score"):
+            scorer.add(sample.image_id, found, ids)
+        images += 1
+        if progress is not None:
+            progress(1)
+    with stages("score"):
+        metrics = scorer.result()
+    row = paper_row(network.official_name, dataset.split)
+    notes = [*usual_notes(network.random_weights, images, len(dataset)), *(_differences(estimator) if row else ())]
+    notes += dataset.notes
+    if missing := len(dataset.categories) - len(set(known)):
+        notes.append(f"{missing} of the {len(dataset.categories)} annotated categories are none of the network's")
+    if dataset.has_annotations and not metrics:
+        notes.append("nothing is annotated in these pictures, so there are no scores")
+    if results is not None:
+        try:
+            write_results(results, scorer.results())
+        except OSError as error:  # a full disk: the scores of hours stay
+            notes.append(f"the results were not written: {error}")
+    return Evaluation(
+        task="detection",
+        dataset=f"{dataset.name} {dataset.split}",
+        model=network.name,
+        images=images,
+        metrics=metrics,
+        paper=row,
+        seconds=stages.seconds,
+        notes=tuple(notes),
+    )
+
+
+def _differences(estimator: Detector) -> Iterator[str]:
+    return differences(estimator, _OFFICIAL)

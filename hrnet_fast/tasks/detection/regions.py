@@ -1,0 +1,89 @@
+"""From a pyramid's maps to regions, and from regions to boxes: the test of mmdetection's two-stage detectors."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from ..optional import torchvision_ops
+from .boxes import ROI_DEVIATIONS, STRIDES, anchors, moved
+
+# mmdetection's configs/_base_/models/faster-rcnn_r50_fpn.py, test_cfg.rpn
+RPN_BEFORE, RPN_AFTER, RPN_IOU = 1000, 1000, 0.7
+ROI_LEVELS, ROI_SIZE = 4, 7  # the same file, bbox_roi_extractor
+FINEST_SIDE = 56  # mmdet/models/roi_heads/roi_extractors/single_level_roi_extractor.py: finest_scale
+
+
+@dataclass(frozen=True, eq=False)
+class Boxes:
+    """N boxes, by falling score: corners (N, 4) x1, y1, x2, y2 in pixels, scores (N,) and classes (N,)."""
+
+    corners: Tensor
+    scores: Tensor
+    classes: Tensor
+
+
+def propose(
+    logits: Sequence[Tensor],  # of each level (3, h, w)
+    deltas: Sequence[Tensor],  # of each level (12, h, w)
+    size: tuple[int, int],  # height, width of the picture within the network's input
+) -> Tensor:  # (R, 4), the likeliest first
+    """Where there may be something: up to 1000 boxes (mmdet/models/dense_heads/rpn_head.py)."""
+    boxes, scores, levels = [], [], []
+    for level, (each, moves, stride) in enumerate(zip(logits, deltas, STRIDES, strict=True)):
+        likely = each.permute(1, 2, 0).flatten().float().sigmoid()
+        best, chosen = likely.topk(min(RPN_BEFORE, len(likely)))
+        moves = moves.permute(1, 2, 0).reshape(-1, 4)[chosen].float()
+        begins = anchors((each.shape[1], each.shape[2]), stride, each.device)[chosen]
+        boxes.append(moved(begins, moves, size)[:, 0])
+        scores.append(best)
+        levels.append(torch.full_like(chosen, level))
+    corners, likely, level = torch.cat(boxes), torch.cat(scores), torch.cat(levels)
+    wide = (corners[:, 2:] > corners[:, :2]).all(1)
+    corners, likely, level = corners[wide], likely[wide], level[wide]
+    kept = torchvision_ops().batched_nms(corners, likely, level, RPN_IOU)
+    return corners[kept[:RPN_AFTER]]
+
+
+def cut_out(maps: Sequence[Tensor], regions: Tensor) -> Tensor:  # (R, C, 7, 7) float32
+    """The features of regions (R, 4), each from the map that fits its size; maps: (1, C, h, w), finest first.
+
+    mmdet/models/roi_heads/roi_extractors/single_level_roi_extractor.py, RoIAlign with `aligned` and as many samples as
+    a bin has pixels.
+    """
+    side = (regions[:, 2:] - regions[:, :2]).prod(1).sqrt()
+    level = (side / FINEST_SIDE + 1e-6).log2().floor().clamp(0, len(maps) - 1)
+    features = maps[0].new_empty((len(regions), maps[0].shape[1], ROI_SIZE, ROI_SIZE), dtype=torch.float32)
+    for index, (each, stride) in enumerate(zip(maps, STRIDES)):
+        mine = (level == index).nonzero()[:, 0]
+        features[mine] = torchvision_ops().roi_align(
+            each.float().contiguous(), [regions[mine]], ROI_SIZE, 1 / stride, sampling_ratio=0, aligned=True
+        )
+    return features
+
+
+def classify(
+    head: nn.Module,
+    features: Tensor,  # (R, C, 7, 7)
+    regions: Tensor,  # (R, 4) in the network's input
+    size: tuple[int, int],  # height, width of the picture there
+    scale: tuple[float, float],  # the picture's width and height there, in those of the original
+    *,
+    threshold: float,
+    iou_threshold: float,
+    most: int,
+) -> Boxes:
+    """What the regions are, in pixels of the original (mmdet/models/layers/bbox_nms.py, multiclass_nms).
+
+    head: a `BBoxHead`. threshold, iou_threshold, most: test_cfg.rcnn.
+    """
+    logits, deltas = (each.float() for each in head(features))
+    probabilities = logits.softmax(1)[:, :-1]  # without the background
+    corners = moved(regions, deltas, size, ROI_DEVIATIONS) / torch.tensor((*scale, *scale), device=regions.device)
+    region, classes = (probabilities > threshold).nonzero(as_tuple=True)
+    corners, scores = corners[region, classes], probabilities[region, classes]
+    kept = torchvision_ops().batched_nms(corners, scores, classes, iou_threshold)[:most]
+    return Boxes(corners[kept], scores[kept], classes[kept])
