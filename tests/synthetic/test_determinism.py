@@ -139,7 +139,7 @@ def test_the_same_bytes_in_every_process(tmp_path):
         environment = os.environ | {"PYTHONHASHSEED": hashing}
         subprocess.run([sys.executable, "-c", _SCRIPT, str(tmp_path / hashing)], env=environment, check=True)
     first, second = files(tmp_path / "1"), files(tmp_path / "2")
-    assert len(first) == 4 + 4 + 4 + 4
+    assert len(first) == 5 + 4 + 4 + 4
     assert first == second
 
 
