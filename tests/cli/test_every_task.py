@@ -149,6 +149,16 @@ def test_bottom_up_needs_no_boxes(run, photo):
         assert drawn.size == (80, 60)
 
 
+def test_objects_are_named_and_drawn(run, photo):
+    Path("names.txt").write_text("\n".join(f"thing {index}" for index in range(80)))
+    row = predict(run, "faster_rcnn_coco", "--short-side", "64", "--threshold", "0.3", "--names", "names.txt")
+    assert row["objects"] and all(found["score"] > 0.3 and found["label"][:6] == "thing " for found in row["objects"])
+    about = json.loads(Path("out/run.json").read_text())
+    assert (about["short_side"], about["threshold"], about["names"]) == (64, 0.3, "names.txt")
+    with Image.open(Path("out", row["picture"])) as drawn:
+        assert drawn.size == (80, 60)
+
+
 def test_label_maps_are_written_beside_the_drawing(run, photo):
     row = predict(run, "seg_cityscapes", "--resize", "native")
     with Image.open(Path("out", row["labels"])) as labels:
