@@ -78,11 +78,33 @@ def test_what_computes_something_else_at_the_next_call_is_told_of():
         make_plan(Counting(3, 8, 1), X)
 
 
+def remembering(net, x):
+    y = net.c(x)
+    if net.grid is None:
+        net.grid = torch.arange(y.shape[3]).to(y.dtype)
+    return y * net.grid
+
+
+def test_numbers_that_are_made_at_the_first_call_and_kept_are_the_same_at_the_next():
+    net = Net(remembering)
+    net.grid = None
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        make_plan(net, X)
+
+
 @pytest.mark.parametrize("draw", [random.random, np.random.rand])
 def test_numbers_that_are_drawn_are_no_constants(draw):
     with pytest.raises(PlanError, match="the network draws random numbers, and a plan would repeat those of one draw"):
         make_plan(Net(lambda net, x: net.c(x) * float(draw())), X)
     make_plan(Net(lambda net, x: (draw(), net.c(x))[1]), X)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_branch_that_is_drawn_is_refused_though_two_draws_agree(seed):
+    random.seed(seed)
+    with pytest.raises(PlanError, match="the network draws random numbers"):
+        make_plan(Net(lambda net, x: net.c(x) * (2 if random.random() < 0.5 else 3)), X)
 
 
 class Pair(NamedTuple):

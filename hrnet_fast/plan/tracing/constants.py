@@ -50,7 +50,7 @@ DTYPE = _Dtype()
 
 
 @dataclass(frozen=True)
-class _Made:
+class Made:
     """A tensor, kept as its id is a name only while it lives; how it was made; its version then; of how many calls,
     and how many inside each other."""
 
@@ -62,11 +62,12 @@ class _Made:
 
 
 class Constants:
-    """Those of one trace. names: of parameters and buffers, by id; dtype: of the maps; device: of the network."""
+    """Those of one trace. names: of parameters and buffers, by id; dtype: of the maps; device: of the network; made: by
+    the tensor's id."""
 
-    def __init__(self, names: Mapping[int, str], dtype: torch.dtype, device: torch.device):
+    def __init__(self, names: Mapping[int, str], dtype: torch.dtype, device: torch.device, made: dict[int, Made]):
         self.names, self.dtype, self.device = names, dtype, device
-        self._made: dict[int, _Made] = {}  # by the tensor's id
+        self._made = made
 
     def __contains__(self, x: Any) -> bool:
         return self.find(x) is not None
@@ -89,7 +90,7 @@ class Constants:
         return result
 
     def _written(
-        self, target: Tensor, before: _Made, function: Callable, args: Sequence[Any], kwargs: Mapping[str, Any]
+        self, target: Tensor, before: Made, function: Callable, args: Sequence[Any], kwargs: Mapping[str, Any]
     ) -> None:
         """Keep what a constant became that was written in place, as a whole or in part."""
         if overlaps(target):
@@ -98,7 +99,7 @@ class Constants:
         while isinstance(call, Call) and call.function == _CHANGING[Tensor.clone]:  # as what writes makes a copy
             (call,) = call.args
         old, value = target.detach(), target.detach()
-        self._made[id(old)] = _Made(old, call, old._version, before.calls, before.depth)
+        self._made[id(old)] = Made(old, call, old._version, before.calls, before.depth)
         if function is Tensor.__setitem__:
             self._keep(known.WRITTEN, (old, *args[1:]), {}, target)
         elif function in known.FILLS:
@@ -156,7 +157,7 @@ class Constants:
         given = {key: value for key, value in kwargs.items() if key not in _NOT_OF_NUMBERS}
         encoded = tuple((key, frozen(pytree.tree_map(self._encode, value))) for key, value in sorted(given.items()))
         call = Call(name, frozen(pytree.tree_map(self._encode, without_lists(name, args))), encoded)
-        self._made[id(result)] = _Made(result, call, result._version, calls, depth)
+        self._made[id(result)] = Made(result, call, result._version, calls, depth)
 
     def _is_known(self, leaf: Any) -> bool:
         """Whether a call can hold an argument: what never changes, and is told by its `repr` from any other."""

@@ -18,10 +18,13 @@ from torch.utils import _pytree as pytree
 from ..errors import PlanError
 from ..graph import Graph
 from ..warn import warn
+from .constants import Made
 from .failure import copied_from_torch, what, where, without_handing_over
 from .held import held_tensors, names_in
 from .modules import plain_values, sample_of, traceable_twin, unwrap
 from .recorder import Recorder
+
+_DRAWS = 10  # after which a branch by the toss of a coin was taken both ways, but once in a thousand times
 
 
 def trace(module: nn.Module, *inputs: Any) -> Graph:
@@ -34,11 +37,11 @@ def trace(module: nn.Module, *inputs: Any) -> Graph:
     """
     module = unwrap(module)
     twin = traceable_twin(module)
-    before, dice = plain_values(twin), _dice()
-    graph = _graph(module, twin, inputs)
+    before, dice, made = plain_values(twin), _dice(), {}
+    graph = _graph(module, twin, inputs, made)
     changed = sorted({name for name, _ in before.items() ^ plain_values(twin).items()})
-    drew = _dice() != dice  # or another thread did
-    if (changed or drew) and _next(module, twin, inputs) != graph:
+    more = _DRAWS if _dice() != dice else 1 if changed else 0  # draws may be another thread's
+    if any(_next(module, twin, inputs, made) != graph for _ in range(more)):
         if not changed:
             raise PlanError("the network draws random numbers, and a plan would repeat those of one draw")
         warn(
@@ -48,10 +51,10 @@ def trace(module: nn.Module, *inputs: Any) -> Graph:
     return graph
 
 
-def _next(module: nn.Module, twin: nn.Module, inputs: tuple[Any, ...]) -> Graph | None:
+def _next(module: nn.Module, twin: nn.Module, inputs: tuple[Any, ...], made: dict[int, Made]) -> Graph | None:
     """What the network computes when it is called again; None if that cannot be planned."""
     try:
-        return _graph(module, twin, inputs)
+        return _graph(module, twin, inputs, made)
     except ValueError:
         return None
 
@@ -62,12 +65,13 @@ def _dice() -> tuple[Any, bytes]:
     return random.getstate(), pickle.dumps(numpy and numpy.get_state(legacy=False))
 
 
-def _graph(module: nn.Module, twin: nn.Module, inputs: tuple[Any, ...]) -> Graph:
+def _graph(module: nn.Module, twin: nn.Module, inputs: tuple[Any, ...], made: dict[int, Made]) -> Graph:
+    """made: the constants of earlier calls, which a network may keep, and of this one."""
     leaves, input_tree = pytree.tree_flatten(_without_none(inputs))
     for leaf in leaves:
         if not isinstance(leaf, Tensor):
             raise PlanError(f"inputs must be tensors or lists of them, not {type(leaf).__name__}")
-    recorder = Recorder(module, sample_of(module).dtype)
+    recorder = Recorder(module, sample_of(module).dtype, made)
     held = held_tensors(twin)
     with torch.inference_mode(False), torch.no_grad():  # tensors of inference mode do not count what writes to them
         data_free = [recorder.add_input(tuple(leaf.shape)) for leaf in leaves]
@@ -85,7 +89,7 @@ def _graph(module: nn.Module, twin: nn.Module, inputs: tuple[Any, ...]) -> Graph
         except Exception as error:
             if (names := copied_from_torch(error)) is not None:
                 with without_handing_over(names):
-                    return _graph(module, twin, inputs)
+                    return _graph(module, twin, inputs, made)
             raise PlanError(f"{where(twin, error)} cannot be planned: {what(error)}") from error
     outputs, output_tree = pytree.tree_flatten(_without_none(result))
     return Graph(

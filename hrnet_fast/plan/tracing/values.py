@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from ..errors import PlanError
 from ..graph import Call, Node, Ref
 from .arguments import overlaps
-from .constants import DTYPE, Constants
+from .constants import DTYPE, Constants, Made
 from .functions import CAST, WRITTEN
 from .modules import named_tensors
 
@@ -46,7 +46,7 @@ class Values:
     that may share its memory then stand for nothing. No tensor is really written to.
     """
 
-    def __init__(self, module: nn.Module, dtype: torch.dtype):
+    def __init__(self, module: nn.Module, dtype: torch.dtype, made: dict[int, Made]):
         super().__init__()
         self.dtype = dtype
         self.nodes: list[Node] = []
@@ -57,7 +57,7 @@ class Values:
         self.device = next((t.device for t in self._named.values()), torch.device("cpu"))
         self._versions = {name: _version(t) for name, t in self._named.items()}
         self.traced: dict[int, Traced] = {}
-        self.constants = Constants(self.names, dtype, self.device)
+        self.constants = Constants(self.names, dtype, self.device, made)
 
     def add_input(self, shape: tuple[int, ...]) -> Tensor:
         return self.record("input", (), self.empty(shape))
