@@ -89,6 +89,8 @@ class _Twins:
         return self._made[id(module)]
 
     def _own(self, x: Any) -> Any:
+        if type(x) in _PLAIN:  # as most are
+            return x
         if isinstance(x, nn.Module):
             return self.of(x)
         if isinstance(x, MethodType) and isinstance(x.__self__, nn.Module):
