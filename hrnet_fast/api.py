@@ -100,7 +100,7 @@ def verify(model: nn.Module, fast: OptimizedModule, *inputs: Any, levels: bool =
     def drawn(x: Any) -> Any:
         return torch.randn(x, device=fast.device) if is_shape(x) else x
 
-    given = pytree.tree_map(drawn, inputs, is_leaf=is_shape)
+    given = tuple(pytree.tree_map(drawn, x, is_leaf=is_shape) for x in inputs)
     describe(given)
     return _verify(model, fast, *given, levels=levels)
 
@@ -144,11 +144,11 @@ def _without_data(inputs: tuple[Any, ...]) -> tuple[Any, ...]:
 
     def empty(leaf: Any) -> Tensor | None:
         if leaf is not None and not isinstance(leaf, Tensor) and not is_shape(leaf):
-            told = str(leaf) if _of_numbers(leaf) else f"a {type(leaf).__name__}"
+            told = str(leaf) if _of_numbers([leaf]) or _of_numbers(leaf) else f"a {type(leaf).__name__}"
             raise TypeError(f"an example holds tensors, shapes such as (1, 3, 256, 192) and None, not {told}")
         return leaf if leaf is None else torch.empty(getattr(leaf, "shape", leaf), device="meta")
 
-    return pytree.tree_map(empty, inputs, is_leaf=_of_numbers)
+    return tuple(pytree.tree_map(empty, x, is_leaf=_of_numbers) for x in inputs)
 
 
 def _of_numbers(x: Any) -> bool:

@@ -62,6 +62,14 @@ def test_what_is_no_shape_is_told(shape):
             ask(nn.Conv2d(3, 4, 3))
 
 
+def test_the_sides_of_a_shape_are_no_inputs_one_by_one():
+    net, sides = nn.Conv2d(3, 4, 3), (1, 3, 8, 8)
+    with pytest.raises(TypeError, match="shapes such as .* and None, not 1"):
+        explain(net, *sides)
+    with pytest.raises(TypeError, match="inputs must be tensors, or lists of them, not int"):
+        verify(net, optimize(net, example=sides), *sides)
+
+
 class Branches(nn.Module):
     """Looks like a HighResolutionModule."""
 
