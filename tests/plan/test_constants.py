@@ -72,6 +72,7 @@ MADE = {
     "full like by name": lambda net, y: y - torch.full_like(y[:, :1], fill_value=0.5),
     "new": lambda net, y: y + y.new_ones(7) * y.new_full((9, 1), 3.0),
     "new numbers": lambda net, y: torch.rsub(y, 1) * y.new_tensor([1.0, 2.0] * 4).view(8, 1, 1),
+    "new numbers by name": lambda net, y: y * y.new_tensor(data=[2.0]) + y.new_full((1,), fill_value=3.0),
     "in inference mode": torch.inference_mode()(lambda net, y: y * torch.zeros(7).fill_(2) + torch.ones_like(y)),
     "numbers": lambda net, y: y * torch.tensor([1.0, 2.0] * 4, device=y.device).view(1, 8, 1, 1),
     "whole numbers": lambda net, y: y * row(net, y),

@@ -27,6 +27,7 @@ _LIKE = {torch.zeros_like: "torch.zeros", torch.ones_like: "torch.ones", torch.f
          torch.empty_like: "torch.zeros"}  # fmt: skip
 _NEW = {Tensor.new_zeros: "torch.zeros", Tensor.new_ones: "torch.ones", Tensor.new_full: "torch.full",
         Tensor.new_empty: "torch.zeros", Tensor.new_tensor: "torch.tensor"}  # fmt: skip
+_NUMBERS = {"torch.full": "fill_value", "torch.tensor": "data"}  # which argument, after all others, says what they are
 BY_NAME = known.PURE_FUNCTIONS | {name: function for function, name in (_MAKING | _CHANGING).items()}
 BY_NAME |= {"grid": lambda axis, *given, **how: torch.meshgrid(*given, **how)[axis]}
 _PLAIN = (Number, str, slice, torch.dtype, torch.device, torch.layout, torch.memory_format)
@@ -133,9 +134,10 @@ class Constants:
 
     def _keep_like(self, function: Callable, args: Sequence[Any], kwargs: Mapping[str, Any], result: Tensor) -> None:
         name = (_LIKE | _NEW)[function]
-        fill = (kwargs["fill_value"] if "fill_value" in kwargs else args[-1],) if name == "torch.full" else ()
-        given = args[1:2] if name == "torch.tensor" else (tuple(result.shape), *fill)
-        self._keep(name, given, {"dtype": result.dtype}, result)
+        shape = () if name == "torch.tensor" else (tuple(result.shape),)
+        key = _NUMBERS.get(name)
+        numbers = () if key is None else (kwargs[key] if key in kwargs else args[-1],)
+        self._keep(name, (*shape, *numbers), {"dtype": result.dtype}, result)
 
     def cast(self, x: Tensor, result: Tensor) -> None:
         """Keep that `x` was cast."""
