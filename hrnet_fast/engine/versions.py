@@ -32,10 +32,9 @@ class Versions:
         self.native = None if native is None else native.Versions(self.tables)
 
     def follow(self, names: Iterable[str]) -> None:
-        """Plain attributes, among other names, that a plan reads from now on."""
-        for name in self.held.keys() & names:
-            one = self.held[name]
-            self.read.setdefault(name, (one, one.tensor.data_ptr(), _version(one.tensor)))
+        """Plain attributes, among other names, that a plan reads from now on. Other threads may be asking meanwhile."""
+        more = {name: self.held[name] for name in self.held.keys() & names}
+        self.read = {name: (one, one.tensor.data_ptr(), _version(one.tensor)) for name, one in more.items()} | self.read
 
     def changed(self) -> bool:
         """Whether any tensor was written, or anything replaced, since."""

@@ -7,7 +7,9 @@ import torch
 from torch import nn
 
 import hrnet_fast
+from hrnet_fast.engine.versions import Versions
 from hrnet_fast.plan import PlanError
+from hrnet_fast.plan.tracing.held import Held
 
 
 class Scaled:
@@ -74,6 +76,13 @@ def test_their_changes_are_noticed(change, image):
     change(fast.original)
     with pytest.raises(RuntimeError, match="changed after optimize"):
         fast(image)
+
+
+def test_they_are_followed_from_another_thread_while_they_are_looked_at(monkeypatch):
+    versions = Versions(Net())
+    versions.follow(["order"])
+    monkeypatch.setattr(Held, "replaced", lambda one: versions.follow(["scaled.mean"]))
+    assert not versions.changed()
 
 
 def test_what_a_forward_keeps_is_none_of_the_plan(image):
