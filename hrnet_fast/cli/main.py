@@ -1,4 +1,4 @@
-"""From arguments to an exit code: 0 done, 1 a check failed, 2 bad usage or input."""
+"""From arguments to an exit code: 0 done, 1 not all of it: a check failed, say, 2 bad usage or input."""
 
 from __future__ import annotations
 

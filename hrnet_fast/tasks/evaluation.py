@@ -45,6 +45,7 @@ class Evaluation:
     metrics: metric -> value in the unit that the papers print (percent, NME in percent of the normaliser).
     paper: the paper's row for this model and data set, metric -> value in the same unit; None if there is none.
     seconds: stage -> seconds over all images. notes: sentences on what a reader must know to trust the row.
+    written: false if results were asked for and could not be written, as a note says.
     """
 
     task: str
@@ -56,6 +57,7 @@ class Evaluation:
     seconds: dict[str, float] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     sample: str = "image"
+    written: bool = True
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)

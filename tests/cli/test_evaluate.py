@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from hrnet_fast.tasks.pose import evaluate as pose_evaluate
+
 MODEL = ("--model", "hrnet_w18_small.cls_in1k")
 
 
@@ -104,3 +106,16 @@ def test_a_damaged_picture_is_named(run, imagenet):
     (imagenet / "val" / "n02" / "0.jpg").write_bytes(b"\xff\xd8\xff")
     result = evaluate(run)
     assert result.code == 2 and "im/val/n02/0.jpg" in result.err and result.err.count("\n") == 1
+
+
+def test_scores_outlive_a_full_disk_which_the_exit_code_tells(run, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    run("synth", "coco", "--root", "coco", "--images", "1")
+
+    def full(path, rows):
+        raise OSError(28, "No space left on device", str(path))
+
+    monkeypatch.setitem(pose_evaluate.__globals__, "write_results", full)
+    given = ("--dataset", "coco", "--root", "coco", "--results", "people.json")
+    result = run("evaluate", "--model", "hrnet_w18_small.pose_coco_256x192", *given)
+    assert result.code == 1 and "AP50" in result.out and "the results were not written: " in result.out

@@ -1,7 +1,7 @@
 """A model on a data set in its original format, by the task's own metric: the paper's row above ours, and the time of
 each stage. A data set that is not there is answered by what to download and where to put it.
 
-Exit code: 0 done, 2 bad usage or input, 130 stopped by Ctrl-C."""
+Exit code: 0 done, 1 scored, but the results could not be written, 2 bad usage or input, 130 stopped by Ctrl-C."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ..arguments import DATASETS, UsageError, add_model_option, positive
-from ..output import Result, note
+from ..output import CHECK_FAILED, Result, note
 from ..tasks import RANDOM, add_estimator, is_random, open_estimator, plain_value, task_name
 
 HELP = "a data set's score beside the paper's"
@@ -63,7 +63,7 @@ def run(args: argparse.Namespace) -> Result:
     with progress_bar(args.dataset, total, "image") as progress:
         stages = Stages(estimator.network.device)
         evaluation = package.evaluate(estimator, dataset, limit=args.limit, progress=progress, stages=stages, **wanted)
-    return Result(evaluation.to_json(), str(evaluation))
+    return Result(evaluation.to_json(), str(evaluation), 0 if evaluation.written else CHECK_FAILED)
 
 
 def _open_dataset(args: argparse.Namespace, task: str, datasets: Mapping[str, Callable]) -> Any:

@@ -115,10 +115,14 @@ def scored(
     more = list(dataset.notes)
     if dataset.has_annotations and not metrics:
         more.append("nobody is annotated in these pictures, so there are no scores")
+    written = True
     if results is not None:
         try:
             write_results(results, scorer.results())
         except OSError as error:  # a full disk: the scores of hours stay
+            if not metrics:
+                raise
+            written = False
             more.append(f"the results were not written: {error}")
     usual = usual_notes(network.random_weights, images, len(dataset), dataset.samples)
     return Evaluation(
@@ -131,4 +135,5 @@ def scored(
         seconds=stages.seconds,
         notes=(*usual, *notes, *more),
         sample="person" if dataset.samples == "people" else "image",
+        written=written,
     )

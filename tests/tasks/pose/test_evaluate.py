@@ -98,6 +98,10 @@ def test_results_that_cannot_be_written_are_known_before_the_first_picture(tmp_p
     evaluation = evaluate(Oracle(NAME), dataset, results=path)
     assert evaluation.metrics["AP"] == pytest.approx(100) and path.read_text() == "old"
     assert evaluation.notes[-1].startswith("the results were not written: ") and str(path) in evaluation.notes[-1]
+    assert not evaluation.written
+    dataset.annotations["annotations"] = []  # without scores nothing is left to keep
+    with pytest.raises(OSError, match="No space left"):
+        evaluate(Oracle(NAME), dataset, results=path)
 
 
 def test_pictures_of_nobody_have_no_scores(tmp_path, estimator):
