@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from hrnet_fast.models import ARCHITECTURES, Architecture, list_models, model_config
+from hrnet_fast.models.config import HEADS as BUILT
 from hrnet_fast.models.config import standard
 
 from .layouts import BACKBONE
@@ -127,8 +128,9 @@ def anatomy_of(shapes: Shapes) -> Anatomy | None:
     )
 
 
-def constructor(architecture: str, block: str, head: str, outputs: int | None, like: str) -> str:
-    """The call that builds a model, as a user would write it; of several names, the one with the tag of `like`."""
+def constructor(architecture: str, block: str, head: str, outputs: int | None, like: str) -> str | None:
+    """The call that builds a model, as a user would write it; of several names, the one with the tag of `like`. None if
+    there is no such call."""
     names = []
     for name in list_models(f"{architecture}.*"):
         config = model_config(name)
@@ -139,8 +141,8 @@ def constructor(architecture: str, block: str, head: str, outputs: int | None, l
         return f"create_model({same_tag if same_tag in names else names[0]!r})"
     number = f", num_outputs={outputs}" if outputs else ""
     if block == "bottleneck":
-        return f"create_model({f'{architecture}.cls_bottleneck_in1k'!r}{number})"
-    return f"create_model({architecture!r}, head={head!r}{number})"
+        return f"create_model({f'{architecture}.cls_bottleneck_in1k'!r}{number})" if head == "classification" else None
+    return f"create_model({architecture!r}, head={head!r}{number})" if head in BUILT else None
 
 
 def foreign_words(keys: Iterable[str]) -> str:

@@ -190,10 +190,11 @@ def _not_an_hrnet(state: Mapping[str, Tensor], official: Mapping[str, Tensor], s
 def _other_body(theirs: Anatomy, mine: Anatomy, name: str, source: str, differences: list[str]) -> str:
     remedy = f"it differs in {'; '.join(differences)}"
     if theirs.architecture and theirs.architecture != mine.architecture:
-        same_task = theirs.head.kind == mine.head.kind
-        remedy = "use " + constructor(
-            theirs.architecture, theirs.block, mine.head.kind, (theirs if same_task else mine).outputs, name
-        )
+        whole = constructor(theirs.architecture, theirs.block, theirs.head.kind, theirs.outputs, name)
+        other = constructor(theirs.architecture, theirs.block, mine.head.kind, mine.outputs, name)
+        backbone = f"{other} for its backbone alone" if other and mine.head.kind != theirs.head.kind else None
+        if calls := [call for call in (whole, backbone) if call]:
+            remedy = f"use {', or '.join(calls)}"
     return f"{source} looks like {theirs.words}, the model is {name}; {remedy}"
 
 

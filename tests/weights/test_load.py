@@ -26,12 +26,15 @@ OCR = "hrnet_w18_small.seg_ocr_cityscapes"
          r"use create_model\('hrnet_w48.pose_coco_256x192'\)"),
         ("hrnet_w18_small_v2.cls_in1k", CLS, r"use create_model\('hrnet_w18_small_v2.cls_in1k'\)"),
         ("hrnet_w18.features", "hrnet_w18_small_v2.features", r"use create_model\('hrnet_w18.features'\)"),
-        (CLS, "hrnet_w18_small_v2.seg_lip", r"use create_model\('hrnet_w18_small.seg_lip'\)"),
+        (CLS, "hrnet_w18_small_v2.seg_lip",
+         r"use create_model\('hrnet_w18_small.cls_in1k'\), or create_model\('hrnet_w18_small.seg_lip'\) for its "
+         "backbone alone"),
+        ("hrnet_w20.cls_bottleneck_in1k", POSE, r"create_model\('hrnet_w20.cls_bottleneck_in1k', num_outputs=\d+\)$"),
         ("hrnet_w20.cls_bottleneck_in1k", "hrnet_w20.features", "differs in .*block type bottleneck against basic"),
         ("hrnet_w24.landmark_wflw", "hrnet_w18_small.landmark_wflw",
          r"looks like hrnet_w24 landmark \(98 outputs\).*create_model\('hrnet_w24', head='landmark', num_outputs=98\)"),
     ],
-    ids=["width", "small_v2", "deeper-of-same-width", "another-task", "bottleneck", "unlisted-width"],
+    ids=["width", "small_v2", "deeper-of-same-width", "another-task", "another-block", "bottleneck", "unlisted-width"],
 )  # fmt: skip
 def test_another_variant_is_named(source, model, words, make, refused):
     with torch.device("meta"):
