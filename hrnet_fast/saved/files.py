@@ -95,7 +95,8 @@ def load(
     `torch.export` that call the saved module call this one.
     device: where it is to run. dtype, executor, exact: as `optimize` takes them.
     Raises CheckpointError for a file that is missing, damaged, of weights alone, or of another version; PlanError where
-    its operations contradict each other; ValueError for a device that is not here; and what `optimize` raises.
+    its operations contradict each other, or one makes more than 2**28 numbers; ValueError for a device that is not
+    here; and what `optimize` raises.
     """
     device = known_device(device)
     network, token = _read(path)

@@ -19,6 +19,8 @@ from .batches import for_batch
 from .calls import SavedCall
 from .codec import decode_nesting
 
+_MOST = 1 << 28  # numbers that a call may make of none, as a file asks: more would take all memory
+
 
 class SavedNetwork(nn.Module):
     """A module with the keys and numbers of another one, of whose code it needs nothing.
@@ -128,7 +130,7 @@ class SavedNetwork(nn.Module):
             return values[leaf.value] if isinstance(leaf, Ref) else self._tensor(leaf.name)
 
         sample = sample_of(self)
-        return evaluate(call, of, sample.dtype, sample.device)
+        return evaluate(call, of, sample.dtype, sample.device, _MOST)
 
     def _tensor(self, key: str | None) -> Tensor | None:
         if key is None:

@@ -122,6 +122,13 @@ def test_a_forged_operation_is_refused(changed, change):
     assert "\n" not in str(refused.value)
 
 
+@pytest.mark.parametrize(("function", "args"), [("full", [[1 << 40], 1.0]), ("linspace", [0, 1, 1 << 40])])
+def test_an_operation_that_takes_all_memory_is_refused(changed, function, args):
+    call = {"Call": {"function": f"torch.{function}", "args": args}}
+    with pytest.raises(PlanError, match=f"^torch.{function} makes {1 << 40} numbers, but may make {1 << 28}"):
+        load(changed(lambda about: nodes(about)[-1]["Node"].update(detail=call)))
+
+
 def test_tensors_of_other_shapes_are_refused(written, changed):
     for key, tensor in written[0].items():
         if tensor.dim():

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from math import inf
 from numbers import Number
 from typing import Any
 
@@ -13,6 +14,7 @@ from torch import Tensor
 from torch.autograd.graph import increment_version
 from torch.utils import _pytree as pytree
 
+from ..errors import PlanError
 from ..graph import Call, Constant, Param, Ref, constant
 from . import functions as known
 from .arguments import overlaps
@@ -35,6 +37,8 @@ _PLAIN = (Number, str, slice, torch.dtype, torch.device, torch.layout, torch.mem
 _LARGEST, _DEEPEST = 2000, 100
 _NOT_OF_NUMBERS = ("device", "requires_grad", "pin_memory", "memory_format")
 MAKERS = frozenset(_MAKING.values())
+# How many numbers these make, which torch takes up to a second to tell for the first time.
+_COUNTS = {"torch.linspace": lambda start, end, steps, **_: steps, "torch.eye": lambda n, m=None, **_: n * (m or n)}
 
 
 class _Dtype:
@@ -184,6 +188,11 @@ def frozen(value: Any) -> Any:
     return tuple(frozen(v) for v in value) if isinstance(value, (list, tuple)) else value
 
 
+def _count(name: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> int:
+    """How many numbers a call that makes some makes."""
+    return _COUNTS[name](*args, **kwargs) if name in _COUNTS else BY_NAME[name](*args, **kwargs, device="meta").numel()
+
+
 def without_lists(name: str, args: Sequence[Any]) -> list[Any]:
     """A call's arguments, in an index the tensors that its lists stand for: a tuple there is something else."""
 
@@ -212,12 +221,15 @@ def tensor_of(
     return result.to(dtype) if result.is_floating_point() else result
 
 
-def evaluate(value: Any, of: Callable[[Param | Ref], Tensor], dtype: torch.dtype, device: torch.device) -> Any:
+def evaluate(
+    value: Any, of: Callable[[Param | Ref], Tensor], dtype: torch.dtype, device: torch.device, most: float = inf
+) -> Any:
     """What a constant, a call or an argument of one is. of: a parameter's tensor, and a traced value's where a call
-    reads such. dtype, device: in which numbers are made that have those of the maps."""
+    reads such. dtype, device: in which numbers are made that have those of the maps. most: how many a call may make;
+    PlanError for one that makes more."""
 
     def make(part: Any) -> Any:
-        return evaluate(part, of, dtype, device)
+        return evaluate(part, of, dtype, device, most)
 
     if isinstance(value, (Param, Ref)):
         return of(value)
@@ -226,6 +238,8 @@ def evaluate(value: Any, of: Callable[[Param | Ref], Tensor], dtype: torch.dtype
     if isinstance(value, Call):
         where = {"device": device} if value.function in MAKERS else {}
         args, kwargs = make(value.args), {key: make(part) for key, part in value.kwargs}
+        if where and most < inf and (made := _count(value.function, args, kwargs)) > most:
+            raise PlanError(f"{value.function} makes {made} numbers, but may make {most} at most")
         return BY_NAME[value.function](*args, **kwargs, **where)
     if isinstance(value, torch.device):
         return device
