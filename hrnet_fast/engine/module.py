@@ -139,8 +139,8 @@ class OptimizedModule(nn.Module):
         floating, or if a named one cannot be given by position and is not the default; ValueError for inputs on another
         device and (PlanError) for shapes that do not suit the network; RuntimeError if the executor cannot run this
         shape, or if torch shows that the weights were changed or replaced. Torch does not show writes through `.data`
-        (but those of optimizers), through NumPy, by another process or into tensors made in inference mode: call
-        `refresh` after these.
+        (but those of optimizers), through NumPy, by another process or into tensors made in inference mode, and
+        settings of layers, such as `eps` and `stride`, are not looked at: call `refresh` after these.
         """
         if type(inputs) is not tuple:  # torch.fx's stand-in for all of them
             raise TypeError(NOT_FOR_FX)
