@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+
 import pytest
 import torch
 from torch import nn
@@ -76,6 +78,27 @@ def test_their_changes_are_noticed(change, image):
     change(fast.original)
     with pytest.raises(RuntimeError, match="changed after optimize"):
         fast(image)
+
+
+class Lazy(defaultdict):
+    """Makes what it is asked for."""
+
+    def keys(self):
+        pytest.fail("was asked for all")
+
+    def __getitem__(self, key):
+        self[key] = torch.rand(8, 1, 1)
+        return self[key]
+
+
+def test_dictionaries_are_not_made_to_compute(image):
+    model = Net().eval()
+    model.lazy, model.gains = Lazy(), defaultdict(lambda: None, model.gains)
+    fast = hrnet_fast.optimize(model, example=image)
+    model.gains.clear()
+    with pytest.raises(RuntimeError, match="changed after optimize"):
+        fast(image)
+    assert not model.gains and not model.lazy
 
 
 def test_they_are_followed_from_another_thread_while_they_are_looked_at(monkeypatch):

@@ -74,7 +74,7 @@ def _walk(
 def _inside(value: Any) -> tuple[Mapping[Any, Any], Any] | None:
     """What a container or an object holds, by key, and where that stands; None for anything else."""
     if isinstance(value, dict):
-        return dict(value), value
+        return dict(dict.items(value)), value  # nothing of a subclass, which may compute what it is asked for
     if isinstance(value, (list, tuple)):
         return dict(enumerate(value)), value
     own = None if isinstance(value, _NOT_HOLDERS) else getattr(value, "__dict__", None)
@@ -82,7 +82,6 @@ def _inside(value: Any) -> tuple[Mapping[Any, Any], Any] | None:
 
 
 def _has(holder: Any, key: Any, value: Any) -> bool:
-    try:
-        return holder[key] is value
-    except LookupError:
-        return False
+    if isinstance(holder, dict):
+        return dict.get(holder, key) is value
+    return key < len(holder) and holder[key] is value
