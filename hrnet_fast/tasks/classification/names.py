@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ class ClassName:
     wnid: str | None
 
 
-def read_class_names(source: str | os.PathLike | Sequence[str] | Mapping) -> list[ClassName]:
+def read_class_names(source: str | os.PathLike | Iterable[str] | Mapping) -> list[ClassName]:
     """The classes in the order of the network's outputs.
 
     source: a text file with one class a line, in words, as a WordNet id, or as both ("n01440764 tench", Caffe's
@@ -37,9 +37,9 @@ def read_class_names(source: str | os.PathLike | Sequence[str] | Mapping) -> lis
         source = _in_order(source, where)
     if isinstance(source, (str, bytes)) or not isinstance(source, Iterable):
         raise ValueError(f"{where} must be a list of names or an object, not {type(source).__name__}")
-    if not source:
-        raise ValueError(f"{where} names no class")
-    return [_class_name(entry, index, where) for index, entry in enumerate(source)]
+    if not (entries := list(source)):  # an array has no truth value, and what is read once is always true
+        raise ValueError(f"there is no class in {where}")
+    return [_class_name(entry, index, where) for index, entry in enumerate(entries)]
 
 
 def _read(path: Path) -> Any:

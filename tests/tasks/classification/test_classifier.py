@@ -107,7 +107,7 @@ def test_files_of_names(tmp_path, name, text):
 @pytest.mark.parametrize(
     ("name", "text", "words"),
     [
-        ("empty.txt", "\n", "names no class"),
+        ("empty.txt", "\n", "there is no class in "),
         ("word.json", '"abc"', "must be a list of names or an object, not str"),
         ("number.json", "7", "must be a list of names or an object, not int"),
         ("gap.json", '{"0": "a", "2": "b"}', "class 1 of 2 is missing"),
@@ -122,6 +122,12 @@ def test_bad_files_of_names(tmp_path, name, text, words):
         read_class_names(tmp_path / name)
     with pytest.raises(FileNotFoundError, match="no file of class names"):
         read_class_names(tmp_path / "none.txt")
+
+
+def test_class_names_may_be_an_array_or_read_once():
+    assert [one.name for one in read_class_names(np.array(["cat", "dog"]))] == ["cat", "dog"]
+    with pytest.raises(ValueError, match="there is no class in the class names"):
+        read_class_names(iter(()))
 
 
 def test_json_is_json():
