@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from numbers import Integral, Real
+from typing import Any
 
 FUSIONS = ("sum", "product")
 FUSE_PLACES = ("everywhere", "across_stages", "final")
@@ -67,6 +69,10 @@ ARCHITECTURES = {
 }
 
 
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, Integral) and not isinstance(value, bool)
+
+
 @dataclass(frozen=True)
 class HRNetConfig:
     """Everything that fixes a model; two models of equal configs have equal keys, shapes and numbers.
@@ -113,17 +119,20 @@ class HRNetConfig:
             if type(value) is not type(allowed[0]) or value not in allowed:
                 raise ValueError(f"{field}={value!r} is not known; choose one of {', '.join(map(repr, allowed))}")
         size = self.input_size
-        if not (isinstance(size, (tuple, list)) and [type(side) for side in size] == [int, int] and min(size) > 0):
+        if not (isinstance(size, (tuple, list)) and len(size) == 2 and all(map(_is_whole, size)) and min(size) > 0):
             raise ValueError(f"input_size={size!r} is not the (height, width) of an image in pixels")
-        object.__setattr__(self, "input_size", tuple(size))  # a list could be neither compared nor hashed
-        if type(self.num_outputs) is not int:
+        if not _is_whole(self.num_outputs):
             raise ValueError(f"num_outputs={self.num_outputs!r} is not a whole number")
+        # A list could be neither compared nor hashed, and JSON has no numbers of NumPy's
+        object.__setattr__(self, "input_size", tuple(map(int, size)))
+        object.__setattr__(self, "num_outputs", int(self.num_outputs))
         if self.head not in ("features", "detection") and self.num_outputs < 1:
             raise ValueError(f"head={self.head!r} needs num_outputs of at least 1, not {self.num_outputs}")
         if not isinstance(self.architecture, Architecture):
             raise ValueError(f"architecture={self.architecture!r} is not an Architecture")
-        if type(self.bn_momentum) not in (int, float):
+        if not isinstance(self.bn_momentum, Real) or isinstance(self.bn_momentum, bool):
             raise ValueError(f"bn_momentum={self.bn_momentum!r} is not a number")
+        object.__setattr__(self, "bn_momentum", float(self.bn_momentum))
 
     @property
     def width(self) -> int:

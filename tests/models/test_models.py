@@ -1,5 +1,6 @@
 """Every architecture, head and option: shapes, gradients, and refusals in one sentence."""
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -206,6 +207,7 @@ def test_bilinear_models_take_any_size():
         ({"final_kernel": 1.0}, "final_kernel=1.0 is not known; choose one of 1, 3"),
         ({"align_corners": "yes"}, "align_corners='yes' is not known; choose one of False, True"),
         ({"num_outputs": 17.0}, "num_outputs=17.0 is not a whole number"),
+        ({"num_outputs": True}, "num_outputs=True is not a whole number"),
         ({"bn_momentum": "x"}, "bn_momentum='x' is not a number"),
     ],
 )
@@ -217,6 +219,14 @@ def test_options_that_are_not_known(options, sentence):
 def test_configs_of_equal_sizes_are_equal():
     one, other = (model_config(f"{SMALL}.pose_coco_256x192", input_size=size) for size in ([64, 48], (64, 48)))
     assert one == other and hash(one) == hash(other)
+
+
+def test_numbers_of_numpys_are_taken_as_pythons():
+    config = model_config(
+        f"{SMALL}.pose_coco_256x192", num_outputs=np.int64(5), input_size=(64, 48), bn_momentum=np.float64(1)
+    )
+    assert config == model_config(config.name, num_outputs=5, input_size=(np.int32(64), np.int32(48)), bn_momentum=1.0)
+    assert {type(value) for value in (config.num_outputs, *config.input_size)} == {int}
 
 
 def test_an_option_that_does_not_exist():
