@@ -3,12 +3,12 @@
 from .build import make_plan, plan_graph
 from .check import check
 from .errors import PlanError
-from .graph import Call, Constant, Convolution, Norm, Param, Ref, Resize
+from .graph import Call, Constant, Convolution, Norm, Param, Ref, Resize, names_in
 from .ir import PREVIOUS, Concat, Conv, Function, Item, Level, Plan, Sum, Term, Value
 from .tracing import trace
 from .tracing.constants import tensor_of
 from .tracing.functions import PURE_FUNCTIONS
-from .tracing.held import held_tensors, names_in
+from .tracing.held import held_tensors
 from .tracing.modules import inference_view, named_tensors, sample_of, unwrap
 
 __all__ = [

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass, field, fields, is_dataclass
 from typing import Any
 
 import torch
@@ -130,3 +131,18 @@ class Graph:
     outputs: tuple[int, ...]
     output_tree: Any
     read: tuple[str, ...] = field(default=(), compare=False)
+
+
+def names_in(part: Any) -> Iterator[str]:
+    """The keys of tensors that a plan or a graph, or a part of one, names."""
+    if isinstance(part, Param):
+        yield part.name
+    elif isinstance(part, (Convolution, Norm)):
+        keys = (part.weight, part.bias, *((part.mean, part.var) if isinstance(part, Norm) else ()))
+        yield from (key for key in keys if key is not None)
+    elif is_dataclass(part):
+        for each in fields(part):
+            yield from names_in(getattr(part, each.name))
+    elif isinstance(part, (tuple, list)):
+        for one in part:
+            yield from names_in(one)

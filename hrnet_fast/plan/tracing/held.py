@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields, is_dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass
 from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-
-from ..graph import Convolution, Norm, Param
 
 OF_TORCH = frozenset(nn.Module().__dict__)  # what every module has
 _DEEPEST = 3  # an attribute, in a container, of an object
@@ -40,21 +38,6 @@ def held_tensors(module: nn.Module) -> dict[str, Held]:
             own = {key: value for key, value in part.__dict__.items() if key not in OF_TORCH}
             _walk(f"{name}." if name else "", own, part.__dict__, (), found, set())
     return found
-
-
-def names_in(part: Any) -> Iterator[str]:
-    """The keys of tensors that a plan or a graph, or a part of one, names."""
-    if isinstance(part, Param):
-        yield part.name
-    elif isinstance(part, (Convolution, Norm)):
-        keys = (part.weight, part.bias, *((part.mean, part.var) if isinstance(part, Norm) else ()))
-        yield from (key for key in keys if key is not None)
-    elif is_dataclass(part):
-        for field in fields(part):
-            yield from names_in(getattr(part, field.name))
-    elif isinstance(part, (tuple, list)):
-        for one in part:
-            yield from names_in(one)
 
 
 def _walk(

@@ -16,11 +16,11 @@ from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
 from ..errors import PlanError
-from ..graph import Graph
+from ..graph import Graph, names_in
 from ..warn import warn
 from .constants import Made
 from .failure import copied_from_torch, what, where, without_handing_over
-from .held import held_tensors, names_in
+from .held import held_tensors
 from .modules import plain_values, sample_of, traceable_twin, unwrap
 from .recorder import Recorder
 
