@@ -31,7 +31,7 @@ def trace(module: nn.Module, *inputs: Any) -> Graph:
     """Lower `module`, called on `inputs`, in evaluation mode.
 
     inputs: tensors or None, or lists and tuples of them; only shapes are read. The module is not run on data, and is
-    changed in no more than `traceable_twin` says.
+    changed in no more than `traceable_twin` says. A module that asks how a map lies in memory is told: contiguous.
     Raises PlanError, in one sentence, where the module does something that a plan cannot express; warns where it counts
     its calls and computes something else at the next one.
     """
