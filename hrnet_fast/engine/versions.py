@@ -39,7 +39,10 @@ class Versions:
     def changed(self) -> bool:
         """Whether any tensor was written, or anything replaced, since."""
         own = list(self._now()) != self.seen if self.native is None else self.native.changed()
-        return own or any(
+        return own or (bool(self.read) and self._read_changed())
+
+    def _read_changed(self) -> bool:
+        return any(
             one.replaced() or (one.tensor.data_ptr(), _version(one.tensor)) != (data, version)
             for one, data, version in self.read.values()
         )
