@@ -126,6 +126,18 @@ def test_modules_that_are_held_otherwise_are_those_of_the_network_in_evaluation_
     make_plan(net, X)
 
 
+class Holder(list):
+    pass
+
+
+def test_a_norm_that_is_trained_in_an_object_is_told_from_other_writes():
+    net = Net(lambda net, x: net.held[0](net.c(x))).train()
+    net.held = Holder([net.norm])
+    with pytest.raises(PlanError, match="own 'norm.num_batches_tracked' .* cannot express: call its eval.. first"):
+        make_plan(net, X)
+    make_plan(net.eval(), X)
+
+
 @pytest.mark.parametrize("training", [True, False])
 def test_a_bound_method_is_that_of_the_network_in_evaluation_mode(training):
     net = Net(lambda net, x: nn.functional.dropout(net.step(x), training=net.training)).train(training)

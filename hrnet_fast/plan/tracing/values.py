@@ -187,7 +187,9 @@ class Values:
 
 
 def writes_into(name: str) -> str:
-    return f"the network writes into its own {name!r} when it is called, which a plan cannot express"
+    trained = name.endswith("num_batches_tracked")  # by a norm in an object that a twin has not for itself
+    how = ": call its eval() first" if trained else ""
+    return f"the network writes into its own {name!r} when it is called, which a plan cannot express{how}"
 
 
 def _version(tensor: Tensor) -> int:
