@@ -63,7 +63,8 @@ class Evaluation:
         return asdict(self)
 
     def __str__(self) -> str:
-        lines = textwrap.wrap(f"{self.model} on {self.dataset}: {self.images} {_PLURAL[self.sample]}", WIDTH)
+        samples = self.sample if self.images == 1 else _PLURAL[self.sample]
+        lines = textwrap.wrap(f"{self.model} on {self.dataset}: {self.images} {samples}", WIDTH)
         lines += ["", *_scores(self.metrics, self.paper or {})]
         if self.seconds:
             lines += ["", *stage_table(self.seconds, self.images, self.sample)]

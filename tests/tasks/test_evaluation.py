@@ -41,6 +41,7 @@ def test_times_are_per_image_with_their_share():
 def test_people_are_not_counted_as_images():
     table = str(replace(FULL, sample="person"))
     assert "4 people\n" in table and "ms/person" in table and "image" not in table
+    assert "1 person\n" in str(replace(FULL, sample="person", images=1))
 
 
 def test_without_a_papers_row_there_is_none():
