@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -62,20 +61,11 @@ def save(model: nn.Module, path: str | os.PathLike, *examples: Any) -> None:
     except NotSaved as error:
         raise ValueError(f"{type(plain).__name__} cannot be saved: {error}") from error
     held = held_tensors(plain).keys() & {name for call in calls for name in names_in(call.graph.nodes)}
-    own = {*dict(plain.named_parameters()), *dict(plain.named_buffers()), *held}
-    tensors = {key: tensor for key, tensor in named_tensors(plain).items() if key in own}
-    if meta := next((key for key, tensor in tensors.items() if tensor.is_meta), None):
-        raise ValueError(f"{meta!r} is on the meta device, without numbers to save: load weights first")
-    buffers = [*(name for name, _ in plain.named_buffers(remove_duplicate=False)), *sorted(held)]
-    every = [*(name for name, _ in plain.named_parameters(remove_duplicate=False)), *buffers]
-    shown = [key for key in plain.state_dict() if key in every]  # a module may show more, and hide some
-    hidden = [name for name in every if name not in shown]
-    about |= {"keys": shown + hidden, "buffers": buffers, "hidden": hidden, "same": _other_names(plain, tensors)}
+    tensors = _tensors(plain, held)
+    about |= {**_keys(plain, held), "same": _other_names(plain, tensors)}
     for call in calls:
         if not call.any_batch:
-            warnings.warn(
-                f"the network is saved for inputs of {call} alone: its operations depend on the batch", stacklevel=2
-            )
+            warn(f"the network is saved for inputs of {call} alone: its operations depend on the batch")
     if read := sorted({key for call in calls for key in call.read}):
         warn(
             f"the network asks for numbers of {', '.join(map(repr, read))} when it is called: those of now are "
@@ -170,6 +160,24 @@ def _config(plain: nn.Module, call: SavedCall) -> HRNetConfig | None:
     if not isinstance(config, HRNetConfig):
         return None
     return replace(config, input_size=shapes[0][2:]) if len(shapes) == 1 and len(shapes[0]) == 4 else config
+
+
+def _tensors(plain: nn.Module, held: Collection[str]) -> dict[str, Tensor]:
+    """By key, each once. held: the plain attributes that the network computes with; others are none of it."""
+    own = {*dict(plain.named_parameters()), *dict(plain.named_buffers()), *held}
+    tensors = {key: tensor for key, tensor in named_tensors(plain).items() if key in own}
+    if meta := next((key for key, tensor in tensors.items() if tensor.is_meta), None):
+        raise ValueError(f"{meta!r} is on the meta device, without numbers to save: load weights first")
+    return tensors
+
+
+def _keys(plain: nn.Module, held: Collection[str]) -> dict[str, list[str]]:
+    """All keys in the order of the state dict, and which are of buffers, and hidden from it; held: as in `_tensors`."""
+    buffers = [*(name for name, _ in plain.named_buffers(remove_duplicate=False)), *sorted(held)]
+    every = dict.fromkeys([*(name for name, _ in plain.named_parameters(remove_duplicate=False)), *buffers])
+    shown = dict.fromkeys(key for key in plain.state_dict() if key in every)  # a module may show more
+    hidden = [name for name in every if name not in shown]
+    return {"keys": [*shown, *hidden], "buffers": buffers, "hidden": hidden}
 
 
 def _other_names(plain: nn.Module, tensors: Mapping[str, Tensor]) -> dict[str, str]:
