@@ -34,6 +34,7 @@ class Versions:
     def follow(self, names: Iterable[str]) -> None:
         """Plain attributes, among other names, that a plan reads from now on. Other threads may be asking meanwhile."""
         more = {name: self.held[name] for name in self.held.keys() & names}
+        watch(one.tensor for one in more.values())
         self.read = {name: (one, one.tensor.data_ptr(), _version(one.tensor)) for name, one in more.items()} | self.read
 
     def changed(self) -> bool:

@@ -80,6 +80,17 @@ def test_their_changes_are_noticed(change, image):
         fast(image)
 
 
+def test_an_optimizers_fused_steps_are_noticed(image):
+    model = Net().eval()
+    fast = hrnet_fast.optimize(model, example=image)
+    fast(image)
+    gain = model.gains["first"]
+    gain.grad = torch.ones_like(gain)
+    torch.optim.SGD([gain.requires_grad_()], lr=0.1, fused=True).step()
+    with pytest.raises(RuntimeError, match="changed after optimize"):
+        fast(image)
+
+
 class Lazy(defaultdict):
     """Makes what it is asked for."""
 
