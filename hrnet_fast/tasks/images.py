@@ -91,7 +91,10 @@ def _rest_of(file: Any) -> bytes | bytearray | memoryview:
     """What an open file still holds; one that can be wound back is, so that a second reader finds the same."""
     seekable = getattr(file, "seekable", None)
     place = file.tell() if callable(seekable) and seekable() else None
-    data = file.read()
+    try:
+        data = file.read()
+    except UnicodeDecodeError:  # most pictures are no text
+        data = ""
     if place is not None:
         file.seek(place)
     if not isinstance(data, _BYTES):

@@ -249,9 +249,10 @@ def test_a_picture_of_too_many_pixels_is_refused(monkeypatch):
         (None, TypeError, "not NoneType"),
         ([1, 2], TypeError, "not list"),
         (io.StringIO("a picture"), TypeError, "opened as text"),
+        (io.TextIOWrapper(io.BytesIO(b"\xff\xd8\xff"), "utf-8"), TypeError, "opened as text"),
     ],
     ids=["float array", "two channels", "no rows", "a line", "float tensor", "two-channel tensor", "HWC tensor", "meta",
-         "sparse", "None", "list", "text"],
+         "sparse", "None", "list", "text", "no text"],
 )  # fmt: skip
 def test_what_is_no_picture_is_refused(source, error, part):
     with pytest.raises(error, match=part):
