@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 from itertools import islice
 
-from ..coco_scores import check_target, write_results
+from ..coco_scores import check_target, written
 from ..evaluation import Evaluation, Progress, differences, usual_notes
 from ..images import Stored, read_image
 from ..stages import Stages
@@ -66,11 +66,8 @@ def evaluate(
         notes.append(f"{missing} of the {len(dataset.categories)} annotated categories are none of the network's")
     if dataset.has_annotations and not metrics:
         notes.append("nothing is annotated in these pictures, so there are no scores")
-    if results is not None:
-        try:
-            write_results(results, scorer.results())
-        except OSError as error:  # a full disk: the scores of hours stay
-            notes.append(f"the results were not written: {error}")
+    if failed := written(results, scorer, metrics):
+        notes.append(failed)
     return Evaluation(
         task="detection",
         dataset=f"{dataset.name} {dataset.split}",
@@ -80,6 +77,7 @@ def evaluate(
         paper=row,
         seconds=stages.seconds,
         notes=tuple(notes),
+        written=not failed,
     )
 
 

@@ -10,7 +10,7 @@ from itertools import islice
 import torch
 from torch import Tensor
 
-from ..coco_scores import check_target, write_results
+from ..coco_scores import check_target, written
 from ..evaluation import Evaluation, Progress, differences, usual_notes
 from ..images import Stored, read_image
 from ..network import Network
@@ -115,15 +115,7 @@ def scored(
     more = list(dataset.notes)
     if dataset.has_annotations and not metrics:
         more.append("nobody is annotated in these pictures, so there are no scores")
-    written = True
-    if results is not None:
-        try:
-            write_results(results, scorer.results())
-        except OSError as error:  # a full disk: the scores of hours stay
-            if not metrics:
-                raise
-            written = False
-            more.append(f"the results were not written: {error}")
+    failed = written(results, scorer, metrics)
     usual = usual_notes(network.random_weights, images, len(dataset), dataset.samples)
     return Evaluation(
         task=task,
@@ -133,7 +125,7 @@ def scored(
         metrics=metrics,
         paper=paper,
         seconds=stages.seconds,
-        notes=(*usual, *notes, *more),
+        notes=(*usual, *notes, *more, *filter(None, [failed])),
         sample="person" if dataset.samples == "people" else "image",
-        written=written,
+        written=not failed,
     )
