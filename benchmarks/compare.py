@@ -21,6 +21,7 @@ from benchmarks.progress import Progress
 from benchmarks.results import Row, row_of
 from benchmarks.runners import Call, Runner
 from benchmarks.sheet import made
+from benchmarks.text import in_short
 from hrnet_fast.numerics import TOLERANCE_FACTOR, compare_outputs, flatten_outputs, relative_l2, within_tolerance
 from hrnet_fast.timing import Timing, interleave
 from hrnet_fast.weights.random import fill_weights
@@ -113,12 +114,6 @@ def build(runner: Runner, question: Question, case: Case, is_ours: bool) -> Buil
     measured = {"build_s": build_s, "peak_bytes": peak_bytes, "error": error, "error_torch": question.error_torch}
     row = row_of(case, runner.name, status, reason=reason, ran=runner.ran(), **measured)
     return Built(row, call if row.timed else None)
-
-
-def in_short(error: Exception) -> str:
-    """Its type and first line, and the next one too where the first ends with a colon."""
-    first, *rest = [line.strip() for line in str(error).splitlines() if line.strip()] or ["no message"]
-    return f"{type(error).__name__}: {' '.join([first, *rest[: first.endswith(':')]])}"
 
 
 @torch.inference_mode()

@@ -1,4 +1,4 @@
-"""The checkout, and which of its sources numbers came from."""
+"""The checkout, where its work lies, and which of its sources numbers came from."""
 
 from __future__ import annotations
 
@@ -8,6 +8,9 @@ from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
+# of the GPU report, kept between runs and never committed: compilers' caches, float64 answers, logs; tiles tuned here
+WORK = ROOT / "build" / "gpu-report"
+TUNING = WORK / "tuning"
 
 _OURS = ("hrnet_fast/**/*.py", "kernels/**/*.py", "csrc/**/*")
 _QUESTION = (

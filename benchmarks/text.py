@@ -41,3 +41,9 @@ def markdown_table(head: Sequence[str], lines: Sequence[Sequence[str]], words: i
     """Markdown; all columns but the first `words` are numbers, to the right."""
     first, *others = (f"| {' | '.join(row)} |" for row in (head, *lines))
     return "\n".join([first, "|---" * words + "|---:" * (len(head) - words) + "|", *others])
+
+
+def in_short(error: BaseException) -> str:
+    """Its type and first line, and the next one too where the first ends with a colon; cut to what a table bears."""
+    first, *rest = [line.strip() for line in str(error).splitlines() if line.strip()] or ["no message"]
+    return f"{type(error).__name__}: {' '.join([first, *rest[: first.endswith(':')]])}"[:300]

@@ -9,9 +9,8 @@ import shutil
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from fnmatch import fnmatch
-from importlib import import_module
 from pathlib import Path
 
 import torch
@@ -20,23 +19,14 @@ from benchmarks import machine
 from benchmarks.arguments import command_of, positive
 from benchmarks.gpu.build import build_in_place, extension_row
 from benchmarks.gpu.children import begin, end_all
-from benchmarks.gpu.jobs import Job
+from benchmarks.gpu.jobs import PARTS
 from benchmarks.gpu.kept import keep, restore
-from benchmarks.gpu.paths import TUNING, WORK
 from benchmarks.gpu.schedule import Budget, play
-from benchmarks.gpu.store import Row, Store
+from benchmarks.gpu.store import BUILD, Row, Store
 from benchmarks.gpu.tables import line_of, terminal_tables
 from benchmarks.results import RESULTS
-from benchmarks.sources import our_code
+from benchmarks.sources import TUNING, WORK, our_code
 
-_JOBS = {"micro": "micro:jobs", "baselines": "baselines:jobs", "ours": "ours:jobs", "tuned": "ours:tuned_jobs",
-         "profile": "levels:jobs", "tests": "checks:test_jobs", "suites": "checks:suite_jobs",
-         "sanitizer": "checks:sanitizer_jobs", "cudnn": "micro:cudnn_jobs"}  # fmt: skip
-_PICTURE = ("matplotlib", "PIL")  # of the photograph
-_PYTEST = ("pytest",)
-_NEEDS = {**dict.fromkeys(("baselines", "ours", "tuned", "profile"), _PICTURE), "tests": _PYTEST, "suites": _PYTEST}
-# What would change what is done next comes first, what takes longest last. "suites" are the tests that need no GPU.
-_ORDER = ("micro", "tests", "ours", "profile", "sanitizer", "tuned", "cudnn", "baselines")
 DRY_FOLDER = WORK / "dry-run"
 
 
@@ -73,20 +63,20 @@ def _main(options: argparse.Namespace, parts: list[str], store: Store, budget: B
     if built:
         print(built, flush=True)
     if not options.dry_run:
-        _say(store.add("build", extension_row(built)))
+        _say(store.add(BUILD, extension_row(built)))
     for part, name in list(store.rows):
         if options.again and part in parts and fnmatch(name, options.again):
             store.forget(part, name)
     left: list[str] = []
     extra = {} if child is None else {"child": child}
     for part in parts:
-        lacking = [module for module in _NEEDS.get(part, ()) if importlib.util.find_spec(module) is None]
+        lacking = [module for module in PARTS[part].needs if importlib.util.find_spec(module) is None]
         if lacking:
             print(f"part {part} is skipped: it needs {' and '.join(lacking)}, which this Python does not have")
             left.append(f"{part}: all")
             continue
         print(f"\n{part}: {budget.left:.0f} s left", flush=True)
-        left += play(_jobs(part, options.dry_run), store, budget, only=options.only, said=_say, **extra)
+        left += play(PARTS[part].jobs(options.dry_run), store, budget, only=options.only, said=_say, **extra)
         _kept(store)  # now, as the machine may be taken back before the end
     return _finish(store, parts, left)
 
@@ -115,18 +105,13 @@ def _finish(store: Store, parts: Sequence[str], left: Sequence[str]) -> int:
     if left:
         shown = "; ".join(left[:6]) + ("; …" if len(left) > 6 else "")
         print(f"{len(left)} rows are left for another run (the same command goes on): {shown}")
-    asked = {*parts, "build"}
+    asked = {*parts, BUILD}
     bad = [row for row in store.rows.values() if row["part"] in asked and row["status"] in ("failed", "wrong")]
     return 1 if left or any(row["part"] != "baselines" for row in bad) else 0
 
 
 def _say(row: Row) -> None:
     print(line_of(row), flush=True)
-
-
-def _jobs(part: str, dry_run: bool) -> Iterator[Job]:
-    module, _, function = _JOBS[part].partition(":")
-    return getattr(import_module(f"benchmarks.gpu.{module}"), function)(dry_run)
 
 
 def _about(dry_run: bool, words: Sequence[str]) -> dict[str, object]:
@@ -158,9 +143,9 @@ def _folder(options: argparse.Namespace) -> Path:
 
 def _parts(text: str) -> list[str]:
     parts = [word.strip() for word in text.split(",") if word.strip()]
-    unknown = [part for part in parts if part not in _JOBS]
+    unknown = [part for part in parts if part not in PARTS]
     if unknown or not parts:
-        raise ValueError(f"--parts takes some of {','.join(_JOBS)}, not {text!r}")
+        raise ValueError(f"--parts takes some of {','.join(PARTS)}, not {text!r}")
     return parts
 
 
@@ -172,7 +157,7 @@ def _parser() -> argparse.ArgumentParser:
         epilog="Rows that are in the report already are not made again, unless our sources changed since. "
         "example: python -m benchmarks.gpu --parts micro,ours --budget 540",
     )
-    everything = ",".join(_ORDER)
+    everything = ",".join(name for name, part in PARTS.items() if not part.asked)
     told = f"in this order ({everything}); also suites: the tests of kernels and engine, which hardly use the GPU"
     parser.add_argument("--parts", default=everything, metavar="PART,...", help=told)
     parser.add_argument("--budget", type=positive(float), default=540, metavar="SECONDS", help="of this run (540)")

@@ -10,7 +10,7 @@ from torch import nn
 
 from benchmarks.cases import Case
 from benchmarks.compare import Question
-from benchmarks.gpu.jobs import Emit, Job, sentence
+from benchmarks.gpu.jobs import Emit, Job
 from benchmarks.gpu.networks import Ready, measure
 from benchmarks.gpu.question import question
 from benchmarks.gpu.timing import DRY, FULL
@@ -20,6 +20,7 @@ from benchmarks.runners.base import Runner
 from benchmarks.runners.compiled import Compile
 from benchmarks.runners.eager import GraphedEager, Plain, PlainChannelsLast
 from benchmarks.runners.graph import captured
+from benchmarks.text import in_short
 
 EAGER = {runner.name: runner for runner in (Plain(), PlainChannelsLast(), GraphedEager())}
 # the likeliest winners first, as time may be short
@@ -82,7 +83,7 @@ def _build(runner: Runner, job: Job, model: nn.Module, asked_of: Question) -> Re
         try:
             return Ready(call, captured(call)[0])
         except RuntimeError as error:  # a call that cannot be captured is still timed as it is
-            return Ready(call, extra=(("no_replay", sentence(error)),))
+            return Ready(call, extra=(("no_replay", in_short(error)),))
     return Ready(call)
 
 

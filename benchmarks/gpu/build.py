@@ -15,8 +15,7 @@ from contextlib import suppress
 
 import torch
 
-from benchmarks.gpu.paths import WORK
-from benchmarks.sources import ROOT
+from benchmarks.sources import ROOT, WORK
 
 RECORD = ROOT / "kernels" / "_build.json"
 SECONDS = {"cuda": 360.0, "auto": 360.0, "cpu": 180.0, "none": 60.0}  # by what is asked of setup.py

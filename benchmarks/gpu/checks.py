@@ -21,8 +21,7 @@ import torch
 
 from benchmarks.gpu import watch
 from benchmarks.gpu.jobs import Emit, Job, seconds_left
-from benchmarks.gpu.paths import WORK
-from benchmarks.sources import ROOT, fingerprint, our_code
+from benchmarks.sources import ROOT, WORK, fingerprint, our_code
 from hrnet_fast.processor import available_cores
 
 # Files that use a GPU, each a row, and seconds for it: the CUDA level kernel, then whole networks. Whatever else lies

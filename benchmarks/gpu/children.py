@@ -15,10 +15,9 @@ from contextlib import suppress
 from pathlib import Path
 
 from benchmarks.gpu.jobs import BEGUN, DEADLINE, Job
-from benchmarks.gpu.paths import WORK
 from benchmarks.gpu.turns import RUNS, WAITS
 from benchmarks.gpu.worker import DEAD, MARK
-from benchmarks.sources import ROOT
+from benchmarks.sources import ROOT, WORK
 
 Rows = Callable[[dict], None]
 COMMAND = (sys.executable, "-m", "benchmarks.gpu.worker")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from math import isfinite
@@ -12,7 +12,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from benchmarks.cases import DTYPES
-from benchmarks.gpu.timing import Effort, isolated
+from benchmarks.gpu.jobs import Emit, Job
+from benchmarks.gpu.timing import BRIEF, DRY, Effort, isolated
 from benchmarks.gpu.workloads import WORKLOADS
 from benchmarks.runners.graph import captured
 from hrnet_fast.engine.gpu.cudnn_settings import cudnn_set
@@ -69,6 +70,17 @@ def shapes(dry_run: bool) -> tuple[ConvShape, ...]:
         found[ConvShape(batch, 256, 64, 64, 48, kernel=1)] = None
         found[ConvShape(batch, 32, 64, 64, 48, stride=2)] = None
     return tuple(found)
+
+
+def jobs(dry_run: bool) -> Iterator[Job]:
+    """One child for all shapes."""
+    names = tuple(f"cuDNN {shape}" for shape in shapes(dry_run))
+    yield Job("cudnn", names, tuple(map(str, range(len(names)))), None, dry_run, expected_s=20, limit_s=60)
+
+
+def run(job: Job, emit: Emit, device: torch.device) -> None:
+    for name, index in job.rows():
+        emit({"name": name, **measure(shapes(job.dry_run)[int(index)], device, DRY if job.dry_run else BRIEF)})
 
 
 def measure(shape: ConvShape, device: torch.device, effort: Effort) -> dict:

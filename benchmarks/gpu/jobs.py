@@ -5,8 +5,12 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
+from importlib import import_module
+from types import ModuleType
+
+import torch
 
 from benchmarks.cases import Case
 
@@ -61,13 +65,47 @@ class Job:
         return cls(**data)
 
 
+@dataclass(frozen=True)
+class Part:
+    """A part of the report.
+
+    module: of benchmarks.gpu; its `function` yields the part's jobs, and its `run` does one. It is loaded when needed,
+    so that a package which one part lacks stops that part alone.
+    needs: what only this part imports. ours: its rows are true of these sources alone. asked: not unless it is named.
+    """
+
+    module: str
+    function: str = "jobs"
+    needs: tuple[str, ...] = ()
+    ours: bool = True
+    asked: bool = False
+
+    def jobs(self, dry_run: bool) -> Iterator[Job]:
+        return getattr(self._load(), self.function)(dry_run)
+
+    def run(self, job: Job, emit: Emit, device: torch.device) -> None:
+        self._load().run(job, emit, device)
+
+    def _load(self) -> ModuleType:
+        return import_module(f"benchmarks.gpu.{self.module}")
+
+
+_PHOTO, _PYTEST = ("matplotlib", "PIL"), ("pytest",)
+# What would change what is done next comes first, what takes longest last.
+PARTS = {
+    "micro": Part("micro", ours=False),
+    "tests": Part("checks", "test_jobs", needs=_PYTEST),
+    "ours": Part("ours", needs=_PHOTO),
+    "profile": Part("levels", needs=_PHOTO),
+    "sanitizer": Part("checks", "sanitizer_jobs"),
+    "tuned": Part("ours", "tuned_jobs", needs=_PHOTO),
+    "cudnn": Part("cudnn", ours=False),
+    "baselines": Part("baselines", needs=_PHOTO, ours=False),
+    "suites": Part("checks", "suite_jobs", needs=_PYTEST, asked=True),
+}
+
+
 def seconds_left(job: Job) -> float:
     """In a child: how much longer the row may take that it is at; a child's start is its first row's time."""
     now = time.monotonic()
     return min(float(os.environ.get(BEGUN, now)) + job.limit_s, float(os.environ.get(DEADLINE, "inf"))) - now
-
-
-def sentence(error: BaseException) -> str:
-    """The first line of an error that says something, cut to what a table bears."""
-    line = next((line.strip() for line in str(error).splitlines() if line.strip()), "no message")
-    return f"{type(error).__name__}: {line}"[:300]

@@ -7,7 +7,7 @@ import tarfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
 
-from benchmarks.gpu.paths import WORK
+from benchmarks.sources import WORK
 
 NAME = "gpu-report-kept.tar.gz"
 MOST = 15 << 20  # bytes, since such places take files up to 16 MiB

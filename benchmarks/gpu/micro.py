@@ -1,4 +1,4 @@
-"""What the GPU itself does: launch gaps inside a CUDA graph, copies, matrix products, cuDNN on HRNet's convolutions."""
+"""What the GPU itself does: launch gaps inside a CUDA graph, copies, matrix products."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator
 import torch
 from torch import Tensor
 
-from benchmarks.gpu import cudnn
 from benchmarks.gpu.jobs import Emit, Job
 from benchmarks.gpu.timing import BRIEF, DRY, Effort, isolated
 from benchmarks.runners.graph import captured
@@ -30,22 +29,11 @@ def jobs(dry_run: bool) -> Iterator[Job]:
     yield Job("micro", tuple(names), tuple(runners), None, dry_run, expected_s=30, limit_s=90)
 
 
-def cudnn_jobs(dry_run: bool) -> Iterator[Job]:
-    """One child for cuDNN's convolutions."""
-    shapes = cudnn.shapes(dry_run)
-    names = tuple(f"cuDNN {shape}" for shape in shapes)
-    yield Job("cudnn", names, tuple(f"cudnn:{k}" for k in range(len(shapes))), None, dry_run, expected_s=20, limit_s=60)
-
-
 def run(job: Job, emit: Emit, device: torch.device) -> None:
     effort = DRY if job.dry_run else BRIEF
     for name, runner in job.rows():
         kind, _, what = runner.partition(":")
-        if kind == "cudnn":
-            row = cudnn.measure(cudnn.shapes(job.dry_run)[int(what)], device, effort)
-        else:
-            row = _MEASURES[kind](what, device, effort)
-        emit({"name": name, **row})
+        emit({"name": name, **_MEASURES[kind](what, device, effort)})
 
 
 def _launch(kind: str, device: torch.device, effort: Effort) -> dict:

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from benchmarks.compare import Question, judge, synchronized
-from benchmarks.gpu.timing import Effort, Memory, isolated, steady_memory
+from benchmarks.gpu.timing import Effort, isolated, reserved, steady_memory
 from benchmarks.runners import Call
 
 
@@ -44,7 +44,7 @@ def measure(
     result; error, error_torch: relative L2 against float64, ours and plain torch's.
     """
     device = question.x.device
-    before = Memory.now(device)
+    before = reserved(device)
     start = time.perf_counter()
     model = copy.deepcopy(question.model).to(device, question.x.dtype)
     ready = build(model, question)

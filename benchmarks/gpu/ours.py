@@ -17,11 +17,11 @@ import hrnet_fast
 from benchmarks.compare import Question
 from benchmarks.gpu.jobs import Emit, Job, seconds_left
 from benchmarks.gpu.networks import Ready, measure
-from benchmarks.gpu.paths import TUNING
 from benchmarks.gpu.question import question
 from benchmarks.gpu.timing import DRY, FULL
 from benchmarks.gpu.turns import gpu_turns
 from benchmarks.gpu.workloads import asked, label
+from benchmarks.sources import TUNING
 
 # Executors that share a child, how long one row of theirs may take, and whether the CUDA level kernel takes part.
 GROUPS = ((("cuda", "cuda-chains"), 90, True), (("triton", "cudnn"), 180, False), (("auto",), 180, True))

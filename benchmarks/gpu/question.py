@@ -11,9 +11,8 @@ import torch
 import hrnet_fast
 from benchmarks.cases import Case
 from benchmarks.compare import Question, ask
-from benchmarks.gpu.paths import WORK
 from benchmarks.photo import photo
-from benchmarks.sources import question_code
+from benchmarks.sources import WORK, question_code
 from hrnet_fast.engine.gpu.cudnn_settings import cudnn_set
 from hrnet_fast.weights.random import fill_weights
 

@@ -14,9 +14,9 @@ from pathlib import Path
 
 from benchmarks.gpu.children import end_all, run_child
 from benchmarks.gpu.jobs import Job
-from benchmarks.gpu.paths import WORK
 from benchmarks.gpu.store import Row, Store
 from benchmarks.gpu.turns import FILE
+from benchmarks.sources import WORK
 from hrnet_fast.processor import available_cores
 
 _FIRST = 0.8  # a job is begun with this share of the whole budget left, though it may take longer

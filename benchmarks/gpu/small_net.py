@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 import hrnet_fast
-from benchmarks.gpu.jobs import sentence
+from benchmarks.text import in_short
 from hrnet_fast.numerics import flatten_outputs, relative_l2, within_tolerance
 from hrnet_fast.weights.random import fill_weights
 
@@ -36,7 +36,7 @@ def main(executor: str, how: str, device: torch.device) -> int:
         play = graph if how == "graph" else tape
         got = [y.cpu() for y in play(fast, x.to(device, dtype))]
     except Exception as error:
-        print(f"{executor}: {sentence(error)}")
+        print(f"{executor}: {in_short(error)}")
         return 1
     error = relative_l2(got, want)
     print(f"{executor}: relative L2 error {error:.2e}, plain torch's on the CPU {plain:.2e}")

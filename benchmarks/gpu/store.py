@@ -8,12 +8,15 @@ import threading
 from collections.abc import Mapping
 from pathlib import Path
 
+from benchmarks.gpu.jobs import PARTS
+from benchmarks.machine import slug
 from benchmarks.results import read_json, write_json
 from benchmarks.sources import our_code
 
 KIND = "gpu-report"
-PARTS = ("build", "micro", "cudnn", "baselines", "ours", "tuned", "profile", "tests", "suites", "sanitizer")
-OF_OUR_CODE = ("build", "ours", "tuned", "profile", "tests", "suites", "sanitizer")  # rows of these sources alone
+BUILD = "build"  # the part of the row on the extension, which no job makes
+_OF_OUR_CODE = (BUILD, *(name for name, part in PARTS.items() if part.ours))
+_ORDER = (BUILD, *PARTS)
 STATUSES = ("ok", "outside tolerance", "wrong", "failed", "not run", "timed out")
 _IDENTITY = ("gpu", "torch", "dry_run")
 _FIELDS = ("kind", "gpu", "torch", "dry_run", "device", "machine", "versions", "commit", "code", "command", "rows")
@@ -61,7 +64,7 @@ class Store:
         if row["status"] not in STATUSES:
             raise ValueError(f"status {row['status']!r} is not one of {', '.join(STATUSES)}")
         kept = {"part": part, **row}
-        if part in OF_OUR_CODE:
+        if part in _OF_OUR_CODE:
             kept["code"] = our_code()
         with self._lock:
             self.rows[part, str(row["name"])] = kept
@@ -73,8 +76,7 @@ class Store:
         self.rows.pop((part, name), None)
 
     def data(self) -> dict[str, object]:
-        order = {part: place for place, part in enumerate(PARTS)}
-        rows = sorted(self.rows.values(), key=lambda row: order[row["part"]])
+        rows = sorted(self.rows.values(), key=lambda row: _ORDER.index(row["part"]))
         return {"kind": KIND, **self.about, "rows": rows}
 
     def write(self) -> None:
@@ -83,14 +85,13 @@ class Store:
 
 
 def _is_done(row: Row) -> bool:
-    return not row.get("partial") and (row["part"] not in OF_OUR_CODE or row.get("code") == our_code())
+    return not row.get("partial") and (row["part"] not in _OF_OUR_CODE or row.get("code") == our_code())
 
 
 def file_name(about: Mapping[str, object]) -> str:
     """gpu-nvidia-h200-torch2.11.json"""
-    gpu = re.sub(r"[^a-z0-9]+", "-", str(about["gpu"]).lower()).strip("-")
     version = re.match(r"\d+\.\d+", str(about["torch"]))[0]
-    return f"gpu-{gpu}-torch{version}.json"
+    return f"gpu-{slug(str(about['gpu']))}-torch{version}.json"
 
 
 def is_report(path: Path) -> bool:
@@ -114,6 +115,6 @@ def read_report(path: Path) -> dict:
         lacks = [key for key in ("part", "name", "status") if key not in row]
         if lacks:
             raise ValueError(f"{path}, row {number} lacks {', '.join(lacks)}")
-        if row["part"] not in PARTS or row["status"] not in STATUSES:
+        if row["part"] not in _ORDER or row["status"] not in STATUSES:
             raise ValueError(f"{path}, row {number}: part {row['part']!r} or status {row['status']!r} is not known")
     return data

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from benchmarks.gpu.store import Row
 from benchmarks.gpu.summary import COLUMNS, Networks, Summary, of_part, state
+from benchmarks.text import WIDTH
 
-WIDTH = 100
 _LABEL, _CELL = 30, 7
 _TROUBLES, _FAILURES = 8, 9  # shown: rows that are not "ok", failures of tests
 

@@ -80,36 +80,26 @@ def isolated(call: Callable[[], object], device: torch.device, effort: Effort, h
     return Times(tuple(device_us), tuple(wall_us))
 
 
-@dataclass(frozen=True)
-class Memory:
-    """Bytes on the GPU. held: reserved before; see `steady_memory`."""
-
-    held: int
-
-    @classmethod
-    def now(cls, device: torch.device) -> Memory:
-        return cls(_reserved(device))
-
-
-def steady_memory(call: Callable[[], object], device: torch.device, before: Memory) -> int | None:
+def steady_memory(call: Callable[[], object], device: torch.device, before: int) -> int | None:
     """Bytes that a runner adds while it is called, after its build is over: weights, workspaces, graphs, intermediates.
 
+    before: what was `reserved` before its build.
     It counts what torch's allocator reserved from the GPU (in steps of 2 MiB and more), since what belongs to a
     captured graph is reserved but not "allocated". None on a CPU.
     """
     if device.type != "cuda":
         call()
         return None
-    _reserved(device)
+    reserved(device)
     torch.cuda.reset_peak_memory_stats(device)
     call()
     call()
     torch.cuda.synchronize(device)
-    return max(0, torch.cuda.max_memory_reserved(device) - before.held)
+    return max(0, torch.cuda.max_memory_reserved(device) - before)
 
 
-def _reserved(device: torch.device) -> int:
-    """What is reserved once all that is unused was given back."""
+def reserved(device: torch.device) -> int:
+    """Bytes that torch's allocator holds of the GPU, once all that is unused was given back."""
     gc.collect()
     if device.type != "cuda":
         return 0

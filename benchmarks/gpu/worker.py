@@ -7,32 +7,26 @@ import os
 import sys
 import time
 import warnings
-from importlib import import_module
 
 import torch
 
-from benchmarks.gpu.jobs import BEGUN, Emit, Job, sentence
+from benchmarks.gpu.jobs import BEGUN, PARTS, Emit, Job
+from benchmarks.text import in_short
 
 MARK = "@row "
 DEAD = 3  # exit status: the GPU answers no more in this process
-# loaded when needed, so that a package which one part lacks stops that part alone
-MODULES = {
-    "micro": "micro", "baselines": "baselines", "ours": "ours", "tuned": "ours", "profile": "levels",
-    "tests": "checks", "suites": "checks", "sanitizer": "checks", "cudnn": "micro",
-}  # fmt: skip
 
 
 def work(job: Job, emit: Emit) -> bool:
     """Makes the job's rows one by one; an error becomes a row "failed". False if the GPU is lost to this process."""
-    run = import_module(f"benchmarks.gpu.{MODULES[job.part]}").run
     device = torch.device("cpu" if job.dry_run or not torch.cuda.is_available() else "cuda")
     if device.type == "cuda":
         torch.backends.cudnn.benchmark = True  # every runner has cuDNN's fastest algorithms
     for name, _ in job.rows():
         try:
-            run(job.only({name}), emit, device)
+            PARTS[job.part].run(job.only({name}), emit, device)
         except Exception as error:  # a runner may fail in any way; its row says how
-            emit({"name": name, "status": "failed", "reason": sentence(error)})
+            emit({"name": name, "status": "failed", "reason": in_short(error)})
         if not _alive(device):
             return False
     return True

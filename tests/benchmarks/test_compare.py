@@ -11,10 +11,11 @@ from torch import nn
 
 import benchmarks.compare as compare_module
 from benchmarks.cases import Case
-from benchmarks.compare import Question, compare, in_short, judge
+from benchmarks.compare import Question, compare, judge
 from benchmarks.progress import Progress
 from benchmarks.runners import Runner
 from benchmarks.sources import our_code
+from benchmarks.text import in_short
 
 CASE = Case("a model", 8, 8, 1, "float32")
 
@@ -176,6 +177,7 @@ def test_progress_in_a_log_has_one_line_a_step():
         ("\nwhy\nwhere", "why"),
         ("it raised:\n\nwhy\nwhere", "it raised: why"),
         ("raised:", "raised:"),
+        ("x" * 400, "x" * 288),
     ],
 )
 def test_an_error_in_short(message, told):

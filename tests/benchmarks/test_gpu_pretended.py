@@ -121,9 +121,10 @@ def gpu(monkeypatch, tmp_path):
     monkeypatch.setattr(command, "extension_row", lambda told: built)
     for module, name, value in [
         (micro, "CHAIN", (2, 4)), (micro, "COPIES", (1,)), (micro, "SIZE", 64), (micro, "BRIEF", micro.DRY),
-        (baselines, "FULL", baselines.DRY), (ours, "FULL", ours.DRY), (question_module, "WORK", tmp_path),
+        (baselines, "FULL", baselines.DRY), (ours, "FULL", ours.DRY), (cudnn, "BRIEF", micro.DRY),
         (workloads_module, "WORKLOADS", DRY_RUN), (workloads_module, "DTYPES", ("float32",)),
         (ours, "GROUPS", ((("reference",), 90, True),)), (levels, "EXPECTED_S", {"reference": 45}),
+        (question_module, "WORK", tmp_path),
     ]:  # fmt: skip
         monkeypatch.setattr(module, name, value)
     small = cudnn.shapes(True)

@@ -9,7 +9,7 @@ import pytest
 
 from benchmarks.cases import Case
 from benchmarks.gpu import jobs, ours
-from benchmarks.gpu.jobs import Job, seconds_left, sentence
+from benchmarks.gpu.jobs import Job, seconds_left
 from benchmarks.gpu.schedule import Budget, play
 from benchmarks.gpu.store import Store
 from benchmarks.gpu.turns import Turns
@@ -151,13 +151,6 @@ def test_a_job_survives_its_way_to_the_child():
 def test_a_job_without_a_runner_for_each_name_is_refused():
     with pytest.raises(ValueError, match="a runner for each name, not 1 for 2"):
         Job("ours", ("a", "b"), ("x",))
-
-
-@pytest.mark.parametrize(
-    ("error", "text"), [(KeyError("k"), "KeyError: 'k'"), (ValueError("\n a \nb"), "ValueError: a")], ids=str
-)
-def test_errors_become_one_sentence(error, text):
-    assert sentence(error) == text
 
 
 def test_who_times_waits_for_who_builds(tmp_path):

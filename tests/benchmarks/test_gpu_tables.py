@@ -59,7 +59,7 @@ def report():
 def full_report(status="ok"):
     """Every row that a report can hold, with long numbers and, but for "ok", a long reason for each."""
     jobs = [
-        Job("build", ("CUDA ops",), ("x",)), *micro.jobs(False), *micro.cudnn_jobs(False), *baselines.jobs(False),
+        Job("build", ("CUDA ops",), ("x",)), *micro.jobs(False), *cudnn.jobs(False), *baselines.jobs(False),
         *ours.jobs(False), *ours.tuned_jobs(False), *checks.test_jobs(False), *checks.suite_jobs(False),
         *(Job("profile", (f"{w.label} float16: levels by triton",), ("triton",)) for w in WORKLOADS),
         *checks.sanitizer_jobs(False),

@@ -9,9 +9,8 @@ import time
 
 import pytest
 
-from benchmarks.gpu import __main__ as command
 from benchmarks.gpu import checks, watch
-from benchmarks.gpu.jobs import Job
+from benchmarks.gpu.jobs import PARTS, Job
 from benchmarks.gpu.schedule import Budget, play
 from benchmarks.gpu.store import Store
 from benchmarks.gpu.tables import line_of, terminal_tables
@@ -227,7 +226,7 @@ def test_the_cuda_kernel_is_tested_first_and_cpu_suites_only_when_asked():
     assert names[:3] == list(checks.FIRST) and names[-2:] == list(checks.ELSEWHERE)
     assert {str(path.relative_to(checks.ROOT)) for path in checks.ROOT.glob("tests/gpu/test_*.py")} <= set(names)
     assert all((checks.ROOT / name).exists() for name in (*names, *checks.SUITES))
-    assert "suites" not in command._ORDER and "suites" in command._JOBS
+    assert PARTS["suites"].asked
 
 
 def test_every_file_that_uses_a_gpu_is_a_row():
