@@ -6,10 +6,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from benchmarks.headline import DTYPES, ENGINES, TORCH, Headline, decisive, headlines_of
-from benchmarks.plot import FAINT, INK, OURS_COLOUR, RIVAL_COLOUR
+from benchmarks.pictures import FAINT, INK, OURS_COLOUR, RIVAL_COLOUR, page, title, written
 from benchmarks.results import Run
 from benchmarks.runners import OURS
 from benchmarks.tables import processor, threads
@@ -28,17 +27,14 @@ def draw_headline(runs: Sequence[Run], path: Path) -> Path | None:
     networks = list(dict.fromkeys(key[:2] for key in cases))
     dtypes = [dtype for dtype in DTYPES if any(key[3] == dtype for key in cases)]
     height = len(dtypes) * (0.42 + 0.24 * len(names)) + 0.35
-    figure = Figure(figsize=(1.4 + 2.2 * len(networks), height), dpi=160, layout="constrained")
-    figure.get_layout_engine().set(w_pad=0.05, h_pad=0.05, rect=(0, 0.26 / height, 1, 1 - 0.26 / height))
+    figure = page(1.4 + 2.2 * len(networks), height, (0.05, 0.05), below=0.26, dpi=160)
     panels = figure.subplots(len(dtypes), len(networks), squeeze=False)
     for line, dtype in zip(panels, dtypes, strict=True):
         for panel, network in zip(line, networks, strict=True):
             _panel(panel, cases.get((*network, 1, dtype)), names, labelled=network == networks[0])
     footer = f"{processor(run)}, {threads(run)}: median ms of one image, and how many times as long as ours"
-    figure.text(0.008, 0.06 / height, footer, fontsize=8, color=FAINT, va="bottom", ha="left")
     path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, metadata={"Software": None})
-    return path
+    return written(figure, path, footer, at=0.06, left=0.008, size=8)
 
 
 def _completeness(cases: Mapping[tuple, Headline]) -> tuple[int, float]:
@@ -58,8 +54,7 @@ def _panel(panel: Axes, case: Headline | None, names: Sequence[str], *, labelled
     if case is None:
         return
     network, size, dtype = case.name.split(", ")
-    panel.set_title(f"{network}\n", fontsize=7.5, color=INK, loc="left", weight="bold", pad=2)
-    panel.text(0, 1.02, f"{size}, {dtype}", transform=panel.transAxes, fontsize=6.5, color=FAINT, va="bottom")
+    title(panel, network, f"{size}, {dtype}", (7.5, 6.5), pad=2)
     longest = max(row.p50_us for row in case.others.values())
     panel.set_xlim(0, 1.5 * longest)
     for place, name in enumerate(names):

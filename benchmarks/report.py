@@ -13,8 +13,8 @@ from benchmarks.gpu import picture, store, tables
 from benchmarks.headline import headlines
 from benchmarks.headline_picture import draw_headline
 from benchmarks.method import method
-from benchmarks.plot import draw
 from benchmarks.results import RESULTS, Run, read_run
+from benchmarks.run_picture import draw
 from benchmarks.sources import ROOT
 from benchmarks.tables import markdown_block, replace_block, run_parts, terminal_table
 

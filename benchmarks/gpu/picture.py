@@ -7,11 +7,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from benchmarks.gpu.summary import Networks
 from benchmarks.gpu.tables import identity
-from benchmarks.plot import FAINT, INK, MARKED_COLOUR, OURS_COLOUR, RIVAL_COLOUR
+from benchmarks.pictures import INK, MARKED_COLOUR, OURS_COLOUR, RIVAL_COLOUR, bar_axes, page, panels, written
 
 _COLUMNS = 3
 Bar = tuple[str, float, float | None, str]  # name, us of a call, us of its bare graph, colour
@@ -20,26 +19,17 @@ Bar = tuple[str, float, float | None, str]  # name, us of a call, us of its bare
 def draw(report: Mapping, path: Path) -> Path | None:
     """Writes a PNG; None if no network was timed."""
     networks = Networks(report)
-    panels = [(label, bars) for label in networks.labels() if (bars := _bars(networks, label))]
-    if not panels:
+    found = [(label, bars) for label in networks.labels() if (bars := _bars(networks, label))]
+    if not found:
         return None
-    columns = min(_COLUMNS, len(panels))
-    lines = -(-len(panels) // columns)
-    tallest = max(len(bars) for _, bars in panels)
-    height = lines * (0.7 + 0.26 * tallest) + 0.7
-    figure = Figure(figsize=(4.9 * columns, height), dpi=130, layout="constrained")
-    figure.get_layout_engine().set(w_pad=0.1, h_pad=0.1, rect=(0, 0.4 / height, 1, 1 - 0.4 / height))
-    axes = figure.subplots(lines, columns, squeeze=False).flatten()
-    for panel, (label, bars) in zip(axes, panels, strict=False):
+    columns = min(_COLUMNS, len(found))
+    tallest = max(len(bars) for _, bars in found)
+    figure = page(4.9 * columns, -(-len(found) // columns) * (0.7 + 0.26 * tallest) + 0.7, (0.1, 0.1))
+    for panel, (label, bars) in zip(panels(figure, len(found), columns), found, strict=True):
         _panel(panel, label, bars)
         panel.set_ylim(tallest - 0.4, -0.6)
-    for panel in axes[len(panels) :]:
-        panel.axis("off")
     told = "DRY RUN, nothing was measured. " if report["dry_run"] else ""
-    footer = textwrap.fill(told + identity(report).replace("\n", " "), 95 * columns)
-    figure.text(0.012, 0.1 / height, footer, fontsize=6.5, color=FAINT, va="bottom", ha="left")
-    figure.savefig(path, metadata={"Software": None})
-    return path
+    return written(figure, path, textwrap.fill(told + identity(report).replace("\n", " "), 95 * columns))
 
 
 def _bars(networks: Networks, label: str) -> list[Bar]:
@@ -62,11 +52,7 @@ def _panel(panel: Axes, label: str, bars: list[Bar]) -> None:
             panel.plot([replay] * 2, [place - 0.33, place + 0.33], color=INK, linewidth=1.4)
         told = f"{us:.0f}" + (f" (graph {replay:.0f})" if replay else "")
         panel.text(us + 0.015 * reach, place, told, va="center", fontsize=7, color=INK)
-    panel.set_yticks(range(len(bars)), [name for name, *_ in bars])
+    names = [name for name, *_ in bars]
+    bar_axes(panel, names, "median us of a call from an idle GPU; black mark: its bare graph", (7, 6.5, 6.5))
     panel.set_xlim(0, 1.3 * reach)
-    panel.tick_params(axis="y", length=0, labelsize=7, labelcolor=INK)
-    panel.tick_params(axis="x", labelsize=6.5, color=FAINT, labelcolor=FAINT)
-    panel.set_xlabel("median us of a call from an idle GPU; black mark: its bare graph", fontsize=6.5, color=FAINT)
-    panel.spines[["top", "right", "left"]].set_visible(False)
-    panel.spines["bottom"].set_color(FAINT)
     panel.set_title(label, fontsize=9, color=INK, loc="left", weight="bold")

@@ -7,9 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
-from benchmarks.plot import FAINT, INK, OURS_COLOUR
+from benchmarks.pictures import FAINT, INK, OURS_COLOUR, page, panels, written
 from benchmarks.scaling.measure import Point
 from benchmarks.scaling.tables import place, series, title
 from benchmarks.sheet import Sheet
@@ -18,19 +17,10 @@ from benchmarks.sheet import Sheet
 def draw(sheet: Sheet, path: Path) -> Path:
     """Writes a PNG, one panel a series."""
     found = series(sheet)
-    lines = -(-len(found) // 2)
-    height = 0.5 + 2.7 * lines
-    figure = Figure(figsize=(10.5, height), dpi=130, layout="constrained")
-    figure.get_layout_engine().set(w_pad=0.12, h_pad=0.12, rect=(0, 0.4 / height, 1, 1 - 0.4 / height))
-    panels = figure.subplots(lines, 2, squeeze=False).flatten()
-    for panel, points in zip(panels, found, strict=False):
+    figure = page(10.5, 0.5 + 2.7 * -(-len(found) // 2), (0.12, 0.12))
+    for panel, points in zip(panels(figure, len(found), 2), found, strict=True):
         _panel(panel, points)
-    for panel in panels[len(found) :]:
-        panel.axis("off")
-    footer = textwrap.fill(sheet.identity, 200)
-    figure.text(0.012, 0.06 / height, footer, fontsize=6.5, color=FAINT, va="bottom", ha="left")
-    figure.savefig(path, metadata={"Software": None})
-    return path
+    return written(figure, path, textwrap.fill(sheet.identity, 200), at=0.06)
 
 
 def _panel(panel: Axes, points: Sequence[Point]) -> None:
