@@ -1,89 +1,59 @@
-"""What the commands of the CPU engine's sheets share: their options, and what they leave behind."""
+"""What the commands of the CPU engine's studies share: their options, and what they leave behind."""
 
 from __future__ import annotations
 
 import argparse
 import shlex
 import sys
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Sequence
 from math import inf
 from pathlib import Path
-from typing import Any
+
+import torch
 
 from benchmarks import isa
-from benchmarks.cases import Case, make_cases, parse_size, words_of
 from benchmarks.machine import usual_threads
-from benchmarks.results import MOVE
-from benchmarks.sheet import Sheet, sheet_before, write_sheet
+from benchmarks.progress import Progress
+from benchmarks.sheet import Record, Sheet
+from benchmarks.studies import STUDIES
+
+Rows = Callable[[argparse.Namespace, Progress], Iterator[object]]
 
 
-def add_cases(parser: argparse.ArgumentParser) -> None:
-    """--models, --size, --batch and --dtype."""
-    parser.add_argument("--models", metavar="NAME,...", help="shell wildcards (default: the models of the profile cpu)")
-    parser.add_argument("--size", metavar="HxW", help="input size of every model (default: its own)")
-    parser.add_argument("--batch", default="1", metavar="N,...", help="default: 1")
-    parser.add_argument("--dtype", default="float32", metavar="DTYPE,...", help="default: float32")
-
-
-def cases_of(options: argparse.Namespace) -> list[Case]:
-    """Errors: ValueError that names the option's value and what can be chosen."""
-    try:
-        batches = [int(word) for word in words_of(options.batch)]
-    except ValueError:
-        raise ValueError(f"--batch takes whole numbers from 1, not {options.batch!r}") from None
-    size = parse_size(options.size) if options.size else None
-    return make_cases("cpu", words_of(options.models), batches, words_of(options.dtype), size)
-
-
-def add_run(parser: argparse.ArgumentParser, seconds: float | None = None, of: str = "") -> None:
-    """--threads and --out; with a default, --seconds, spent on timing something."""
+def parser_of(kind: str, description: str, example: str, seconds: float | None = None, of: str = ""):
+    """With --threads, --out and, if there is a default, --seconds, spent on timing something."""
+    program = f"python -m benchmarks.{kind}"
+    parser = argparse.ArgumentParser(
+        prog=program, allow_abbrev=False, description=description, epilog=f"example: {program} {example}"
+    )
     if seconds is not None:
         told = f"timing of {of} (default: {seconds:g})"
         parser.add_argument("--seconds", type=positive(float), default=seconds, metavar="S", help=told)
-    parser.add_argument(
-        "--threads",
-        type=positive(int),
-        default=usual_threads(),
-        metavar="N",
-        help="CPU threads (default: torch's)",
-    )
+    threads, told = usual_threads(), "CPU threads (default: torch's)"
+    parser.add_argument("--threads", type=positive(int), default=threads, metavar="N", help=told)
     parser.add_argument("--out", type=Path, metavar="FOLDER", help="add the numbers to the JSON there")
+    return parser
 
 
-class Record:
-    """The rows of a command, written as they are measured, so that what ends it early loses none.
+def run(kind: str, parser: argparse.ArgumentParser, arguments: Sequence[str] | None, rows: Rows, **values):
+    """Measures, writes, prints and draws the rows of a study; its sheet, or None after one sentence on what was wrong.
 
-    row: their type. out: None to write nothing. values: of the sheet.
-    Errors, before anything is measured: ValueError if the file that is there may not take them, OSError for the folder.
+    rows: measures one after another. values: of the sheet.
     """
-
-    def __init__(
-        self, parser: argparse.ArgumentParser, arguments: Sequence[str] | None, kind: str, row: type, out: Path | None,
-        **values,
-    ):  # fmt: skip
-        self.sheet = self._kept = Sheet(kind, command_of(parser.prog, arguments), **values)
-        self._out = out
-        if out is not None:
-            out.mkdir(parents=True, exist_ok=True)
-            try:
-                sheet_before(self.sheet, out, row)
-            except ValueError as error:
-                raise ValueError(f"{error}; {MOVE}") from None
-
-    def add(self, *rows: Any) -> None:
-        """Errors: OSError or ValueError where the file cannot be written any more."""
-        self.sheet = replace(self.sheet, rows=(*self.sheet.rows, *rows))
-        if self._out is not None:
-            _, self._kept = write_sheet(self.sheet, self._out)
-
-    def finish(self, table: Callable[[Sheet], str], draw: Callable[[Sheet, Path], Path] | None = None) -> int:
-        """Prints the table and draws all that the file holds; the exit status."""
-        print(table(self.sheet))
-        if self._out is not None:
-            path = self._out / self.sheet.file_name
-            print(f"\nwrote {path}" + (f" and {draw(self._kept, path.with_suffix('.png'))}" if draw else ""))
-        return 0
+    options, study = parser.parse_args(arguments), STUDIES[kind]
+    torch.set_num_threads(options.threads)
+    try:
+        record = Record(Sheet(kind, command_of(parser.prog, arguments), **values), study.row, options.out)
+        for row in rows(options, Progress()):
+            record.add(row)
+    except (ValueError, OSError) as error:
+        print(f"{parser.prog}: {error}", file=sys.stderr)
+        return None
+    print(study.table(record.sheet))
+    if record.path is not None:
+        drawn = f" and {study.draw(record.kept, record.path.with_suffix('.png'))}" if study.draw else ""
+        print(f"\nwrote {record.path}{drawn}")
+    return record.sheet
 
 
 def command_of(program: str, arguments: Sequence[str] | None) -> str:

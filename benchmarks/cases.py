@@ -137,6 +137,25 @@ def make_cases(
     ]
 
 
+def cases_named(
+    profile: str, models: str | None, size: str | None, batches: str | None, dtypes: str | None
+) -> list[Case]:
+    """The same of the texts of options, with commas."""
+    numbers = [positive_int("--batch", word) for word in words_of(batches)]
+    return make_cases(profile, words_of(models), numbers, words_of(dtypes), parse_size(size) if size else None)
+
+
+def positive_int(option: str, text: object) -> int:
+    """Errors: ValueError that names the option."""
+    try:
+        number = int(text)
+    except ValueError:
+        number = 0
+    if number < 1:
+        raise ValueError(f"{option} takes whole numbers from 1, not {text!r}")
+    return number
+
+
 def parse_size(text: str) -> tuple[int, int]:
     """'256x192' -> (256, 192), height first."""
     match = re.fullmatch(r"(\d+)x(\d+)", text)

@@ -13,7 +13,7 @@ from benchmarks.gpu import picture, store, tables
 from benchmarks.headline import headlines
 from benchmarks.headline_picture import draw_headline
 from benchmarks.method import method
-from benchmarks.results import RESULTS, Run, read_run
+from benchmarks.results import RESULTS, Run, kind_of, read_run
 from benchmarks.run_picture import draw
 from benchmarks.sources import ROOT
 from benchmarks.tables import markdown_block, replace_block, run_parts, terminal_table
@@ -58,9 +58,10 @@ def report(files: Sequence[Path], root: Path | None) -> None:
         folder = _shown(RESULTS)
         raise ValueError(f"there are no results in {folder}; make some with: pytest benchmarks --out {folder}")
     documents = {} if root is None else {name: _document(root / name) for name in (README, SPEED)}
-    gpu_files = [path for path in files if store.is_report(path)]
-    sheets = {path: kind for path in files if (kind := studies.kind_of(path))}
-    files = [path for path in files if path not in gpu_files and path not in sheets]
+    kinds = {path: kind_of(path) for path in files}
+    gpu_files = [path for path, kind in kinds.items() if kind == store.KIND]
+    sheets = {path: kind for path, kind in kinds.items() if kind in studies.STUDIES}
+    files = [path for path in kinds if path not in gpu_files and path not in sheets]
     runs = [read_run(path) for path in files]
     reports = [store.read_report(path) for path in gpu_files]
     plots = [draw_beside(run, path) for run, path in zip(runs, files, strict=True)]

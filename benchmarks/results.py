@@ -6,17 +6,17 @@ import json
 import os
 import re
 import tempfile
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
 from benchmarks.cases import DTYPES, PROFILES, Case
 from benchmarks.machine import slug
+from benchmarks.text import grouped
 
 RESULTS = Path(__file__).resolve().parent / "results"
 LOCAL = RESULTS / "local"
-MOVE = "move that file away, or name another folder with --out"
 
 TIMED = ("ok", "outside tolerance")
 STATUSES = (*TIMED, "wrong", "failed", "not run")
@@ -111,10 +111,7 @@ class Run:
 
     def groups(self) -> list[list[Row]]:
         """The rows, one list a case, `in_order`, whenever each was measured."""
-        by_case: dict[tuple, list[Row]] = {}
-        for row in self.rows:
-            by_case.setdefault(row.key, []).append(row)
-        return [by_case[key] for key in sorted(by_case, key=in_order)]
+        return sorted(grouped(self.rows, lambda row: row.key), key=lambda rows: in_order(rows[0].key))
 
 
 def in_order(key: tuple[str, str, int, str]) -> tuple:
@@ -139,12 +136,7 @@ def write_run(run: Run, folder: Path) -> Path:
 
 def run_before(run: Run, folder: Path) -> Run | None:
     """What the file of `run` holds already. Errors: ValueError if `run` may not be added to it."""
-    path = folder / run.file_name
-    if not path.exists():
-        return None
-    old = read_run(path)
-    check_same_place(path, old, run, _PLACE, untimed=("timm", "numpy"))
-    return old
+    return added_to(folder / run.file_name, read_run, run, _PLACE, untimed=("timm", "numpy"))
 
 
 def merged(old: Run, new: Run) -> Run:
@@ -158,21 +150,34 @@ def merged(old: Run, new: Run) -> Run:
     return replace(new, settings={**old.settings, **new.settings}, rows=rows)
 
 
-def check_same_place(path: Path, old: Any, new: Any, names: Sequence[str], untimed: Collection[str]) -> None:
-    """names: of what times depend on, but for these keys of it.
+def added_to(
+    path: Path, read: Callable[[Path], Any], new: Any, names: Sequence[str], untimed: Collection[str]
+) -> Any | None:
+    """What a file holds that `new` is to be added to, if there is one. names: of what times depend on; untimed: but for
+    these keys of it.
 
-    Errors: ValueError that says what differs and what the file holds, which would be lost or mixed with the new rows.
+    Errors: ValueError that says what is wrong with the file, or what differs and so would be lost or mixed.
     """
-    found = []
+    if not path.exists():
+        return None
+    try:
+        old = read(path)
+        if found := list(_differing(old, new, names, untimed)):
+            raise ValueError(f"{path} holds {len(old.rows)} rows of other {' and '.join(found)}")
+    except ValueError as error:
+        raise ValueError(f"{error}; move that file away, or name another folder with --out") from None
+    return old
+
+
+def _differing(old: Any, new: Any, names: Sequence[str], untimed: Collection[str]) -> Iterator[str]:
     for name in names:
         was, now = getattr(old, name), getattr(new, name)
         if isinstance(was, dict):
             keys = [key for key in {**was, **now} if key not in untimed and was.get(key) != now.get(key)]
-            found += [f"{name} ({', '.join(keys)})"] * bool(keys)
+            if keys:
+                yield f"{name} ({', '.join(keys)})"
         elif was != now:
-            found.append(name)
-    if found:
-        raise ValueError(f"{path} holds {len(old.rows)} rows of other {' and '.join(found)}")
+            yield name
 
 
 _PLACE = ("profile", "machine", "device", "versions", "threads", "weights")
@@ -199,11 +204,21 @@ def read_json(path: Path, writer: str) -> Any:
         raise ValueError(f"{path} is not JSON; expected a file written by `{writer}`") from None
 
 
-def filled(kind: type, data: dict) -> Any:
+def kind_of(path: Path) -> str | None:
+    """Which kind of results the file says it holds, if it says so: a run of `pytest benchmarks` does not."""
+    try:
+        data = json.loads(path.read_text())
+    except (OSError, ValueError):
+        return None
+    return data.get("kind") if isinstance(data, dict) else None
+
+
+def filled(kind: type, data: dict, what: str) -> Any:
     """The dataclass that a file's keys and values are of. Errors: ValueError for other keys."""
     names = {one.name for one in fields(kind)}
-    if data.keys() != names:
-        raise ValueError(f"{kind.__name__} has the keys {sorted(data)}, not {sorted(names)}")
+    for problem, keys in (("lacks", names - data.keys()), ("has the unknown key", data.keys() - names)):
+        if keys:
+            raise ValueError(f"{what} {problem} {', '.join(sorted(keys))}")
     return kind(**data)
 
 
@@ -212,20 +227,13 @@ def read_run(path: Path) -> Run:
     data = read_json(path, "pytest benchmarks/")
     if not isinstance(data, dict):
         raise ValueError(f"{path} holds a {type(data).__name__}, not one benchmark run")
-    _check_keys(path, "the run", data, Run)
-    if not isinstance(data["rows"], list) or not data["rows"]:
+    run = filled(Run, data, f"{path}: the run")
+    if not isinstance(run.rows, list) or not run.rows:
         raise ValueError(f"{path} has no rows")
-    for number, row in enumerate(data["rows"]):
-        _check_keys(path, f"row {number}", row, Row)
-        if row["status"] not in STATUSES:
-            raise ValueError(f"{path}, row {number}: status {row['status']!r} is not one of {', '.join(STATUSES)}")
-        if row["status"] in TIMED and not row["p50_us"]:
-            raise ValueError(f"{path}, row {number}: {row['executor']} is {row['status']!r} but has no p50_us")
-    return Run(**{**data, "rows": tuple(Row(**row) for row in data["rows"])})
-
-
-def _check_keys(path: Path, what: str, found: dict, wanted: type) -> None:
-    names = {field.name for field in fields(wanted)}
-    for problem, keys in (("lacks", names - found.keys()), ("has the unknown key", found.keys() - names)):
-        if keys:
-            raise ValueError(f"{path}: {what} {problem} {', '.join(sorted(keys))}")
+    rows = tuple(filled(Row, row, f"{path}: row {number}") for number, row in enumerate(run.rows))
+    for number, row in enumerate(rows):
+        if row.status not in STATUSES:
+            raise ValueError(f"{path}, row {number}: status {row.status!r} is not one of {', '.join(STATUSES)}")
+        if row.timed and not row.p50_us:
+            raise ValueError(f"{path}, row {number}: {row.executor} is {row.status!r} but has no p50_us")
+    return replace(run, rows=rows)

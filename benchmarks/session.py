@@ -12,9 +12,9 @@ from pathlib import Path
 import torch
 
 from benchmarks import isa, machine
-from benchmarks.cases import PROFILES, Case, make_cases, parse_size, words_of
+from benchmarks.cases import PROFILES, Case, cases_named, positive_int, words_of
 from benchmarks.compare import Comparison
-from benchmarks.results import LOCAL, MOVE, Row, Run, merged, row_of, run_before, write_run
+from benchmarks.results import LOCAL, Row, Run, merged, row_of, run_before, write_run
 from benchmarks.runners import OURS, HrnetFast, Runner, choose_rivals
 from benchmarks.sources import our_code
 
@@ -90,15 +90,9 @@ def make_session(option: Callable[[str], object]) -> Session:
     """Reads and checks the options before anything runs. Errors: ValueError that names the option and what it takes."""
     name = option("profile")
     profile = PROFILES[name]
-    cases = make_cases(
-        name,
-        models=words_of(option("models")),
-        batches=[_positive("--batch", word) for word in words_of(option("batch"))],
-        dtypes=words_of(option("dtype")),
-        size=parse_size(option("size")) if option("size") else None,
-    )
+    cases = cases_named(name, *map(option, ("models", "size", "batch", "dtype")))
     device = _device(option("device"))
-    threads = machine.usual_threads() if option("threads") is None else _positive("--threads", option("threads"))
+    threads = machine.usual_threads() if option("threads") is None else positive_int("--threads", option("threads"))
     seconds = profile.seconds if option("seconds") is None else option("seconds")
     if not 0 < seconds < math.inf:
         raise ValueError(f"--seconds must be positive and finite, not {seconds:g}")
@@ -120,20 +114,7 @@ def make_session(option: Callable[[str], object]) -> Session:
         budget=budget,
         resume=bool(option("resume")),
     )
-    try:
-        return replace(session, before=run_before(session.run(), session.out))
-    except ValueError as error:
-        raise ValueError(f"{error}; {MOVE}") from None
-
-
-def _positive(option: str, text: object) -> int:
-    try:
-        number = int(text)
-    except ValueError:
-        number = 0
-    if number < 1:
-        raise ValueError(f"{option} takes whole numbers from 1, not {text!r}")
-    return number
+    return replace(session, before=run_before(session.run(), session.out))
 
 
 def _device(name: str) -> torch.device:

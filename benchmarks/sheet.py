@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from benchmarks.machine import OtherWork, commit, describe_machine, slug, versions
-from benchmarks.results import RESULTS, check_same_place, filled, write_json
+from benchmarks.results import RESULTS, added_to, filled, read_json, write_json
 from benchmarks.sources import our_code
 from benchmarks.text import identity
 
@@ -75,21 +75,40 @@ def write_sheet(sheet: Sheet, folder: Path) -> tuple[Path, Sheet]:
 
 def sheet_before(sheet: Sheet, folder: Path, kind: type) -> Sheet | None:
     """What the file of `sheet` holds already. kind: of its rows. Errors: ValueError if it may not take new ones."""
-    path = folder / sheet.file_name
-    if not path.exists():
-        return None
-    old = read_sheet(path, kind)
-    check_same_place(path, old, sheet, ("machine", "versions", "threads"), untimed=("timm",))
-    return old
+    place = ("machine", "versions", "threads")
+    return added_to(folder / sheet.file_name, partial(read_sheet, kind=kind), sheet, place, untimed=("timm",))
+
+
+class Record:
+    """The rows of a command, written as they are measured, so that what ends it early loses none.
+
+    sheet: has no rows yet. row: their type. folder: None to write nothing.
+    Errors, before anything is measured: ValueError if the file that is there may not take them, OSError for the folder.
+    """
+
+    def __init__(self, sheet: Sheet, row: type, folder: Path | None) -> None:
+        self.sheet = self.kept = sheet  # kept: what the file then holds
+        self._folder = folder
+        if folder is not None:
+            folder.mkdir(parents=True, exist_ok=True)
+            sheet_before(sheet, folder, row)
+
+    @property
+    def path(self) -> Path | None:
+        return None if self._folder is None else self._folder / self.sheet.file_name
+
+    def add(self, row: Any) -> None:
+        """Errors: OSError or ValueError where the file cannot be written any more."""
+        self.sheet = replace(self.sheet, rows=(*self.sheet.rows, row))
+        if self._folder is not None:
+            _, self.kept = write_sheet(self.sheet, self._folder)
 
 
 def read_sheet(path: Path, kind: type) -> Sheet:
     """kind: of the rows. Errors: ValueError that names the file and what is wrong with it."""
+    data = read_json(path, "python -m benchmarks.KIND --out FOLDER")
     try:
-        data = json.loads(Path(path).read_text())
-        rows = [filled(kind, {**row, "made": filled(Made, row["made"])}) for row in data.pop("rows")]
-        return filled(Sheet, {**data, "rows": tuple(rows)})
-    except OSError as error:
-        raise ValueError(f"{path} cannot be read: {error.strerror}") from None
+        rows = [filled(kind, {**row, "made": filled(Made, row["made"], "made")}, "a row") for row in data.pop("rows")]
+        return filled(Sheet, {**data, "rows": tuple(rows)}, "the sheet")
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"{path} is not a sheet of {kind.__name__} rows: {error!r}") from None

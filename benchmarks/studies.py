@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -45,16 +44,6 @@ STUDIES = {
 def files() -> list[Path]:
     """The sheets that the results hold, by kind."""
     return [path for kind in STUDIES for path in sorted(folder_of(kind).glob("*.json"))]
-
-
-def kind_of(path: Path) -> str | None:
-    """Which kind of sheet the file says it is, if it is one."""
-    try:
-        data = json.loads(path.read_text())
-    except (OSError, ValueError):
-        return None
-    kind = data.get("kind") if isinstance(data, dict) else None
-    return kind if isinstance(kind, str) and kind in STUDIES else None
 
 
 def report(sheets: Mapping[Path, str], folder: Path) -> tuple[list[str], list[str]]:

@@ -6,13 +6,10 @@ from collections.abc import Sequence
 
 from benchmarks.results import Row, Run
 from benchmarks.runners import EXACT, OURS, RIVALS
-from benchmarks.text import identity, markdown_table, milliseconds, wrapped
+from benchmarks.text import aligned, case_name, counted, identity, markdown_table, milliseconds, wrapped
 
 BEGIN, END = "<!-- speed:begin -->", "<!-- speed:end -->"
-_COLUMNS = (
-    ("", 28), ("p50 ms", 8), ("p90 ms", 8), ("hrnet_fast is", 15), ("memory", 9), ("build", 9), ("error", 9),
-    ("vs torch", 10),
-)  # fmt: skip
+_HEAD = ("", "p50 ms", "p90 ms", "hrnet_fast is", "memory", "build", "error", "vs torch")
 _SHOWN = ("hrnet_fast", "python", "torch", "onnxruntime", "openvino", "cuda")
 
 
@@ -20,9 +17,8 @@ def terminal_table(run: Run) -> str:
     """One block a case: timed runners by their median, fastest first, then the others with the reason; 100 columns."""
     lines = wrapped(identity_of(run))
     for rows in run.groups():
-        lines += ["", _case_name(rows[0]), _columns([name for name, _ in _COLUMNS])]
         ours = our_row(rows)
-        lines += [_line(row, ours) for row in by_speed(rows)]
+        lines += ["", _case_name(rows[0]), *aligned([_HEAD, *(_line(row, ours) for row in by_speed(rows))])]
         for row in rows:
             if row.status != "ok":
                 lines += wrapped(f"{row.executor}: {explain_status(row)}", "  ", "      ")
@@ -65,8 +61,7 @@ def processor(run: Run) -> str:
 
 
 def threads(run: Run) -> str:
-    """'2 threads'."""
-    return f"{run.threads} thread{'s' * (run.threads > 1)}"
+    return counted(run.threads, "thread")
 
 
 def our_row(rows: Sequence[Row]) -> Row | None:
@@ -92,23 +87,17 @@ def speed_of_ours(row: Row, ours: Row | None) -> str:
 
 
 def _case_name(row: Row) -> str:
-    return f"{row.case['model']}, {row.case['size']}, batch {row.batch}, {row.dtype}"
+    return case_name(*row.key)
 
 
-def _line(row: Row, ours: Row | None) -> str:
+def _line(row: Row, ours: Row | None) -> list[str]:
     memory = f"{row.peak_bytes / 1e6:.0f} MB" if row.peak_bytes is not None else "?"
     mark = "" if row.status == "ok" else " !"
     relative = f"{row.error / row.error_torch:.2f}x" if row.error_torch else ""
-    return _columns([
+    return [
         row.executor + mark, milliseconds(row.p50_us), milliseconds(row.p90_us), speed_of_ours(row, ours), memory,
         f"{row.build_s:.1f} s", f"{row.error:.1e}", relative,
-    ])  # fmt: skip
-
-
-def _columns(cells: Sequence[str]) -> str:
-    (name, *numbers), ((_, first), *others) = cells, _COLUMNS
-    line = f"  {name:<{first}}" + "".join(f"{text:>{width}}" for text, (_, width) in zip(numbers, others, strict=True))
-    return line.rstrip()
+    ]  # fmt: skip
 
 
 def _markdown(run: Run, plot: str | None) -> list[str]:

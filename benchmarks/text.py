@@ -1,9 +1,10 @@
-"""What every table shares: its width, its numbers, its Markdown, and the sentence on what was measured where."""
+"""What every table shares: its width, its columns, its numbers, and the sentence on what was measured where."""
 
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from typing import Any
 
 WIDTH = 100
 _BUSY = 0.5  # cores that other programs may keep busy before a reader is warned
@@ -21,10 +22,27 @@ def identity(
     device = f"{gpu}, " * bool(gpu) + f"{machine['cpu']} ({machine['cores']} cores; {sets})"
     found = ", ".join(f"{name} {version}" for name, version in versions.items() if name in shown)
     told = f"commit{'s' * (len(commits) > 1)} {', '.join(commits)}"
-    text = f"{device}, {threads} thread{'s' * (threads > 1)}; {found}; {told}."
+    text = f"{device}, {counted(threads, 'thread')}; {found}; {told}."
     if other_load is not None and other_load > _BUSY:
         text += f" Other programs kept {other_load:.1f} cores busy meanwhile: do not rely on the times."
     return text
+
+
+def grouped(rows: Iterable, key: Callable[[Any], Any]) -> list[list]:
+    """The rows of each key, in the order of their first ones."""
+    found: dict[Any, list] = {}
+    for row in rows:
+        found.setdefault(key(row), []).append(row)
+    return list(found.values())
+
+
+def case_name(model: str, size: str, batch: int, dtype: str) -> str:
+    return f"{model}, {size}, batch {batch}, {dtype}"
+
+
+def counted(number: int, what: str) -> str:
+    """'2 threads'."""
+    return f"{number} {what}{'s' * (number > 1)}"
 
 
 def wrapped(text: str, first: str = "", later: str = "") -> list[str]:
@@ -35,6 +53,15 @@ def milliseconds(us: float) -> str:
     """Three or four digits that count: 0.482, 67.1, 1204."""
     ms = us / 1e3
     return f"{ms:.{3 if ms < 1 else 2 if ms < 10 else 1 if ms < 1000 else 0}f}"
+
+
+def aligned(lines: Sequence[Sequence[str]], words: int = 1, first: str = "  ", between: str = "  ") -> list[str]:
+    """Cells as columns: the first `words` to the left, all others, which are numbers, to the right."""
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    return [
+        (first + between.join(f"{cell:{'<' if n < words else '>'}{widths[n]}}" for n, cell in enumerate(line))).rstrip()
+        for line in lines
+    ]
 
 
 def markdown_table(head: Sequence[str], lines: Sequence[Sequence[str]], words: int = 1) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import threading
 from collections.abc import Mapping
@@ -92,15 +91,6 @@ def file_name(about: Mapping[str, object]) -> str:
     """gpu-nvidia-h200-torch2.11.json"""
     version = re.match(r"\d+\.\d+", str(about["torch"]))[0]
     return f"gpu-{slug(str(about['gpu']))}-torch{version}.json"
-
-
-def is_report(path: Path) -> bool:
-    """Whether the file says of itself that it is one of these reports."""
-    try:
-        data = json.loads(Path(path).read_text())
-    except (OSError, ValueError):
-        return False
-    return isinstance(data, dict) and data.get("kind") == KIND
 
 
 def read_report(path: Path) -> dict:

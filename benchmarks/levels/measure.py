@@ -14,6 +14,7 @@ from benchmarks.cases import Case
 from benchmarks.compare import ask
 from benchmarks.machine import OtherWork
 from benchmarks.sheet import Made, made
+from benchmarks.text import case_name
 from hrnet_fast.engine.machine import machine
 from hrnet_fast.numerics import compare_outputs, within_tolerance
 from hrnet_fast.plan import Conv, Item, Plan
@@ -50,8 +51,7 @@ class Network:
 
     @property
     def title(self) -> str:
-        exact = ", exact" if self.exact else ""
-        return f"{self.model}, {self.size}, batch {self.batch}, {self.dtype}{exact}"
+        return case_name(self.model, self.size, self.batch, self.dtype) + ", exact" * self.exact
 
 
 def measure(case: Case, exact: bool, seconds: float) -> Network:

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 
 from benchmarks.levels.measure import Network
 from benchmarks.sheet import Sheet
-from benchmarks.text import WIDTH, markdown_table, wrapped
+from benchmarks.text import WIDTH, aligned, grouped, markdown_table, wrapped
 
-_WIDE = 40  # characters of what a level does
+_WIDE = 36  # characters of what a level does
+_HEAD = ("levels", "ms", "share", "us each", "compute", "memory", "x floor", "GFLOP/s")
 WHAT = (
     "Every level of hrnet_fast's plan, timed one by one, beside its floors in us: compute, for the FLOPs of its "
     "kernels (Winograd's are fewer) at the machine's rate; memory, for their weights and maps, each moved once at its "
@@ -38,10 +39,8 @@ class Group:
 
 def groups(network: Network) -> list[Group]:
     """The longest first."""
-    equal: dict[tuple, list[dict]] = {}
-    for level in network.levels:
-        equal.setdefault((level["what"], level["how"]), []).append(level)
-    made = [Group(*key, len(levels), *_sums(levels)) for key, levels in equal.items()]
+    equal = grouped(network.levels, lambda level: (level["what"], level["how"]))
+    made = [Group(levels[0]["what"], levels[0]["how"], len(levels), *_sums(levels)) for levels in equal]
     return sorted(made, key=lambda group: -group.us)
 
 
@@ -53,12 +52,13 @@ def terminal_table(sheet: Sheet) -> str:
     lines = wrapped(sheet.identity)
     for network in sheet.rows:
         lines += ["", network.title, *wrapped(network.roofline, "  ", "  "), ""]
-        lines.append(_columns("", "levels", "ms", "share", "us each", "compute", "memory", "x floor", "GFLOP/s"))
         found = groups(network)
         total = sum(group.us for group in found)
+        head, *shown = aligned([_HEAD, *(_line(group, total) for group in found)])
+        lines.append(head)
         how = ""
-        for group in found:
-            lines.append(_line(group, total))
+        for group, line in zip(found, shown, strict=True):
+            lines.append(line)
             if group.how != how:
                 lines += wrapped(group.how, " " * 6, " " * 6)
             how = group.how
@@ -98,21 +98,14 @@ def shortened(text: str, width: int) -> str:
     return text if len(text) <= width else text[: width - 1] + "…"
 
 
-def _line(group: Group, total: float) -> str:
+def _line(group: Group, total: float) -> list[str]:
     times = f"{group.us / group.floor_us:.2f}" if group.floor_us else "-"
     each = (group.us, group.compute_us, group.memory_us)
-    return _columns(
-        f"{group.count}x", shortened(group.what, _WIDE), f"{group.us / 1e3:.2f}", f"{group.us / total:.0%}",
+    return [
+        f"{group.count}x {shortened(group.what, _WIDE)}", f"{group.us / 1e3:.2f}", f"{group.us / total:.0%}",
         *(f"{us / group.count:.0f}" for us in each), times, _rate(group),
-    )  # fmt: skip
+    ]  # fmt: skip
 
 
 def _rate(group: Group) -> str:
     return f"{group.flops / group.us / 1e3:.0f}" if group.flops else "-"
-
-
-def _columns(count: str, what: str, *numbers: str) -> str:
-    widths = (7, 6, 8, 8, 7, 8, 8)
-    return (
-        f"{count:>5} {what:<{_WIDE}}" + "".join(f"{text:>{width}}" for text, width in zip(numbers, widths))
-    ).rstrip()

@@ -56,7 +56,7 @@ class Row:
 
 
 def measure(case: Case, runner: Runner, question: Question) -> Row:
-    """A row, also where the runner cannot run or fails. Errors: RuntimeError where ours does."""
+    """A row, also where the runner cannot run or fails. Errors: ValueError where ours does."""
     status, reason, error = "not run", runner.refusal(case.torch_dtype, torch.device("cpu")), None
     found: dict[str, int | None] = {}
     if reason is None:
@@ -65,7 +65,7 @@ def measure(case: Case, runner: Runner, question: Question) -> Row:
             done = _child(case, runner.name, file)
             if isinstance(done, str):
                 if runner.is_ours:
-                    raise RuntimeError(f"{runner.name}, {case}: {done}")
+                    raise ValueError(f"{runner.name}, {case}: {done}")
                 status, reason = "failed", done
             else:
                 status, reason, error = judge(torch.load(file), question, case.dtype, runner.is_ours)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from benchmarks.memory.measure import Row
 from benchmarks.runners import OURS
 from benchmarks.sheet import Sheet
-from benchmarks.text import markdown_table, wrapped
+from benchmarks.text import aligned, case_name, grouped, markdown_table, wrapped
 
 WHAT = (
     "Memory that a fresh process takes beyond its imports. peak: from the plain module (which ours keeps, and OpenVINO "
@@ -13,26 +13,23 @@ WHAT = (
 )
 
 
+_HEAD = ("", "peak MB", "running", "kept", "peak of ours is", "error")
+
+
 def cases(sheet: Sheet) -> list[list[Row]]:
     """The rows, one list a case."""
-    by_case: dict[tuple, list[Row]] = {}
-    for row in sheet.rows:
-        by_case.setdefault(row.case, []).append(row)
-    return list(by_case.values())
+    return grouped(sheet.rows, lambda row: row.case)
 
 
 def terminal_table(sheet: Sheet) -> str:
     lines = wrapped(sheet.identity)
     for rows in cases(sheet):
-        lines += ["", title(rows[0]), _columns("", "peak MB", "running", "kept", "peak of ours is", "error")]
         ours = next((row.peak for row in rows if row.runner == OURS), None)
+        found = [_line(row, ours) for row in rows if row.peak is not None]
+        lines += ["", case_name(*rows[0].case), *aligned([_HEAD, *found])]
         for row in rows:
             if row.peak is None:
                 lines += wrapped(f"{row.runner}: {row.status}: {row.reason}", "  ", "      ")
-                continue
-            ratio = f"{ours / row.peak:.2f}x this" if ours and row.runner != OURS else ""
-            sizes = (_mb(size) for size in (row.peak, row.running, row.kept))
-            lines.append(_columns(row.runner, *sizes, ratio, f"{row.error:.1e}"))
     return "\n".join([*lines, "", *wrapped(WHAT)])
 
 
@@ -42,12 +39,13 @@ def markdown(sheet: Sheet) -> str:
     lines = []
     for rows in cases(sheet):
         by_runner = {row.runner: row for row in rows}
-        lines.append([title(rows[0]), *(_cell(by_runner.get(runner)) for runner in runners)])
+        lines.append([case_name(*rows[0].case), *(_cell(by_runner.get(runner)) for runner in runners)])
     return markdown_table(["peak MB (kept after the call)", *runners], lines)
 
 
-def title(row: Row) -> str:
-    return f"{row.model}, {row.size}, batch {row.batch}, {row.dtype}"
+def _line(row: Row, ours: int | None) -> list[str]:
+    ratio = f"{ours / row.peak:.2f}x this" if ours and row.runner != OURS else ""
+    return [row.runner, *map(_mb, (row.peak, row.running, row.kept)), ratio, f"{row.error:.1e}"]
 
 
 def _cell(row: Row | None) -> str:
@@ -59,8 +57,3 @@ def _cell(row: Row | None) -> str:
 
 def _mb(size: int) -> str:
     return f"{size / 1e6:.0f}"
-
-
-def _columns(name: str, *cells: str) -> str:
-    widths = (10, 10, 10, 18, 10)
-    return (f"  {name:<24}" + "".join(f"{text:>{width}}" for text, width in zip(cells, widths, strict=True))).rstrip()

@@ -4,49 +4,39 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from importlib.metadata import PackageNotFoundError, version
 
 import cv2
-import torch
 
-from benchmarks.arguments import Record, add_run
+from benchmarks.arguments import parser_of, run
 from benchmarks.machine import versions
 from benchmarks.progress import Progress
 from benchmarks.requests.check import Mismatch
 from benchmarks.requests.measure import CASES, measure
 from benchmarks.requests.row import Row
-from benchmarks.requests.tables import terminal_table
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.requests",
-        allow_abbrev=False,
-        description="Times whole requests, stage by stage, ours beside the same pipeline in plain torch.",
-        epilog="example: python -m benchmarks.requests --threads 2 --out benchmarks/results/requests",
-    )
+    told = "Times whole requests, stage by stage, ours beside the same pipeline in plain torch."
+    example = "--threads 2 --out benchmarks/results/requests"
+    parser = parser_of("requests", told, example, seconds=20.0, of="a case")
     parser.add_argument("--cases", default="", metavar="TEXT", help="only cases whose name holds this, e.g. pose")
-    add_run(parser, seconds=20.0, of="a case")
-    options = parser.parse_args(arguments)
+    return int(run("requests", parser, arguments, _rows, versions={**versions(), **_opencv()}) is None)
+
+
+def _rows(options: argparse.Namespace, progress: Progress) -> Iterator[Row]:
     cases = [case for case in CASES if options.cases in str(case)]
     if not cases:
-        parser.error(f"no case holds {options.cases!r}: they are {'; '.join(map(str, CASES))}")
-    torch.set_num_threads(options.threads)
+        raise ValueError(f"no case holds {options.cases!r}: they are {'; '.join(map(str, CASES))}")
     cv2.setNumThreads(options.threads)
-    progress, every = Progress(), {**versions(), **_opencv()}
-    try:
-        record = Record(parser, arguments, "requests", Row, options.out, versions=every)
-        for case in cases:
+    for case in cases:
+        try:
             with progress.bar(str(case)) as update:
-                record.add(*measure(case, options.seconds, update))
-    except Mismatch as error:
-        print(f"{parser.prog}: {case}: {error}", file=sys.stderr)
-        return 1
-    except (ValueError, OSError) as error:
-        print(f"{parser.prog}: {error}", file=sys.stderr)
-        return 1
-    return record.finish(terminal_table)
+                rows = measure(case, options.seconds, update)
+        except Mismatch as error:
+            raise ValueError(f"{case}: {error}") from None
+        yield from rows
 
 
 def _opencv() -> dict[str, str]:

@@ -12,8 +12,8 @@ import torch
 from torch import nn
 
 from benchmarks.machine import OtherWork
+from benchmarks.photo import jpeg
 from benchmarks.requests.check import check_decode, check_pose, check_segmentation, our_decode
-from benchmarks.requests.pictures import boxes, jpeg
 from benchmarks.requests.plain_pose import PlainPose
 from benchmarks.requests.plain_segmentation import PlainSegmentation
 from benchmarks.requests.row import OURS, PLAIN, Row
@@ -124,6 +124,16 @@ def _decode(case: Case) -> tuple[Callable[[], str], dict[str, Request]]:
         PLAIN: lambda stages: plain.decode(heatmaps, given, official),
     }
     return lambda: check_decode(plain, heatmaps, flipped, people), requests
+
+
+def boxes(people: int, height: int, width: int) -> np.ndarray:
+    """(people, 4) float64 x, y, width, height: as people stand in a picture of this size, some across its border."""
+    rng = np.random.default_rng(0)
+    tall = rng.uniform(0.3, 0.95, people) * height
+    wide = tall * rng.uniform(0.3, 0.6, people)
+    x = rng.uniform(-0.05, 1.0, people) * (width - wide)
+    y = rng.uniform(-0.05, 1.0, people) * (height - tall)
+    return np.stack([x, y, wide, tall], 1)
 
 
 def _heatmaps(rng: np.random.Generator, people: int, height: int, width: int) -> torch.Tensor:

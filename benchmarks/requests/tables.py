@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from benchmarks.requests.row import OURS, PLAIN, Row
 from benchmarks.sheet import Sheet
-from benchmarks.text import markdown_table, milliseconds, wrapped
+from benchmarks.text import grouped, markdown_table, milliseconds, wrapped
 
 WHAT = (
     "What a request costs besides the network, stage by stage, against the same pipeline in plain torch "
@@ -17,10 +17,7 @@ _STAGES = ("read", "crop", "prepare", "network", "decode", "labels")
 
 def cases(sheet: Sheet) -> list[dict[str, Row]]:
     """Runner -> row, one dict a case."""
-    by_case: dict[tuple, dict[str, Row]] = {}
-    for row in sheet.rows:
-        by_case.setdefault(row.case, {})[row.runner] = row
-    return list(by_case.values())
+    return [{row.runner: row for row in rows} for rows in grouped(sheet.rows, lambda row: row.case)]
 
 
 def terminal_table(sheet: Sheet) -> str:

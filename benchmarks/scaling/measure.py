@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
+from math import inf
 from statistics import median
 
 import torch
@@ -36,12 +37,12 @@ class Series:
     batches: tuple[int, ...]
     sizes: tuple[tuple[int, int], ...]
 
-    def points(self) -> Iterator[tuple[str, int, int, int]]:
-        """(along what, batch, height, width)"""
-        for batch in self.batches:
-            yield "batch", batch, *self.size
-        for height, width in self.sizes:
-            yield "size", 1, height, width
+    def points(self, along: str | None = None, most: float = inf) -> Iterator[tuple[str, int, int, int]]:
+        """(along what, batch, height, width); along: only so. most: megapixels of a call."""
+        every = [("batch", batch, *self.size) for batch in self.batches] + [("size", 1, *size) for size in self.sizes]
+        for what, batch, height, width in every:
+            if along in (None, what) and batch * height * width / 1e6 <= most:
+                yield what, batch, height, width
 
 
 # Twice as many pixels from one size to the next, about, and in between sizes that are no power of two.

@@ -6,30 +6,25 @@ from collections.abc import Sequence
 
 from benchmarks.scaling.measure import Point
 from benchmarks.sheet import Sheet
-from benchmarks.text import markdown_table, milliseconds, wrapped
+from benchmarks.text import aligned, grouped, markdown_table, milliseconds, wrapped
 
 WHAT = (
     "How the time of an image depends on batch and size, for hrnet_fast alone. Its numbers were checked at a small "
     "size before anything was timed. The work of a point is counted as direct convolutions, whatever the kernel."
 )
+_HEAD = ("", "ms/image", "ms", "GFLOP/s", "optimize s", "first call s", "calls")
 
 
 def series(sheet: Sheet) -> list[list[Point]]:
     """The points, one list a model, dtype and direction, the least work first."""
-    found: dict[tuple, list[Point]] = {}
-    for point in sheet.rows:
-        found.setdefault((point.model, point.dtype, point.along), []).append(point)
-    return [sorted(points, key=lambda point: point.gflop) for points in found.values()]
+    found = grouped(sheet.rows, lambda point: (point.model, point.dtype, point.along))
+    return [sorted(points, key=lambda point: point.gflop) for points in found]
 
 
 def terminal_table(sheet: Sheet) -> str:
     lines = wrapped(sheet.identity)
     for points in series(sheet):
-        lines += ["", title(points), _columns("ms/image", "ms", "GFLOP/s", "optimize s", "first call s", "calls")]
-        for point in points:
-            cells = (milliseconds(point.us_per_image), milliseconds(point.us), f"{point.rate:.0f}")
-            cells += (f"{point.optimize_s:.2f}", f"{point.first_s:.2f}", str(point.samples))
-            lines.append(_columns(*cells, name=place(point)))
+        lines += ["", title(points), *aligned([_HEAD, *map(_line, points)])]
         lines += wrapped(steepest(points), "  ", "  ")
     errors = [f"{model} {error:.1e} (plain torch {torch:.1e})" for model, error, torch in _errors(sheet)]
     told = f"Errors at a small size: {'; '.join(errors)}."
@@ -70,10 +65,10 @@ def steepest(points: Sequence[Point]) -> str:
     return f"a FLOP takes at most {worst(points):.2f}x what it takes at a point with less work"
 
 
+def _line(point: Point) -> list[str]:
+    times = [milliseconds(point.us_per_image), milliseconds(point.us), f"{point.rate:.0f}"]
+    return [place(point), *times, f"{point.optimize_s:.2f}", f"{point.first_s:.2f}", str(point.samples)]
+
+
 def _errors(sheet: Sheet) -> list[tuple[str, float, float]]:
     return list(dict.fromkeys((f"{p.model} {p.dtype}", p.error, p.error_torch) for p in sheet.rows))
-
-
-def _columns(*cells: str, name: str = "") -> str:
-    widths = (12, 12, 12, 14, 16, 10)
-    return (f"  {name:<16}" + "".join(f"{text:>{width}}" for text, width in zip(cells, widths, strict=True))).rstrip()

@@ -7,7 +7,8 @@ import json
 import pytest
 
 import benchmarks.gpu.store as store_module
-from benchmarks.gpu.store import Store, file_name, is_report, read_report
+from benchmarks.gpu.store import KIND, Store, file_name, read_report
+from benchmarks.results import kind_of
 
 ABOUT = {
     "gpu": "NVIDIA H200", "torch": "2.11.0+cu130", "dry_run": False, "device": {}, "machine": {}, "versions": {},
@@ -129,7 +130,7 @@ def test_file_that_is_no_report_is_named(tmp_path, text, message):
 def test_reports_are_told_from_other_results(tmp_path):
     store = Store(tmp_path, ABOUT)
     store.add("micro", a_row())
-    (tmp_path / "other.json").write_text('{"profile": "short"}')
-    (tmp_path / "bad.json").write_text("{")
-    assert is_report(store.path)
-    assert not is_report(tmp_path / "other.json") and not is_report(tmp_path / "bad.json")
+    for name, text in (("other", '{"profile": "short"}'), ("bad", "{"), ("list", "[]")):
+        (tmp_path / f"{name}.json").write_text(text)
+    assert kind_of(store.path) == KIND
+    assert {kind_of(tmp_path / f"{name}.json") for name in ("other", "bad", "list", "absent")} == {None}

@@ -52,7 +52,7 @@ def test_equal_levels_are_one_group_and_the_longest_comes_first(network):
 def test_the_table_fits_a_terminal(network):
     text = terminal_table(Sheet("levels", "", rows=(network,)))
     assert max(map(len, text.splitlines())) <= 100
-    (line,) = (line for line in text.splitlines() if line.startswith("   2x"))
+    (line,) = (line for line in text.splitlines() if line.startswith("  2x"))
     assert line.split() == ["2x", "3x3", "32>32", "64x48", "0.03", "54%", "15", "1", "2", "7.50", "0"]
     assert "0.4 TFLOP/s" in text and text.count("AVX-512: 1 direct") == 1
 

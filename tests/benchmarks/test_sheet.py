@@ -9,9 +9,9 @@ import json
 
 import pytest
 
-from benchmarks import sheet as sheet_module
-from benchmarks.arguments import Record, add_run, command_of
-from benchmarks.sheet import Made, Sheet, read_sheet, write_sheet
+from benchmarks.arguments import command_of, parser_of, run
+from benchmarks.sheet import Made, Record, Sheet, read_sheet, write_sheet
+from benchmarks.studies import STUDIES, Study
 from benchmarks.text import markdown_table
 
 MADE = Made("0123456789", "abc", 0.1)
@@ -76,8 +76,8 @@ def test_a_busy_machine_is_told():
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [
-        (lambda data: data.pop("threads"), "Sheet has the keys"),
-        (lambda data: data["rows"][0].pop("value"), "Row has the keys"),
+        (lambda data: data.pop("threads"), "the sheet lacks threads"),
+        (lambda data: data["rows"][0].pop("value"), "a row lacks value"),
         (lambda data: data["rows"][0].pop("made"), "KeyError"),
         (lambda data: data.clear(), "KeyError"),
     ],
@@ -101,9 +101,21 @@ def test_markdown_has_its_numbers_to_the_right():
 
 
 def parser() -> argparse.ArgumentParser:
-    made = argparse.ArgumentParser(prog="python -m benchmarks.levels")
-    add_run(made, 3.0, "a thing")
-    return made
+    return parser_of("levels", "measures a thing", "--threads 2", 3.0, "a thing")
+
+
+@pytest.fixture
+def study(monkeypatch):
+    """In place of the study of levels; tells what was drawn."""
+    drawn = []
+
+    def draw(kept, path):
+        drawn.append((kept, path))
+        return path
+
+    made = Study("Title", "caption", Row, lambda shown: f"the table of {len(shown.rows)}", str, draw)
+    monkeypatch.setitem(STUDIES, "levels", made)
+    return drawn
 
 
 @pytest.mark.parametrize(
@@ -131,31 +143,40 @@ def test_options_are_not_abbreviated(name, capsys):
     assert "unrecognized arguments: " in capsys.readouterr().err
 
 
-def test_what_a_command_leaves_behind(tmp_path, capsys):
-    drawn = []
+def test_what_a_command_leaves_behind(study, tmp_path, capsys):
+    words = ["--threads", "1", "--out", str(tmp_path / "new")]
 
-    def draw(kept, path):
-        drawn.append((kept, path))
-        return path
+    def rows(options, progress):
+        yield Row("a", 1.0)
+        (path,) = tmp_path.glob("new/*.json")
+        assert read_sheet(path, Row).rows == (Row("a", 1.0),), "written before the next is measured"
+        assert run("levels", parser(), words, lambda *given: [Row("b", 2.0)]).rows == (Row("b", 2.0),)
+        yield Row("c", 3.0)
 
-    record = Record(parser(), ["--threads", "2"], "levels", Row, tmp_path / "new")
-    record.add(Row("a", 1.0))
+    assert [row.name for row in run("levels", parser(), words, rows).rows] == ["a", "c"]
+    kept, picture = study[-1]
     (path,) = tmp_path.glob("new/*.json")
-    assert read_sheet(path, Row).rows == (Row("a", 1.0),), "written before the next is measured"
-    Record(parser(), [], "levels", Row, tmp_path / "new").add(Row("b", 2.0))
-    record.add(Row("c", 3.0))
-    assert record.finish(lambda shown: f"the table of {len(shown.rows)}", draw) == 0
-    ((kept, picture),) = drawn
     assert [row.name for row in kept.rows] == ["a", "b", "c"] and picture == path.with_suffix(".png")
-    assert kept.command == "python -m benchmarks.levels --threads 2"
+    assert kept.command == "python -m benchmarks.levels --threads 1"
     assert "the table of 2" in capsys.readouterr().out
 
 
-def test_a_file_that_takes_no_rows_is_refused_before_anything_is_measured(tmp_path):
-    Record(parser(), [], "levels", Row, tmp_path).add(Row("a", 1.0))
-    with pytest.raises(ValueError, match=r"holds 1 rows of other versions \(torch\); move that file away"):
-        Record(parser(), [], "levels", Row, tmp_path, versions={**sheet_module.versions(), "torch": "2.0"})
+def test_what_ends_a_command_is_one_sentence(study, tmp_path, capsys):
+    def rows(options, progress):
+        yield Row("a", 1.0)
+        raise ValueError("the second is wrong")
+
+    assert run("levels", parser(), ["--threads", "1", "--out", str(tmp_path)], rows) is None
+    assert capsys.readouterr().err == "python -m benchmarks.levels: the second is wrong\n"
     (path,) = tmp_path.glob("*.json")
-    path.write_text("{")
+    assert read_sheet(path, Row).rows == (Row("a", 1.0),) and study == []
+
+
+def test_a_file_that_takes_no_rows_is_refused_before_anything_is_measured(tmp_path):
+    Record(sheet(), Row, tmp_path).add(Row("a", 1.0))
+    with pytest.raises(ValueError, match=r"holds 1 rows of other versions \(torch\); move that file away"):
+        Record(sheet(versions={**sheet().versions, "torch": "2.0"}), Row, tmp_path)
+    (path,) = tmp_path.glob("*.json")
+    path.write_text("{}")
     with pytest.raises(ValueError, match="is not a sheet of Row rows.*move that file away"):
-        Record(parser(), [], "levels", Row, tmp_path)
+        Record(sheet(), Row, tmp_path)
