@@ -74,6 +74,17 @@ def ask(case: Case, device: torch.device) -> Question:
     return Question(model, x, want, max(errors))
 
 
+def checked(case: Case, exact: bool = False) -> tuple[hrnet_fast.OptimizedModule, Question, float]:
+    """Ours on the CPU, its question and its error. Errors: ValueError if its numbers are wrong."""
+    asked = ask(case, torch.device("cpu"))
+    fast = hrnet_fast.optimize(copy.deepcopy(asked.model), dtype=case.torch_dtype, example=asked.x, exact=exact)
+    with torch.inference_mode():
+        report = compare_outputs(fast(asked.x), asked.want)
+    if not within_tolerance(report.error, asked.error_torch):
+        raise ValueError(f"{case} is wrong, so nothing was timed: {report}; plain torch errs {asked.error_torch:.2e}")
+    return fast, asked, report.error
+
+
 def judge(outputs: object, question: Question, dtype: str, is_ours: bool) -> tuple[str, str | None, float | None]:
     """Status, reason and error of a runner's outputs.
 

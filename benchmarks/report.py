@@ -10,8 +10,7 @@ from pathlib import Path
 
 from benchmarks import studies
 from benchmarks.gpu import picture, store, tables
-from benchmarks.headline import headlines
-from benchmarks.headline_picture import draw_headline
+from benchmarks.headline import draw_headline, headlines
 from benchmarks.method import method
 from benchmarks.results import RESULTS, Run, kind_of, read_run
 from benchmarks.run_picture import draw

@@ -7,16 +7,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import benchmarks.levels.tables as levels
-import benchmarks.memory.tables as memory
-import benchmarks.requests.tables as requests
-import benchmarks.scaling.tables as scaling
-from benchmarks.levels.measure import Network
-from benchmarks.levels.picture import draw as draw_levels
-from benchmarks.memory.measure import Row as Memory
-from benchmarks.requests.row import Row as Request
-from benchmarks.scaling.measure import Point
-from benchmarks.scaling.picture import draw as draw_scaling
+import benchmarks.levels.report as levels
+import benchmarks.memory.report as memory
+import benchmarks.requests.report as requests
+import benchmarks.scaling.report as scaling
 from benchmarks.sheet import Sheet, folder_of, read_sheet
 
 
@@ -34,10 +28,10 @@ class Study:
 
 
 STUDIES = {
-    "memory": Study("Memory", memory.WHAT, Memory, memory.terminal_table, memory.markdown),
-    "scaling": Study("Scaling", scaling.WHAT, Point, scaling.terminal_table, scaling.markdown, draw_scaling),
-    "levels": Study("Levels", levels.WHAT, Network, levels.terminal_table, levels.markdown, draw_levels),
-    "requests": Study("Requests", requests.WHAT, Request, requests.terminal_table, requests.markdown),
+    "memory": Study("Memory", memory.WHAT, memory.Row, memory.terminal_table, memory.markdown),
+    "scaling": Study("Scaling", scaling.WHAT, scaling.Point, scaling.terminal_table, scaling.markdown, scaling.draw),
+    "levels": Study("Levels", levels.WHAT, levels.Network, levels.terminal_table, levels.markdown, levels.draw),
+    "requests": Study("Requests", requests.WHAT, requests.Row, requests.terminal_table, requests.markdown),
 }
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from dataclasses import dataclass
 from functools import partial
 from statistics import median
@@ -11,12 +10,11 @@ import torch
 
 import hrnet_fast
 from benchmarks.cases import Case
-from benchmarks.compare import ask
+from benchmarks.compare import checked
 from benchmarks.machine import OtherWork
 from benchmarks.sheet import Made, made
 from benchmarks.text import case_name
 from hrnet_fast.engine.machine import machine
-from hrnet_fast.numerics import compare_outputs, within_tolerance
 from hrnet_fast.plan import Conv, Item, Plan
 from hrnet_fast.plan.cost import annotate
 from hrnet_fast.plan.describe import operation
@@ -56,14 +54,8 @@ class Network:
 
 def measure(case: Case, exact: bool, seconds: float) -> Network:
     """Errors: ValueError if the numbers are wrong; then nothing is timed. seconds: of timing, about."""
-    asked = ask(case, torch.device("cpu"))
-    fast = hrnet_fast.optimize(copy.deepcopy(asked.model), dtype=case.torch_dtype, example=asked.x, exact=exact)
+    fast, asked, error = checked(case, exact)
     with torch.inference_mode():
-        report = compare_outputs(fast(asked.x), asked.want)
-        if not within_tolerance(report.error, asked.error_torch):
-            raise ValueError(
-                f"{case} is wrong, so nothing was timed: {report}; plain torch errs {asked.error_torch:.2e}"
-            )
         other = OtherWork()
         whole = _whole(fast, asked.x, seconds / 2)
         times = fast.profile(asked.x)
@@ -71,7 +63,7 @@ def measure(case: Case, exact: bool, seconds: float) -> Network:
     levels = _levels(fast, asked.x, dict(times))
     figures = machine(fast.device, fast.executor.dtype).name
     return Network(
-        case.model, case.size, case.batch, case.dtype, exact, report.error, asked.error_torch,
+        case.model, case.size, case.batch, case.dtype, exact, error, asked.error_torch,
         round(1e6 * median(whole), 1), figures, levels, made(other),
     )  # fmt: skip
 

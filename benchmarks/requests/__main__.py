@@ -14,7 +14,7 @@ from benchmarks.machine import versions
 from benchmarks.progress import Progress
 from benchmarks.requests.check import Mismatch
 from benchmarks.requests.measure import CASES, measure
-from benchmarks.requests.row import Row
+from benchmarks.requests.report import Row
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -7,8 +7,7 @@ import numpy as np
 import torch
 
 import hrnet_fast
-from benchmarks.requests.plain_pose import STD, PlainPose
-from benchmarks.requests.plain_segmentation import PlainSegmentation
+from benchmarks.requests.plain import STD, PlainPose, PlainSegmentation
 from hrnet_fast.kernels import affine_crop, upsample_argmax
 from hrnet_fast.tasks.images import read_image
 from hrnet_fast.tasks.pixels import resize_planes

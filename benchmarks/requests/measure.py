@@ -14,9 +14,8 @@ from torch import nn
 from benchmarks.machine import OtherWork
 from benchmarks.photo import jpeg
 from benchmarks.requests.check import check_decode, check_pose, check_segmentation, our_decode
-from benchmarks.requests.plain_pose import PlainPose
-from benchmarks.requests.plain_segmentation import PlainSegmentation
-from benchmarks.requests.row import OURS, PLAIN, Row
+from benchmarks.requests.plain import PlainPose, PlainSegmentation
+from benchmarks.requests.report import OURS, PLAIN, Row
 from benchmarks.sheet import made
 from hrnet_fast import create_model
 from hrnet_fast.tasks.pose import PoseEstimator

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,11 +14,10 @@ from torch import nn
 
 import hrnet_fast
 from benchmarks.cases import DTYPES, Case
-from benchmarks.compare import ask
+from benchmarks.compare import checked
 from benchmarks.machine import OtherWork
 from benchmarks.photo import photo
 from benchmarks.sheet import Made, made
-from hrnet_fast.numerics import compare_outputs, within_tolerance
 from hrnet_fast.plan.cost import multiply_adds
 from hrnet_fast.timing import interleave
 
@@ -97,14 +95,8 @@ class Point:
 
 def check(model: str, dtype: str) -> tuple[nn.Module, float, float]:
     """The model, its error and plain torch's at a small size. Errors: ValueError if it is wrong."""
-    case = Case(model, *SMALL, 2, dtype)
-    asked = ask(case, torch.device("cpu"))
-    fast = hrnet_fast.optimize(copy.deepcopy(asked.model), dtype=case.torch_dtype, example=asked.x)
-    with torch.inference_mode():
-        report = compare_outputs(fast(asked.x), asked.want)
-    if not within_tolerance(report.error, asked.error_torch):
-        raise ValueError(f"{case} is wrong, so nothing was timed: {report}; plain torch errs {asked.error_torch:.2e}")
-    return asked.model, report.error, asked.error_torch
+    _, asked, error = checked(Case(model, *SMALL, 2, dtype))
+    return asked.model, error, asked.error_torch
 
 
 @torch.inference_mode()

@@ -7,13 +7,12 @@ import dataclasses
 import pytest
 import torch
 
+from benchmarks import compare
 from benchmarks.cases import Case
 from benchmarks.compare import Question
-from benchmarks.levels import measure as measure_module
 from benchmarks.levels.__main__ import main
 from benchmarks.levels.measure import Network, measure
-from benchmarks.levels.picture import draw
-from benchmarks.levels.tables import groups, markdown, summary, terminal_table
+from benchmarks.levels.report import draw, groups, markdown, summary, terminal_table
 from benchmarks.sheet import Made, Sheet, read_sheet
 from hrnet_fast.engine import profile
 
@@ -78,9 +77,9 @@ def test_the_command_measures_every_level(briefly, tmp_path, capsys):
 
 
 def test_wrong_numbers_are_not_timed(briefly, monkeypatch, capsys):
-    asked = measure_module.ask(Case(MODEL, 64, 64, 1, "float32"), torch.device("cpu"))
+    asked = compare.ask(Case(MODEL, 64, 64, 1, "float32"), torch.device("cpu"))
     wrong = Question(asked.model, asked.x, [1.001 * want for want in asked.want], asked.error_torch)
-    monkeypatch.setattr(measure_module, "ask", lambda case, device: wrong)
+    monkeypatch.setattr(compare, "ask", lambda case, device: wrong)
     with pytest.raises(ValueError, match="is wrong, so nothing was timed"):
         measure(Case(MODEL, 64, 64, 1, "float32"), False, 0.01)
 

@@ -10,7 +10,7 @@ from benchmarks.compare import Question, ask
 from benchmarks.memory import measure as measure_module
 from benchmarks.memory.__main__ import main
 from benchmarks.memory.measure import Row, measure
-from benchmarks.memory.tables import markdown, terminal_table
+from benchmarks.memory.report import markdown, terminal_table
 from benchmarks.runners import HrnetFast, Plain
 from benchmarks.sheet import Made, Sheet
 

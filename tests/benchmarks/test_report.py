@@ -6,13 +6,12 @@ import dataclasses
 
 import pytest
 
-from benchmarks.headline import decisive, headlines
-from benchmarks.headline_picture import draw_headline
+from benchmarks.headline import decisive, draw_headline, headlines
 from benchmarks.memory.measure import Row
 from benchmarks.method import method
 from benchmarks.report import main
-from benchmarks.requests.row import OURS, PLAIN
-from benchmarks.requests.row import Row as Request
+from benchmarks.requests.report import OURS, PLAIN
+from benchmarks.requests.report import Row as Request
 from benchmarks.results import write_run
 from benchmarks.scaling.measure import Point
 from benchmarks.sheet import Made, Sheet, write_sheet
@@ -209,7 +208,7 @@ def test_headline_leaves_out_what_ours_computed_in_another_dtype(make_row, make_
 
 def test_headline_picture_shows_the_cpu_with_most_rivals(make_row, make_run, tmp_path, monkeypatch):
     shown = []
-    monkeypatch.setattr("benchmarks.headline_picture.processor", lambda run: shown.append(run) or "told")
+    monkeypatch.setattr("benchmarks.headline.threads", lambda run: shown.append(run) or "told")
     few = make_run(make_row("hrnet_fast"), machine={"cpu": "few", "cores": 2, "isa": ["avx2"], "memory_gib": 8})
     most = make_run(make_row("hrnet_fast"), make_row("plain"), make_row("OpenVINO", dtype="bfloat16"))
     path = tmp_path / "new" / "speed.png"

@@ -14,8 +14,7 @@ from benchmarks.requests import check, measure
 from benchmarks.requests.__main__ import main
 from benchmarks.requests.check import Mismatch
 from benchmarks.requests.measure import Case, boxes
-from benchmarks.requests.row import OURS, PLAIN, Row
-from benchmarks.requests.tables import cases, markdown, terminal_table
+from benchmarks.requests.report import OURS, PLAIN, Row, cases, markdown, terminal_table
 from benchmarks.sheet import Sheet, read_sheet
 from benchmarks.sources import ROOT
 from hrnet_fast.tasks.images import read_image

@@ -5,13 +5,12 @@ from __future__ import annotations
 import pytest
 import torch
 
+from benchmarks import compare
 from benchmarks.cases import Case
 from benchmarks.compare import Question
-from benchmarks.scaling import measure as measure_module
 from benchmarks.scaling.__main__ import main
 from benchmarks.scaling.measure import SERIES, Point, check
-from benchmarks.scaling.picture import draw
-from benchmarks.scaling.tables import markdown, series, terminal_table, worst
+from benchmarks.scaling.report import draw, markdown, series, terminal_table, worst
 from benchmarks.sheet import Made, Sheet, read_sheet
 from hrnet_fast import list_models
 
@@ -67,9 +66,9 @@ def test_the_command_measures_every_point(tmp_path, capsys):
 
 
 def test_wrong_numbers_are_not_timed(monkeypatch):
-    asked = measure_module.ask(Case(MODEL, 64, 64, 1, "float32"), torch.device("cpu"))
+    asked = compare.ask(Case(MODEL, 64, 64, 1, "float32"), torch.device("cpu"))
     wrong = Question(asked.model, asked.x, [1.001 * want for want in asked.want], asked.error_torch)
-    monkeypatch.setattr(measure_module, "ask", lambda case, device: wrong)
+    monkeypatch.setattr(compare, "ask", lambda case, device: wrong)
     with pytest.raises(ValueError, match="is wrong, so nothing was timed"):
         check(MODEL, "float32")
 

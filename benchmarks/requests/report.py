@@ -1,9 +1,10 @@
-"""Requests as text: the table of a terminal and that of docs/speed.md."""
+"""What a reader sees of requests, and the rows that hold it: a report needs no OpenCV, as measuring does."""
 
 from __future__ import annotations
 
-from benchmarks.requests.row import OURS, PLAIN, Row
-from benchmarks.sheet import Sheet
+from dataclasses import dataclass
+
+from benchmarks.sheet import Made, Sheet
 from benchmarks.text import grouped, markdown_table, milliseconds, wrapped
 
 WHAT = (
@@ -11,8 +12,42 @@ WHAT = (
     "(channels_last), OpenCV and NumPy. Each stage was checked against the plain one before it was timed. Pose runs "
     "the network twice for each person (flip test). Every number is a median of its own, so stages need not add up."
 )
+OURS, PLAIN = "hrnet_fast", "plain torch"
 # What ours and the plain pipeline call the work before and after the network.
 _STAGES = ("read", "crop", "prepare", "network", "decode", "labels")
+
+
+@dataclass(frozen=True)
+class Row:
+    """One runner on one kind of request.
+
+    what: "pose", "segmentation" or "decode" (heatmaps to keypoints alone). model: its name, empty for "decode".
+    picture: HxW of the JPEG, or of the heatmaps. people: in the picture. runner: OURS or PLAIN.
+    p10_us, p50_us, p90_us: microseconds a request; stages: stage -> median microseconds; samples: requests timed.
+    around: median share of a request that is not the network, 0 to 1. check: what was found right before the timing.
+    """
+
+    what: str
+    model: str
+    picture: str
+    people: int
+    runner: str
+    p10_us: float
+    p50_us: float
+    p90_us: float
+    samples: int
+    stages: dict[str, float]
+    around: float
+    check: str
+    made: Made
+
+    @property
+    def case(self) -> tuple[str, str, str, int]:
+        return self.what, self.model, self.picture, self.people
+
+    @property
+    def key(self) -> tuple[str, str, str, int, str]:
+        return (*self.case, self.runner)
 
 
 def cases(sheet: Sheet) -> list[dict[str, Row]]:
