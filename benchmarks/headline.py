@@ -11,12 +11,12 @@ from torch.torch_version import TorchVersion
 
 from benchmarks.gpu.summary import Networks
 from benchmarks.gpu.tables import identity as gpu_identity
-from benchmarks.gpu.tables import rows_of
+from benchmarks.gpu.tables import table_of
 from benchmarks.pictures import FAINT, INK, OURS_COLOUR, RIVAL_COLOUR, page, title, written
 from benchmarks.results import Row, Run, in_order
 from benchmarks.runners import OURS
 from benchmarks.tables import our_row, processor, threads
-from benchmarks.text import markdown_table, milliseconds
+from benchmarks.text import grouped, markdown_table, milliseconds, network_name
 
 ENGINES = {"OpenVINO": "OpenVINO", "ONNX Runtime": "ONNX Runtime", "torch.compile freezing": "torch.compile, freezing",
            "torch.compile": "torch.compile"}  # fmt: skip
@@ -33,10 +33,10 @@ class Headline:
     others: Mapping[str, Row]
 
     @property
-    def name(self) -> str:
-        """'hrnet_w32.pose_coco, 256x192, float32'."""
-        model, size = self.ours.case["model"], self.ours.case["size"]
-        return f"{model.removesuffix(f'_{size}')}, {size}, {self.ours.dtype}"
+    def network(self) -> str:
+        """'hrnet_w32.pose_coco, 256x192'."""
+        model, size, *_ = self.ours.key
+        return f"{network_name(model, size)}, {size}"
 
     def ratio(self, names: Mapping[str, str]) -> str:
         """How many times as long as ours the fastest of these takes: '1.53x'; a dash where none was timed."""
@@ -49,7 +49,7 @@ def headlines(runs: Sequence[Run], gpu_reports: Sequence[Mapping]) -> list[str]:
     parts = []
     for report in gpu_reports:
         if list((networks := Networks(report)).summaries()):
-            parts += [gpu_identity(report).replace("\n", " "), "\n".join(rows_of(networks))]
+            parts += [gpu_identity(report).replace("\n", " "), *table_of(networks)]
     found = [(run, cases) for run in decisive(runs) if (cases := headlines_of(run))]
     return parts + (_all_in_one(found) if found else [])
 
@@ -81,13 +81,16 @@ def headlines_of(run: Run) -> dict[tuple, Headline]:
 
 
 def _all_in_one(found: Sequence[tuple[Run, Mapping[tuple, Headline]]]) -> list[str]:
-    cases = {key: case for _, measured in found for key, case in measured.items()}
-    lines = [
-        [cases[key].name, *(_cell(measured.get(key)) for _, measured in found)] for key in sorted(cases, key=in_order)
-    ]
     everything = [case for _, measured in found for case in measured.values()]
+    dtypes = [dtype for dtype in DTYPES if any(case.ours.dtype == dtype for case in everything)]
+    lines = []
+    for run, measured in found:
+        lines.append([f"**{processor(run)}**", *[""] * len(dtypes)])
+        for cases in grouped((measured[key] for key in sorted(measured, key=in_order)), lambda case: case.network):
+            by_dtype = {case.ours.dtype: case for case in cases}
+            lines.append([cases[0].network, *(_cell(by_dtype.get(dtype)) for dtype in dtypes)])
     return [
-        markdown_table(["ms an image (fastest rival, torch)", *(processor(run) for run, _ in found)], lines),
+        markdown_table(["ms an image (fastest rival, torch)", *dtypes], lines),
         "In brackets: how many times as long the fastest rival takes, and plain torch in the faster of its two memory "
         "formats. A dash: not measured; where a CPU has no fast bfloat16, hrnet_fast computes in float32. "
         + _errors(everything),
@@ -163,8 +166,8 @@ def _panel(panel: Axes, case: Headline | None, names: Sequence[str], *, labelled
         panel.get_yticklabels()[0].set_weight("bold")
     if case is None:
         return
-    network, size, dtype = case.name.split(", ")
-    title(panel, network, f"{size}, {dtype}", (7.5, 6.5), pad=2)
+    network, size = case.network.split(", ")
+    title(panel, network, f"{size}, {case.ours.dtype}", (7.5, 6.5), pad=2)
     longest = max(row.p50_us for row in case.others.values())
     panel.set_xlim(0, 1.5 * longest)
     for place, name in enumerate(names):

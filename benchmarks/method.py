@@ -9,7 +9,6 @@ from benchmarks.headline import ENGINES
 from benchmarks.results import Row, Run
 from benchmarks.runners import EXACT, OURS
 from benchmarks.tables import our_row
-from benchmarks.text import markdown_table
 
 
 def method(runs: Sequence[Run]) -> list[str]:
@@ -17,8 +16,8 @@ def method(runs: Sequence[Run]) -> list[str]:
     if not runs:
         return []
     settings = {name: text for run in runs for name, text in run.settings.items() if _timed(runs, name)}
-    table = markdown_table(["runner", "settings"], [*map(list, settings.items())], words=2)
-    return [table, *_without_winograd(runs), *_building(runs)]
+    runners = "\n".join(f"- **{name}**: {text}." for name, text in settings.items())
+    return ["## What was compared", runners, *_without_winograd(runs), *_building(runs)]
 
 
 def _timed(runs: Sequence[Run], name: str) -> bool:

@@ -1,4 +1,4 @@
-"""The sheets of the CPU engine as the report takes them: memory, scaling, levels and requests."""
+"""The sheets of the CPU engine as the report takes them: requests, memory, scaling and levels."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ class Study:
 
 
 STUDIES = {
+    "requests": Study("Requests", requests.WHAT, requests.Row, requests.terminal_table, requests.markdown),
     "memory": Study("Memory", memory.WHAT, memory.Row, memory.terminal_table, memory.markdown),
     "scaling": Study("Scaling", scaling.WHAT, scaling.Point, scaling.terminal_table, scaling.markdown, scaling.draw),
     "levels": Study("Levels", levels.WHAT, levels.Network, levels.terminal_table, levels.markdown, levels.draw),
-    "requests": Study("Requests", requests.WHAT, requests.Row, requests.terminal_table, requests.markdown),
 }
 
 
@@ -62,4 +62,4 @@ def _report(path: Path, kind: str, study: Study, folder: Path) -> tuple[str, lis
         plot = study.draw(sheet, path.resolve().with_suffix(".png"))
         text += f"\n\nplot: {min(str(plot), os.path.relpath(plot), key=len)}"
         parts.append(f"![{kind}]({os.path.relpath(plot, folder)})")
-    return text, [*parts, f"Command of the newest rows: `{sheet.command}`"]
+    return text, [*parts, f"Command of the newest rows:\n`{sheet.command}`"]

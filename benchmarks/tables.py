@@ -2,14 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Sequence
 
 from benchmarks.results import Row, Run
 from benchmarks.runners import EXACT, OURS, RIVALS
-from benchmarks.text import aligned, case_name, counted, identity, markdown_table, milliseconds, wrapped
+from benchmarks.text import (
+    aligned,
+    case_name,
+    counted,
+    grouped,
+    identity,
+    markdown_lines,
+    markdown_table,
+    milliseconds,
+    short_name,
+    wrapped,
+)  # fmt: skip
 
 BEGIN, END = "<!-- speed:begin -->", "<!-- speed:end -->"
 _HEAD = ("", "p50 ms", "p90 ms", "hrnet_fast is", "memory", "build", "error", "vs torch")
+WHAT = (
+    "A column is a network on one input, a line is a runner: the median ms of a call, and in brackets how many times "
+    "as long as hrnet_fast it takes. (!): its numbers are outside the tolerance. Errors are relative L2 against "
+    "float64; plain torch's is the larger one of its two memory formats."
+)
+_NETWORKS = 4  # columns of a table
 _SHOWN = ("hrnet_fast", "python", "torch", "onnxruntime", "openvino", "cuda")
 
 
@@ -28,13 +46,16 @@ def terminal_table(run: Run) -> str:
 
 
 def run_parts(runs: Sequence[Run], plots: Sequence[str | None]) -> list[str]:
-    """Markdown of each run: its machine, its table, its plot and its command."""
-    return [part for run, plot in zip(runs, plots, strict=True) for part in _markdown(run, plot)]
+    """Markdown: where to find each run; and of each its machine, its tables, its plot and its command."""
+    anchors = [re.sub(r"[^a-z0-9 -]", "", _title(run).lower()).replace(" ", "-") for run in runs]
+    links = [f"- [{_title(run)}](#{anchor})" for run, anchor in zip(runs, anchors, strict=True)]
+    parts = [part for run, plot in zip(runs, plots, strict=True) for part in _markdown(run, plot)]
+    return [WHAT, "\n".join(links), *parts] if runs else []
 
 
 def markdown_block(parts: Sequence[str]) -> str:
     """Paragraphs of Markdown between the marks."""
-    return "\n\n".join([BEGIN, *parts, END])
+    return "\n\n".join([BEGIN, *map(markdown_lines, parts), END])
 
 
 def replace_block(text: str, block: str) -> str:
@@ -62,6 +83,10 @@ def processor(run: Run) -> str:
 
 def threads(run: Run) -> str:
     return counted(run.threads, "thread")
+
+
+def _title(run: Run) -> str:
+    return f"{processor(run)}, {threads(run)}"
 
 
 def our_row(rows: Sequence[Row]) -> Row | None:
@@ -100,23 +125,48 @@ def _line(row: Row, ours: Row | None) -> list[str]:
     ]  # fmt: skip
 
 
-def _markdown(run: Run, plot: str | None) -> list[str]:
-    groups = run.groups()
-    timed = {row.executor for row in run.rows if row.timed}
-    executors = [OURS, *(rival.name for rival in RIVALS), *sorted(timed)]
-    columns = [name for name in dict.fromkeys(executors) if name in timed]
-    against = [OURS, *(["exact"] if EXACT in timed else []), "plain torch"]
-    head = ["median ms (hrnet_fast is … times as fast)", *columns, f"error: {' / '.join(against)}"]
-    lines = []
-    for rows in groups:
-        ours = our_row(rows)
-        by_name = {row.executor: row for row in rows}
-        cells = [_cell(by_name.get(column), ours) for column in columns]
-        error = _errors(ours, by_name.get(EXACT), EXACT in timed) if ours else "-"
-        lines.append([_case_name(rows[0]), *cells, error])
-    parts = [f"### {processor(run)}, {threads(run)}", identity_of(run), markdown_table(head, lines)]
+def _markdown(run: Run, plot: str | None) -> Iterator[str]:
+    yield f"### {_title(run)}"
+    yield identity_of(run)
+    for groups in grouped(run.groups(), lambda rows: rows[0].key[2:]):
+        if by_speed([row for rows in groups for row in rows]):
+            batch, dtype = groups[0][0].key[2:]
+            yield f"**{dtype}, {'one image' if batch == 1 else f'{batch} images'} a call**"
+            for first in range(0, len(groups), _NETWORKS):
+                yield _networks(groups[first : first + _NETWORKS])
     if plot is not None:
-        parts.append(f"![median time of each runner in each case]({plot})")
+        yield f"![median time of each runner in each case]({plot})"
+    if notes := list(_notes(run)):
+        yield "\n".join(notes)
+    timed = [row for row in run.rows if row.timed]
+    told = ""
+    if timed:
+        calls, spread = min(row.samples for row in timed), max(row.p90_us / row.p50_us for row in timed)
+        told = f"Medians are of {calls} calls or more; nine calls of ten take at most {spread:.2f} times the median. "
+    yield f"{told}Command of the newest rows:\n`{run.command}`"
+
+
+def _networks(groups: Sequence[list[Row]]) -> str:
+    """Cases of one batch and dtype as a table: a column a network, a line a runner, and the errors below."""
+    found = [{row.executor: row for row in rows if row.timed} for rows in groups]
+    keys = [rows[0].key for rows in groups]
+    names = [OURS, *(rival.name for rival in RIVALS), *sorted(name for rows in found for name in rows)]
+    shown = [name for name in dict.fromkeys(names) if any(name in rows for rows in found)]
+    lines = [["input", *(size for _, size, *_ in keys)]]
+    lines += [[name, *(_cell(rows.get(name), rows.get(OURS)) for rows in found)] for name in shown]
+    for name in (OURS, EXACT):
+        if name in shown:
+            lines.append([f"error, {name}", *(_error(rows.get(name), "error") for rows in found)])
+    lines.append(["error, plain torch", *(_error(next(iter(rows.values()), None), "error_torch") for rows in found)])
+    return markdown_table(["median ms", *(short_name(model, size) for model, size, *_ in keys)], lines)
+
+
+def _error(row: Row | None, key: str) -> str:
+    return "-" if row is None else f"{getattr(row, key):.1e}"
+
+
+def _notes(run: Run) -> Iterator[str]:
+    """What was not timed and why, and what was computed with in reduced precision."""
     notes: dict[tuple[str, str], dict[str, None]] = {}
     for row in run.rows:
         if row.status != "ok":
@@ -124,22 +174,8 @@ def _markdown(run: Run, plot: str | None) -> list[str]:
         if row.ran and row.timed and row.dtype != "float32":
             precisions = ", ".join(dict.fromkeys(part.split(" ", 1)[1] for part in row.ran.split(", ") if " " in part))
             notes.setdefault((row.executor, f"it ran {precisions}"), {})[row.dtype] = None
-    if notes:
-        parts.append(
-            "\n".join(f"- {name}, {' and '.join(dtypes)}: {why.rstrip(':')}." for (name, why), dtypes in notes.items())
-        )
-    timed_rows = [row for row in run.rows if row.timed]
-    told = ""
-    if timed_rows:
-        calls, spread = min(row.samples for row in timed_rows), max(row.p90_us / row.p50_us for row in timed_rows)
-        told = f"Medians are of {calls} calls or more; nine calls of ten take at most {spread:.2f} times the median. "
-    return [*parts, f"{told}Command of the newest rows: `{run.command}`"]
-
-
-def _errors(ours: Row, exact: Row | None, with_exact: bool) -> str:
-    """In the order of the table's head; a dash where the kernels without Winograd were not timed."""
-    shown = [ours.error, *([exact.error if exact and exact.timed else None] if with_exact else []), ours.error_torch]
-    return " / ".join("-" if error is None else f"{error:.1e}" for error in shown)
+    for (name, why), dtypes in notes.items():
+        yield f"- {name}, {' and '.join(dtypes)}: {why.rstrip(':')}."
 
 
 def _cell(row: Row | None, ours: Row | None) -> str:

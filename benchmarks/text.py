@@ -40,6 +40,16 @@ def case_name(model: str, size: str, batch: int, dtype: str) -> str:
     return f"{model}, {size}, batch {batch}, {dtype}"
 
 
+def network_name(model: str, size: str) -> str:
+    """Without the size where that stands beside it: 'hrnet_w32.pose_coco'."""
+    return model.removesuffix(f"_{size}")
+
+
+def short_name(model: str, size: str = "") -> str:
+    """Without the beginning of all names too, as the tables of docs/speed.md have it: 'w32.pose_coco'."""
+    return network_name(model, size).removeprefix("hrnet_")
+
+
 def counted(number: int, what: str) -> str:
     """'2 threads'."""
     return f"{number} {what}{'s' * (number > 1)}"
@@ -55,19 +65,34 @@ def milliseconds(us: float) -> str:
     return f"{ms:.{3 if ms < 1 else 2 if ms < 10 else 1 if ms < 1000 else 0}f}"
 
 
-def aligned(lines: Sequence[Sequence[str]], words: int = 1, first: str = "  ", between: str = "  ") -> list[str]:
-    """Cells as columns: the first `words` to the left, all others, which are numbers, to the right."""
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    return [
-        (first + between.join(f"{cell:{'<' if n < words else '>'}{widths[n]}}" for n, cell in enumerate(line))).rstrip()
-        for line in lines
-    ]
+def aligned(lines: Sequence[Sequence[str]]) -> list[str]:
+    """Cells as columns for a terminal: the first to the left, all others, which are numbers, to the right."""
+    return [f"  {'  '.join(line)}".rstrip() for line in _padded(lines, 1)]
 
 
 def markdown_table(head: Sequence[str], lines: Sequence[Sequence[str]], words: int = 1) -> str:
-    """Markdown; all columns but the first `words` are numbers, to the right."""
-    first, *others = (f"| {' | '.join(row)} |" for row in (head, *lines))
-    return "\n".join([first, "|---" * words + "|---:" * (len(head) - words) + "|", *others])
+    """Markdown, aligned in its own text too; all columns but the first `words` are numbers, to the right."""
+    padded = _padded([head, *lines], words)
+    first, *others = (f"| {' | '.join(row)} |" for row in padded)
+    rule = [f"{'-' * (len(cell) + 1)}{'-' if n < words else ':'}" for n, cell in enumerate(padded[0])]
+    return "\n".join([first, f"|{'|'.join(rule)}|", *others])
+
+
+def _padded(lines: Sequence[Sequence[str]], words: int) -> list[list[str]]:
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    return [[f"{cell:{'<' if n < words else '>'}{widths[n]}}" for n, cell in enumerate(line)] for line in lines]
+
+
+def markdown_lines(part: str) -> str:
+    """A paragraph or list of Markdown in lines that a terminal bears; tables, pictures, titles and commands stay."""
+    return "\n".join(
+        line
+        if line[:1] in ("|", "!", "#", "`")
+        else textwrap.fill(
+            line, WIDTH, subsequent_indent="  " * line.startswith("- "), break_long_words=False, break_on_hyphens=False
+        )
+        for line in part.splitlines()
+    )
 
 
 def in_short(error: BaseException) -> str:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from benchmarks.gpu.store import Row
 from benchmarks.gpu.summary import COLUMNS, Networks, Summary, of_part, state
-from benchmarks.text import WIDTH
+from benchmarks.text import WIDTH, markdown_table
 
 _LABEL, _CELL = 30, 7
 _TROUBLES, _FAILURES = 8, 9  # shown: rows that are not "ok", failures of tests
@@ -215,31 +215,28 @@ def _line(name: str, cells: Sequence[str]) -> str:
     return f"{name:<{_LABEL}}" + "".join(f"{cell:>{_CELL}}" for cell in cells)
 
 
-def rows_of(networks: Networks) -> Iterator[str]:
-    """The lines of a Markdown table: ours and the best of torch in each workload."""
-    heads = [
-        "hrnet_fast",
-        "best torch",
-        "faster",
-        "graph alone",
-        "best torch graph",
-        "memory / eager's",
-        "error / torch's",
-    ]
-    yield "| " + " | ".join(["median µs", *heads, "aim"]) + " |"
-    yield "|---" + "|---:" * len(heads) + "|---|"
+def table_of(networks: Networks) -> list[str]:
+    """Markdown: ours and the best of torch in each workload, and what that was, the errors and the aims as a list."""
+    lines, told = [], []
     for summary in networks.summaries():
         ours = summary.main
-        error = f"{ours['error']:.1e} / {ours['error_torch']:.1e}" if ours.get("error") is not None else "-"
-        cells = [
-            summary.label, f"**{ours['p50_us']:.1f}**" if "p50_us" in ours else ours["status"],
-            f"{summary.torch_us:.1f} ({summary.torch_name})" if summary.torch_us else "-",
-            f"{summary.ratio:.2f}x" if summary.ratio else "-",
-            f"{summary.replay_us:.1f}" if summary.replay_us else "-",
-            f"{summary.torch_replay_us:.1f}" if summary.torch_replay_us else "-",
-            f"{summary.memory_ratio:.2f}" if summary.memory_ratio else "-", error, verdict(summary) or "-",
-        ]  # fmt: skip
-        yield "| " + " | ".join(cells) + " |"
+        times = (summary.torch_us, summary.replay_us, summary.torch_replay_us)
+        torch_us, replay, torch_replay = (f"{us:.1f}" if us else "-" for us in times)
+        ratio = f"{summary.ratio:.2f}x" if summary.ratio else "-"
+        memory = f"{summary.memory_ratio:.2f}" if summary.memory_ratio else "-"
+        call = f"**{ours['p50_us']:.1f}**" if "p50_us" in ours else ours["status"]
+        lines.append([summary.label, call, torch_us, ratio, replay, torch_replay, memory])
+        words = [f"torch's best call is {summary.torch_name}"] if summary.torch_us else []
+        if ours.get("error") is not None:
+            words.append(f"error {ours['error']:.1e}, torch's {ours['error_torch']:.1e}")
+        words += filter(None, [verdict(summary)])
+        told += [f"- {summary.label}: {'; '.join(words)}."] if words else []
+    head = ["median µs", "hrnet_fast", "torch", "faster", "graph", "torch's", "memory"]
+    caption = (
+        "A call from an idle GPU beside the best one of torch, the CUDA graph alone beside torch's best graph, and "
+        "memory as a share of eager channels_last's."
+    )
+    return [caption, markdown_table(head, lines), *filter(None, ["\n".join(told)])]
 
 
 def markdown(report: Mapping, plot: str | None) -> list[str]:
@@ -247,10 +244,10 @@ def markdown(report: Mapping, plot: str | None) -> list[str]:
     networks = Networks(report)
     if not list(networks.summaries()):
         return []
-    parts = [identity(report).replace("\n", " "), "\n".join(rows_of(networks))]
+    parts = [identity(report).replace("\n", " "), *table_of(networks)]
     if plot is not None:
         parts.append(f"![median time of each runner in each workload]({plot})")
     troubles = [row for row in report["rows"] if row["status"] not in ("ok", "not run")]
     if troubles:
         parts.append("\n".join(f"- {row['name']}: {row['status']}: {row.get('reason')}." for row in troubles))
-    return [*parts, f"Each number is checked against float64 before it is timed. Command: `{report['command']}`"]
+    return [*parts, f"Each number is checked against float64 before it is timed. Command:\n`{report['command']}`"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -14,13 +15,14 @@ from benchmarks.pictures import INK, OURS_COLOUR, RIVAL_COLOUR, bar_axes, page, 
 from benchmarks.sheet import Sheet
 from benchmarks.text import WIDTH, aligned, grouped, markdown_table, wrapped
 
-_WIDE = 36  # characters of what a level does
+_WIDE = 47  # characters of what a level does
 _HEAD = ("levels", "ms", "share", "us each", "compute", "memory", "x floor", "GFLOP/s")
 WHAT = (
-    "Every level of hrnet_fast's plan, timed one by one, beside its floors in us: compute, for the FLOPs of its "
-    "kernels (Winograd's are fewer) at the machine's rate; memory, for their weights and maps, each moved once at its "
+    "Every level of hrnet_fast's plan, timed one by one, beside its floors in us. Compute: for the FLOPs of its "
+    "kernels (Winograd's are fewer) at the machine's rate; memory: for their weights and maps, each moved once at its "
     "rate. Both rates are measured in the same run; a machine that drifts, or maps still in the caches, can beat them "
-    "by a little. GFLOP/s are counted as direct convolutions, whatever the kernel."
+    "by a little. GFLOP/s are counted as direct convolutions, whatever the kernel. 22x 3x3 32@64x48 64>256@32x24: 22 "
+    "levels with 3x3 convolutions of 32 channels into maps of 64x48, and of 64 into 256 into maps of 32x24."
 )
 
 
@@ -90,12 +92,25 @@ def markdown(sheet: Sheet, most: int = 8) -> str:
     total = sum(group.us for group in found)
     lines = []
     for group in found[:most]:
-        each = (us / group.count for us in (group.us, group.compute_us, group.memory_us))
-        cells = [f"{group.us / 1e3:.2f}", f"{group.us / total:.0%}", *(f"{us:.0f}" for us in each), _rate(group)]
-        lines.append([f"{group.count}x {shortened(group.what, 70)}", *cells])
-    head = [f"longest levels of {network.title}", "ms", "share", "us each", "compute", "memory", "GFLOP/s"]
+        us, compute, memory = (f"{us / group.count:.0f}" for us in (group.us, group.compute_us, group.memory_us))
+        cells = [f"{group.us / 1e3:.2f}", f"{group.us / total:.0%}", us, f"{compute}, {memory}", _rate(group)]
+        lines.append([shortened(f"{group.count}x {compact(group.what)}", _WIDE), *cells])
+    table = markdown_table(["longest levels", "ms", "share", "us", "floors", "GFLOP/s"], lines)
     sums = [f"- {one.title}: {summary(one)} Rates: {one.roofline}." for one in sheet.rows]
-    return "\n\n".join([markdown_table(head, lines), "\n".join(sums)])
+    return "\n\n".join([f"**{network.title}**", table, "\n".join(sums)])
+
+
+def compact(what: str) -> str:
+    """'3x3 32@64x48 16>64@32x24' for '3x3 32>32 64x48, 3x3 16>64 32x24': each kind of item once, channels@size."""
+    kinds: list[list[str]] = []
+    for part in what.split(", "):
+        found = re.fullmatch(r"(.+) (?:(\d+)>(?=\2 ))?([\d>]+) (\d+x\d+)", part)
+        kind, item = (found[1], f"{found[3]}@{found[4]}") if found else (part, "")
+        if kinds and kinds[-1][0] == kind:
+            kinds[-1].append(item)
+        else:
+            kinds.append([kind, item])
+    return ", ".join(" ".join(words).rstrip() for words in kinds)
 
 
 def shortened(text: str, width: int) -> str:
@@ -106,7 +121,8 @@ def _line(group: Group, total: float) -> list[str]:
     times = f"{group.us / group.floor_us:.2f}" if group.floor_us else "-"
     each = (group.us, group.compute_us, group.memory_us)
     return [
-        f"{group.count}x {shortened(group.what, _WIDE)}", f"{group.us / 1e3:.2f}", f"{group.us / total:.0%}",
+        shortened(f"{group.count}x {compact(group.what)}", _WIDE - 6),
+        f"{group.us / 1e3:.2f}", f"{group.us / total:.0%}",
         *(f"{us / group.count:.0f}" for us in each), times, _rate(group),
     ]  # fmt: skip
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from benchmarks.memory.measure import Row
 from benchmarks.runners import OURS
 from benchmarks.sheet import Sheet
-from benchmarks.text import aligned, case_name, grouped, markdown_table, wrapped
+from benchmarks.text import aligned, case_name, grouped, markdown_table, short_name, wrapped
 
 WHAT = (
     "Memory that a fresh process takes beyond its imports. peak: from the plain module (which ours keeps, and OpenVINO "
@@ -39,7 +39,10 @@ def markdown(sheet: Sheet) -> str:
     lines = []
     for rows in cases(sheet):
         by_runner = {row.runner: row for row in rows}
-        lines.append([case_name(*rows[0].case), *(_cell(by_runner.get(runner)) for runner in runners)])
+        model, size, *how = rows[0].case
+        lines.append(
+            [case_name(short_name(model, size), size, *how), *(_cell(by_runner.get(runner)) for runner in runners)]
+        )
     return markdown_table(["peak MB (kept after the call)", *runners], lines)
 
 

@@ -5,16 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from benchmarks.sheet import Made, Sheet
-from benchmarks.text import grouped, markdown_table, milliseconds, wrapped
+from benchmarks.text import grouped, markdown_table, milliseconds, short_name, wrapped
 
 WHAT = (
-    "What a request costs besides the network, stage by stage, against the same pipeline in plain torch "
+    "What a request costs besides the network, stage by stage in median ms, against the same pipeline in plain torch "
     "(channels_last), OpenCV and NumPy. Each stage was checked against the plain one before it was timed. Pose runs "
-    "the network twice for each person (flip test). Every number is a median of its own, so stages need not add up."
+    "the network twice for each person (flip test). In brackets: how many times as long the plain request takes. Rest: "
+    "the share of a request that is not the network. Every number is a median of its own, so stages need not add up."
 )
 OURS, PLAIN = "hrnet_fast", "plain torch"
-# What ours and the plain pipeline call the work before and after the network.
-_STAGES = ("read", "crop", "prepare", "network", "decode", "labels")
 
 
 @dataclass(frozen=True)
@@ -67,15 +66,21 @@ def terminal_table(sheet: Sheet) -> str:
 
 
 def markdown(sheet: Sheet) -> str:
-    """Two lines a case, ours and the plain pipeline, and one sentence on the decodes."""
-    whole = [case for case in cases(sheet) if "network" in case[OURS].stages]
-    decodes = [case for case in cases(sheet) if "network" not in case[OURS].stages]
-    return "\n\n".join([*([_requests(whole)] if whole else []), *([_decodes(decodes)] if decodes else [])])
+    """A table of each kind of request, and one sentence on the decodes."""
+    parts = []
+    for found in grouped(cases(sheet), lambda case: case[OURS].what):
+        parts.append(_requests(found) if "network" in found[0][OURS].stages else _decodes(found))
+    return "\n\n".join(parts)
 
 
 def title(row: Row) -> str:
-    people = f", {row.people} {'person' if row.people == 1 else 'people'}" if row.people else ""
-    return f"{row.what} {row.model}, {row.picture}{people}" if row.model else f"{row.what} of heatmaps{people}"
+    return (
+        f"{row.what} {row.model}, {row.picture}{_people(row)}" if row.model else f"{row.what} of heatmaps{_people(row)}"
+    )
+
+
+def _people(row: Row) -> str:
+    return f", {row.people} {'person' if row.people == 1 else 'people'}" if row.people else ""
 
 
 def _summary(case: dict[str, Row]) -> str:
@@ -86,20 +91,19 @@ def _summary(case: dict[str, Row]) -> str:
     return f"{ratio}; all but the network: {ours.around:.1%} of ours, {plain.around:.1%} of the plain one"
 
 
-def _requests(whole: list[dict[str, Row]]) -> str:
-    used = [name for name in _STAGES if any(name in row.stages for case in whole for row in case.values())]
-    head = ["median ms", "", *used, "request", "all but the network"]
+def _requests(found: list[dict[str, Row]]) -> str:
+    stages = list(found[0][OURS].stages)
     lines = []
-    for case in whole:
+    for case in found:
+        lines.append([f"{short_name(case[OURS].model)}{_people(case[OURS])}:", *[""] * (len(stages) + 2)])
         for name in (OURS, PLAIN):
             row = case[name]
-            cells = [milliseconds(row.stages[stage]) if stage in row.stages else "" for stage in used]
             total = milliseconds(row.p50_us)
             if name == OURS:
                 total = f"**{total}** ({case[PLAIN].p50_us / row.p50_us:.2f}x)"
-            first = title(row) if name == OURS else ""
-            lines.append([first, name, *cells, total, f"{row.around:.1%}"])
-    return markdown_table(head, lines, words=2)
+            lines.append([name, *(milliseconds(row.stages[stage]) for stage in stages), total, f"{row.around:.1%}"])
+    sizes = " and ".join(dict.fromkeys(case[OURS].picture for case in found))
+    return markdown_table([f"{found[0][OURS].what} in {sizes}", *stages, "request", "rest"], lines)
 
 
 def _decodes(decodes: list[dict[str, Row]]) -> str:

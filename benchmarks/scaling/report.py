@@ -11,11 +11,12 @@ from matplotlib.axes import Axes
 from benchmarks.pictures import FAINT, INK, OURS_COLOUR, page, panels, written
 from benchmarks.scaling.measure import Point
 from benchmarks.sheet import Sheet
-from benchmarks.text import aligned, grouped, markdown_table, milliseconds, wrapped
+from benchmarks.text import aligned, grouped, markdown_table, milliseconds, short_name, wrapped
 
 WHAT = (
     "How the time of an image depends on batch and size, for hrnet_fast alone. Its numbers were checked at a small "
-    "size before anything was timed. The work of a point is counted as direct convolutions, whatever the kernel."
+    "size before anything was timed. Steepest: how much longer a FLOP takes, at most, than at a point with less work, "
+    "counted as direct convolutions, whatever the kernel. Optimize: its longest call, for one of these inputs."
 )
 _HEAD = ("", "ms/image", "ms", "GFLOP/s", "optimize s", "first call s", "calls")
 
@@ -37,16 +38,15 @@ def terminal_table(sheet: Sheet) -> str:
 
 
 def markdown(sheet: Sheet) -> str:
-    """One line a series: its first, middle and last point, its steepest step, and the longest `optimize`."""
+    """Of each series its first, middle and last point, its steepest step, and the longest `optimize`."""
     lines = []
     for points in series(sheet):
-        shown = dict.fromkeys((points[0], points[len(points) // 2], points[-1]))
-        times = ", ".join(f"{place(point)}: {milliseconds(point.us_per_image)}" for point in shown)
-        slowest = max(point.optimize_s for point in points)
-        lines.append([title(points), times, f"{worst(points):.2f}x", f"{slowest:.2f}"])
-    return markdown_table(
-        ["scaling", "ms an image", "steepest step of the time per FLOP", "optimize s, at most"], lines
-    )
+        told = [f"{worst(points):.2f}x", f"{max(point.optimize_s for point in points):.2f}"]
+        for point in dict.fromkeys((points[0], points[len(points) // 2], points[-1])):
+            name = f"{short_name(point.model)}, {point.dtype}" if told else ""
+            lines.append([name, point.size, str(point.batch), milliseconds(point.us_per_image), *(told or ["", ""])])
+            told = []
+    return markdown_table(["series", "input", "batch", "ms an image", "steepest", "optimize s"], lines)
 
 
 def title(points: Sequence[Point]) -> str:

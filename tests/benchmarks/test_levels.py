@@ -12,7 +12,7 @@ from benchmarks.cases import Case
 from benchmarks.compare import Question
 from benchmarks.levels.__main__ import main
 from benchmarks.levels.measure import Network, measure
-from benchmarks.levels.report import draw, groups, markdown, summary, terminal_table
+from benchmarks.levels.report import compact, draw, groups, markdown, summary, terminal_table
 from benchmarks.sheet import Made, Sheet, read_sheet
 from hrnet_fast.engine import profile
 
@@ -52,14 +52,30 @@ def test_the_table_fits_a_terminal(network):
     text = terminal_table(Sheet("levels", "", rows=(network,)))
     assert max(map(len, text.splitlines())) <= 100
     (line,) = (line for line in text.splitlines() if line.startswith("  2x"))
-    assert line.split() == ["2x", "3x3", "32>32", "64x48", "0.03", "54%", "15", "1", "2", "7.50", "0"]
+    assert line.split() == ["2x", "3x3", "32@64x48", "0.03", "54%", "15", "1", "2", "7.50", "0"]
     assert "0.4 TFLOP/s" in text and text.count("AVX-512: 1 direct") == 1
+
+
+@pytest.mark.parametrize(
+    ("what", "shown"),
+    [
+        ("3x3 32>32 64x48, 3x3 64>64 32x24", "3x3 32@64x48 64@32x24"),
+        ("3x3 32>320 64x48, 3x3/2 256>64 32x24", "3x3 32>320@64x48, 3x3/2 256>64@32x24"),
+        ("sum 32 64x48, 2x 3x3/2 48>48 48x36, 3x3/2 48>96 24x18", "sum 32@64x48, 2x 3x3/2 48@48x36, 3x3/2 48>96@24x18"),
+        ("1x1 (+1^3 relu) 32>17 64x48", "1x1 (+1^3 relu) 32>17@64x48"),
+        ("linear 2048>1000, softmax", "linear 2048>1000, softmax"),
+    ],
+    ids=["equal", "channels", "kinds", "more", "other"],
+)
+def test_items_of_a_level_are_told_in_short(what, shown):
+    assert compact(what) == shown
 
 
 def test_readme_and_picture(network, tmp_path):
     several = tuple(dataclasses.replace(network, batch=batch) for batch in (1, 2))
     table = markdown(Sheet("levels", "", rows=several), most=2).splitlines()
-    assert table[2].startswith("| 2x 3x3 32>32 64x48 | 0.03 | 54% |") and len([x for x in table if x[:1] == "|"]) == 4
+    first, *others = [[cell.strip() for cell in line.split("|")[1:-1]] for line in table if line[:1] == "|"][2:]
+    assert first == ["2x 3x3 32@64x48", "0.03", "54%", "15", "1, 2", "0"] and len(others) == 1
     assert [line.split(":")[0] for line in table[-2:]] == [f"- {one.title}" for one in several]
     path = draw(Sheet("levels", "", rows=several), tmp_path / "levels.png")
     assert path.read_bytes().startswith(b"\x89PNG")

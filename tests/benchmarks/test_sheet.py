@@ -96,8 +96,8 @@ def test_spoiled_files_are_refused_by_name(tmp_path, spoil, message):
 
 
 def test_markdown_has_its_numbers_to_the_right():
-    lines = markdown_table(["what", "ms", "x"], [["a", "1", "2"]]).splitlines()
-    assert lines == ["| what | ms | x |", "|---|---:|---:|", "| a | 1 | 2 |"]
+    lines = markdown_table(["what", "ms", "x"], [["a", "1", "200"]]).splitlines()
+    assert lines == ["| what | ms |   x |", "|------|---:|----:|", "| a    |  1 | 200 |"]
 
 
 def parser() -> argparse.ArgumentParser:
