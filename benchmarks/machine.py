@@ -7,6 +7,8 @@ import os
 import platform
 import re
 import subprocess
+import time
+from contextlib import suppress
 from pathlib import Path
 
 import torch
@@ -82,6 +84,20 @@ def commit() -> str:
         return git("rev-parse", "--short=10", "HEAD") + dirty
     except (OSError, subprocess.SubprocessError):
         return "unknown"
+
+
+def load_of_others(seconds: float = 1.0) -> float | None:
+    """Cores that other programs keep busy over these seconds; None where the system does not say.
+
+    Elsewhere than on Linux it is the load average of the last minute, which holds what this process itself did in it.
+    """
+    other = OtherWork()
+    time.sleep(seconds)
+    cores = other.cores()
+    if cores is None and hasattr(os, "getloadavg"):
+        with suppress(OSError):
+            cores = os.getloadavg()[0]
+    return None if cores is None else round(cores, 2)
 
 
 class OtherWork:

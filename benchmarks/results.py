@@ -35,7 +35,8 @@ class Row:
         two memory formats the larger one).
     ran: what the runner says that it computed with, where it says so.
     commit: short hash, "+dirty" if sources differed from it; code: changes with any source of the library; other_load:
-        cores that other programs kept busy while the case was timed.
+        cores that other programs kept busy while the case was timed; load_before: before the first case of its run,
+        which older files lack.
     """
 
     case: dict[str, str]
@@ -57,6 +58,7 @@ class Row:
     commit: str = "unknown"
     code: str = ""
     other_load: float | None = None
+    load_before: float | None = None
 
     @property
     def timed(self) -> bool:
@@ -106,8 +108,9 @@ class Run:
 
     @property
     def other_load(self) -> float | None:
-        """Cores that other programs kept busy while the most disturbed case was timed."""
-        return max((row.other_load for row in self.rows if row.other_load is not None), default=None)
+        """Cores that other programs kept busy at the worst, before a case was timed or meanwhile."""
+        loads = (load for row in self.rows for load in (row.other_load, row.load_before))
+        return max((load for load in loads if load is not None), default=None)
 
     def groups(self) -> list[list[Row]]:
         """The rows, one list a case, `in_order`, whenever each was measured."""
@@ -180,6 +183,7 @@ def _differing(old: Any, new: Any, names: Sequence[str], untimed: Collection[str
             yield name
 
 
+_LATER = {"load_before"}  # keys that older files lack
 _PLACE = ("profile", "machine", "device", "versions", "threads", "weights")
 
 
@@ -216,7 +220,7 @@ def kind_of(path: Path) -> str | None:
 def filled(kind: type, data: dict, what: str) -> Any:
     """The dataclass that a file's keys and values are of. Errors: ValueError for other keys."""
     names = {one.name for one in fields(kind)}
-    for problem, keys in (("lacks", names - data.keys()), ("has the unknown key", data.keys() - names)):
+    for problem, keys in (("lacks", names - data.keys() - _LATER), ("has the unknown key", data.keys() - names)):
         if keys:
             raise ValueError(f"{what} {problem} {', '.join(sorted(keys))}")
     return kind(**data)

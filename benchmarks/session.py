@@ -14,9 +14,11 @@ import torch
 from benchmarks import isa, machine
 from benchmarks.cases import PROFILES, Case, cases_named, positive_int, words_of
 from benchmarks.compare import Comparison
+from benchmarks.progress import Progress
 from benchmarks.results import LOCAL, Row, Run, merged, row_of, run_before, write_run
 from benchmarks.runners import OURS, HrnetFast, Runner, choose_rivals
 from benchmarks.sources import our_code
+from benchmarks.text import is_busy
 
 
 @dataclass
@@ -24,7 +26,8 @@ class Session:
     """What is asked for, and what was measured so far.
 
     left_out: name of a rival -> why it is not run; seconds: timing budget of a case; out: folder of the results.
-    budget: seconds after which no further case starts; before: what that folder's file holds of an earlier run.
+    budget: seconds after which no further case starts; before: what that folder's file holds of an earlier run;
+    load_before: cores that other programs kept busy before the first case.
     """
 
     profile: str
@@ -40,11 +43,21 @@ class Session:
     resume: bool = False
     before: Run | None = None
     rows: list[Row] = field(default_factory=list)
+    load_before: float | None = None
     started: float = field(default_factory=time.monotonic)
+
+    def look_around(self, progress: Progress) -> None:
+        """Before the first case: says how busy other programs keep the machine."""
+        if self.rows:
+            return
+        self.load_before = load = machine.load_of_others()
+        if load is not None:
+            warning = ": do not rely on the times" if is_busy(load) else ""
+            progress.line(f"\nOther programs keep {load:.1f} of {machine.available_cores()} cores busy{warning}.")
 
     def add(self, done: Comparison) -> Path:
         """Keeps the rows and writes the file, so that what ends a run early loses no case."""
-        self.rows += done.rows
+        self.rows += [replace(row, load_before=self.load_before) for row in done.rows]
         return write_run(self.run(), self.out)
 
     def reason_to_skip(self, case: Case) -> str | None:

@@ -16,6 +16,7 @@ def test_model(case, session, ours, progress, benchmark):
     """Ours keeps the tolerance; the comparison goes to the report, a few more rounds of ours to pytest-benchmark."""
     if reason := session.reason_to_skip(case):
         pytest.skip(reason)
+    session.look_around(progress)
     options = {"device": session.device, "seconds": session.seconds, "left_out": session.left_out, "progress": progress}
     try:
         done = compare(case, ours, session.rivals, **options)

@@ -23,9 +23,14 @@ def identity(
     found = ", ".join(f"{name} {version}" for name, version in versions.items() if name in shown)
     told = f"commit{'s' * (len(commits) > 1)} {', '.join(commits)}"
     text = f"{device}, {counted(threads, 'thread')}; {found}; {told}."
-    if other_load is not None and other_load > _BUSY:
-        text += f" Other programs kept {other_load:.1f} cores busy meanwhile: do not rely on the times."
+    if is_busy(other_load):
+        text += f" Other programs kept {other_load:.1f} cores busy: do not rely on the times."
     return text
+
+
+def is_busy(other_load: float | None) -> bool:
+    """Whether a reader is to be warned."""
+    return other_load is not None and other_load > _BUSY
 
 
 def grouped(rows: Iterable, key: Callable[[Any], Any]) -> list[list]:

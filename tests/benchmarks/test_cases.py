@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+
 import pytest
 import torch
 
@@ -10,7 +12,8 @@ from benchmarks import machine
 from benchmarks.cases import PROFILES, Case, make_cases, parse_size
 from benchmarks.compare import Comparison
 from benchmarks.photo import photo
-from benchmarks.results import row_of
+from benchmarks.progress import Progress
+from benchmarks.results import read_run, row_of
 from benchmarks.runners import RIVALS, choose_rivals
 from benchmarks.session import make_session
 from benchmarks.sources import our_code
@@ -158,6 +161,26 @@ def test_no_case_starts_once_the_budget_is_spent(tmp_path):
     assert session.reason_to_skip(session.cases[0]) is None
     session.started -= 6
     assert "the 5 seconds are spent" in session.reason_to_skip(session.cases[0])
+
+
+@pytest.mark.parametrize(
+    ("load", "told"),
+    [
+        (0.12, "Other programs keep 0.1 of 2 cores busy."),
+        (1.4, "Other programs keep 1.4 of 2 cores busy: do not rely on the times."),
+        (None, ""),
+    ],
+)
+def test_a_busy_machine_is_told_before_the_first_case_and_kept(tmp_path, monkeypatch, load, told):
+    monkeypatch.setattr(machine, "load_of_others", lambda: load)
+    monkeypatch.setattr(machine, "available_cores", lambda: 2)
+    session, stream = session_for(tmp_path), io.StringIO()
+    for case in session.cases:
+        session.look_around(Progress(stream))
+        measured(session, case, our_code())
+        monkeypatch.setattr(machine, "load_of_others", lambda: pytest.fail("looked again"))
+    assert stream.getvalue().strip() == told
+    assert {row.load_before for row in read_run(tmp_path / session.run().file_name).rows} == {load}
 
 
 def test_results_of_another_place_are_refused_before_anything_is_measured(tmp_path, monkeypatch):

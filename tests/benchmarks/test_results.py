@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import subprocess
+import sys
 
 import pytest
 
@@ -113,6 +115,36 @@ def test_machine_is_described_without_naming_it():
 
 def test_versions_hold_torch_and_us():
     assert {"python", "torch", "hrnet_fast"} <= machine.versions().keys()
+
+
+def test_files_from_before_a_key_was_added_are_read(run, tmp_path):
+    path = write_run(run, tmp_path)
+    data = json.loads(path.read_text())
+    for row in data["rows"]:
+        assert row.pop("load_before", 0) is None
+    path.write_text(json.dumps(data))
+    assert read_run(path) == run
+
+
+@pytest.mark.parametrize("average", [1.254, None], ids=["average", "nothing"])
+def test_where_the_system_does_not_tell_processes_apart_the_load_average_counts(monkeypatch, average):
+    def getloadavg():
+        if average is None:
+            raise OSError
+        return average, 9.0, 9.0
+
+    monkeypatch.setattr(machine.OtherWork, "_read", staticmethod(lambda: (None, 0.0, 0.0)))
+    monkeypatch.setattr(machine.os, "getloadavg", getloadavg, raising=False)
+    assert machine.load_of_others(0.0) == (average and 1.25)
+
+
+def test_what_another_program_does_is_seen():
+    child = subprocess.Popen([sys.executable, "-c", "while True: pass"])
+    try:
+        assert not sys.platform.startswith("linux") or machine.load_of_others() > 0.1
+    finally:
+        child.kill()
+        child.wait()
 
 
 def test_other_work_is_not_our_own():
