@@ -15,9 +15,9 @@ from benchmarks.cases import PROFILES
 from benchmarks.progress import Progress
 from benchmarks.report import draw_beside
 from benchmarks.results import read_run
+from benchmarks.run_report import terminal_table
 from benchmarks.runners import HrnetFast, Runner
 from benchmarks.session import Session, make_session
-from benchmarks.tables import terminal_table
 
 _SESSION = pytest.StashKey[Session]()
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,8 +14,8 @@ from benchmarks.gpu.tables import identity as gpu_identity
 from benchmarks.gpu.tables import table_of
 from benchmarks.pictures import FAINT, INK, OURS_COLOUR, RIVAL_COLOUR, page, title, written
 from benchmarks.results import Row, Run, in_order
+from benchmarks.run_report import our_row, processor, threads
 from benchmarks.runners import OURS
-from benchmarks.tables import our_row, processor, threads
 from benchmarks.text import grouped, markdown_table, milliseconds, network_name
 
 ENGINES = {"OpenVINO": "OpenVINO", "ONNX Runtime": "ONNX Runtime", "torch.compile freezing": "torch.compile, freezing",
@@ -44,7 +44,7 @@ class Headline:
         return f"{min(times) / self.ours.p50_us:.2f}x" if times else "-"
 
 
-def headlines(runs: Sequence[Run], gpu_reports: Sequence[Mapping]) -> list[str]:
+def headlines(runs: Sequence[Run], gpu_reports: Iterable[Mapping]) -> list[str]:
     """Markdown: of each GPU its table; of all CPUs one, each measured with as many threads as it was at most."""
     parts = []
     for report in gpu_reports:

@@ -7,8 +7,8 @@ from statistics import median
 
 from benchmarks.headline import ENGINES
 from benchmarks.results import Row, Run
+from benchmarks.run_report import our_row
 from benchmarks.runners import EXACT, OURS
-from benchmarks.tables import our_row
 
 
 def method(runs: Sequence[Run]) -> list[str]:

@@ -13,11 +13,12 @@ from benchmarks.gpu import picture, store, tables
 from benchmarks.headline import draw_headline, headlines
 from benchmarks.method import method
 from benchmarks.results import RESULTS, Run, kind_of, read_run
-from benchmarks.run_picture import draw
+from benchmarks.run_report import draw, run_parts, terminal_table
 from benchmarks.sources import ROOT
-from benchmarks.tables import markdown_block, replace_block, run_parts, terminal_table
+from benchmarks.text import markdown_lines
 
 README, SPEED = Path("README.md"), Path("docs/speed.md")
+BEGIN, END = "<!-- speed:begin -->", "<!-- speed:end -->"
 PICTURE = Path("docs/pictures/speed.png")
 
 
@@ -57,36 +58,30 @@ def report(files: Sequence[Path], root: Path | None) -> None:
         folder = _shown(RESULTS)
         raise ValueError(f"there are no results in {folder}; make some with: pytest benchmarks --out {folder}")
     documents = {} if root is None else {name: _document(root / name) for name in (README, SPEED)}
-    kinds = {path: kind_of(path) for path in files}
-    gpu_files = [path for path, kind in kinds.items() if kind == store.KIND]
-    sheets = {path: kind for path, kind in kinds.items() if kind in studies.STUDIES}
-    files = [path for path in kinds if path not in gpu_files and path not in sheets]
-    runs = [read_run(path) for path in files]
-    reports = [store.read_report(path) for path in gpu_files]
-    plots = [draw_beside(run, path) for run, path in zip(runs, files, strict=True)]
-    gpu_plots = [
-        picture.draw(of_gpu, path.with_suffix(".png")) for of_gpu, path in zip(reports, gpu_files, strict=True)
-    ]
-    texts = [*map(terminal_table, runs), *map(tables.terminal_tables, reports)]
-    for text, plot in zip(texts, [*plots, *gpu_plots], strict=True):
-        print(text)
-        print(f"\nplot: {_shown(plot)}\n" if plot else "\nnothing was timed, so there is no plot\n")
     folder = ((root or ROOT) / SPEED).resolve().parent
+    kinds = {path: kind_of(path) for path in files}
+    sheets = {path: kind for path, kind in kinds.items() if kind in studies.STUDIES}
+    gpus = {path: store.read_report(path) for path, kind in kinds.items() if kind == store.KIND}
+    runs = {path: read_run(path) for path in kinds if path not in sheets and path not in gpus}
+    plots = {path: draw_beside(run, path) for path, run in runs.items()}
+    plots |= {path: picture.draw(gpu, path.with_suffix(".png")) for path, gpu in gpus.items()}
+    for path, plot in plots.items():
+        print(terminal_table(runs[path]) if path in runs else tables.terminal_tables(gpus[path]))
+        print(f"\nplot: {_shown(plot)}\n" if plot else "\nnothing was timed, so there is no plot\n")
     studied, sections = studies.report(sheets, folder)
     for text in studied:
         print(f"{text}\n")
     if root is None:
         return
-    links, gpu_links = ([plot and os.path.relpath(plot, folder) for plot in beside] for beside in (plots, gpu_plots))
-    # a dry run measured nothing, so no reader should meet it
-    measured = [(of_gpu, link) for of_gpu, link in zip(reports, gpu_links, strict=True) if not of_gpu["dry_run"]]
-    of_gpus = [part for of_gpu, link in measured for part in tables.markdown(of_gpu, link)]
-    networks = [*run_parts(runs, links), *of_gpus]
-    networks = ["## Networks", *networks] if networks else []
-    link = [f"![one image at a time by each runner]({PICTURE})"] if draw_headline(runs, root / PICTURE) else []
+    links = {path: plot and os.path.relpath(plot, folder) for path, plot in plots.items()}
+    gpus = {path: gpu for path, gpu in gpus.items() if not gpu["dry_run"]}  # which measured nothing
+    cpus = list(runs.values())
+    networks = run_parts(cpus, [links[path] for path in runs])
+    networks += [part for path, gpu in gpus.items() for part in tables.markdown(gpu, links[path])]
+    link = [f"![one image at a time by each runner]({PICTURE})"] if draw_headline(cpus, root / PICTURE) else []
     blocks = {
-        README: markdown_block([*link, *headlines(runs, [of_gpu for of_gpu, _ in measured])]),
-        SPEED: markdown_block([*method(runs), *networks, *sections]),
+        README: markdown_block([*link, *headlines(cpus, gpus.values())]),
+        SPEED: markdown_block([*method(cpus), *(["## Networks"] if networks else []), *networks, *sections]),
     }
     for name, text in documents.items():
         (root / name).write_text(replace_block(text, blocks[name]))
@@ -99,6 +94,22 @@ def _document(path: Path) -> str:
         raise ValueError(f"{_shown(path)} does not exist; it must hold the two speed marks")
     replace_block(text := path.read_text(), "")
     return text
+
+
+def markdown_block(parts: Sequence[str]) -> str:
+    """Paragraphs of Markdown between the marks."""
+    return "\n\n".join([BEGIN, *map(markdown_lines, parts), END])
+
+
+def replace_block(text: str, block: str) -> str:
+    """`text` with all from the begin mark to the end mark replaced. Errors: ValueError if a mark is not there once."""
+    for mark in (BEGIN, END):
+        if text.count(mark) != 1:
+            raise ValueError(f"the file must hold the line {mark} exactly once, not {text.count(mark)} times")
+    head, _, rest = text.partition(BEGIN)
+    if END not in rest:
+        raise ValueError(f"the line {END} must come after {BEGIN}")
+    return head + block + rest.partition(END)[2]
 
 
 def draw_beside(run: Run, json_path: Path) -> Path | None:

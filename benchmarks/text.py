@@ -70,9 +70,9 @@ def milliseconds(us: float) -> str:
     return f"{ms:.{3 if ms < 1 else 2 if ms < 10 else 1 if ms < 1000 else 0}f}"
 
 
-def aligned(lines: Sequence[Sequence[str]]) -> list[str]:
+def aligned(lines: Sequence[Sequence[str]], gap: str = "  ") -> list[str]:
     """Cells as columns for a terminal: the first to the left, all others, which are numbers, to the right."""
-    return [f"  {'  '.join(line)}".rstrip() for line in _padded(lines, 1)]
+    return [f"  {gap.join(line)}".rstrip() for line in _padded(lines, 1)]
 
 
 def markdown_table(head: Sequence[str], lines: Sequence[Sequence[str]], words: int = 1) -> str:

@@ -11,15 +11,13 @@ from torch import nn
 from benchmarks.cases import Case
 from benchmarks.compare import Question
 from benchmarks.gpu.jobs import Emit, Job
-from benchmarks.gpu.networks import Ready, measure
-from benchmarks.gpu.question import question
+from benchmarks.gpu.networks import Ready, measure, question
 from benchmarks.gpu.timing import DRY, FULL
 from benchmarks.gpu.turns import gpu_turns
 from benchmarks.gpu.workloads import asked, label
 from benchmarks.runners.base import Runner
 from benchmarks.runners.compiled import Compile
-from benchmarks.runners.eager import GraphedEager, Plain, PlainChannelsLast
-from benchmarks.runners.graph import captured
+from benchmarks.runners.eager import GraphedEager, Plain, PlainChannelsLast, captured
 from benchmarks.text import in_short
 
 EAGER = {runner.name: runner for runner in (Plain(), PlainChannelsLast(), GraphedEager())}

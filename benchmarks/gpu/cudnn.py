@@ -15,7 +15,7 @@ from benchmarks.cases import DTYPES
 from benchmarks.gpu.jobs import Emit, Job
 from benchmarks.gpu.timing import BRIEF, DRY, Effort, isolated
 from benchmarks.gpu.workloads import WORKLOADS
-from benchmarks.runners.graph import captured
+from benchmarks.runners.eager import captured
 from hrnet_fast.engine.gpu.cudnn_settings import cudnn_set
 from hrnet_fast.numerics import within_tolerance
 

@@ -10,13 +10,13 @@ import torch
 
 import hrnet_fast
 from benchmarks.gpu.jobs import Emit, Job
+from benchmarks.gpu.networks import question
 from benchmarks.gpu.ours import cache, canary
-from benchmarks.gpu.question import question
 from benchmarks.gpu.store import Row
 from benchmarks.gpu.workloads import asked, label
+from benchmarks.levels.measure import what
 from hrnet_fast.engine.machine import machine
 from hrnet_fast.numerics import relative_l2, within_tolerance
-from hrnet_fast.plan import Level
 from hrnet_fast.plan.cost import annotate
 
 EXPECTED_S = {"cuda": 20, "triton": 45}  # of an executor; Triton compiles meanwhile
@@ -55,7 +55,7 @@ def run(job: Job, emit: Emit, device: torch.device) -> None:
             "roofline_us": round(levels[index].roofline_us, 3),
             "flops": levels[index].flops,
             "bytes": levels[index].bytes,
-            "items": describe(levels[index], plan.values),
+            "items": what(levels[index].items, plan),
             "how": levels[index].reason[:200],
         }
         for index, us in times
@@ -64,12 +64,3 @@ def run(job: Job, emit: Emit, device: torch.device) -> None:
     right = within_tolerance(error, asked_of.error_torch)
     reason = None if right else f"relative L2 error {error:.2e}, where plain torch has {asked_of.error_torch:.2e}"
     emit({**row, "status": "ok" if right else "wrong", "reason": reason})
-
-
-def describe(level: Level, values) -> str:
-    """'4 x Conv 32x64x48 64x32x24 …': the kinds of items and the (C, H, W) of what they write."""
-    kinds: dict[str, int] = {}
-    for item in level.items:
-        kinds[type(item).__name__] = kinds.get(type(item).__name__, 0) + 1
-    shapes = dict.fromkeys("x".join(map(str, values[item.out].shape[1:])) for item in level.items)
-    return " + ".join(f"{count} {kind}" for kind, count in kinds.items()) + ": " + " ".join(shapes)

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from benchmarks.gpu.jobs import Emit, Job
 from benchmarks.gpu.timing import BRIEF, DRY, Effort, isolated
-from benchmarks.runners.graph import captured
+from benchmarks.runners.eager import captured
 
 PROGRAMS = 132  # of an empty kernel
 CHAIN = (100, 1100)  # kernels in the two graphs whose difference tells the time of one

@@ -16,8 +16,7 @@ from torch import Tensor, nn
 import hrnet_fast
 from benchmarks.compare import Question
 from benchmarks.gpu.jobs import Emit, Job, seconds_left
-from benchmarks.gpu.networks import Ready, measure
-from benchmarks.gpu.question import question
+from benchmarks.gpu.networks import Ready, measure, question
 from benchmarks.gpu.timing import DRY, FULL
 from benchmarks.gpu.turns import gpu_turns
 from benchmarks.gpu.workloads import asked, label

@@ -9,7 +9,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from fnmatch import fnmatch
-from functools import partial
 from pathlib import Path
 
 from benchmarks.gpu.children import end_all, run_child
@@ -97,19 +96,16 @@ def _run(batch: list[Job], store: Store, deadline: float, said: Callable[[Row], 
         "TORCHINDUCTOR_COMPILE_THREADS": str(threads),
     }
 
-    def one(job: Job, turns: Path) -> set[str]:
-        keep = partial(_keep, store, job.part, said)
+    def one(job: Job, **turns: str) -> set[str]:
         with _ending_all():
-            return child(job, deadline, keep, {**caches, FILE: str(turns)})
+            return child(job, deadline, lambda row: said(store.add(job.part, row)), {**caches, **turns})
 
     if len(batch) == 1:
-        with _ending_all():
-            return [child(batch[0], deadline, partial(_keep, store, batch[0].part, said), caches)]
-    with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(len(batch)) as pool:
+        return [one(batch[0])]
+    with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(len(batch)) as pool, _ending_all():
         turns = Path(folder, "turns")
         turns.touch()
-        with _ending_all():
-            return list(pool.map(lambda job: one(job, turns), batch))
+        return list(pool.map(lambda job: one(job, **{FILE: str(turns)}), batch))
 
 
 @contextmanager
@@ -120,7 +116,3 @@ def _ending_all() -> Iterator[None]:
     except BaseException:
         end_all()
         raise
-
-
-def _keep(store: Store, part: str, said: Callable[[Row], None], row: Row) -> None:
-    said(store.add(part, row))

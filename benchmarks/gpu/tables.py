@@ -7,9 +7,8 @@ from collections.abc import Mapping, Sequence
 
 from benchmarks.gpu.store import Row
 from benchmarks.gpu.summary import COLUMNS, Networks, Summary, of_part, state
-from benchmarks.text import WIDTH, markdown_table
+from benchmarks.text import WIDTH, aligned, markdown_table
 
-_LABEL, _CELL = 30, 7
 _TROUBLES, _FAILURES = 8, 9  # shown: rows that are not "ok", failures of tests
 
 
@@ -98,30 +97,23 @@ def _cudnn(report: Mapping) -> str:
 
 
 def _baselines(networks: Networks) -> str:
-    lines = [
-        _line("us", [short for short, _ in COLUMNS]),
-        *(_line(name, [_cell(rows.get(runner)) for _, runner in COLUMNS]) for name, rows in networks.baselines()),
-    ]
-    if len(lines) == 1:
-        return ""
+    lines = [[name, *(_cell(rows.get(runner)) for _, runner in COLUMNS)] for name, rows in networks.baselines()]
     title = "torch: median of one call from an idle GPU (.f: freezing; x: wrong, failed or timed out; !: inexact)"
-    return "\n".join([title, *lines])
+    return "\n".join([title, *aligned([["us", *(short for short, _ in COLUMNS)], *lines], " ")]) if lines else ""
 
 
 def _ours(networks: Networks) -> str:
-    heads = ["triton", "cuda", "cudnn", "auto", "tuned", "torch", "ratio", "graph", "torch", "ratio"]
-    lines = [_line("us", heads)]
+    head = ["us", "triton", "cuda", "cudnn", "auto", "tuned", "torch", "ratio", "graph", "torch", "ratio"]
+    lines = []
     for summary in networks.summaries():
         calls = [_cell(summary.rows.get(executor)) for executor in ("triton", "cudnn", "auto", "auto tuned")]
         calls.insert(1, _of_two(summary.rows.get("cuda"), summary.rows.get("cuda-chains")))
         best, best_replay = (_us(us) if us else "-" for us in (summary.torch_us, summary.torch_replay_us))
         replay = _us(summary.replay_us) if summary.replay_us else "-"
         ratios = [f"{ratio:.2f}x" if ratio else "-" for ratio in (summary.ratio, summary.replay_ratio)]
-        lines.append(_line(summary.label, [*calls, best, ratios[0], replay, best_replay, ratios[1]]))
-    if len(lines) == 1:
-        return ""
+        lines.append([summary.label, *calls, best, ratios[0], replay, best_replay, ratios[1]])
     title = "hrnet_fast: one call (+: cuda-chains), torch's best call; a bare graph, torch's best"
-    return "\n".join([title, *lines])
+    return "\n".join([title, *aligned([head, *lines], " ")]) if lines else ""
 
 
 def _aims(networks: Networks) -> str:
@@ -209,10 +201,6 @@ def _of_two(plain: Row | None, chains: Row | None) -> str:
 
 def _us(us: float) -> str:
     return f"{us:.1f}" if us < 1000 else f"{us:.0f}"
-
-
-def _line(name: str, cells: Sequence[str]) -> str:
-    return f"{name:<{_LABEL}}" + "".join(f"{cell:>{_CELL}}" for cell in cells)
 
 
 def table_of(networks: Networks) -> list[str]:

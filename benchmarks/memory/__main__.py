@@ -1,4 +1,7 @@
-"""python -m benchmarks.memory: measures what models take in memory and prints it."""
+"""What a model takes in memory: each runner in a fresh process of its own.
+
+`python -m benchmarks.memory --threads 2 --out benchmarks/results/memory`.
+"""
 
 from __future__ import annotations
 

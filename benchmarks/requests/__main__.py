@@ -1,4 +1,8 @@
-"""python -m benchmarks.requests: measures requests and prints them."""
+"""Whole requests, stage by stage: the bytes of a JPEG to keypoints or to a label map, ours beside the same pipeline in
+plain torch with OpenCV and NumPy, as the official repositories write it; and the decode of heatmaps alone.
+
+`python -m benchmarks.requests --threads 2 --out benchmarks/results/requests`.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The plain module, as a user has it before any optimisation."""
+"""The plain module, as a user has it before any optimisation, and as a CUDA graph."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from .base import Call, Runner
-from .graph import captured
+
+_WARM_UP = 3  # calls before the capture: lazy libraries, cuDNN's choice of algorithms
 
 
 class Plain(Runner):
@@ -26,6 +27,23 @@ class PlainChannelsLast(Plain):
     name = "plain channels_last"
     settings = "the module and its input in channels_last"
     memory_format = torch.channels_last
+
+
+def captured(call: Call) -> tuple[Callable[[], None], object]:
+    """The replay of a CUDA graph of `call`, and the outputs that every replay overwrites.
+
+    `call` must not itself replay a graph or wait for the GPU. Errors: torch's RuntimeError where it cannot be captured.
+    """
+    side = torch.cuda.Stream()
+    side.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(side):
+        for _ in range(_WARM_UP):
+            call()
+    torch.cuda.current_stream().wait_stream(side)
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        outputs = call()
+    return graph.replay, outputs
 
 
 class GraphedEager(PlainChannelsLast):

@@ -1,4 +1,7 @@
-"""python -m benchmarks.scaling: measures models over batches and sizes and prints them."""
+"""How the time of an image depends on the batch and the size, to see a cliff if there is one; what `optimize` takes.
+
+`python -m benchmarks.scaling --threads 2 --out benchmarks/results/scaling`.
+"""
 
 from __future__ import annotations
 

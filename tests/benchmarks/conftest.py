@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from benchmarks.report import BEGIN, END
 from benchmarks.results import Row, Run
-from benchmarks.tables import BEGIN, END
 
 
 def a_row(executor: str, status: str = "ok", p50_ms: float | None = 10.0, dtype: str = "float32", **values) -> Row:

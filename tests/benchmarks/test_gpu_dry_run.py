@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from benchmarks.gpu import __main__ as command
-from benchmarks.gpu import timing, worker
+from benchmarks.gpu import networks, timing, worker
 from benchmarks.gpu.children import begin, run_child
 from benchmarks.gpu.jobs import PARTS, Job
 from benchmarks.gpu.store import read_report
@@ -19,12 +19,10 @@ CPU = torch.device("cpu")
 
 @pytest.fixture(autouse=True)
 def own_answers(monkeypatch, tmp_path):
-    from benchmarks.gpu import question
-
-    monkeypatch.setattr(question, "WORK", tmp_path)
-    question.question.cache_clear()
+    monkeypatch.setattr(networks, "WORK", tmp_path)
+    networks.question.cache_clear()
     yield
-    question.question.cache_clear()
+    networks.question.cache_clear()
 
 
 class Inline:

@@ -23,8 +23,7 @@ from torch.overrides import TorchFunctionMode
 import hrnet_fast
 from benchmarks.compare import Question
 from benchmarks.gpu import __main__ as command
-from benchmarks.gpu import baselines, cudnn, empty_kernel, kept, levels, micro, ours, timing, worker
-from benchmarks.gpu import question as question_module
+from benchmarks.gpu import baselines, cudnn, empty_kernel, kept, levels, micro, networks, ours, timing, worker
 from benchmarks.gpu import workloads as workloads_module
 from benchmarks.gpu.jobs import Job
 from benchmarks.gpu.store import read_report
@@ -124,23 +123,23 @@ def gpu(monkeypatch, tmp_path):
         (baselines, "FULL", baselines.DRY), (ours, "FULL", ours.DRY), (cudnn, "BRIEF", micro.DRY),
         (workloads_module, "WORKLOADS", DRY_RUN), (workloads_module, "DTYPES", ("float32",)),
         (ours, "GROUPS", ((("reference",), 90, True),)), (levels, "EXPECTED_S", {"reference": 45}),
-        (question_module, "WORK", tmp_path),
+        (networks, "WORK", tmp_path),
     ]:  # fmt: skip
         monkeypatch.setattr(module, name, value)
     small = cudnn.shapes(True)
     monkeypatch.setattr(cudnn, "shapes", lambda dry_run: small)
     monkeypatch.setattr(levels, "machine", lambda device, dtype: Machine("pretended", 790e12, 4.3e12))
-    ask = question_module.ask
+    ask = networks.ask
 
     def ask_on_cuda(case, device):  # in a thread of its own
         with OnCuda():
             return ask(case, device)
 
-    monkeypatch.setattr(question_module, "ask", ask_on_cuda)
-    question_module.question.cache_clear()
+    monkeypatch.setattr(networks, "ask", ask_on_cuda)
+    networks.question.cache_clear()
     with OnCuda():
         yield state
-    question_module.question.cache_clear()
+    networks.question.cache_clear()
 
 
 def _conv_relu(x, weight, bias, stride, padding, dilation, groups):
@@ -341,7 +340,7 @@ def test_levels_are_held_against_the_roofline(gpu, monkeypatch, tmp_path, capsys
     assert status == 0 and row["roofline"] == "pretended" and len(row["levels"]) == 25
     assert row["levels"][0] | {"roofline_us": 0} == {
         "level": 0, "us": 2.5, "roofline_us": 0, "flops": row["levels"][0]["flops"], "bytes": row["levels"][0]["bytes"],
-        "items": "1 Conv: 64x32x32", "how": row["levels"][0]["how"],
+        "items": "3x3/2 3>64 32x32", "how": row["levels"][0]["how"],
     }  # fmt: skip
     assert row["levels"][0]["flops"] == 2 * 64 * 32 * 32 * 3 * 9 and row["levels"][0]["roofline_us"] > 0
     assert "25 levels, 62.5 us; roofline" in capsys.readouterr().out
@@ -385,13 +384,13 @@ def test_what_float64_answers_choose_of_cudnn_is_not_what_runners_get(tmp_path, 
         asked.append((threading.get_ident(), torch.backends.cudnn.benchmark))
         return Question(None, None, [torch.ones(1)], 0.1)
 
-    monkeypatch.setattr(question_module, "WORK", tmp_path)
-    monkeypatch.setattr(question_module, "ask", ask)
+    monkeypatch.setattr(networks, "WORK", tmp_path)
+    monkeypatch.setattr(networks, "ask", ask)
     monkeypatch.setattr(torch.backends.cudnn, "benchmark", True)
-    question_module.question.cache_clear()
+    networks.question.cache_clear()
     workload = DRY_RUN[0]
-    assert question_module.question(workload.case("float32"), CPU).error_torch == 0.1
-    question_module.question.cache_clear()
+    assert networks.question(workload.case("float32"), CPU).error_torch == 0.1
+    networks.question.cache_clear()
     ((thread, with_trials),) = asked
     assert thread != threading.get_ident() and not with_trials and torch.backends.cudnn.benchmark
 

@@ -11,8 +11,7 @@ from benchmarks.gpu.store import STATUSES, Store
 from benchmarks.gpu.summary import COLUMNS, Networks
 from benchmarks.gpu.tables import line_of, markdown, terminal_tables, verdict
 from benchmarks.gpu.workloads import WORKLOADS, asked
-from benchmarks.report import main
-from benchmarks.tables import BEGIN, END
+from benchmarks.report import BEGIN, END, main
 
 ABOUT = {
     "gpu": "NVIDIA H200", "torch": "2.11.0+cu130", "dry_run": False, "commit": "0123456789", "code": "c0de",
@@ -140,7 +139,7 @@ def test_wrong_numbers_of_ours_have_no_ratio():
 
 def test_tables_show_times_ratios_and_aims(report):
     lines = terminal_tables(report).splitlines()
-    torch_line, our_line = (line.split()[5:] for line in lines if line.startswith(f"{FIRST} "))
+    torch_line, our_line = (line.split()[5:] for line in lines if line.startswith(f"  {FIRST} "))
     assert torch_line == ["8000", "7000", "1500", "-", "1200", "900.0!", "-", "-", "-"]
     assert our_line == ["260.0", "248.5+", "700.0", "262.0", "-", "1200", "4.58x", "241.0", "1000", "4.15x"]
     assert f"  {FIRST}: ≤ 250 µs, ≥ 4x; then ≤ 180 µs: 241.0 us met, 4.58x met" in lines

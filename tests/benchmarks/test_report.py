@@ -9,14 +9,14 @@ import pytest
 from benchmarks.headline import decisive, draw_headline, headlines
 from benchmarks.memory.measure import Row
 from benchmarks.method import method
-from benchmarks.report import main
+from benchmarks.report import BEGIN, END, main, markdown_block, replace_block
 from benchmarks.requests.report import OURS, PLAIN
 from benchmarks.requests.report import Row as Request
 from benchmarks.results import write_run
+from benchmarks.run_report import run_parts, speed_of_ours, terminal_table
 from benchmarks.scaling.measure import Point
 from benchmarks.sheet import Made, Sheet, write_sheet
 from benchmarks.sources import ROOT
-from benchmarks.tables import BEGIN, END, markdown_block, replace_block, run_parts, speed_of_ours, terminal_table
 from benchmarks.text import markdown_lines
 
 
