@@ -19,8 +19,8 @@ From `pytest benchmarks` to a number in a table:
     report.py                  reads it; run_report.py makes the tables and the picture, method.py and headline.py what
                                stands above them and in README.md
 
-The studies (levels, memory, requests, scaling) have a `measure.py` and a `report.py` each; arguments.py runs them,
-sheet.py keeps their rows, and studies.py lists them for the report.
+The studies (levels, memory, requests, scaling) have a `measure.py` and a `report.py` each; studies.py runs and shows
+them, and sheet.py keeps their rows.
 """
 
 from benchmarks.isa import hold_libraries

@@ -1,27 +1,20 @@
-"""What the commands of the CPU engine's studies share: their options, and what they leave behind."""
+"""What the commands share: their options, and how what was asked is told."""
 
 from __future__ import annotations
 
 import argparse
 import shlex
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from math import inf
 from pathlib import Path
 
-import torch
-
 from benchmarks import isa
 from benchmarks.machine import usual_threads
-from benchmarks.progress import Progress
-from benchmarks.sheet import Record, Sheet
-from benchmarks.studies import STUDIES
-
-Rows = Callable[[argparse.Namespace, Progress], Iterator[object]]
 
 
 def parser_of(kind: str, description: str, example: str, seconds: float | None = None, of: str = ""):
-    """With --threads, --out and, if there is a default, --seconds, spent on timing something."""
+    """Of a study: with --threads, --out and, if there is a default, --seconds, spent on timing something."""
     program = f"python -m benchmarks.{kind}"
     parser = argparse.ArgumentParser(
         prog=program, allow_abbrev=False, description=description, epilog=f"example: {program} {example}"
@@ -33,27 +26,6 @@ def parser_of(kind: str, description: str, example: str, seconds: float | None =
     parser.add_argument("--threads", type=positive(int), default=threads, metavar="N", help=told)
     parser.add_argument("--out", type=Path, metavar="FOLDER", help="add the numbers to the JSON there")
     return parser
-
-
-def run(kind: str, parser: argparse.ArgumentParser, arguments: Sequence[str] | None, rows: Rows, **values):
-    """Measures, writes, prints and draws the rows of a study; its sheet, or None after one sentence on what was wrong.
-
-    rows: measures one after another. values: of the sheet.
-    """
-    options, study = parser.parse_args(arguments), STUDIES[kind]
-    torch.set_num_threads(options.threads)
-    try:
-        record = Record(Sheet(kind, command_of(parser.prog, arguments), **values), study.row, options.out)
-        for row in rows(options, Progress()):
-            record.add(row)
-    except (ValueError, OSError) as error:
-        print(f"{parser.prog}: {error}", file=sys.stderr)
-        return None
-    print(study.table(record.sheet))
-    if record.path is not None:
-        drawn = f" and {study.draw(record.kept, record.path.with_suffix('.png'))}" if study.draw else ""
-        print(f"\nwrote {record.path}{drawn}")
-    return record.sheet
 
 
 def command_of(program: str, arguments: Sequence[str] | None) -> str:

@@ -1,17 +1,23 @@
-"""The sheets of the CPU engine as the report takes them: requests, memory, scaling and levels."""
+"""The studies of the CPU engine: requests, memory, scaling and levels; how one is run, and how the report shows it."""
 
 from __future__ import annotations
 
+import argparse
 import os
-from collections.abc import Callable, Mapping
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+import torch
 
 import benchmarks.levels.report as levels
 import benchmarks.memory.report as memory
 import benchmarks.requests.report as requests
 import benchmarks.scaling.report as scaling
-from benchmarks.sheet import Sheet, folder_of, read_sheet
+from benchmarks.arguments import command_of
+from benchmarks.progress import Progress
+from benchmarks.sheet import Record, Sheet, folder_of, read_sheet
 
 
 @dataclass(frozen=True)
@@ -33,6 +39,30 @@ STUDIES = {
     "scaling": Study("Scaling", scaling.WHAT, scaling.Point, scaling.terminal_table, scaling.markdown, scaling.draw),
     "levels": Study("Levels", levels.WHAT, levels.Network, levels.terminal_table, levels.markdown, levels.draw),
 }
+
+
+Rows = Callable[[argparse.Namespace, Progress], Iterator[object]]
+
+
+def run(kind: str, parser: argparse.ArgumentParser, arguments: Sequence[str] | None, rows: Rows, **values):
+    """Measures, writes, prints and draws the rows of a study; its sheet, or None after one sentence on what was wrong.
+
+    rows: measures one after another. values: of the sheet.
+    """
+    options, study = parser.parse_args(arguments), STUDIES[kind]
+    torch.set_num_threads(options.threads)
+    try:
+        record = Record(Sheet(kind, command_of(parser.prog, arguments), **values), study.row, options.out)
+        for row in rows(options, Progress()):
+            record.add(row)
+    except (ValueError, OSError) as error:
+        print(f"{parser.prog}: {error}", file=sys.stderr)
+        return None
+    print(study.table(record.sheet))
+    if record.path is not None:
+        drawn = f" and {study.draw(record.kept, record.path.with_suffix('.png'))}" if study.draw else ""
+        print(f"\nwrote {record.path}{drawn}")
+    return record.sheet
 
 
 def files() -> list[Path]:

@@ -97,7 +97,7 @@ PARTS = {
     "tests": Part("checks", "test_jobs", needs=_PYTEST),
     "ours": Part("ours", needs=_PHOTO),
     "profile": Part("levels", needs=_PHOTO),
-    "sanitizer": Part("checks", "sanitizer_jobs"),
+    "sanitizer": Part("checks", "sanitizer_jobs", needs=_PYTEST),
     "tuned": Part("ours", "tuned_jobs", needs=_PHOTO),
     "cudnn": Part("cudnn", ours=False),
     "baselines": Part("baselines", needs=_PHOTO, ours=False),

@@ -11,12 +11,13 @@ from collections.abc import Iterator, Sequence
 
 import torch
 
-from benchmarks.arguments import parser_of, run
+from benchmarks.arguments import parser_of
 from benchmarks.cases import cases_named, words_of
 from benchmarks.compare import ask
 from benchmarks.memory.measure import Row, measure
 from benchmarks.progress import Progress
 from benchmarks.runners import OURS, HrnetFast, choose_rivals
+from benchmarks.studies import run
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -13,12 +13,13 @@ from importlib.metadata import PackageNotFoundError, version
 
 import cv2
 
-from benchmarks.arguments import parser_of, run
+from benchmarks.arguments import parser_of
 from benchmarks.machine import versions
 from benchmarks.progress import Progress
 from benchmarks.requests.check import Mismatch
 from benchmarks.requests.measure import CASES, measure
 from benchmarks.requests.report import Row
+from benchmarks.studies import run
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

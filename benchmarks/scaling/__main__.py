@@ -9,10 +9,11 @@ import argparse
 import sys
 from collections.abc import Iterator, Sequence
 
-from benchmarks.arguments import parser_of, run
+from benchmarks.arguments import parser_of
 from benchmarks.cases import DTYPES
 from benchmarks.progress import Progress
 from benchmarks.scaling.measure import SERIES, Point, check, measure
+from benchmarks.studies import run
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

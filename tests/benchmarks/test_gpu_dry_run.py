@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import time
 
 import pytest
@@ -13,6 +15,7 @@ from benchmarks.gpu import networks, timing, worker
 from benchmarks.gpu.children import begin, run_child
 from benchmarks.gpu.jobs import PARTS, Job
 from benchmarks.gpu.store import read_report
+from benchmarks.sources import ROOT
 
 CPU = torch.device("cpu")
 
@@ -92,6 +95,14 @@ def test_a_part_that_lacks_a_package_is_skipped_with_a_sentence(tmp_path, capsys
     status, made, _ = run(tmp_path, "--parts", "micro,ours", "--only", "matrix*")
     assert status == 1 and len(made) == 3
     assert "part ours is skipped: it needs matplotlib, which this Python does not have" in capsys.readouterr().out
+
+
+def test_where_nothing_can_be_installed_only_the_parts_that_say_so_are_skipped():
+    free = [part.module for part in PARTS.values() if not part.needs]
+    modules = ", ".join(f"benchmarks.gpu.{name}" for name in ("__main__", "worker", *free))
+    code = f"import sys; sys.modules |= dict.fromkeys(('matplotlib', 'PIL', 'pytest')); import {modules}"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0 and free == ["micro", "cudnn"], done.stderr
 
 
 def test_dry_runs_are_kept_apart_from_results(tmp_path, monkeypatch):

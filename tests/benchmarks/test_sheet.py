@@ -9,9 +9,9 @@ import json
 
 import pytest
 
-from benchmarks.arguments import command_of, parser_of, run
+from benchmarks.arguments import command_of, parser_of
 from benchmarks.sheet import Made, Record, Sheet, read_sheet, write_sheet
-from benchmarks.studies import STUDIES, Study
+from benchmarks.studies import STUDIES, Study, run
 from benchmarks.text import markdown_table
 
 MADE = Made("0123456789", "abc", 0.1)
