@@ -1,12 +1,14 @@
 """What is made of a network's weights is for these weights alone, and for few shapes; what copies and results keep."""
 
 import copy
+import threading
 
 import pytest
 import torch
 from torch import nn
 
 from hrnet_fast import optimize
+from hrnet_fast.engine import prepared
 from hrnet_fast.engine.results import empty_result
 from tests.networks import small_net
 
@@ -61,3 +63,31 @@ def test_seconds_do_not_limit_the_tuning_of_a_cpu():
     _, fast = conv()
     with pytest.raises(ValueError, match="seconds= limits the tuning on a GPU"):
         fast.tune(torch.randn(1, 3, 8, 8), seconds=1)
+
+
+def test_a_new_shape_is_planned_once(pose, monkeypatch):
+    fast = optimize(pose)
+    calls = []
+    make_plan = prepared.make_plan
+    monkeypatch.setattr(prepared, "make_plan", lambda *a: calls.append(a) or make_plan(*a))
+    for size in (64, 96, 64, 96):
+        assert fast(torch.randn(1, 3, size, size)).shape[-1] == size // 4
+    assert len(calls) == 2
+
+
+def test_threads_share_one_module(pose):
+    fast = optimize(pose)
+    inputs = [torch.randn(1, 3, 32 * (1 + i % 3), 64) for i in range(12)]
+    expected = [fast(x) for x in inputs]
+    fresh = optimize(pose)
+    results = [None] * len(inputs)
+
+    def work(i):
+        results[i] = fresh(inputs[i])
+
+    threads = [threading.Thread(target=work, args=(i,)) for i in range(len(inputs))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert all(torch.equal(a, b) for a, b in zip(results, expected))
