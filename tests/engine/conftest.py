@@ -1,6 +1,9 @@
 import pytest
+import torch
 
+from hrnet_fast import optimize
 from hrnet_fast.engine.executors import native
+from tests.engine.larger_models import Larger
 from tests.networks import small_net
 
 
@@ -13,3 +16,13 @@ def whole_batches(monkeypatch):
 @pytest.fixture(scope="module")
 def pose():
     return small_net()
+
+
+@pytest.fixture(scope="module")
+def larger():
+    return Larger(optimize(small_net().eval())).eval()
+
+
+@pytest.fixture
+def fresh_compiler():
+    torch.compiler.reset()

@@ -4,21 +4,17 @@ import pytest
 import torch
 
 from hrnet_fast import optimize
-from hrnet_fast.numerics import relative_l2
-from tests.engine.test_op import OP, Larger, X
+from tests.engine.larger_models import OP, Larger, X, assert_as_exact
 from tests.networks import small_net
 
-pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")
-TOLERANCE = {torch.float32: 1e-3, torch.float16: 2e-2, torch.bfloat16: 1e-1}  # the user's own layer is compiled anew
-
-
-@pytest.fixture(autouse=True)
-def _fresh_compiler():
-    torch.compiler.reset()
+pytestmark = [
+    pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU"),
+    pytest.mark.usefixtures("fresh_compiler"),
+]
 
 
 @pytest.mark.parametrize("mode", ["default", "reduce-overhead"])
-@pytest.mark.parametrize("dtype", TOLERANCE, ids=str)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16], ids=str)
 def test_inductor(mode, dtype):
     fast = optimize(small_net().eval().to("cuda", dtype))
     model = Larger(fast).eval().to("cuda", dtype)
@@ -27,8 +23,7 @@ def test_inductor(mode, dtype):
         for _ in range(4):  # inductor's graphs warm up, capture, and are replayed
             x = torch.randn(2, 3, 64, 64, device="cuda", dtype=dtype)
             torch.compiler.cudagraph_mark_step_begin()
-            for got, want in zip([y.clone() for y in compiled(x)], model(x), strict=True):
-                assert relative_l2(got, want) < TOLERANCE[dtype]
+            assert_as_exact([y.clone() for y in compiled(x)], model, x)
         fast.original.final_layer.bias.add_(1)
         with pytest.raises(RuntimeError, match=r"changed after optimize\(\)"):  # the op is called, not replayed
             compiled(x)
