@@ -1,4 +1,4 @@
-"""torch.export and torch.jit.trace see an optimized network as one op; ONNX, torch.fx and what is not dense are refused."""
+"""torch.export and torch.jit.trace see an optimized network as one op; ONNX, torch.fx and sparse input are refused."""
 
 import gc
 import io

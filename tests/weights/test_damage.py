@@ -1,7 +1,11 @@
 """Files and dicts that people or damage have changed, and disks that fill up: the same weights, or one sentence."""
 
 import contextlib
+import gzip
+import io
+import pickle
 import resource
+import tarfile
 import zipfile
 
 import numpy as np
@@ -10,6 +14,7 @@ import torch
 from torch.testing._internal.two_tensor import TwoTensor
 
 from hrnet_fast.weights import CheckpointError, read_checkpoint, write_checkpoint
+from tests.weights.refused import refused
 
 
 @pytest.fixture
@@ -98,3 +103,74 @@ def test_full_disk_is_told_by_its_own_name(state, tmp_path):
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("keep", [0.999, 0.9, 0.5, 0.1, 0.01], ids=lambda keep: f"{keep:.1%}")
+@pytest.mark.parametrize("kind", ["zip", "legacy", "safetensors"])
+def test_truncated_file(kind, keep, state, tmp_path):
+    path = tmp_path / ("a.safetensors" if kind == "safetensors" else "a.pth")
+    if kind == "legacy":
+        torch.save(state, path, _use_new_zipfile_serialization=False)
+    else:
+        write_checkpoint(path, state)
+    data = path.read_bytes()
+    path.write_bytes(data[: int(len(data) * keep)])
+    with refused(path, r"truncated|corrupt|neither"):
+        read_checkpoint(path)
+
+
+@pytest.mark.parametrize("place", ["weights", "pickle"])
+def test_one_flipped_bit_is_seen(place, state, tmp_path):
+    path = tmp_path / "a.pth"
+    write_checkpoint(path, state)
+    needle = state["conv1.weight"].numpy().tobytes() if place == "weights" else b"conv1.weight"
+    data = bytearray(path.read_bytes())
+    data[data.index(needle)] ^= 1
+    path.write_bytes(data)
+    with refused(path, "truncated or corrupt"):
+        read_checkpoint(path)
+
+
+def a_tar() -> bytes:
+    file = io.BytesIO()
+    with tarfile.open(fileobj=file, mode="w") as archive:
+        archive.addfile(tarfile.TarInfo("hrnet.pth"))
+    return file.getvalue()
+
+
+def a_zip(name: str) -> bytes:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr(name, "x")
+    return file.getvalue()
+
+
+NO_CHECKPOINTS = {
+    "empty": (b"", "is empty"),
+    "text": (b"hello, I am no checkpoint", "neither a torch.save nor a safetensors file"),
+    "web-page": (b"<!DOCTYPE html><html><title>Google Drive</title>", "a web page.*download failed"),
+    "html": (b"<HTML>", "a web page"),
+    "shards": (
+        b'{"metadata": {}, "weight_map": {}}',
+        "is a JSON file; if it lists shards, give one dict of all their tensors",
+    ),
+    "lfs": (b"version https://git-lfs.github.com/spec/v1\noid sha256:0", "Git LFS pointer.*git lfs pull"),
+    "gzip": (gzip.compress(b"x" * 99), "gzip archive.*unpack"),
+    "tar": (a_tar(), "tar archive.*unpack"),
+    "zip": (a_zip("hrnet.pth"), "zip archive without a PyTorch checkpoint"),
+    "torchscript": (a_zip("archive/constants.pkl"), "TorchScript archive"),
+    "pickle2": (pickle.dumps({"conv1.weight": [1.0]}, protocol=2), "truncated, corrupt or not written by torch.save"),
+    "pickle4": (pickle.dumps({"conv1.weight": [1.0]}, protocol=4), "truncated, corrupt or not written by torch.save"),
+    "stub": (b"\x80\x02", "truncated, corrupt"),
+    "safetensors-short": (b"\xff\xff\x00\x00\x00\x00\x00\x00{", "truncated: its header alone"),
+    "safetensors-bad": (b"\x02\x00\x00\x00\x00\x00\x00\x00{]", "truncated or corrupt"),
+}
+
+
+@pytest.mark.parametrize(("content", "words"), NO_CHECKPOINTS.values(), ids=NO_CHECKPOINTS)
+@pytest.mark.filterwarnings("ignore:Detected pickle protocol 4")
+def test_not_a_checkpoint(content, words, tmp_path):
+    path = tmp_path / "pose_hrnet_w32_256x192.pth"
+    path.write_bytes(content)
+    with refused(path, words):
+        read_checkpoint(path)
