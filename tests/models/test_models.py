@@ -14,6 +14,7 @@ from hrnet_fast.models import (
     HighResolutionModule,
     SizeError,
 )
+from tests.exact import assert_exact
 from tests.golden import fill
 from tests.networks import SMALL
 from tests.plan.origins import ForeignModule
@@ -154,8 +155,7 @@ def test_module_has_the_keys_and_numbers_of_other_code_bases(ours, manner, optio
     module.load_state_dict(theirs.state_dict())
     maps = [torch.randn(2, c, 16 >> b, 24 >> b, dtype=torch.float64) for b, c in enumerate(widths)]
     with torch.no_grad():
-        for mine, other in zip(module(maps), theirs(list(maps))):
-            assert torch.allclose(mine, other, rtol=1e-12, atol=1e-12)
+        assert_exact(module(maps), theirs(list(maps)))
 
 
 def test_single_branch_and_single_output_modules():

@@ -9,9 +9,9 @@ from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
 from hrnet_fast.engine.executors.reference import ReferenceExecutor
-from hrnet_fast.numerics import relative_l2
 from hrnet_fast.plan import make_plan, named_tensors
 from hrnet_fast.weights.random import fill_weights
+from tests.exact import assert_exact
 
 
 class Net(nn.Module):
@@ -37,6 +37,4 @@ def assert_planned(run: Callable, *inputs: Tensor) -> None:
     with torch.no_grad():
         expected = pytree.tree_leaves(net(*(x.clone() for x in inputs)))
         results = ReferenceExecutor(named_tensors(net), torch.float64).run(plan, inputs)
-    assert [result.shape for result in results] == [exact.shape for exact in expected]
-    for result, exact in zip(results, expected):
-        assert relative_l2(result, exact) < 1e-13
+    assert_exact(results, expected)

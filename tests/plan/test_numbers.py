@@ -7,9 +7,10 @@ from torch.utils import _pytree as pytree
 
 from hrnet_fast import create_model, list_models
 from hrnet_fast.engine.executors.reference import ReferenceExecutor
+from hrnet_fast.engine.verify import FLOAT64
 from hrnet_fast.models import BasicBlock, Bottleneck, HighResolutionModule
-from hrnet_fast.numerics import relative_l2
 from hrnet_fast.plan import make_plan, named_tensors
+from tests.exact import assert_exact
 from tests.golden import MODELS, fill, golden, golden_error, golden_input
 from tests.models.test_models import OPTIONS
 from tests.networks import SMALL
@@ -29,27 +30,21 @@ def play(model, *inputs):
     return results, expected
 
 
-def assert_same(results, expected):
-    assert [r.shape for r in results] == [e.shape for e in expected]
-    for result, exact in zip(results, expected):
-        assert relative_l2(result, exact) < 1e-13
-
-
 @pytest.mark.parametrize("name", list_models(f"{SMALL}.*") + ["hrnet_w8.cls_ci_in1k", "hrnet_w8.cls_cii_in1k"])
 def test_every_head(name):
-    assert_same(*play(create_model(name), torch.randn(2, 3, 64, 96, dtype=torch.float64)))
+    assert_exact(*play(create_model(name), torch.randn(2, 3, 64, 96, dtype=torch.float64)))
 
 
 @pytest.mark.parametrize("options", OPTIONS, ids=lambda o: "-".join(f"{k}={v}" for k, v in o.items()))
 def test_every_option(options):
     model = create_model("hrnet_w18_small_v2.pose_coco_256x192", **options)
-    assert_same(*play(model, torch.randn(1, 3, 64, 64, dtype=torch.float64)))
+    assert_exact(*play(model, torch.randn(1, 3, 64, 64, dtype=torch.float64)))
 
 
 @pytest.mark.parametrize("name", [f"{SMALL}.seg_lip", f"{SMALL}.seg_ocr_lip", "hrnet_w12.landmark_cofw"])
 @pytest.mark.parametrize("size", [(65, 97), (33, 35), (17, 64)])
 def test_odd_sizes(name, size):
-    assert_same(*play(create_model(name), torch.randn(1, 3, *size, dtype=torch.float64)))
+    assert_exact(*play(create_model(name), torch.randn(1, 3, *size, dtype=torch.float64)))
 
 
 @pytest.mark.parametrize(
@@ -60,19 +55,19 @@ def test_a_norm_after_more_than_a_convolution(run):
 
 
 def test_bottleneck_branches():
-    assert_same(*play(create_model("hrnet_w12.cls_bottleneck_in1k"), torch.randn(1, 3, 64, 64, dtype=torch.float64)))
+    assert_exact(*play(create_model("hrnet_w12.cls_bottleneck_in1k"), torch.randn(1, 3, 64, 64, dtype=torch.float64)))
 
 
 @pytest.mark.parametrize("name", ["cls_w18_small_v1", "landmark_w18_300w"])
 def test_golden_outputs_of_the_official_code(name):
     data = golden(name)
     results, _ = play(create_model(MODELS[name]), golden_input(data))
-    assert all(golden_error(data, index, result) <= 1e-12 for index, result in enumerate(results))
+    assert all(golden_error(data, index, result) <= FLOAT64 for index, result in enumerate(results))
 
 
 @pytest.mark.parametrize("options", [{}, {"features_only": True}], ids=["classifier", "features_only"])
 def test_timm(options):
-    assert_same(*play(timm.create_model(SMALL, **options), torch.randn(1, 3, 64, 96, dtype=torch.float64)))
+    assert_exact(*play(timm.create_model(SMALL, **options), torch.randn(1, 3, 64, 96, dtype=torch.float64)))
 
 
 def maps(widths, height, width):
@@ -81,7 +76,7 @@ def maps(widths, height, width):
 
 @pytest.mark.parametrize("manner", ["pose", "segmentation", "openmmlab"])
 def test_modules_in_the_manner_of_other_code_bases(manner):
-    assert_same(*play(ForeignModule([5, 10, 20], manner), maps([5, 10, 20], 16, 24)))
+    assert_exact(*play(ForeignModule([5, 10, 20], manner), maps([5, 10, 20], 16, 24)))
 
 
 @pytest.mark.parametrize("block", [BasicBlock, Bottleneck])
@@ -89,7 +84,7 @@ def test_modules_in_the_manner_of_other_code_bases(manner):
 def test_one_module_alone(block, several):
     widths = [8, 16, 32]
     module = HighResolutionModule(3, block, [1, 2, 1], widths, [c // block.expansion for c in widths], "SUM", several)
-    assert_same(*play(module, maps(widths, 8, 12)))
+    assert_exact(*play(module, maps(widths, 8, 12)))
 
 
 def test_numbers_of_the_shape_of_constants_and_parameters():

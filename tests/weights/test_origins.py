@@ -19,6 +19,7 @@ from hrnet_fast.weights import (
     save_weights,
     to_layout,
 )
+from tests.exact import assert_exact
 from tests.weights.conftest import MMDetFasterRCNN
 
 BIASLESS = {"mmpretrain", "mmseg"}
@@ -64,8 +65,7 @@ def test_checkpoint_computes_the_same_here(origin):
     assert report.layout == layout
     assert set(report.matched) == set(ours.state_dict()) and not report.missing
     x = torch.randn(1, 3, 64, 96, dtype=torch.float64, generator=torch.Generator().manual_seed(3))
-    for want, got in zip(outputs(theirs, x), outputs(ours, x), strict=True):
-        torch.testing.assert_close(got, want, rtol=1e-11, atol=1e-11)
+    assert_exact(outputs(ours, x), outputs(theirs, x))
 
 
 def test_only_what_is_not_hrnet_is_dropped(origin):
@@ -107,8 +107,7 @@ def test_biases_they_do_not_have_move_into_the_norms(origin):
     there = to_layout(ours.state_dict(), layout, ours.config)
     theirs.load_state_dict(there, strict=False)
     x = torch.randn(1, 3, 64, 64, dtype=torch.float64, generator=torch.Generator().manual_seed(4))
-    for want, got in zip(outputs(ours, x), outputs(theirs, x), strict=True):
-        torch.testing.assert_close(got, want, rtol=1e-11, atol=1e-11)
+    assert_exact(outputs(theirs, x), outputs(ours, x))
 
 
 @pytest.mark.parametrize("head", HEADS)

@@ -3,7 +3,9 @@
 import pytest
 import torch
 
+from hrnet_fast.numerics import relative_l2, within_tolerance
 from hrnet_fast.weights import load_weights, save_weights
+from tests.exact import assert_exact
 from tests.weights.test_origins import outputs
 
 timm = pytest.importorskip("timm")
@@ -20,7 +22,7 @@ def test_timm_classifier(options, make, randomize):
     assert report.layout == ("timm" if options else "official")
     assert any("biases that the timm layout does not have" in note for note in report.notes) == bool(options)
     x = torch.randn(1, 3, 64, 64, dtype=torch.double)
-    torch.testing.assert_close(outputs(ours, x)[0], outputs(theirs, x)[0], rtol=1e-11, atol=1e-11)
+    assert_exact(outputs(ours, x), outputs(theirs, x))
 
 
 def test_timm_takes_what_we_write(make, tmp_path):
@@ -28,7 +30,9 @@ def test_timm_takes_what_we_write(make, tmp_path):
     save_weights(model, tmp_path / "hrnet.safetensors", layout="timm")
     theirs = timm.create_model("hrnet_w18_small", checkpoint_path=str(tmp_path / "hrnet.safetensors")).eval()
     x = torch.randn(1, 3, 64, 64)
-    torch.testing.assert_close(outputs(theirs, x)[0], outputs(model, x)[0], rtol=1e-4, atol=1e-4)
+    (plain,), (got,) = outputs(model, x), outputs(theirs, x)
+    (want,) = outputs(model.double(), x.double())
+    assert within_tolerance(relative_l2(got, want), relative_l2(plain, want))
 
 
 @pytest.mark.parametrize("location", ["incre", ""])
@@ -44,8 +48,7 @@ def test_timm_features_only(location, make, randomize):
     assert {key.split(".")[0] for key in report.dropped} == ({"incre_modules"} if location else set())
     if not location:
         x = torch.randn(1, 3, 64, 64, dtype=torch.double)
-        for got, want in zip(outputs(ours, x), outputs(theirs, x), strict=True):
-            torch.testing.assert_close(got, want, rtol=1e-11, atol=1e-11)
+        assert_exact(outputs(ours, x), outputs(theirs, x))
 
 
 def test_timms_features_are_loaded_whole_from_a_classifier(randomize):
