@@ -18,7 +18,7 @@ from hrnet_fast.plan import inference_view, make_plan, named_tensors
 from hrnet_fast.plan.lifetimes import lifetimes
 from tests.golden import fill
 from tests.kernels.interpreter import use_interpreter
-from tests.networks import SMALL, small_net
+from tests.networks import SMALL, small_net, tiny_net
 
 pytest.importorskip("triton", reason="Triton is not installed")
 LARGE = ["hrnet_w32.pose_coco_256x192", "hrnet_w18.cls_in1k", "hrnet_w48.seg_ocr_cityscapes", "hrnet_w18.det_coco"]
@@ -42,12 +42,12 @@ def plan_of(name, size=(128, 128), batch=1):
         ("seg_cityscapes", torch.bfloat16),
         ("pose_v1h_coco_256x192", torch.float32),
         ("pose_higher_coco_512x512", torch.float16),
-        ("cls_in1k", torch.float16),
+        ("cls_ci_in1k", torch.float16),
     ],
     ids=str,
 )
 def test_whole_network(tag, dtype, interpreted):
-    model = small_net(tag)
+    model = tiny_net(tag)
     x = torch.randn(1, 3, 32, 32)
     report = verify(model, optimize(model, executor="triton", dtype=dtype, example=x), x)
     assert report.passed and report.executor == "triton", str(report)
