@@ -38,9 +38,9 @@ def plan_of(name, size=(128, 128), batch=1):
 @pytest.mark.parametrize(
     ("tag", "dtype"),
     [
-        ("pose_coco_256x192", torch.float16),
+        ("pose_coco_256x192", torch.float32),
         ("seg_cityscapes", torch.bfloat16),
-        ("pose_v1h_coco_256x192", torch.float32),
+        ("pose_v1h_coco_256x192", torch.float16),
         ("pose_higher_coco_512x512", torch.float16),
         ("cls_ci_in1k", torch.float16),
     ],
