@@ -25,17 +25,17 @@ from tests.engine.emulated import CPU, HALF, KEY, Recorded, assert_as_exact_as_t
 from tests.golden import fill
 from tests.kernels.bordered_maps import outside
 from tests.kernels.cuda_cases import tf32
-from tests.networks import planned, small_net
+from tests.networks import planned, small_net, tiny_net
 
 
 @pytest.mark.parametrize(
-    ("tag", "dtype", "size"),
-    [("seg_cityscapes", torch.bfloat16, (32, 40)), ("cls_in1k", HALF, (32, 32))],
+    ("make", "tag", "dtype", "size"),
+    [(tiny_net, "seg_cityscapes", torch.bfloat16, (32, 40)), (small_net, "cls_in1k", HALF, (32, 32))],
     ids=["seg-bfloat16", "cls-float16"],
 )
-def test_whole_network(tag, dtype, size):
+def test_whole_network(make, tag, dtype, size):
     """Launch by launch, with torch's items in between."""
-    model, x = small_net(tag), [torch.randn(1, 3, *size)]
+    model, x = make(tag), [torch.randn(1, 3, *size)]
     plan, tensors = planned(model, *x)
     with torch.inference_mode():
         results = CudaExecutor(tensors, dtype, CPU, op=launch).prepare(plan)(x)

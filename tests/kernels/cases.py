@@ -1,5 +1,6 @@
 """Shapes, layouts and dtypes that every op of the exchange is tried on: HRNet's own, and ugly ones."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import pytest
@@ -54,6 +55,28 @@ def _of_body(name: str):
 
 by_body = pytest.mark.parametrize("body", [_of_body(name) for name in ("portable", "avx2", "avx512")])
 by_body_or_cuda = pytest.mark.parametrize("body", [_of_body(name) for name in ("portable", "avx2", "avx512", "cuda")])
+
+
+def by_implementation(argument: str, *given: Callable):
+    """Of an op, of its reference too where that is given, and of its CUDA kernel's threads on the CPU."""
+    op, *ref, cuda = given
+    named = [pytest.param(op, id="op"), *(pytest.param(one, id="ref") for one in ref)]
+    return pytest.mark.parametrize(argument, [*named, pytest.param(cuda, id="cuda-threads", marks=needs_test_ops)])
+
+
+def assert_refused(op: Callable, arguments: tuple, kind: type, sentence: str) -> None:
+    with pytest.raises(kind) as caught:
+        op(*arguments)
+    assert str(caught.value) == sentence
+
+
+def assert_refused_alike(cpu: Callable, cuda: Callable, *arguments) -> None:
+    """A direct call of the op, which passes by Python's checks, by one sentence on both devices."""
+    with pytest.raises((ValueError, TypeError)) as caught:
+        cpu(*arguments)
+    assert_refused(cuda, arguments, type(caught.value), str(caught.value))
+
+
 by_case = pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 by_mode = pytest.mark.parametrize(("mode", "align_corners"), MODES, ids=["nearest", "bilinear", "bilinear-aligned"])
 by_dtype = pytest.mark.parametrize("dtype", DTYPES, ids=lambda dtype: str(dtype).removeprefix("torch."))

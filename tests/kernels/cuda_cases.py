@@ -216,3 +216,14 @@ def memory_of(levels: Sequence[Sequence[Case]]) -> tuple[list[Tensor], list[Tens
 def bits(levels: Sequence[Sequence[Case]]) -> Tensor:
     """All outputs, byte by byte."""
     return torch.cat([case.out.data.view(torch.int8) for level in levels for case in level])
+
+
+def check_orders(levels: Sequence[Sequence[Case]], dtype: torch.dtype, seeds: int) -> None:
+    """Launches that overlap, in an order of their threads that a seed draws, give the bits of launches one by one."""
+    for level in levels:
+        play([level], dtype)
+    want = bits(levels)
+    for seed in range(1, 1 + seeds):
+        clear(levels)
+        play(levels, dtype, seed=seed)
+        assert torch.equal(bits(levels), want)

@@ -32,9 +32,9 @@ def test_error_is_at_most_twice_torchs(body, case, mode, align_corners, dtype):
 def test_every_layout_is_read_where_it_lies(body, layout, dtype):
     case = CASES[1]
     terms = make_maps(case, dtype, layout)
-    got = run(body, terms, case.size, "bilinear", False)
-    dense = run(body, [x.contiguous(memory_format=torch.channels_last) for x in terms], case.size, "bilinear", False)
-    torch.testing.assert_close(got, dense)
+    exact = oracle.fuse_sum(terms, case.size, "bilinear", False, True)
+    torchs = oracle.error(fuse_sum_ref(terms, case.size, "bilinear", False), exact)
+    assert oracle.error(run(body, terms, case.size, "bilinear", False), exact) <= 2 * torchs
 
 
 @by_case

@@ -11,7 +11,7 @@ import torch
 
 from hrnet_fast.kernels.bordered import BorderedMap
 from tests.kernels.bordered_maps import empty_map, random_map, term_maps
-from tests.kernels.cuda_cases import How, bits, check, check_together, clear, describe, make_conv, make_sum, play
+from tests.kernels.cuda_cases import How, check, check_orders, check_together, describe, make_conv, make_sum, play
 from tests.kernels.cuda_chains import ChainStep, bottleneck, chains, make_chain
 from tests.kernels.cuda_emulator import emulate, shared_bytes
 
@@ -132,14 +132,7 @@ def test_one_launch_of_many_gives_what_each_gives_alone(dtype):
 
 @by_dtype
 def test_every_schedule_and_overlap_gives_the_same_bits(dtype):
-    levels = chains(dtype)
-    for level in levels:
-        play([level], dtype)
-    want = bits(levels)
-    for seed in range(3):
-        clear(levels)
-        play(levels, dtype, seed=seed)
-        assert torch.equal(bits(levels), want)
+    check_orders(chains(dtype), dtype, seeds=3)
 
 
 def test_a_step_s_tile_has_no_bank_conflicts_where_its_width_is_a_multiple_of_8():

@@ -14,11 +14,10 @@ from tests.kernels.bordered_maps import NAMES, empty_map, outside, random_map, t
 from tests.kernels.cuda_cases import (
     Case,
     How,
-    bits,
     chain,
     check,
+    check_orders,
     check_together,
-    clear,
     describe,
     make_conv,
     make_sum,
@@ -199,13 +198,7 @@ def test_one_launch_of_many_items_gives_what_each_gives_alone(dtype):
 
 @by_dtype
 def test_every_schedule_gives_the_same_bits(dtype):
-    cases = level_of_many(dtype)
-    check(cases, dtype)
-    want = bits([cases])
-    for seed in range(1, 5):
-        clear([cases])
-        play([cases], dtype, seed=seed)
-        assert torch.equal(bits([cases]), want)
+    check_orders([level_of_many(dtype)], dtype, seeds=4)
 
 
 @pytest.mark.parametrize(("bad", "relu"), [(torch.nan, "none"), (torch.nan, "last"), (torch.inf, "none")])
@@ -226,14 +219,7 @@ def test_nan_and_infinity_spread_as_far_as_in_torch(bad, relu, dtype):
 @by_dtype
 @pytest.mark.parametrize("how", [How(), How((4, 2), (1, 1, 8), 24, rounds=3)], ids=str)
 def test_launches_that_overlap_wait_for_each_other(how, dtype):
-    levels = chain(dtype, how)
-    for level in levels:
-        play([level], dtype)
-    want = bits(levels)
-    for seed in range(4):
-        clear(levels)
-        play(levels, dtype, seed=seed)
-        assert torch.equal(bits(levels), want)
+    check_orders(chain(dtype, how), dtype, seeds=4)
 
 
 @by_dtype

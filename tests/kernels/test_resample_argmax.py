@@ -9,7 +9,14 @@ import torch.nn.functional as F
 
 from hrnet_fast.kernels import Axis, resample_argmax, resample_argmax_ref
 from tests.kernels import oracle
-from tests.kernels.cases import LAYOUTS, by_body, in_layout, needs_test_ops
+from tests.kernels.cases import (
+    LAYOUTS,
+    assert_refused,
+    by_body,
+    by_implementation,
+    in_layout,
+    needs_test_ops,
+)
 
 DTYPES = [torch.float32, torch.bfloat16, torch.float16]
 
@@ -70,13 +77,8 @@ def cuda_threads(maps, rows, cols, exp=True, align_corners=False):
     return torch.ops.hrnet_fast_testing.resample_argmax_threads(maps, flat(rows), flat(cols), exp, align_corners)
 
 
-OP, REF, CUDA = (
-    pytest.param(resample_argmax, id="op"),
-    pytest.param(resample_argmax_ref, id="ref"),
-    pytest.param(cuda_threads, id="cuda-threads", marks=needs_test_ops),
-)
-by_implementation = pytest.mark.parametrize("run", [OP, REF, CUDA])
-by_op = pytest.mark.parametrize("run", [OP, CUDA])
+every_run = by_implementation("run", resample_argmax, resample_argmax_ref, cuda_threads)
+by_op = by_implementation("run", resample_argmax, cuda_threads)
 
 
 def make_arguments(name, dtype=torch.float32, layout="channels_last", batch=2):
@@ -123,7 +125,7 @@ def shortfall(labels, sums, exp):
 ROUNDING = 32
 
 
-@by_implementation
+@every_run
 @by_case
 @by_exp
 @by_dtype
@@ -156,14 +158,14 @@ def test_every_layout_is_read_where_it_lies(run, layout):
     assert torch.equal(run(maps, rows, cols), dense)
 
 
-@by_implementation
+@every_run
 def test_the_exponential_decides_where_logits_would_not(run):
     x = torch.tensor([[[[0.0, 3.0]], [[2.0, 2.0]]]])  # means 1.5 and 2; e^0 + e^3 is more than 2 e^2
     assert run([x], [whole(1, 1)], [whole(2, 1)], True).item() == 0
     assert run([x], [whole(1, 1)], [whole(2, 1)], False).item() == 1
 
 
-@by_implementation
+@every_run
 @pytest.mark.parametrize("offset", [-90.0, -60.0, 0.0, 60.0, 500.0])
 def test_exponentials_neither_overflow_nor_vanish(run, offset):
     x = torch.randn(2, 6, 20, 20) * 4 + offset
@@ -171,14 +173,14 @@ def test_exponentials_neither_overflow_nor_vanish(run, offset):
     assert torch.equal(run([x], [whole(20, 20)], [whole(20, 20)]), x.argmax(1).to(torch.uint8))
 
 
-@by_implementation
+@every_run
 def test_each_image_has_a_shift_of_its_own(run):
     x = torch.randn(2, 4, 9, 9)
     x[0] += 300
     assert torch.equal(run([x], [whole(9, 9)], [whole(9, 9)]), x.argmax(1).to(torch.uint8))
 
 
-@by_implementation
+@every_run
 def test_to_labels_beyond_its_window_a_map_adds_nothing(run):
     x = torch.ones(1, 3, 2, 2)
     x[:, 2] = 2
@@ -187,7 +189,7 @@ def test_to_labels_beyond_its_window_a_map_adds_nothing(run):
     assert run([-x, x], [lower, upper], [whole(2, 2)] * 2, False).tolist() == [[[2, 2], [2, 2], [0, 0], [0, 0]]]
 
 
-@by_implementation
+@every_run
 def test_windows_that_overlap_have_their_mean(run):
     one = torch.tensor([0.0, 3, 0]).view(1, 3, 1, 1).expand(1, 3, 3, 3)
     two = torch.tensor([0.0, 0, 2]).view(1, 3, 1, 1).expand(1, 3, 3, 3)
@@ -304,9 +306,7 @@ BAD = {
 
 @pytest.mark.parametrize(("arguments", "kind", "sentence"), BAD.values(), ids=BAD)
 def test_bad_input_gets_one_sentence(arguments, kind, sentence):
-    with pytest.raises(kind) as caught:
-        resample_argmax(*arguments)
-    assert str(caught.value) == sentence
+    assert_refused(resample_argmax, arguments, kind, sentence)
 
 
 @needs_test_ops

@@ -9,7 +9,14 @@ import torch.nn.functional as F
 
 from hrnet_fast.kernels import upsample_argmax, upsample_argmax_ref
 from tests.kernels import oracle
-from tests.kernels.cases import LAYOUTS, by_body, in_layout, needs_test_ops
+from tests.kernels.cases import (
+    LAYOUTS,
+    assert_refused,
+    by_body,
+    by_implementation,
+    in_layout,
+    needs_test_ops,
+)
 
 DTYPES = [torch.float32, torch.bfloat16, torch.float16]
 # classes, size, sizes of the maps: Cityscapes, LIP and PASCAL-Context in small, and ugly ones
@@ -35,10 +42,7 @@ def cuda_threads(maps, size, align_corners=False, weights=None):
     return torch.ops.hrnet_fast_testing.upsample_argmax_threads(maps, weights, size, align_corners)
 
 
-by_op = pytest.mark.parametrize(
-    "label",
-    [pytest.param(upsample_argmax, id="op"), pytest.param(cuda_threads, id="cuda-threads", marks=needs_test_ops)],
-)
+by_op = by_implementation("label", upsample_argmax, cuda_threads)
 
 
 def make_maps(name, dtype=torch.float32, layout="channels_last", batch=2):
@@ -203,9 +207,7 @@ BAD = {
 
 @pytest.mark.parametrize(("arguments", "kind", "sentence"), BAD.values(), ids=BAD)
 def test_bad_input_gets_one_sentence(arguments, kind, sentence):
-    with pytest.raises(kind) as caught:
-        upsample_argmax(*arguments)
-    assert str(caught.value) == sentence
+    assert_refused(upsample_argmax, arguments, kind, sentence)
 
 
 @needs_test_ops
