@@ -10,15 +10,12 @@ from __future__ import annotations
 import json
 import os
 import threading
-import time
 import types
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 import torch
-import torch.nn.functional as F
-from torch.overrides import TorchFunctionMode
 
 import hrnet_fast
 from benchmarks.compare import Question
@@ -32,40 +29,7 @@ from hrnet_fast.engine.executors.reference import ReferenceExecutor
 from hrnet_fast.engine.gpu.tune import TileTuning, TunedTiles
 from hrnet_fast.engine.module import OptimizedModule
 from hrnet_fast.plan.cost import Machine
-
-CPU, CUDA = torch.device("cpu"), torch.device("cuda")
-
-
-class OnCuda(TorchFunctionMode):
-    """Puts what is meant for the GPU on the CPU, and lets it say otherwise."""
-
-    def __torch_function__(self, function, types, args=(), kwargs=None):
-        if function == torch.Tensor.device.__get__:
-            return CUDA
-        to_cpu = lambda value: CPU if isinstance(value, torch.device) else value  # noqa: E731
-        return function(*map(to_cpu, args), **{key: to_cpu(value) for key, value in (kwargs or {}).items()})
-
-
-class Gpu:
-    """What the stand-ins share."""
-
-    def __init__(self):
-        self.capturing, self.sleeps, self.broken = False, 0, False
-
-
-class Event:
-    def __init__(self, enable_timing=False):
-        assert enable_timing
-        self.at = None
-
-    def record(self):
-        self.at = time.perf_counter()
-
-    def synchronize(self):
-        assert self.at is not None
-
-    def elapsed_time(self, later):
-        return (later.at - self.at) * 1e3
+from tests.benchmarks.pretended_gpu import CPU, CUDA, EmptyKernel, Event, Gpu, OnCuda, conv_add_relu, conv_relu
 
 
 @pytest.fixture
@@ -113,9 +77,9 @@ def gpu(monkeypatch, tmp_path):
     for name, stand_in in stand_ins.items():
         monkeypatch.setattr(torch.cuda, name, stand_in)
     monkeypatch.setattr(torch.backends.cudnn, "version", lambda: 91000)
-    monkeypatch.setattr(torch, "cudnn_convolution_relu", _conv_relu, raising=False)
-    monkeypatch.setattr(torch, "cudnn_convolution_add_relu", _conv_add_relu, raising=False)
-    monkeypatch.setattr(empty_kernel, "empty_kernel", _EmptyKernel(state))
+    monkeypatch.setattr(torch, "cudnn_convolution_relu", conv_relu, raising=False)
+    monkeypatch.setattr(torch, "cudnn_convolution_add_relu", conv_add_relu, raising=False)
+    monkeypatch.setattr(empty_kernel, "empty_kernel", EmptyKernel(state))
     built = {"name": "CUDA ops", "status": "ok", "reason": None}
     monkeypatch.setattr(command, "extension_row", lambda told: built)
     for module, name, value in [
@@ -140,26 +104,6 @@ def gpu(monkeypatch, tmp_path):
     with OnCuda():
         yield state
     networks.question.cache_clear()
-
-
-def _conv_relu(x, weight, bias, stride, padding, dilation, groups):
-    return F.conv2d(x, weight, bias, stride, padding, dilation, groups).relu()
-
-
-def _conv_add_relu(x, weight, z, alpha, bias, stride, padding, dilation, groups):
-    return (F.conv2d(x, weight, bias, stride, padding, dilation, groups) + alpha * z).relu()
-
-
-class _EmptyKernel:
-    def __init__(self, state):
-        self.state = state
-
-    def __getitem__(self, grid):
-        def launch(out, value, DEPENDENT, num_warps, launch_pdl=False):
-            assert launch_pdl == DEPENDENT and grid == tuple(out.shape)
-            out.fill_(value)
-
-        return launch
 
 
 def inline(job, deadline, keep, environment):
@@ -210,15 +154,15 @@ def test_a_warm_up_does_not_run_ahead_of_the_gpu(gpu, monkeypatch):
 
 
 def test_a_fused_form_with_wrong_numbers_is_not_timed(gpu, monkeypatch):
-    monkeypatch.setattr(torch, "cudnn_convolution_relu", lambda *given: _conv_relu(*given) * 1.01)
-    monkeypatch.setattr(torch, "cudnn_convolution_add_relu", lambda *given: _conv_add_relu(*given) * float("nan"))
+    monkeypatch.setattr(torch, "cudnn_convolution_relu", lambda *given: conv_relu(*given) * 1.01)
+    monkeypatch.setattr(torch, "cudnn_convolution_add_relu", lambda *given: conv_add_relu(*given) * float("nan"))
     row = cudnn.measure(cudnn.ConvShape(1, 8, 8, 6, 4, dtype="float32"), CUDA, micro.DRY)
     assert set(row["forms"]) == {"conv", "conv, relu", "conv, add, relu"}
     assert "relative L2 error 1.0e-02" in row["reasons"]["fused relu"] and "nan" in row["reasons"]["fused add relu"]
 
 
 def test_kernels_that_run_out_of_order_are_no_measurement(gpu, monkeypatch, tmp_path):
-    class Idle(_EmptyKernel):
+    class Idle(EmptyKernel):
         def __getitem__(self, grid):
             return lambda *given, **options: None
 

@@ -240,6 +240,7 @@ def zeros_that_repeat(net, x):
 
 
 SHARED = "shares memory with a tensor that was written in place"
+
 ALIASES = {
     "view": lambda y: y.view(y.shape),
     "detach": lambda y: y.detach(),
@@ -320,37 +321,6 @@ def test_a_network_that_writes_into_its_own_buffers_is_refused(write):
     with pytest.raises(PlanError, match="the network writes into its own 'mean' when it is called"):
         make_plan(net, torch.empty(2, 3, 9, 7))
     assert torch.equal(net.mean, before)
-
-
-def test_questions_are_answered():
-    def run(net, x):
-        y = net.c(x)
-        assert (y.ndim, y.dim(), y.size(0), y.shape[1], len(y), y.numel()) == (4, 4, 2, 8, 2, 2 * 8 * 63)
-        assert y.is_floating_point() and torch.is_floating_point(y) and y.is_contiguous() and not y.requires_grad
-        assert (y.dtype, y.element_size(), y.stride(), y.grad) == (torch.float64, 8, (504, 63, 7, 1), None)
-        return y
-
-    assert_planned(run, torch.randn(2, 3, 9, 7))
-
-
-@pytest.mark.parametrize(
-    "ask",
-    [lambda y: y.device.type == "cpu", lambda y: y.is_cpu, lambda y: not y.is_meta, lambda y: "meta" not in y.type()],
-)
-def test_a_network_is_told_of_its_own_device(ask):
-    assert_planned(lambda net, x: net.c(x) if ask(x) and ask(net.c(x)) else net.d(net.c(x)), torch.randn(2, 3, 9, 7))
-
-
-def test_moving_to_the_device_of_the_network_is_no_move():
-    assert_planned(lambda net, x: net.c(x).to("cpu") + x.to(x.device).mean(), torch.randn(2, 3, 9, 7))
-    with pytest.raises(PlanError, match="Tensor.to gives a tensor on meta, but the network is on cpu"):
-        make_plan(Net(lambda net, x: net.c(x).to("meta")), torch.empty(2, 3, 9, 7))
-
-
-@pytest.mark.parametrize("attribute", ["_version", "_base"])
-def test_what_a_tensor_without_data_cannot_know_is_refused(attribute):
-    with pytest.raises(PlanError, match=f"{attribute}.* is not understood by the planner"):
-        make_plan(Net(lambda net, x: getattr(net.c(x), attribute)), torch.empty(2, 3, 9, 7))
 
 
 @pytest.mark.parametrize("mode", [torch.inference_mode, torch.no_grad, torch.enable_grad])
