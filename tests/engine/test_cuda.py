@@ -21,7 +21,7 @@ from hrnet_fast.kernels.cuda_level import MOST_ITEMS, MOST_TERMS, CudaLaunch, de
 from hrnet_fast.kernels.level import MapTerm, SumWork, Tile
 from hrnet_fast.numerics import relative_l2
 from hrnet_fast.plan import Conv, inference_view, make_plan
-from tests.engine.emulated import CPU, HALF, KEY, Recorded, assert_as_exact_as_torch, launch
+from tests.engine.emulated import CPU, HALF, KEY, Recorded, assert_as_exact_as_torch, launch, recorded
 from tests.golden import fill
 from tests.kernels.bordered_maps import outside
 from tests.kernels.cuda_cases import tf32
@@ -47,18 +47,13 @@ def test_whole_network_of_overlapping_launches():
     ends; the emulator lets it, and looks for races."""
     model, x = small_net(), torch.randn(1, 3, 64, 32)
     plan, tensors = planned(model, x)
-    recorded = Recorded()
-    executor = CudaExecutor(tensors, HALF, CPU, op=recorded)
-    executor.lowering.overlap = True
-    tape = executor.tape(plan)
-    for value, view in tape.memory.views.items():
-        if value not in plan.inputs:
-            view.fill_(torch.nan)
-    tape.load([x])
+    kept = Recorded()
+    executor = CudaExecutor(tensors, HALF, CPU, op=kept)
+    tape = recorded(executor, plan, x)
     tape.play()
-    assert len(recorded.levels) == len(plan.levels)
-    assert recorded.overlaps == [0 < index < len(plan.levels) - 1 for index in range(len(plan.levels))]
-    recorded.play(HALF)
+    assert len(kept.levels) == len(plan.levels)
+    assert kept.overlaps == [0 < index < len(plan.levels) - 1 for index in range(len(plan.levels))]
+    kept.play(HALF)
     assert_as_exact_as_torch(plan, tensors, [x], tape.results(), HALF)
     assert len(executor.lowering._packed) == sum(isinstance(item, Conv) for item in plan.items())
 

@@ -19,7 +19,7 @@ from hrnet_fast.engine.gpu.cuda_tiles import choose, level_time, most_shared, re
 from hrnet_fast.engine.gpu.layout import allocate, slots
 from hrnet_fast.kernels.cuda_level import Level, LevelItem, LevelTerm, describe
 from hrnet_fast.plan import make_plan, named_tensors
-from tests.engine.emulated import CPU, HALF, Recorded, assert_as_exact_as_torch, launch
+from tests.engine.emulated import CPU, HALF, Recorded, assert_as_exact_as_torch, launch, recorded
 from tests.engine.test_cuda_tiles import GPUS, KB, plan_of, unfilled
 from tests.golden import fill
 from tests.kernels import cuda_emulator
@@ -241,7 +241,7 @@ def test_the_model_s_choice_ends_sooner_by_the_model(batch):
 def test_a_profile_overlaps_no_launches(executor, monkeypatch):
     """Each level follows itself there, and where that ends in a copy, a graph has no edge for an early launch."""
     plan, tensors = planned(small_net("seg_ocr_lip"), torch.empty(1, 3, 32, 64))
-    recorded, mixed = Recorded(), []
+    kept, mixed = Recorded(), []
 
     def clock(step):
         mixed.append(bool(step.launches and step.others))
@@ -251,10 +251,10 @@ def test_a_profile_overlaps_no_launches(executor, monkeypatch):
 
     monkeypatch.setattr(levels, "within_a_graph", clock)
     monkeypatch.setattr(torch.cuda, "device", lambda device: nullcontext())
-    player = executor(tensors, HALF, CPU, op=recorded)
+    player = executor(tensors, HALF, CPU, op=kept)
     player.lowering.overlap = True
     assert len(player.profile(plan)) == len(mixed) and any(mixed)
-    assert recorded.overlaps and not any(recorded.overlaps)
+    assert kept.overlaps and not any(kept.overlaps)
 
 
 @pytest.mark.parametrize(
@@ -267,18 +267,13 @@ def test_whole_network_of_overlapping_launches(tag, dtype, size):
     torch's items of the classifier come after all."""
     model, x = small_net(tag), torch.randn(1, 3, *size)
     plan, tensors = planned(model, x)
-    recorded = Recorded()
-    executor = CudaChainExecutor(tensors, dtype, CPU, op=recorded, choice_of_chains=every_chain)
-    executor.lowering.overlap = True
-    tape = executor.tape(plan)
-    for value, view in tape.memory.views.items():
-        if value not in plan.inputs:
-            view.fill_(torch.nan)
-    tape.load([x])
+    kept = Recorded()
+    executor = CudaChainExecutor(tensors, dtype, CPU, op=kept, choice_of_chains=every_chain)
+    tape = recorded(executor, plan, x)
     for step in tape.steps:
         for work in step.launches:
             work()
-    recorded.play(dtype)
+    kept.play(dtype)
     for step in tape.steps:
         for _, by_torch in step.others:
             by_torch()

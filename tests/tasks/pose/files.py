@@ -4,6 +4,7 @@ import copy
 import json
 
 import numpy as np
+import pytest
 from PIL import Image
 from scipy.io import savemat
 
@@ -133,3 +134,25 @@ def write_crowdpose(root, data=None, place="json/crowdpose_test.json"):
         pixels = np.random.default_rng(image["id"]).integers(0, 256, (*SIZE, 3), dtype=np.uint8)
         Image.fromarray(pixels).save(root / "images" / image.get("file_name", "nameless.png"))
     return root
+
+
+def without(name, place="annotations", index=0):
+    def change(data):
+        del data[place][index][name]
+
+    return change
+
+
+def put(name, value, place="annotations", index=0):
+    def change(data):
+        data[place][index][name] = value
+
+    return change
+
+
+def assert_refused(dataset, root, place, sentence):
+    """In one sentence, which names the file of annotations in `place`."""
+    with pytest.raises(ValueError) as caught:
+        dataset(root)
+    said = str(caught.value)
+    assert sentence in said and "\n" not in said and str(root / place) in said

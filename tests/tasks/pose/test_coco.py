@@ -13,7 +13,7 @@ from hrnet_fast.tasks.pose.boxes import Regions, regions_of
 from hrnet_fast.tasks.pose.coco_scorer import METRICS, average_precision
 from hrnet_fast.tasks.pose.skeletons import COCO
 from tests.tasks.pose import official
-from tests.tasks.pose.files import annotation, coco_data, keypoints, write_coco
+from tests.tasks.pose.files import annotation, assert_refused, coco_data, keypoints, put, without, write_coco
 
 
 @pytest.fixture
@@ -244,20 +244,6 @@ def test_results_are_written_whole_or_not_at_all(tmp_path):
     assert [child.name for child in tmp_path.iterdir()] == ["results.json"]
 
 
-def without(name, place="annotations", index=0):
-    def change(data):
-        del data[place][index][name]
-
-    return change
-
-
-def put(name, value, place="annotations", index=0):
-    def change(data):
-        data[place][index][name] = value
-
-    return change
-
-
 BAD = {
     "no-bbox": (without("bbox"), "annotation 1 has no 'bbox'"),
     "no-keypoints": (without("keypoints"), "annotation 1 has no 'keypoints'"),
@@ -291,11 +277,7 @@ BAD = {
 def test_bad_annotations_get_one_sentence(tmp_path, change, sentence):
     data = coco_data()
     change(data)
-    root = write_coco(tmp_path / "coco", data)
-    with pytest.raises(ValueError) as caught:
-        CocoKeypoints(root)
-    assert sentence in str(caught.value) and "\n" not in str(caught.value)
-    assert str(root / "annotations") in str(caught.value)
+    assert_refused(CocoKeypoints, write_coco(tmp_path / "coco", data), "annotations", sentence)
 
 
 def test_missing_files_say_what_to_download(root):
