@@ -16,9 +16,9 @@ def small_net(tag="pose_coco_256x192", **options):
     return fill(create_model(f"{SMALL}.{tag}", **options))
 
 
-def tiny_net(tag):
+def tiny_net(tag, **options):
     """All that HRNet is made of, once, for whoever plays it slowly."""
-    config = replace(model_config(f"{SMALL}.{tag}"), architecture=TINY)
+    config = replace(model_config(f"{SMALL}.{tag}", **options), architecture=TINY)
     return fill(MODEL_CLASSES[config.head](config))
 
 

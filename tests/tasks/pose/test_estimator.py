@@ -5,9 +5,11 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from hrnet_fast import optimize
 from hrnet_fast.tasks.pose import PoseEstimator, draw, to_json
 from hrnet_fast.tasks.pose.skeletons import COCO
 from hrnet_fast.tasks.stages import Stages
+from tests.networks import tiny_net
 
 NAME = "hrnet_w18_small.pose_coco_256x192"
 
@@ -15,6 +17,12 @@ NAME = "hrnet_w18_small.pose_coco_256x192"
 @pytest.fixture(scope="module")
 def estimator():
     return PoseEstimator(NAME)
+
+
+@pytest.fixture(scope="module")
+def in_float64():
+    """Where what the size of a batch changes is lost in float32's rounding of the maps."""
+    return optimize(tiny_net("pose_coco_256x192", input_size=(128, 96)), dtype=torch.float64)
 
 
 class Seer:
@@ -115,18 +123,16 @@ def test_no_boxes_give_no_people(estimator):
     assert estimator.batch([]) == []
 
 
-def test_batches_over_people_and_pictures_equal_one_at_a_time(estimator):
+def test_batches_over_people_and_pictures_equal_one_at_a_time(in_float64):
     pictures = [spot(50, 60), spot(90, 30, 100, 130), spot(10, 10), spot(70, 80, 90, 400)]
     generator = np.random.default_rng(0)
     boxes = [generator.uniform(5, 80, (count, 4)) for count in (3, 0, 18, 1)]
-    one = PoseEstimator(NAME, batch_size=1)
-    many = estimator.batch(pictures, boxes)
+    one = PoseEstimator(in_float64, batch_size=1)
+    many = PoseEstimator(in_float64).batch(pictures, boxes)
     assert [len(people) for people in many] == [3, 0, 18, 1]
     for people, picture, rows in zip(many, pictures, boxes):
         for person, other in zip(people, one(picture, rows)):
-            torch.testing.assert_close(person.scores, other.scores, rtol=1e-4, atol=1e-5)
-            # a peak may be a hair higher elsewhere, but hardly ever is
-            assert (person.keypoints == other.keypoints).float().mean() > 0.9
+            assert torch.equal(person.scores, other.scores) and torch.equal(person.keypoints, other.keypoints)
 
 
 def test_people_of_several_pictures_share_a_batch():
