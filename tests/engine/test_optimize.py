@@ -19,7 +19,7 @@ from tests.networks import SMALL, small_net
 from tests.plan.origins import ForeignModule
 
 HEADS = ["pose_coco_256x192", "pose_v1h_coco_256x192", "pose_higher_coco_512x512", "seg_cityscapes", "seg_ocr_lip",
-         "landmark_wflw", "cls_in1k", "det_coco", "features"]  # fmt: skip
+         "landmark_wflw", "cls_in1k", "det_coco", "faster_rcnn_coco", "features"]  # fmt: skip
 
 
 class Bilinear(nn.Bilinear):

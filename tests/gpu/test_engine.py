@@ -19,7 +19,8 @@ WITHOUT_CUDA = pytest.mark.skipif(extension().kind != "cuda", reason=str(extensi
 CUDA, CHAINS = (pytest.param(name, marks=WITHOUT_CUDA) for name in ("cuda", "cuda-chains"))
 EXECUTORS = ["triton", CUDA, CHAINS, "cudnn", "auto"]
 DTYPES = [torch.float16, torch.bfloat16, torch.float32]
-HEADS = ["pose_coco_256x192", "seg_cityscapes", "seg_ocr_lip", "landmark_wflw", "cls_in1k", "det_coco", "features"]
+HEADS = ["pose_coco_256x192", "seg_cityscapes", "seg_ocr_lip", "landmark_wflw", "cls_in1k", "det_coco",
+         "faster_rcnn_coco", "features"]  # fmt: skip
 
 
 @pytest.fixture(autouse=True)
