@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from statistics import median
 
 from benchmarks.headline import ENGINES
-from benchmarks.results import Row, Run
-from benchmarks.run_report import our_row
+from benchmarks.results import Run
+from benchmarks.run_report import timed_cases
 from benchmarks.runners import EXACT, OURS
 
 
@@ -15,20 +15,18 @@ def method(runs: Sequence[Run]) -> list[str]:
     """Markdown: the settings of all runners that were timed, and what follows from all runs together."""
     if not runs:
         return []
-    settings = {name: text for run in runs for name, text in run.settings.items() if _timed(runs, name)}
+    done = {row.executor for run in runs for row in run.rows if row.timed}
+    settings = {name: text for run in runs for name, text in run.settings.items() if name in done}
     runners = "\n".join(f"- **{name}**: {text}." for name, text in settings.items())
     return ["## What was compared", runners, *_without_winograd(runs), *_building(runs)]
-
-
-def _timed(runs: Sequence[Run], name: str) -> bool:
-    return any(row.executor == name and row.timed for run in runs for row in run.rows)
 
 
 def _without_winograd(runs: Sequence[Run]) -> Iterator[str]:
     """How ours without Winograd compares with the fastest rival."""
     ratios = [
         min(rivals) / rows[EXACT].p50_us
-        for rows in _cases(runs)
+        for run in runs
+        for rows in timed_cases(run)
         if EXACT in rows and (rivals := [rows[name].p50_us for name in ENGINES if name in rows])
     ]
     if ratios:
@@ -42,18 +40,10 @@ def _without_winograd(runs: Sequence[Run]) -> Iterator[str]:
 def _building(runs: Sequence[Run]) -> Iterator[str]:
     """Seconds from the module to the first result, ours beside the rivals'."""
     seconds: dict[str, list[float]] = {}
-    for rows in _cases(runs):
+    for rows in (rows for run in runs for rows in timed_cases(run)):
         for name in (OURS, *ENGINES):
             if name in rows and rows[name].batch == 1 and len(rows) > 2:
                 seconds.setdefault(name, []).append(rows[name].build_s)
     if len(seconds) > 1:
         told = ", ".join(f"{name} {min(found):.1f} to {max(found):.1f} s" for name, found in seconds.items())
         yield f"**Building**, from the module to the first result of one image: {told}."
-
-
-def _cases(runs: Sequence[Run]) -> Iterator[Mapping[str, Row]]:
-    """The timed rows of each case of ours, by runner."""
-    for run in runs:
-        for rows in run.groups():
-            if our_row(rows):
-                yield {row.executor: row for row in rows if row.timed}

@@ -217,8 +217,10 @@ def kind_of(path: Path) -> str | None:
     return data.get("kind") if isinstance(data, dict) else None
 
 
-def filled(kind: type, data: dict, what: str) -> Any:
+def filled(kind: type, data: Any, what: str) -> Any:
     """The dataclass that a file's keys and values are of. Errors: ValueError for other keys."""
+    if not isinstance(data, dict):
+        raise ValueError(f"{what} is a {type(data).__name__}, where an object is expected")
     names = {one.name for one in fields(kind)}
     for problem, keys in (("lacks", names - data.keys() - _LATER), ("has the unknown key", data.keys() - names)):
         if keys:
@@ -229,8 +231,6 @@ def filled(kind: type, data: dict, what: str) -> Any:
 def read_run(path: Path) -> Run:
     """Reads and checks a file of `write_run`. Errors: ValueError that names the file and what is wrong with it."""
     data = read_json(path, "pytest benchmarks/")
-    if not isinstance(data, dict):
-        raise ValueError(f"{path} holds a {type(data).__name__}, not one benchmark run")
     run = filled(Run, data, f"{path}: the run")
     if not isinstance(run.rows, list) or not run.rows:
         raise ValueError(f"{path} has no rows")

@@ -81,6 +81,12 @@ def our_row(rows: Sequence[Row]) -> Row | None:
     return next((row for row in rows if row.executor == OURS and row.timed), None)
 
 
+def timed_cases(run: Run) -> list[dict[str, Row]]:
+    """Of each case that ours was timed in, the timed rows by runner, in the order of `Run.groups`."""
+    found = ({row.executor: row for row in rows if row.timed} for rows in run.groups())
+    return [rows for rows in found if OURS in rows]
+
+
 def by_speed(rows: Sequence[Row]) -> list[Row]:
     return sorted((row for row in rows if row.timed), key=lambda row: row.p50_us)
 
@@ -125,10 +131,10 @@ def _markdown(run: Run, plot: str | None) -> Iterator[str]:
         yield f"![median time of each runner in each case]({plot})"
     if notes := list(_notes(run)):
         yield "\n".join(notes)
-    timed = [row for row in run.rows if row.timed]
+    done = [row for row in run.rows if row.timed]
     told = ""
-    if timed:
-        calls, spread = min(row.samples for row in timed), max(row.p90_us / row.p50_us for row in timed)
+    if done:
+        calls, spread = min(row.samples for row in done), max(row.p90_us / row.p50_us for row in done)
         told = f"Medians are of {calls} calls or more; nine calls of ten take at most {spread:.2f} times the median. "
     yield f"{told}Command of the newest rows:\n`{run.command}`"
 

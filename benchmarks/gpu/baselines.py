@@ -14,7 +14,7 @@ from benchmarks.gpu.jobs import Emit, Job
 from benchmarks.gpu.networks import Ready, measure, question
 from benchmarks.gpu.timing import DRY, FULL
 from benchmarks.gpu.turns import gpu_turns
-from benchmarks.gpu.workloads import asked, label
+from benchmarks.gpu.workloads import cases_by_dtype, label
 from benchmarks.runners.base import Runner
 from benchmarks.runners.compiled import Compile
 from benchmarks.runners.eager import GraphedEager, Plain, PlainChannelsLast, captured
@@ -32,23 +32,21 @@ NAMES = (*EAGER, *COMPILED)
 
 def jobs(dry_run: bool) -> Iterator[Job]:
     """All eager runners of a case in one child, each compiled one in its own; tuned ones, which take longest, last."""
-    cases = [workload.case(dtype) for workload, dtype in asked(dry_run)]
-    for dtype in dict.fromkeys(case.dtype for case in cases):
-        for case in (case for case in cases if case.dtype == dtype):
+    for cases in cases_by_dtype(dry_run):
+        for case in cases:
             names = tuple(f"{label(case)}: {runner}" for runner in EAGER)
             yield Job("baselines", names, tuple(EAGER), case, dry_run, expected_s=40, limit_s=150)
         for mode in _MODES:
-            yield from _compiled(mode, dtype, cases, dry_run, expected_s=150, limit_s=300, beside=True)
-    for dtype in dict.fromkeys(case.dtype for case in cases):
+            yield from _compiled(mode, cases, dry_run, expected_s=150, limit_s=300, beside=True)
+    for cases in cases_by_dtype(dry_run):
         for mode in _TUNED:  # alone, since what else runs would mislead the tuning
-            yield from _compiled(mode, dtype, cases, dry_run, expected_s=330, limit_s=540, beside=False)
+            yield from _compiled(mode, cases, dry_run, expected_s=330, limit_s=540, beside=False)
 
 
-def _compiled(mode: tuple[str, bool], dtype: str, cases: list[Case], dry_run: bool, **limits) -> Iterator[Job]:
+def _compiled(mode: tuple[str, bool], cases: list[Case], dry_run: bool, **limits) -> Iterator[Job]:
     name = Compile(*mode).name
     for case in cases:
-        if case.dtype == dtype:
-            yield Job("baselines", (f"{label(case)}: {name}",), (name,), case, dry_run, **limits)
+        yield Job("baselines", (f"{label(case)}: {name}",), (name,), case, dry_run, **limits)
 
 
 def run(job: Job, emit: Emit, device: torch.device) -> None:

@@ -121,9 +121,9 @@ def _time(form: Callable[[], Tensor], device: torch.device, effort: Effort) -> f
             form()
 
     if device.type != "cuda":
-        return isolated(form, device, effort).row()["p50_us"]
+        return isolated(form, device, effort)["p50_us"]
     form()
-    return isolated(captured(many)[0], device, effort, head_start=True).row()["p50_us"] / REPEATS
+    return isolated(captured(many)[0], device, effort, head_start=True)["p50_us"] / REPEATS
 
 
 Operands = tuple[Tensor, Tensor, Tensor, Tensor]  # x [N, C, H, W], weight [K, C, kh, kw], bias [K], term as the result

@@ -48,7 +48,7 @@ def _launch(kind: str, device: torch.device, effort: Effort) -> dict:
     for length in CHAIN if device.type == "cuda" else (2, 4):
         chain = _chain(step, length)
         replay = captured(chain)[0] if device.type == "cuda" else chain
-        medians.append(isolated(replay, device, effort, head_start=True).row()["p50_us"])
+        medians.append(isolated(replay, device, effort, head_start=True)["p50_us"])
         _check(out, length, kind)
     gap = (medians[1] - medians[0]) / (CHAIN[1] - CHAIN[0])
     fixed = medians[0] - gap * CHAIN[0]
@@ -92,7 +92,7 @@ def _copy(what: str, device: torch.device, effort: Effort) -> dict:
             target.copy_(source)
 
     replay = captured(copies)[0] if device.type == "cuda" else copies
-    p50_us = isolated(replay, device, effort, head_start=True).row()["p50_us"]
+    p50_us = isolated(replay, device, effort, head_start=True)["p50_us"]
     if not target.equal(source):
         raise AssertionError(f"a copy of {what} MiB does not hold what its source holds")
     return {"status": "ok", "value": round(2 * source.nbytes * repeats / p50_us / 1e6, 3), "unit": "TB/s"}
@@ -106,7 +106,7 @@ def _product(what: str, device: torch.device, effort: Effort) -> dict:
     before = torch.get_float32_matmul_precision()
     torch.set_float32_matmul_precision("high" if what == "TF32" else before)
     try:
-        p50_us = isolated(lambda: a @ b, device, effort, head_start=True).row()["p50_us"]
+        p50_us = isolated(lambda: a @ b, device, effort, head_start=True)["p50_us"]
         sample = (a[:8] @ b)[:, :8].double().cpu()
     finally:
         torch.set_float32_matmul_precision(before)

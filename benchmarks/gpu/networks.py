@@ -101,7 +101,7 @@ def measure(
         row["memory_bytes"] = steady_memory(ready.call, device, before)
         if status == "wrong":
             return row
-        row |= isolated(ready.call, device, effort).row()
+        row |= isolated(ready.call, device, effort)
         if ready.replay is not None:
-            row |= isolated(ready.replay, device, effort, head_start=True).row("replay_")
+            row |= isolated(ready.replay, device, effort, head_start=True, prefix="replay_")
     return row

@@ -19,7 +19,7 @@ from benchmarks.gpu.jobs import Emit, Job, seconds_left
 from benchmarks.gpu.networks import Ready, measure, question
 from benchmarks.gpu.timing import DRY, FULL
 from benchmarks.gpu.turns import gpu_turns
-from benchmarks.gpu.workloads import asked, label
+from benchmarks.gpu.workloads import asked, cases_by_dtype, label
 from benchmarks.sources import TUNING
 
 # Executors that share a child, how long one row of theirs may take, and whether the CUDA level kernel takes part.
@@ -32,13 +32,13 @@ CACHE = "HRNET_FAST_CACHE"  # environment: where the library keeps what it measu
 def jobs(dry_run: bool) -> Iterator[Job]:
     """One row of the CUDA level kernel alone, so that a broken kernel is known after a minute; then, of one dtype after
     another, several networks are built at once."""
-    cases = [workload.case(dtype) for workload, dtype in asked(dry_run)]
+    every = cases_by_dtype(dry_run)
     _, name = goes_first = canary(dry_run)
-    first = next(case for case in cases if name.startswith(f"{label(case)}: "))
+    first = next(case for cases in every for case in cases if name.startswith(f"{label(case)}: "))
     yield Job("ours", (name,), GROUPS[0][0][:1], first, dry_run, expected_s=40, limit_s=GROUPS[0][1])
-    for dtype in dict.fromkeys(case.dtype for case in cases):
+    for cases in every:
         for executors, limit_s, by_cuda in GROUPS:
-            for case in (case for case in cases if case.dtype == dtype):
+            for case in cases:
                 names = tuple(f"{label(case)}: {executor}" for executor in executors)
                 unless = goes_first if by_cuda else None
                 job = Job("ours", names, executors, case, dry_run, 60, limit_s, beside=True, unless=unless)

@@ -29,55 +29,49 @@ BRIEF = Effort(samples=30, seconds=0.1, most=200, warm_up=0.05)
 DRY = Effort(samples=2, seconds=0.0, most=2, warm_up=0.0)
 
 
-@dataclass(frozen=True)
-class Times:
-    """Microseconds of single calls. device: between two events on the stream; wall: what the host's clock saw, the wait
-    for the result included."""
-
-    device: tuple[float, ...]
-    wall: tuple[float, ...]
-
-    def row(self, prefix: str = "") -> dict[str, float | int]:
-        """p10, p50, p90 of the device's times, p50 of the wall's, and how many there are."""
-        found = {f"{prefix}p{q}_us": round(percentile(self.device, q), 2) for q in (10, 50, 90)}
-        return {**found, f"{prefix}wall_us": round(percentile(self.wall, 50), 2), f"{prefix}samples": len(self.device)}
-
-
-def isolated(call: Callable[[], object], device: torch.device, effort: Effort, head_start: bool = False) -> Times:
+def isolated(
+    call: Callable[[], object], device: torch.device, effort: Effort, *, head_start: bool = False, prefix: str = ""
+) -> dict[str, float | int]:
     """Times `call` again and again, each time on an idle GPU: kernels of two calls never overlap.
 
     head_start: keep the GPU busy before the first event, until the host has launched everything; the time is then the
     GPU's own. Without it, the time holds what the host takes to launch, as a caller on an idle GPU sees it.
-    A CPU has no events: there both times are the wall's.
+    Returns, with the prefix: p10_us, p50_us, p90_us of the GPU's times; wall_us, the host's median; samples.
     """
-    on_gpu = device.type == "cuda"
-    synchronize = (lambda: torch.cuda.synchronize(device)) if on_gpu else (lambda: None)
     begin = time.perf_counter()
     while True:
         call()
-        synchronize()  # each: the host launches a graph in microseconds, and a thousand that wait take seconds
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)  # each: a thousand graphs that wait, launched in microseconds, take seconds
         if time.perf_counter() - begin >= effort.warm_up:
             break
-    device_us: list[float] = []
-    wall_us: list[float] = []
+    times: list[tuple[float, float]] = []
     begin = time.perf_counter()
-    while len(device_us) < effort.samples or (
-        len(device_us) < effort.most and time.perf_counter() - begin < effort.seconds
-    ):
-        if on_gpu:
-            first, last = torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)
-            if head_start:
-                torch.cuda._sleep(_HEAD_START)
-        before = time.perf_counter()
-        if on_gpu:
-            first.record()
-        call()
-        if on_gpu:
-            last.record()
-            last.synchronize()
-        wall_us.append((time.perf_counter() - before) * 1e6)
-        device_us.append(first.elapsed_time(last) * 1e3 if on_gpu else wall_us[-1])
-    return Times(tuple(device_us), tuple(wall_us))
+    while len(times) < effort.samples or (len(times) < effort.most and time.perf_counter() - begin < effort.seconds):
+        times.append(_once(call, device, head_start))
+    gpu, wall = zip(*times, strict=True)
+    found = {f"p{q}_us": round(percentile(gpu, q), 2) for q in (10, 50, 90)}
+    found |= {"wall_us": round(percentile(wall, 50), 2), "samples": len(times)}
+    return {f"{prefix}{key}": value for key, value in found.items()}
+
+
+def _once(call: Callable[[], object], device: torch.device, head_start: bool) -> tuple[float, float]:
+    """Microseconds between two events on the stream, and by the host's clock until the result is there. A CPU has no
+    events: there both are the clock's."""
+    on_gpu = device.type == "cuda"
+    if on_gpu:
+        first, last = torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)
+        if head_start:
+            torch.cuda._sleep(_HEAD_START)
+    begin = time.perf_counter()
+    if on_gpu:
+        first.record()
+    call()
+    if on_gpu:
+        last.record()
+        last.synchronize()
+    wall = (time.perf_counter() - begin) * 1e6
+    return (first.elapsed_time(last) * 1e3 if on_gpu else wall), wall
 
 
 def steady_memory(call: Callable[[], object], device: torch.device, before: int) -> int | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from benchmarks.cases import Case
+from benchmarks.text import grouped
 
 DTYPES = ("float16", "bfloat16")
 
@@ -59,6 +60,10 @@ def asked(dry_run: bool) -> list[tuple[Workload, str]]:
     """Every workload in every dtype, the first dtype of all workloads first."""
     workloads, dtypes = (DRY_RUN, DRY_DTYPES) if dry_run else (WORKLOADS, DTYPES)
     return [(workload, dtype) for dtype in dtypes for workload in workloads]
+
+
+def cases_by_dtype(dry_run: bool) -> list[list[Case]]:
+    return grouped((workload.case(dtype) for workload, dtype in asked(dry_run)), lambda case: case.dtype)
 
 
 def workload_of(case: Case) -> Workload:

@@ -15,7 +15,7 @@ from benchmarks.machine import OtherWork
 from benchmarks.photo import jpeg
 from benchmarks.requests.check import check_decode, check_pose, check_segmentation, our_decode
 from benchmarks.requests.plain import PlainPose, PlainSegmentation
-from benchmarks.requests.report import OURS, PLAIN, Row
+from benchmarks.requests.report import OURS, PLAIN, Row, people_of
 from benchmarks.sheet import made
 from hrnet_fast import create_model
 from hrnet_fast.tasks.pose import PoseEstimator
@@ -38,9 +38,11 @@ class Case:
     people: int = 0
 
     def __str__(self) -> str:
-        people = f", {self.people} {'person' if self.people == 1 else 'people'}" if self.people else ""
-        size = "x".join(map(str, self.picture))
-        return f"{self.what} {self.model}, {size}{people}".replace("  ", " ").replace(" ,", ",")
+        return f"{f'{self.what} {self.model}'.rstrip()}, {self.size}{people_of(self.people)}"
+
+    @property
+    def size(self) -> str:
+        return "x".join(map(str, self.picture))
 
 
 CASES = (
@@ -78,10 +80,9 @@ def measure(case: Case, seconds: float, progress: Callable[[float], None] = lamb
     for name, timing in timings.items():
         medians = {stage: 1e6 * percentile([one[stage] for one in stages[name]], 50) for stage in stages[name][0]}
         times = {f"p{q}_us": round(timing.microseconds(q), 1) for q in (10, 50, 90)}
-        size = "x".join(map(str, case.picture))
         rounded = {stage: round(us, 1) for stage, us in medians.items()}
         rows.append(Row(
-            case.what, case.model, size, case.people, name, **times, samples=len(timing.samples), stages=rounded,
+            case.what, case.model, case.size, case.people, name, **times, samples=len(timing.samples), stages=rounded,
             around=percentile(around[name], 50), check=found, made=origin,
         ))  # fmt: skip
     return rows

@@ -74,13 +74,11 @@ def markdown(sheet: Sheet) -> str:
 
 
 def title(row: Row) -> str:
-    return (
-        f"{row.what} {row.model}, {row.picture}{_people(row)}" if row.model else f"{row.what} of heatmaps{_people(row)}"
-    )
+    return f"{row.what} {f'{row.model}, {row.picture}' if row.model else 'of heatmaps'}{people_of(row.people)}"
 
 
-def _people(row: Row) -> str:
-    return f", {row.people} {'person' if row.people == 1 else 'people'}" if row.people else ""
+def people_of(count: int) -> str:
+    return f", {count} {'person' if count == 1 else 'people'}" if count else ""
 
 
 def _summary(case: dict[str, Row]) -> str:
@@ -95,7 +93,7 @@ def _requests(found: list[dict[str, Row]]) -> str:
     stages = list(found[0][OURS].stages)
     lines = []
     for case in found:
-        lines.append([f"{short_name(case[OURS].model)}{_people(case[OURS])}:", *[""] * (len(stages) + 2)])
+        lines.append([f"{short_name(case[OURS].model)}{people_of(case[OURS].people)}:", *[""] * (len(stages) + 2)])
         for name in (OURS, PLAIN):
             row = case[name]
             total = milliseconds(row.p50_us)

@@ -156,15 +156,15 @@ def test_a_real_child_makes_a_row(tmp_path):
 def test_at_least_the_asked_samples_are_taken_and_at_most_the_most():
     calls = []
     effort = timing.Effort(samples=5, seconds=0.0, most=9, warm_up=0.0)
-    times = timing.isolated(lambda: calls.append(0), CPU, effort)
-    assert len(times.device) == 5 and len(calls) == 6
+    row = timing.isolated(lambda: calls.append(0), CPU, effort)
+    assert row["samples"] == 5 and len(calls) == 6
     effort = timing.Effort(samples=5, seconds=60.0, most=9, warm_up=0.0)
-    assert len(timing.isolated(lambda: None, CPU, effort).device) == 9
+    assert timing.isolated(lambda: None, CPU, effort)["samples"] == 9
 
 
 def test_times_are_those_of_the_call():
     effort = timing.Effort(samples=3, seconds=0.0, most=3, warm_up=0.0)
-    row = timing.isolated(lambda: time.sleep(0.01), CPU, effort).row("replay_")
+    row = timing.isolated(lambda: time.sleep(0.01), CPU, effort, prefix="replay_")
     assert row["replay_p10_us"] >= 10_000 and row["replay_samples"] == 3
 
 

@@ -76,11 +76,12 @@ def test_unwritable_value_leaves_the_old_file(run, make_row, make_run, tmp_path)
         (lambda data: data.pop("versions"), "the run lacks versions"),
         (lambda data: data.update(speed=1), "the run has the unknown key speed"),
         (lambda data: data.update(rows=[]), "has no rows"),
+        (lambda data: data.update(rows=["hrnet_fast"]), "row 0 is a str, where an object is expected"),
         (lambda data: data["rows"][1].pop("p50_us"), "row 1 lacks p50_us"),
         (lambda data: data["rows"][1].update(p50_us=None), "row 1: plain is 'ok' but has no p50_us"),
         (lambda data: data["rows"][0].update(status="fine"), "row 0: status 'fine' is not one of ok"),
     ],
-    ids=["no-versions", "unknown-key", "no-rows", "row-key", "timed-without-time", "status"],
+    ids=["no-versions", "unknown-key", "no-rows", "row", "row-key", "timed-without-time", "status"],
 )
 def test_spoiled_files_are_refused_by_name(run, tmp_path, spoil, message):
     path = write_run(run, tmp_path)
@@ -94,7 +95,7 @@ def test_spoiled_files_are_refused_by_name(run, tmp_path, spoil, message):
 
 @pytest.mark.parametrize(
     ("text", "message"),
-    [("{", "is not JSON"), ("[]", "holds a list"), (None, "cannot be read: No such file")],
+    [("{", "is not JSON"), ("[]", "the run is a list"), (None, "cannot be read: No such file")],
     ids=["truncated", "list", "absent"],
 )
 def test_what_is_no_result_is_refused(tmp_path, text, message):
