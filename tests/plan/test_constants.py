@@ -1,5 +1,7 @@
 """What a network makes of parameters and numbers while it runs: made anew from the weights, for any dtype."""
 
+import functools
+
 import numpy as np
 import pytest
 import torch
@@ -140,6 +142,14 @@ def test_arrays_are_not_taken_for_each_other():
     net = Net(lambda net, x: net.c(x) * torch.tensor(first, dtype=x.dtype) + torch.tensor(second, dtype=x.dtype))
     with pytest.raises(PlanError, match="a tensor made outside the network, .* make it a parameter or buffer"):
         make_plan(net, torch.empty(1, 3, 9, 70))
+
+
+def test_numbers_that_an_earlier_call_left_in_a_cache_are_told():
+    places = functools.cache(lambda width: torch.arange(width))
+    net = Net(lambda net, x: net.c(x) * places(x.shape[3]))
+    make_plan(net, X)
+    with pytest.raises(PlanError, match="made .* in an earlier call of it .as functools.cache keeps."):
+        make_plan(net, X)
 
 
 def test_a_plan_holds_calls_and_no_tensors():

@@ -79,8 +79,9 @@ class Values:
             )
         if id(tensor) not in self.traced:
             raise PlanError(
-                f"{what} is a tensor made outside the network, or by operations that the planner does not see, which a "
-                f"plan cannot express: make it a parameter or buffer; where it is a weight, {REMOVE}"
+                f"{what} is a tensor made outside the network, in an earlier call of it (as functools.cache keeps), or "
+                "by operations that the planner does not see, which a plan cannot express: make it a parameter or "
+                f"buffer; where it is a weight, {REMOVE}"
             )
         traced = self.traced[id(tensor)]
         if traced.unreadable:
