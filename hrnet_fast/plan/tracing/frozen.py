@@ -23,7 +23,7 @@ def frozen_norm(module: nn.Module) -> Callable[[Tensor], Tensor] | None:
 
     It is told from numbers: the module's forward, on other tensors of its shapes, has to have a batch norm's results,
     for maps of several sizes and dtypes and numbers of any sign and scale, so that no clamp, mean, hidden epsilon or
-    branch passes for one.
+    branch passes for one, but one by sizes that are not tried.
     """
     if "forward" in module.__dict__:  # it computes something else than its class
         return None
