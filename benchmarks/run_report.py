@@ -39,7 +39,7 @@ def terminal_table(run: Run) -> str:
     lines = wrapped(identity_of(run))
     for rows in run.groups():
         ours = our_row(rows)
-        lines += ["", _case_name(rows[0]), *aligned([_HEAD, *(_line(row, ours) for row in by_speed(rows))])]
+        lines += ["", case_name(*rows[0].key), *aligned([_HEAD, *(_line(row, ours) for row in by_speed(rows))])]
         for row in rows:
             if row.status != "ok":
                 lines += wrapped(f"{row.executor}: {explain_status(row)}", "  ", "      ")
@@ -51,7 +51,10 @@ def terminal_table(run: Run) -> str:
 def run_parts(runs: Sequence[Run], plots: Sequence[str | None]) -> list[str]:
     """Markdown: where to find each run; and of each its machine, its tables, its plot and its command."""
     anchors = [re.sub(r"[^a-z0-9 -]", "", _title(run).lower()).replace(" ", "-") for run in runs]
-    links = [f"- [{_title(run)}](#{anchor})" for run, anchor in zip(runs, anchors, strict=True)]
+    links = []
+    for n, (run, anchor) in enumerate(zip(runs, anchors, strict=True)):
+        again = anchors[:n].count(anchor)  # headings of the same words are told apart by a number
+        links.append(f"- [{_title(run)}](#{anchor}{f'-{again}' if again else ''})")
     parts = [part for run, plot in zip(runs, plots, strict=True) for part in _markdown(run, plot)]
     return [WHAT, "\n".join(links), *parts] if runs else []
 
@@ -104,10 +107,6 @@ def speed_of_ours(row: Row, ours: Row | None) -> str:
     return f"{ratio:.2f}x faster" if ratio >= 1 else f"{1 / ratio:.2f}x slower"
 
 
-def _case_name(row: Row) -> str:
-    return case_name(*row.key)
-
-
 def _line(row: Row, ours: Row | None) -> list[str]:
     memory = f"{row.peak_bytes / 1e6:.0f} MB" if row.peak_bytes is not None else "?"
     mark = "" if row.status == "ok" else " !"
@@ -155,7 +154,8 @@ def _networks(groups: Sequence[list[Row]]) -> str:
 
 
 def _error(row: Row | None, key: str) -> str:
-    return "-" if row is None else f"{getattr(row, key):.1e}"
+    error = getattr(row, key, None)
+    return "-" if error is None else f"{error:.1e}"
 
 
 def _notes(run: Run) -> Iterator[str]:

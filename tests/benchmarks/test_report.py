@@ -79,6 +79,11 @@ def test_block_has_a_table_for_each_dtype_and_batch_and_a_line_for_each_runner(r
     assert "- torch.compile, float32: not run: left out" in block
 
 
+def test_runs_of_one_machine_are_linked_one_by_one(run):
+    links = run_parts([run, run], [None, None])[1]
+    assert links.splitlines() == [f"- [Intel Xeon, 2 threads](#intel-xeon-2-threads{end})" for end in ("", "-1")]
+
+
 def test_lines_of_the_block_fit_a_terminal(run):
     block = markdown_block(run_parts([run], ["benchmarks/results/run.png"]))
     wide = [line for line in block.splitlines() if len(line) > 100]
