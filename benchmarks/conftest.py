@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +17,7 @@ from benchmarks.results import read_run
 from benchmarks.run_report import terminal_table
 from benchmarks.runners import HrnetFast, Runner
 from benchmarks.session import Session, make_session
+from benchmarks.text import shown_path
 
 _SESSION = pytest.StashKey[Session]()
 
@@ -89,9 +89,9 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     plot = draw_beside(read_run(results), results)
     terminalreporter.section("hrnet_fast and its rivals")
     terminalreporter.write_line(terminal_table(run))
-    terminalreporter.write_line(f"\nresults: {os.path.relpath(results)}")
+    terminalreporter.write_line(f"\nresults: {shown_path(results)}")
     if plot is not None:
-        terminalreporter.write_line(f"plot: {os.path.relpath(plot)}")
+        terminalreporter.write_line(f"plot: {shown_path(plot)}")
     missing = [case for case in session.cases if not session.has(case)]
     if missing and session.budget < math.inf:
         more = f"{len(missing)} of {len(session.cases)} cases remain: run the same command with --resume"

@@ -32,7 +32,7 @@ def headlines(runs: Sequence[Run], gpu_reports: Iterable[Mapping]) -> list[str]:
     parts = []
     for report in gpu_reports:
         if list((networks := Networks(report)).summaries()):
-            parts += [gpu_identity(report).replace("\n", " "), *table_of(networks)]
+            parts += [gpu_identity(report), *table_of(networks)]
     found = shown_of(runs)
     return parts + (_all_in_one(found) if found else [])
 
@@ -145,7 +145,7 @@ def draw_headline(runs: Sequence[Run], path: Path) -> Path | None:
             _panel(panel, cases.get((*network, 1, dtype)), names, labelled=network == networks[0])
     footer = f"{processor(run)}, {threads(run)}: median ms of one image, and how many times as long as ours"
     path.parent.mkdir(parents=True, exist_ok=True)
-    return written(figure, path, footer, at=0.06, left=0.008, size=8)
+    return written(figure, path, footer, wide=200, at=0.06, left=0.008, size=8)
 
 
 def _completeness(cases: Mapping[tuple, Case]) -> tuple[int, float]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -27,9 +28,12 @@ def panels(figure: Figure, count: int, columns: int, **options) -> Sequence[Axes
     return found[:count]
 
 
-def written(figure: Figure, path: Path, footer: str, at: float = 0.1, left: float = 0.012, size: float = 6.5) -> Path:
-    """The PNG, with a footer `at` inches above its lower edge."""
-    figure.text(left, at / figure.get_figheight(), footer, fontsize=size, color=FAINT, va="bottom", ha="left")
+def written(
+    figure: Figure, path: Path, footer: str, *, wide: int, at: float = 0.1, left: float = 0.012, size: float = 6.5
+) -> Path:
+    """The PNG, with a footer of lines of so many characters, `at` inches above its lower edge."""
+    text, height = textwrap.fill(footer, wide), figure.get_figheight()
+    figure.text(left, at / height, text, fontsize=size, color=FAINT, va="bottom", ha="left")
     figure.savefig(path, metadata={"Software": None})
     return path
 

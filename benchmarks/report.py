@@ -15,7 +15,7 @@ from benchmarks.method import method
 from benchmarks.results import RESULTS, Run, kind_of, read_run
 from benchmarks.run_report import draw, run_parts, terminal_table
 from benchmarks.sources import ROOT
-from benchmarks.text import markdown_lines
+from benchmarks.text import markdown_lines, shown_path
 
 README, SPEED = Path("README.md"), Path("docs/speed.md")
 BEGIN, END = "<!-- speed:begin -->", "<!-- speed:end -->"
@@ -55,7 +55,7 @@ def report(files: Sequence[Path], root: Path | None) -> None:
     Errors: ValueError for a file that is not a benchmark run, or a document without the marks; OSError from the system.
     """
     if not files:
-        folder = _shown(RESULTS)
+        folder = shown_path(RESULTS)
         raise ValueError(f"there are no results in {folder}; make some with: pytest benchmarks --out {folder}")
     documents = {} if root is None else {name: _document(root / name) for name in (README, SPEED)}
     folder = ((root or ROOT) / SPEED).resolve().parent
@@ -67,7 +67,7 @@ def report(files: Sequence[Path], root: Path | None) -> None:
     plots |= {path: picture.draw(gpu, path.with_suffix(".png")) for path, gpu in gpus.items()}
     for path, plot in plots.items():
         print(terminal_table(runs[path]) if path in runs else tables.terminal_tables(gpus[path]))
-        print(f"\nplot: {_shown(plot)}\n" if plot else "\nnothing was timed, so there is no plot\n")
+        print(f"\nplot: {shown_path(plot)}\n" if plot else "\nnothing was timed, so there is no plot\n")
     studied, sections = studies.report(sheets, folder)
     for text in studied:
         print(f"{text}\n")
@@ -85,13 +85,13 @@ def report(files: Sequence[Path], root: Path | None) -> None:
     }
     for name, text in documents.items():
         (root / name).write_text(replace_block(text, blocks[name]))
-        print(f"wrote the speed tables of {_shown(root / name)}")
+        print(f"wrote the speed tables of {shown_path(root / name)}")
 
 
 def _document(path: Path) -> str:
     """The text of a document that holds the two speed marks."""
     if not path.exists():
-        raise ValueError(f"{_shown(path)} does not exist; it must hold the two speed marks")
+        raise ValueError(f"{shown_path(path)} does not exist; it must hold the two speed marks")
     replace_block(text := path.read_text(), "")
     return text
 
@@ -115,11 +115,6 @@ def replace_block(text: str, block: str) -> str:
 def draw_beside(run: Run, json_path: Path) -> Path | None:
     """The plot of a run, in a PNG beside its JSON."""
     return draw(run, json_path.resolve().with_suffix(".png"))
-
-
-def _shown(path: Path) -> str:
-    """Relative to the working folder where that is shorter."""
-    return min(str(path), os.path.relpath(path), key=len)
 
 
 if __name__ == "__main__":

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import textwrap
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -196,7 +195,7 @@ def draw(run: Run, path: Path) -> Path | None:
     for place, (panel, rows) in enumerate(zip(found, groups, strict=True)):
         _panel(panel, rows)
         panel.set_ylim(tallest[place // columns] - 0.4, -0.6)
-    return written(figure, path, textwrap.fill(identity_of(run), 112 * columns))
+    return written(figure, path, identity_of(run), wide=112 * columns)
 
 
 def _panel(panel: Axes, rows: list[Row]) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from benchmarks.machine import OtherWork, commit, describe_machine, slug, versions
-from benchmarks.results import RESULTS, added_to, filled, read_json, write_json
+from benchmarks.results import added_to, filled, read_json, write_json
 from benchmarks.sources import our_code
 from benchmarks.text import identity
 
@@ -54,10 +54,6 @@ class Sheet:
         commits = list(dict.fromkeys(row.made.commit for row in self.rows))
         busiest = max((row.made.other_load or 0.0 for row in self.rows), default=0.0)
         return identity(self.machine, self.threads, self.versions, _SHOWN, commits, busiest)
-
-
-def folder_of(kind: str) -> Path:
-    return RESULTS / kind
 
 
 def write_sheet(sheet: Sheet, folder: Path) -> tuple[Path, Sheet]:

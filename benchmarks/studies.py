@@ -17,7 +17,9 @@ import benchmarks.requests.report as requests
 import benchmarks.scaling.report as scaling
 from benchmarks.arguments import command_of
 from benchmarks.progress import Progress
-from benchmarks.sheet import Record, Sheet, folder_of, read_sheet
+from benchmarks.results import RESULTS
+from benchmarks.sheet import Record, Sheet, read_sheet
+from benchmarks.text import shown_path
 
 
 @dataclass(frozen=True)
@@ -67,7 +69,7 @@ def run(kind: str, parser: argparse.ArgumentParser, arguments: Sequence[str] | N
 
 def files() -> list[Path]:
     """The sheets that the results hold, by kind."""
-    return [path for kind in STUDIES for path in sorted(folder_of(kind).glob("*.json"))]
+    return [path for kind in STUDIES for path in sorted((RESULTS / kind).glob("*.json"))]
 
 
 def report(sheets: Mapping[Path, str], folder: Path) -> tuple[list[str], list[str]]:
@@ -90,6 +92,6 @@ def _report(path: Path, kind: str, study: Study, folder: Path) -> tuple[str, lis
     text, parts = study.table(sheet), [sheet.identity, study.markdown(sheet)]
     if study.draw is not None:
         plot = study.draw(sheet, path.resolve().with_suffix(".png"))
-        text += f"\n\nplot: {min(str(plot), os.path.relpath(plot), key=len)}"
+        text += f"\n\nplot: {shown_path(plot)}"
         parts.append(f"![{kind}]({os.path.relpath(plot, folder)})")
     return text, [*parts, f"Command of the newest rows:\n`{sheet.command}`"]

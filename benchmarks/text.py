@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import textwrap
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 WIDTH = 100
@@ -104,3 +106,8 @@ def in_short(error: BaseException) -> str:
     """Its type and first line, and the next one too where the first ends with a colon; cut to what a table bears."""
     first, *rest = [line.strip() for line in str(error).splitlines() if line.strip()] or ["no message"]
     return f"{type(error).__name__}: {' '.join([first, *rest[: first.endswith(':')]])}"[:300]
+
+
+def shown_path(path: Path) -> str:
+    """Relative to the working folder where that is shorter."""
+    return min(str(path), os.path.relpath(path), key=len)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
-import os
 import shutil
 import signal
 import sys
@@ -26,6 +25,7 @@ from benchmarks.gpu.store import BUILD, Row, Store
 from benchmarks.gpu.tables import line_of, terminal_tables
 from benchmarks.results import RESULTS
 from benchmarks.sources import TUNING, WORK, our_code
+from benchmarks.text import shown_path
 
 DRY_FOLDER = WORK / "dry-run"
 
@@ -90,16 +90,16 @@ def _finish(store: Store, parts: Sequence[str], left: Sequence[str]) -> int:
     """Prints the tables, draws the plot, and says what is missing."""
     print("\n" + terminal_tables(store.data()))
     if store.rows:
-        print(f"\nresults: {os.path.relpath(store.path)}")
+        print(f"\nresults: {shown_path(store.path)}")
         if importlib.util.find_spec("matplotlib") is not None:
             from benchmarks.gpu.picture import draw
 
             for folder in filter(None, (store.path.parent, store.mirror)):
                 if picture := draw(store.data(), (folder / store.path.name).with_suffix(".png")):
-                    print(f"plot: {os.path.relpath(picture)}")
+                    print(f"plot: {shown_path(picture)}")
     for file in sorted(TUNING.glob("*.json")):
         copied = f"; copied to {store.mirror}" if store.mirror and shutil.copy(file, store.mirror) else ""
-        print(f"measured tiles: {os.path.relpath(file)}{copied}")
+        print(f"measured tiles: {shown_path(file)}{copied}")
     if told := _kept(store):
         print(told)
     if left:

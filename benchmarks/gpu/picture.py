@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -29,7 +28,7 @@ def draw(report: Mapping, path: Path) -> Path | None:
         _panel(panel, label, bars)
         panel.set_ylim(tallest - 0.4, -0.6)
     told = "DRY RUN, nothing was measured. " if report["dry_run"] else ""
-    return written(figure, path, textwrap.fill(told + identity(report).replace("\n", " "), 95 * columns))
+    return written(figure, path, told + identity(report), wide=95 * columns)
 
 
 def _bars(networks: Networks, label: str) -> list[Bar]:

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Mapping, Sequence
 
 from benchmarks.gpu.store import Row
 from benchmarks.gpu.summary import COLUMNS, Networks, Summary, of_part, state
-from benchmarks.text import WIDTH, aligned, markdown_table
+from benchmarks.text import WIDTH, aligned, markdown_table, wrapped
 
 _TROUBLES, _FAILURES = 8, 9  # shown: rows that are not "ok", failures of tests
 
 
 def terminal_tables(report: Mapping) -> str:
     """Everything that the rows say, each part that has rows under its own title."""
-    blocks = [identity(report)]
+    blocks = ["\n".join(wrapped(identity(report)))]
     if report["dry_run"]:
         blocks.append("DRY RUN: nothing was measured; every number below is of a stand-in on a CPU.")
     networks = Networks(report)
@@ -34,7 +33,7 @@ def identity(report: Mapping) -> str:
         gpu += f"{device['memory_gib']} GiB, cuDNN {device['cudnn']})"
     shown = [f"{name} {versions[name]}" for name in ("python", "torch", "cuda", "triton") if name in versions]
     text = f"{gpu}; {machine['cpu']}, {machine['cores']} cores; {', '.join(shown)}; {_sources(report)}; "
-    return textwrap.fill(text + "random weights.", WIDTH)
+    return text + "random weights."
 
 
 def _sources(report: Mapping) -> str:
@@ -80,7 +79,7 @@ def _micro(report: Mapping) -> str:
         return ""
     lines = ["the GPU itself (launch: from one empty kernel of a CUDA graph to the next; copy: read plus written)"]
     cells = [f"{row['name']}: {row['value']:g} {row['unit']}" for row in rows]
-    return "\n".join(lines + textwrap.wrap("; ".join(cells), WIDTH, initial_indent="  ", subsequent_indent="  "))
+    return "\n".join([*lines, *wrapped("; ".join(cells), "  ", "  ")])
 
 
 def _cudnn(report: Mapping) -> str:
@@ -232,7 +231,7 @@ def markdown(report: Mapping, plot: str | None) -> list[str]:
     networks = Networks(report)
     if not list(networks.summaries()):
         return []
-    parts = [identity(report).replace("\n", " "), *table_of(networks)]
+    parts = [identity(report), *table_of(networks)]
     if plot is not None:
         parts.append(f"![median time of each runner in each workload]({plot})")
     troubles = [row for row in report["rows"] if row["status"] not in ("ok", "not run")]

@@ -140,7 +140,7 @@ def draw(sheet: Sheet, path: Path) -> Path:
     figure = page(10, 0.5 + 4.1 * count, (0.1, 0.12))
     for panel, network in zip(panels(figure, count, 1), sheet.rows, strict=True):
         _panel(panel, network)
-    return written(figure, path, textwrap.fill(sheet.identity, 190), at=0.06)
+    return written(figure, path, sheet.identity, wide=190, at=0.06)
 
 
 def _panel(panel: Axes, network: Network) -> None:

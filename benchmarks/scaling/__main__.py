@@ -21,7 +21,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     example = "--cases w32 --threads 2 --out benchmarks/results/scaling"
     parser = parser_of("scaling", told, example, seconds=2.0, of="a point")
     parser.add_argument("--cases", default="", metavar="TEXT", help="only models whose name holds this")
-    parser.add_argument("--along", choices=["batch", "size"], help="only over batches, or only over sizes")
     parser.add_argument("--most", type=float, default=float("inf"), metavar="MP", help="no call of more megapixels")
     parser.add_argument("--dtype", choices=list(DTYPES), default="float32")
     return int(run("scaling", parser, arguments, _rows) is None)
@@ -31,7 +30,7 @@ def _rows(options: argparse.Namespace, progress: Progress) -> Iterator[Point]:
     chosen = [one for one in SERIES if options.cases in one.model]
     if not chosen:
         raise ValueError(f"no model holds {options.cases!r}: they are {', '.join(one.model for one in SERIES)}")
-    points = {one.model: list(one.points(options.along, options.most)) for one in chosen}
+    points = {one.model: list(one.points(options.most)) for one in chosen}
     if not any(points.values()):
         raise ValueError(f"no point has {options.most:g} megapixels or less")
     for name, found in points.items():

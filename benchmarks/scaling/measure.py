@@ -35,12 +35,12 @@ class Series:
     batches: tuple[int, ...]
     sizes: tuple[tuple[int, int], ...]
 
-    def points(self, along: str | None = None, most: float = inf) -> Iterator[tuple[str, int, int, int]]:
-        """(along what, batch, height, width); along: only so. most: megapixels of a call."""
+    def points(self, most: float = inf) -> Iterator[tuple[str, int, int, int]]:
+        """(along what, batch, height, width). most: megapixels of a call."""
         every = [("batch", batch, *self.size) for batch in self.batches] + [("size", 1, *size) for size in self.sizes]
-        for what, batch, height, width in every:
-            if along in (None, what) and batch * height * width / 1e6 <= most:
-                yield what, batch, height, width
+        for along, batch, height, width in every:
+            if batch * height * width / 1e6 <= most:
+                yield along, batch, height, width
 
 
 # Twice as many pixels from one size to the next, about, and in between sizes that are no power of two.

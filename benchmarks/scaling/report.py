@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -85,7 +84,7 @@ def draw(sheet: Sheet, path: Path) -> Path:
     figure = page(10.5, 0.5 + 2.7 * -(-len(found) // 2), (0.12, 0.12))
     for panel, points in zip(panels(figure, len(found), 2), found, strict=True):
         _panel(panel, points)
-    return written(figure, path, textwrap.fill(sheet.identity, 200), at=0.06)
+    return written(figure, path, sheet.identity, wide=200, at=0.06)
 
 
 def _panel(panel: Axes, points: Sequence[Point]) -> None:
