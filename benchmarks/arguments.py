@@ -13,7 +13,9 @@ from benchmarks import isa
 from benchmarks.machine import usual_threads
 
 
-def parser_of(kind: str, description: str, example: str, seconds: float | None = None, of: str = ""):
+def parser_of(
+    kind: str, description: str, example: str, seconds: float | None = None, of: str = ""
+) -> argparse.ArgumentParser:
     """Of a study: with --threads, --out and, if there is a default, --seconds, spent on timing something."""
     program = f"python -m benchmarks.{kind}"
     parser = argparse.ArgumentParser(

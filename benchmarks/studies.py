@@ -42,11 +42,12 @@ STUDIES = {
     "levels": Study("Levels", levels.WHAT, levels.Network, levels.terminal_table, levels.markdown, levels.draw),
 }
 
-
 Rows = Callable[[argparse.Namespace, Progress], Iterator[object]]
 
 
-def run(kind: str, parser: argparse.ArgumentParser, arguments: Sequence[str] | None, rows: Rows, **values):
+def run(
+    kind: str, parser: argparse.ArgumentParser, arguments: Sequence[str] | None, rows: Rows, **values: object
+) -> Sheet | None:
     """Measures, writes, prints and draws the rows of a study; its sheet, or None after one sentence on what was wrong.
 
     rows: measures one after another. values: of the sheet.
