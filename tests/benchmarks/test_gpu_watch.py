@@ -52,9 +52,12 @@ def test_after():
 """
 )
 LOST = """
-import torch
+import sys
+from types import SimpleNamespace
 
-def test_loses_the_gpu(monkeypatch):
+torch = sys.modules["torch"] = SimpleNamespace(cuda=SimpleNamespace(is_initialized=lambda: False))
+
+def test_loses_the_gpu():
     def synchronize():
         raise RuntimeError("CUDA error: an illegal memory access was encountered\\nmore")
     torch.cuda.is_initialized, torch.cuda.synchronize = lambda: True, synchronize
