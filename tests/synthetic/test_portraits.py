@@ -7,6 +7,7 @@ import pytest
 from hrnet_fast.synthetic import ATTRIBUTES, face_scene
 from hrnet_fast.synthetic.face_shape import SCHEMES, FaceShape, landmarks
 from hrnet_fast.tasks.landmark import SCHEMES as READERS_SCHEMES
+from tests.exact import assert_exact
 
 PLAIN = dict.fromkeys((name.replace("-", "_") for name in ATTRIBUTES), False)
 SIZE = (181, 203)
@@ -18,7 +19,7 @@ def test_the_points_mirror_each_other_as_the_data_sets_say(count):
     points = landmarks(FaceShape())[list(SCHEMES[count])]
     mirrored = points[schemes[count].swap] * (-1, 1, 1)
     assert len(points) == count
-    np.testing.assert_allclose(points, mirrored, atol=1e-9)
+    assert_exact(points, mirrored)
 
 
 @pytest.mark.parametrize("count", [68, 29, 19])

@@ -6,6 +6,7 @@ import torch
 
 from hrnet_fast.tasks.bottom_up.maps import Sum, view_maps
 from hrnet_fast.tasks.pose.skeletons import COCO
+from tests.exact import assert_exact
 
 K, SIZE = 17, (8, 12)  # of the finer maps
 
@@ -41,7 +42,7 @@ def test_a_view(views, size):
     coarse, fine = outputs(0, views)
     got = view_maps((coarse, fine), COCO.swap, size)
     for x, y in zip(got, expected(coarse.numpy(), fine.numpy(), size or SIZE)):
-        np.testing.assert_allclose(x.numpy(), y, rtol=1e-12, atol=1e-12)
+        assert_exact(x.numpy(), y)
 
 
 @pytest.mark.parametrize("views", [1, 2])
@@ -54,8 +55,8 @@ def test_views_are_averaged_at_the_size_of_the_first(views):
         if size == SIZE:
             wanted = bilinear(tags.numpy(), (16, 24))
     maps = total.mean()
-    np.testing.assert_allclose(maps.heatmaps.numpy(), sum(heats) / 3, rtol=1e-12, atol=1e-12)
-    np.testing.assert_allclose(maps.tags.numpy(), wanted, rtol=1e-12, atol=1e-12)
+    assert_exact(maps.heatmaps.numpy(), sum(heats) / 3)
+    assert_exact(maps.tags.numpy(), wanted)
     assert maps.tags.shape == (views, K, 16, 24)
 
 
@@ -66,5 +67,5 @@ def test_a_mirrored_scene_gives_mirrored_maps():
     maps.add(*view_maps((coarse, fine), COCO.swap), with_tags=True)
     mirrored.add(*view_maps((coarse.flip(0), fine.flip(0)), COCO.swap), with_tags=True)
     turned = maps.mean().heatmaps.flip(2)[COCO.swap]
-    torch.testing.assert_close(mirrored.mean().heatmaps, turned, rtol=1e-12, atol=1e-12)
-    torch.testing.assert_close(mirrored.mean().tags, maps.mean().tags.flip(0).flip(3)[:, COCO.swap])
+    assert_exact(mirrored.mean().heatmaps, turned)
+    assert_exact(mirrored.mean().tags, maps.mean().tags.flip(0).flip(3)[:, COCO.swap])

@@ -9,6 +9,7 @@ from hrnet_fast.kernels import affine_crop
 from hrnet_fast.tasks.bottom_up.views import checked_scales, region, view_size
 from hrnet_fast.tasks.images import ImageError
 from hrnet_fast.tasks.pose.affine import crop_matrices, to_picture
+from tests.exact import assert_exact
 from tests.tasks.pose import official
 
 # picture, short side, scales -> what get_multi_scale_size gives at each of them and at 1, (height, width)
@@ -45,7 +46,7 @@ def test_a_view_has_opencvs_pixels(picture, scale):
     center = np.array([int(width / 2 + 0.5), int(height / 2 + 0.5)])
     short = min(picture) / min(size)  # of the picture's pixels to one of the view's
     matrix = official.affine(center, np.array([size[1], size[0]]) * short / 200, size[::-1])
-    np.testing.assert_allclose(matrices[0].numpy(), matrix, rtol=1e-9, atol=1e-9)
+    assert_exact(matrices[0].numpy(), matrix)
     expected = cv2.warpAffine(pixels, matrix, size[::-1], flags=cv2.INTER_LINEAR)
     assert np.abs(got.permute(1, 2, 0).numpy() - expected).max() <= 1.001
 
@@ -57,7 +58,7 @@ def test_points_come_back_where_they_were():
     points = torch.tensor([[0.0, 0.0], [82.0, 60.0], [17.25, 40.5]], dtype=torch.float64)
     inside = points @ matrix[:, :2].T + matrix[:, 2]
     half = (size[0] // 2, size[1] // 2)  # maps of half the size
-    torch.testing.assert_close(to_picture(inside[None] / 2, seen, half)[0], points)
+    assert_exact(to_picture(inside[None] / 2, seen, half)[0], points)
 
 
 def test_scales_are_sorted():

@@ -9,6 +9,7 @@ from hrnet_fast.tasks.landmark.decode import decode
 from hrnet_fast.tasks.landmark.metrics import whole_pixels
 from hrnet_fast.tasks.landmark.protocol import PROTOCOLS
 from hrnet_fast.tasks.landmark.schemes import SCHEMES
+from tests.exact import assert_exact
 
 from .official import decode as official_decode
 
@@ -31,7 +32,7 @@ def test_equals_the_official_loop(cut):
     maps = heatmaps()
     points, scores = decode(maps, SQUARES, PROTOCOLS["official"])
     want = official_decode(maps.numpy(), CENTERS, SCALES, cut)
-    np.testing.assert_allclose(whole_pixels(points) if cut else points, want, rtol=1e-12)
+    assert_exact(whole_pixels(points) if cut else points, np.array(want))
     np.testing.assert_array_equal(scores, maps.flatten(2).max(2).values)
 
 
@@ -41,7 +42,7 @@ def test_quarter_offsets_at_every_border(x, y):
     maps = torch.rand(1, 1, 16, 16, generator=torch.Generator().manual_seed(16 * x + y))
     maps[0, 0, y, x] = 2
     ours, _ = decode(maps, SQUARES[:1], PROTOCOLS["official"])
-    np.testing.assert_allclose(ours, official_decode(maps.numpy(), CENTERS, SCALES, False), rtol=1e-12)
+    assert_exact(ours, official_decode(maps.numpy(), CENTERS, SCALES, False))
 
 
 @pytest.mark.parametrize("x", [0, 1, 2, 14, 15])
@@ -54,7 +55,7 @@ def test_mmpose_judges_each_axis_by_itself(x, y):
     dx = np.sign(m[y, x + 1] - m[y, x - 1]) if 1 < x < 15 and y > 0 else 0
     dy = np.sign(m[y + 1, x] - m[y - 1, x]) if 1 < y < 15 and x > 0 else 0
     ours, _ = decode(maps, [Square(32, 32, 64)], PROTOCOLS["mmpose"])
-    np.testing.assert_allclose(ours[0, 0], [4 * (x + dx / 4), 4 * (y + dy / 4)], rtol=1e-12)
+    assert_exact(ours[0, 0], np.array([4 * (x + dx / 4), 4 * (y + dy / 4)]))
 
 
 @pytest.mark.parametrize("points", SCHEMES)

@@ -13,6 +13,7 @@ from hrnet_fast.tasks.landmark.metrics import (
     whole_pixels,
 )
 from hrnet_fast.tasks.landmark.schemes import SCHEMES
+from tests.exact import assert_exact
 
 from .official import compute_nme
 
@@ -27,7 +28,7 @@ def faces(points, count=23, noise=6.0):
 def test_nme_equals_the_official_loop(points):
     ours, truth, sides = faces(points)
     got = nme(torch.from_numpy(ours), torch.from_numpy(truth), torch.from_numpy(sides))
-    np.testing.assert_allclose(got, compute_nme(ours, truth, sides), rtol=0, atol=1e-6)
+    assert_exact(got, compute_nme(ours, truth, sides))
 
 
 def test_auc_is_the_integral_of_the_cumulative_distribution():

@@ -12,6 +12,7 @@ from hrnet_fast.tasks.pose import CocoKeypoints, read_detections
 from hrnet_fast.tasks.pose.boxes import Regions, regions_of
 from hrnet_fast.tasks.pose.coco_scorer import METRICS, average_precision
 from hrnet_fast.tasks.pose.skeletons import COCO
+from tests.exact import assert_exact
 from tests.tasks.pose import official
 from tests.tasks.pose.files import annotation, assert_refused, coco_data, keypoints, put, without, write_coco
 
@@ -128,7 +129,7 @@ def test_results_are_the_official_rows(root):
         assert (row["image_id"], row["category_id"]) == (7, 1)
         assert row["keypoints"] == [value for point in person for value in point]
         assert row["score"] == pytest.approx(official.rescore([point[2] for point in person], 1.0), rel=1e-6)
-        np.testing.assert_allclose([row["center"], row["scale"]], [center, scale], rtol=1e-12)
+        assert_exact(np.array([row["center"], row["scale"]]), np.array([center, scale]))
 
 
 def test_nobody_found_scores_nothing(root):

@@ -8,6 +8,7 @@ import torch
 from hrnet_fast.kernels import flip_average, heatmap_decode
 from hrnet_fast.tasks.pose.dark import refine, smoothed
 from hrnet_fast.tasks.pose.decode import decode
+from tests.exact import assert_exact
 from tests.tasks.pose import official
 
 LOOPS = {"dark": official.dark, "udp": official.udp}
@@ -43,7 +44,7 @@ def test_the_blur_is_mmposes(kernel, size):
     maps = noisy(size=size)
     points = heatmap_decode(maps, quarter=False)
     want = [patches(official.blur(person, kernel), at) for person, at in zip(maps.numpy(), points)]
-    np.testing.assert_allclose(smoothed(maps, points, kernel), want, rtol=1e-9, atol=1e-12)
+    assert_exact(smoothed(maps, points, kernel), np.array(want))
 
 
 @pytest.mark.parametrize("kernel", [11, 13, 17])
@@ -64,7 +65,7 @@ def test_points_are_mmposes(method, kernel, size):
     maps = noisy(size=size)
     got = decode(maps, method=method, kernel=kernel)
     for person, points in zip(maps.numpy(), got):
-        np.testing.assert_allclose(points[:, :2], LOOPS[method](person, kernel), rtol=1e-6, atol=1e-6)
+        assert_exact(points[:, :2], LOOPS[method](person, kernel))
         np.testing.assert_array_equal(points[:, 2], official.peaks(person)[1])
 
 
@@ -76,7 +77,7 @@ def test_the_flip_test_comes_first(method, shift):
     mean = flip_average(maps, flipped, swap, shift).numpy()
     got = decode(maps, flipped, swap, shift=shift, method=method)
     for person, points in zip(mean, got):
-        np.testing.assert_allclose(points[:, :2], LOOPS[method](person, 11), rtol=1e-6, atol=1e-6)
+        assert_exact(points[:, :2], LOOPS[method](person, 11))
 
 
 @by_method

@@ -6,6 +6,7 @@ import torch
 
 from hrnet_fast.tasks.pose.affine import crop_matrices, to_picture
 from hrnet_fast.tasks.pose.boxes import Regions, regions_of
+from tests.exact import assert_exact
 from tests.tasks.pose import official
 
 SIZES = [(256, 192), (384, 288), (256, 256), (64, 48)]
@@ -26,9 +27,9 @@ def test_regions_are_the_official_center_and_scale(size):
     rows = boxes()
     regions = regions_of(torch.from_numpy(rows), size[1] / size[0])
     centers, scales = center_scale(rows, size)
-    np.testing.assert_allclose(regions.centers, centers, rtol=1e-12)
-    np.testing.assert_allclose(regions.sizes / 200, scales, rtol=1e-12)
-    np.testing.assert_allclose(regions.areas, [np.prod(scale * 200) for scale in scales], rtol=1e-12)
+    assert_exact(regions.centers, np.array(centers))
+    assert_exact(regions.sizes / 200, np.array(scales))
+    assert_exact(regions.areas, np.array([np.prod(scale * 200) for scale in scales]))
 
 
 @by_size
@@ -38,11 +39,9 @@ def test_matrices_and_points_are_the_official_ones(size):
     points = np.random.uniform(-5, 300, (len(rows), 17, 2))
     got_maps, got_points = crop_matrices(regions, size), to_picture(torch.from_numpy(points), regions, size)
     for i, (center, scale) in enumerate(zip(*center_scale(rows, size))):
-        np.testing.assert_allclose(got_maps[i], official.affine(center, scale, (w, h)), rtol=1e-6, atol=1e-6)
+        assert_exact(got_maps[i], official.affine(center, scale, (w, h)))
         back = official.affine(center, scale, (w, h), inverse=True)
-        np.testing.assert_allclose(
-            got_points[i], [official.apply(back, point) for point in points[i]], rtol=1e-6, atol=1e-6
-        )
+        assert_exact(got_points[i], np.array([official.apply(back, point) for point in points[i]]))
 
 
 @by_size
@@ -51,7 +50,7 @@ def test_udp_matrices_are_mmposes(size):
     regions = regions_of(torch.from_numpy(rows), w / h)
     got = crop_matrices(regions, size, udp=True)
     for i, (center, scale) in enumerate(zip(*center_scale(rows, size))):
-        np.testing.assert_allclose(got[i], official.udp_affine(center, scale * 200, (w, h)), rtol=1e-9, atol=1e-6)
+        assert_exact(got[i], official.udp_affine(center, scale * 200, (w, h)))
 
 
 def test_udp_takes_corners_to_corners():
@@ -68,4 +67,4 @@ def test_a_crop_and_its_heatmap_agree_on_where_the_picture_is(udp):
     found = to_picture(points, regions, (64, 48), udp)
     in_crop = found @ maps[:, :, :2].mT + maps[:, None, :, 2]
     factor = torch.tensor([191 / 47, 255 / 63] if udp else [4.0, 4.0], dtype=torch.float64)
-    torch.testing.assert_close(in_crop, points * factor, rtol=1e-9, atol=1e-6)
+    assert_exact(in_crop, points * factor)

@@ -11,6 +11,7 @@ from scipy.io import loadmat, savemat
 from hrnet_fast.tasks.pose import Mpii
 from hrnet_fast.tasks.pose.boxes import regions_of
 from hrnet_fast.tasks.pose.pckh import pckh
+from tests.exact import assert_exact
 from tests.tasks.pose import official
 from tests.tasks.pose.files import MPII_NAMES, mpii_data, write_mpii
 
@@ -38,8 +39,8 @@ def test_regions_are_the_official_center_and_scale(root):
         center, scale = np.array(entry["center"]), entry["scale"]
         center[1] += 15 * scale
         regions = regions_of(sample.boxes, 1.0)
-        np.testing.assert_allclose(regions.centers[0], center - 1, rtol=1e-12)
-        np.testing.assert_allclose(regions.sizes[0], np.full(2, scale * 1.25 * 200), rtol=1e-12)
+        assert_exact(regions.centers[0], center - 1)
+        assert_exact(regions.sizes[0], np.full(2, scale * 1.25 * 200))
         assert sample.image.exists()
 
 
@@ -48,8 +49,8 @@ def test_people_without_a_place_are_neither_moved_nor_widened(tmp_path):
     data = mpii_data()
     data[0][0]["center"] = [-1.0, 55.5]
     regions = regions_of(next(iter(Mpii(write_mpii(tmp_path / "mpii", data)))).boxes, 1.0)
-    np.testing.assert_allclose(regions.centers[0], [-2, 54.5], rtol=1e-12)
-    np.testing.assert_allclose(regions.sizes[0], np.full(2, data[0][0]["scale"] * 200), rtol=1e-12)
+    assert_exact(regions.centers[0], np.array([-2, 54.5]))
+    assert_exact(regions.sizes[0], np.full(2, data[0][0]["scale"] * 200))
 
 
 def test_perfect_predictions_score_a_hundred(root):
