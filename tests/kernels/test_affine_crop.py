@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from hrnet_fast.kernels import affine_crop, affine_crop_ref
+from hrnet_fast.numerics import relative_l2, within_tolerance
 from tests.kernels.cases import assert_refused, assert_refused_alike, by_body, by_implementation, needs_test_ops
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -61,9 +62,13 @@ def test_whole_grey_levels_are_normalised(crop):
     image = torch.from_numpy(noise())
     identity = torch.tensor([[[1.0, 0, 0], [0, 1, 0]]], dtype=torch.float64)
     got = crop(image, identity, image.shape[:2], MEAN, STD)
-    want = (image.permute(2, 0, 1).float() / 255 - torch.tensor(MEAN).view(3, 1, 1)) / torch.tensor(STD).view(3, 1, 1)
+    exact, plain = (
+        (image.permute(2, 0, 1).to(dtype) / 255 - torch.tensor(MEAN, dtype=dtype).view(3, 1, 1))
+        / torch.tensor(STD, dtype=dtype).view(3, 1, 1)
+        for dtype in (torch.float64, torch.float32)
+    )
     assert got.shape == (1, 3, *image.shape[:2]) and got.is_contiguous()
-    torch.testing.assert_close(got[0], want, rtol=1e-6, atol=1e-6)
+    assert within_tolerance(relative_l2(got[0], exact), relative_l2(plain, exact))
 
 
 @every_crop
@@ -71,7 +76,7 @@ def test_whole_grey_levels_are_normalised(crop):
 def test_outside_the_picture_all_is_black(crop, centre):
     m = torch.tensor([[[1.0, 0, -centre[0]], [0, 1, -centre[1]]]], dtype=torch.float64)
     got = levels(crop(torch.from_numpy(noise()), m, (4, 5), MEAN, STD))
-    assert got.abs().max() < 1e-3
+    assert not got.round(decimals=3).any()  # black is -mean / std in float32, which comes back with an error
 
 
 @by_op

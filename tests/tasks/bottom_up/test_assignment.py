@@ -57,7 +57,7 @@ def test_no_assignment_costs_less(seed):
     assert len(set(columns)) == len(cost) and (cost == before).all()
     rows = np.arange(len(cost))
     least = cost[linear_sum_assignment(cost)].sum()
-    assert cost[rows, columns].sum() == pytest.approx(least, rel=1e-14, abs=1e-12)
+    assert cost[rows, columns].sum() == pytest.approx(least, rel=1e-14, abs=1e-12)  # sums in another order
 
 
 @pytest.mark.parametrize("seed", range(10))

@@ -32,6 +32,7 @@ def check(found, planted, limit):
         assert errors[best] <= limit and best not in taken
         taken.add(best)
         scores = found[best].scores.numpy()
+        # between two pixels of a map its highest one is lower than the peak
         np.testing.assert_allclose(scores[there], truth[there, 2], atol=0.06)
         assert (scores[~there] < 0.1).all()
         assert found[best].score == pytest.approx(scores[there].sum() / 17, abs=1e-6)
@@ -108,7 +109,8 @@ def test_a_mirrored_picture_has_mirrored_people():
     mirrored[..., 0] = SIZE[1] - mirrored[..., 0]  # about the middle that the views have
     one, other = (seeing(p, [0.0, 3.0, 6.0], SIZE)(PICTURE) for p in (planted, mirrored))
     check(other, mirrored, 0.75 * 240 / 256)
-    torch.testing.assert_close([p.score for p in one], [p.score for p in other], rtol=1e-4, atol=1e-5)
+    # a few roundings of float32 in another order
+    assert [p.score for p in one] == pytest.approx([p.score for p in other], rel=2.0**-20)
 
 
 def test_views_and_mirror_images_go_through_the_network():
