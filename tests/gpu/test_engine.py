@@ -54,7 +54,7 @@ def test_float32_is_as_exact_as_torch_is_told_to_be(executor, tf32, monkeypatch)
     assert verify(model, fast, x).passed
     with torch.no_grad():
         error = (fast(x) - model.double()(x.double())).norm() / model(x.double()).norm()
-    assert error > 1e-5 if tf32 else error < 1e-5
+    assert error > 1e-5 if tf32 else error < 1e-5  # between roundings at 2^-11 and at 2^-24
 
 
 @pytest.mark.parametrize("name", ["hrnet_w32.pose_coco_256x192", "hrnet_w48.seg_cityscapes"])
@@ -201,7 +201,7 @@ def test_weights_changed_in_place():
     with pytest.raises(RuntimeError, match="refresh"):
         fast(x)
     fast.refresh()
-    assert (fast(x) - before - 1).abs().max() < 0.05
+    assert verify(model, fast, x).passed and not torch.equal(fast(x), before)
 
 
 def test_shapes_are_forgotten_in_turn():

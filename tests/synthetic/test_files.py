@@ -80,7 +80,7 @@ def test_pycocotools_finds_the_people_that_were_drawn(coco_root):
         for entry, person in zip(entries, people):
             mask = coco.annToMask(entry).astype(bool)
             assert entry["area"] == person.area
-            np.testing.assert_allclose(np.reshape(entry["keypoints"], (17, 3)), person.keypoints)
+            np.testing.assert_array_equal(np.reshape(entry["keypoints"], (17, 3)), person.keypoints)
             if entry["iscrowd"]:
                 crowds += 1
                 np.testing.assert_array_equal(mask, person.mask)
@@ -111,7 +111,7 @@ def test_coco_reader_finds_boxes_and_detections(coco_root):
     for sample, (_, people) in zip(annotated, scenes):
         marked = [person.box for person in people if not person.crowd and person.num_keypoints]
         # The official reader takes the corners inside the picture: the last pixel is one less than the width.
-        np.testing.assert_allclose(sample.boxes.numpy()[:, :2].reshape(-1, 2), np.reshape(marked, (-1, 4))[:, :2])
+        np.testing.assert_array_equal(sample.boxes.numpy()[:, :2].reshape(-1, 2), np.reshape(marked, (-1, 4))[:, :2])
     detected = list(pose.DATASETS["coco"](coco_root))
     assert sum(len(sample.boxes) for sample in detected) >= sum(len(sample.boxes) for sample in annotated)
     assert all(0 < score < 1 for sample in detected for score in sample.box_scores.tolist())
@@ -129,7 +129,7 @@ def test_run_lengths_and_polygons_of_ugly_masks():
     single = np.zeros((5, 6), bool)
     single[2, 3] = True
     (corners,) = polygons(single)
-    np.testing.assert_allclose(np.reshape(corners, (-1, 2)).mean(axis=0), (3.5, 2.5))
+    np.testing.assert_array_equal(np.reshape(corners, (-1, 2)).mean(axis=0), (3.5, 2.5))
     assert polygons(np.zeros((4, 4), bool)) == []
 
 
