@@ -12,7 +12,7 @@ IMAGES = {"PIL", "numpy", "pycocotools", "scipy"}  # others by `tasks/optional.p
 # floor -> (floors that it may import besides itself, packages that it may import besides Python's own)
 FLOORS = {
     "kernels": (set(), {"torch", "triton"}),
-    "models": (set(), {"torch"}),
+    "models": (set(), {"torch", "typing_extensions"}),
     "plan": (set(), {"torch"}),  # the models are as foreign to it as anybody's
     "weights": ({"models"}, {"torch", "numpy", "safetensors"}),
     "engine": ({"plan", "kernels", "numerics", "timing", "processor"}, {"torch", "triton"}),

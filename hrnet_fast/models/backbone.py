@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from torch import Tensor, fx, nn
 
-from .blocks import BLOCKS, Bottleneck, conv3x3, residual_layer
+from .blocks import BLOCKS, Bottleneck, conv3x3, module_list, residual_layer
 from .config import HRNetConfig
 from .module import HighResolutionModule
 from .resize import check_input
@@ -31,7 +33,7 @@ def transition(before: list[int], after: list[int]) -> nn.ModuleList:
             steps = i + 1 - len(before)
             widths = [before[-1]] * steps + [channels]
             layers.append(nn.Sequential(*(conv3x3_bn_relu(a, b, 2) for a, b in zip(widths, widths[1:]))))
-    return nn.ModuleList(layers)
+    return module_list(layers)
 
 
 class HighResolutionNet(nn.Module):
@@ -114,5 +116,5 @@ class HighResolutionNet(nn.Module):
             maps = getattr(self, f"stage{stage}")(maps)
         return maps
 
-    def forward(self, x: Tensor) -> list[Tensor]:
+    def forward(self, x: Tensor) -> Tensor | Sequence[Tensor]:
         return self.forward_features(x)

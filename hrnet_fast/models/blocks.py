@@ -2,7 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Protocol
+
 from torch import Tensor, nn
+
+
+class Block(Protocol):
+    """A class of residual blocks, ours or of the official files."""
+
+    expansion: int
+
+    def __call__(
+        self, inplanes: int, planes: int, stride: int = ..., downsample: nn.Module | None = ...
+    ) -> nn.Module: ...
 
 
 def conv3x3(in_channels: int, out_channels: int, stride: int = 1) -> nn.Conv2d:
@@ -56,10 +69,15 @@ class Bottleneck(nn.Module):
         return self.relu(y + (x if self.downsample is None else self.downsample(x)))
 
 
-BLOCKS = {"basic": BasicBlock, "bottleneck": Bottleneck}
+def module_list(layers: Sequence[nn.Module | None]) -> nn.ModuleList:
+    """As the official lists are: None stands for no layer, which torch takes, but its types do not tell."""
+    return nn.ModuleList(layers)  # type: ignore[arg-type]
 
 
-def residual_layer(block: type[nn.Module], inplanes: int, planes: int, blocks: int, stride: int = 1) -> nn.Sequential:
+BLOCKS: dict[str, Block] = {"basic": BasicBlock, "bottleneck": Bottleneck}
+
+
+def residual_layer(block: Block, inplanes: int, planes: int, blocks: int, stride: int = 1) -> nn.Sequential:
     """`blocks` residual blocks; the first one projects its shortcut where the shape changes."""
     outplanes = planes * block.expansion
     downsample = None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from numbers import Integral, Real
-from typing import Any
+from typing import Any, TypedDict
 
 FUSIONS = ("sum", "product")
 FUSE_PLACES = ("everywhere", "across_stages", "final")
@@ -103,7 +103,7 @@ class HRNetConfig:
     downsample: str = "strided"
     streams: str = "gradual"
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for field, allowed in (
             ("head", HEADS),
             ("upsample", UPSAMPLES),
@@ -142,3 +142,20 @@ class HRNetConfig:
     def size_multiple(self) -> int:
         """Height and width must be multiples of this: 32 where maps are enlarged by fixed factors, else 1."""
         return 32 if self.upsample == "nearest" else 1
+
+
+class Options(TypedDict, total=False):
+    """The fields of `HRNetConfig` that `create_model` takes by name."""
+
+    head: str
+    num_outputs: int
+    input_size: tuple[int, int]
+    upsample: str
+    align_corners: bool
+    bn_momentum: float
+    final_kernel: int
+    heatmap_map: int
+    fusion: str
+    fuse_where: str
+    downsample: str
+    streams: str

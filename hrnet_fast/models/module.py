@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from torch import Tensor, fx, nn
 
-from .blocks import conv1x1, conv3x3, residual_layer
+from .blocks import Block, conv1x1, conv3x3, module_list, residual_layer
 from .resize import resize
 
 fx.wrap("resize")  # to torch.fx, as in backbone.py
@@ -23,10 +24,12 @@ class HighResolutionModule(nn.Module):
     a list where `multi_scale_output` is false. The caller's list is not changed.
     """
 
+    fuse_layers: Any  # ModuleLists in a ModuleList, which torch's types do not tell; None without fusion
+
     def __init__(
         self,
         num_branches: int,
-        blocks: type[nn.Module],
+        blocks: Block,
         num_blocks: Sequence[int],
         num_inchannels: Sequence[int],
         num_channels: Sequence[int],
@@ -65,7 +68,7 @@ class HighResolutionModule(nn.Module):
     def _make_fuse_layers(self) -> nn.ModuleList:
         outputs = self.num_branches if self.multi_scale_output else 1
         return nn.ModuleList(
-            nn.ModuleList(self._exchange(j, i) if j != i else None for j in range(self.num_branches))
+            module_list([self._exchange(j, i) if j != i else None for j in range(self.num_branches)])
             for i in range(outputs)
         )
 

@@ -5,15 +5,20 @@ from __future__ import annotations
 import difflib
 import fnmatch
 import re
+from collections.abc import Mapping
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 from . import heads
 from .backbone import HighResolutionNet
-from .config import ARCHITECTURES, Architecture, HRNetConfig, standard
+from .config import ARCHITECTURES, Architecture, HRNetConfig, Options, standard
 from .faster_rcnn import FasterRCNNHRNet
 from .ocr import OCRHRNet
 
-MODEL_CLASSES = MappingProxyType({
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+MODEL_CLASSES: Mapping[str, type[HighResolutionNet]] = MappingProxyType({
     "pose": heads.PoseHRNet,
     "pose_v1h": heads.PoseV1hHRNet,
     "pose_higher": heads.HigherHRNet,
@@ -28,41 +33,41 @@ MODEL_CLASSES = MappingProxyType({
     "features": heads.FeatureHRNet,
 })  # fmt: skip
 
-_BILINEAR = dict(upsample="bilinear", align_corners=False)
-_OCR = dict(head="ocr", upsample="bilinear", align_corners=True)
-_FACE = dict(head="landmark", input_size=(256, 256), bn_momentum=0.01, **_BILINEAR)
-_CLASSES = dict(head="classification", num_outputs=1000)
+_BILINEAR = Options(upsample="bilinear", align_corners=False)
+_OCR = Options(head="ocr", upsample="bilinear", align_corners=True)
+_FACE = Options(head="landmark", input_size=(256, 256), bn_momentum=0.01, **_BILINEAR)
+_CLASSES = Options(head="classification", num_outputs=1000)
 
 # What a tag fixes: outputs, evaluation size and the options of that dataset's official config (`experiments/**.yaml`).
-TAGS = MappingProxyType({
+TAGS: Mapping[str, Options] = MappingProxyType({
     "cls_in1k": _CLASSES,
     "cls_bottleneck_in1k": _CLASSES,
-    "cls_ci_in1k": dict(_CLASSES, head="classification_ci"),
-    "cls_cii_in1k": dict(_CLASSES, head="classification_cii"),
-    "pose_coco_256x192": dict(head="pose", num_outputs=17, input_size=(256, 192)),
-    "pose_coco_384x288": dict(head="pose", num_outputs=17, input_size=(384, 288)),
-    "pose_mpii_256x256": dict(head="pose", num_outputs=16, input_size=(256, 256)),
-    "pose_crowdpose_256x192": dict(head="pose", num_outputs=14, input_size=(256, 192)),
-    "pose_v1h_coco_256x192": dict(head="pose_v1h", num_outputs=17, input_size=(256, 192)),
-    "pose_higher_coco_512x512": dict(head="pose_higher", num_outputs=17, input_size=(512, 512)),
-    "pose_higher_coco_640x640": dict(head="pose_higher", num_outputs=17, input_size=(640, 640)),
-    "pose_higher_crowdpose_512x512": dict(head="pose_higher", num_outputs=14, input_size=(512, 512)),
-    "pose_higher_crowdpose_640x640": dict(head="pose_higher", num_outputs=14, input_size=(640, 640)),
-    "seg_cityscapes": dict(head="segmentation", num_outputs=19, input_size=(1024, 2048), **_BILINEAR),
-    "seg_lip": dict(head="segmentation", num_outputs=20, input_size=(473, 473), **_BILINEAR),
-    "seg_pascal_context59": dict(head="segmentation", num_outputs=59, input_size=(520, 520), **_BILINEAR),
-    "seg_pascal_context60": dict(head="segmentation", num_outputs=60, input_size=(520, 520), **_BILINEAR),
-    "seg_ocr_cityscapes": dict(_OCR, num_outputs=19, input_size=(1024, 2048)),
-    "seg_ocr_lip": dict(_OCR, num_outputs=20, input_size=(473, 473)),
-    "seg_ocr_pascal_context59": dict(_OCR, num_outputs=59, input_size=(520, 520)),
-    "seg_ocr_pascal_context60": dict(_OCR, num_outputs=60, input_size=(520, 520)),
-    "landmark_wflw": dict(_FACE, num_outputs=98),
-    "landmark_300w": dict(_FACE, num_outputs=68),
-    "landmark_cofw": dict(_FACE, num_outputs=29),
-    "landmark_aflw": dict(_FACE, num_outputs=19),
-    "det_coco": dict(head="detection", input_size=(800, 1344)),
-    "faster_rcnn_coco": dict(head="faster_rcnn", num_outputs=80, input_size=(800, 1344)),
-    "features": dict(head="features"),
+    "cls_ci_in1k": {**_CLASSES, "head": "classification_ci"},
+    "cls_cii_in1k": {**_CLASSES, "head": "classification_cii"},
+    "pose_coco_256x192": Options(head="pose", num_outputs=17, input_size=(256, 192)),
+    "pose_coco_384x288": Options(head="pose", num_outputs=17, input_size=(384, 288)),
+    "pose_mpii_256x256": Options(head="pose", num_outputs=16, input_size=(256, 256)),
+    "pose_crowdpose_256x192": Options(head="pose", num_outputs=14, input_size=(256, 192)),
+    "pose_v1h_coco_256x192": Options(head="pose_v1h", num_outputs=17, input_size=(256, 192)),
+    "pose_higher_coco_512x512": Options(head="pose_higher", num_outputs=17, input_size=(512, 512)),
+    "pose_higher_coco_640x640": Options(head="pose_higher", num_outputs=17, input_size=(640, 640)),
+    "pose_higher_crowdpose_512x512": Options(head="pose_higher", num_outputs=14, input_size=(512, 512)),
+    "pose_higher_crowdpose_640x640": Options(head="pose_higher", num_outputs=14, input_size=(640, 640)),
+    "seg_cityscapes": Options(head="segmentation", num_outputs=19, input_size=(1024, 2048), **_BILINEAR),
+    "seg_lip": Options(head="segmentation", num_outputs=20, input_size=(473, 473), **_BILINEAR),
+    "seg_pascal_context59": Options(head="segmentation", num_outputs=59, input_size=(520, 520), **_BILINEAR),
+    "seg_pascal_context60": Options(head="segmentation", num_outputs=60, input_size=(520, 520), **_BILINEAR),
+    "seg_ocr_cityscapes": Options(**_OCR, num_outputs=19, input_size=(1024, 2048)),
+    "seg_ocr_lip": Options(**_OCR, num_outputs=20, input_size=(473, 473)),
+    "seg_ocr_pascal_context59": Options(**_OCR, num_outputs=59, input_size=(520, 520)),
+    "seg_ocr_pascal_context60": Options(**_OCR, num_outputs=60, input_size=(520, 520)),
+    "landmark_wflw": Options(**_FACE, num_outputs=98),
+    "landmark_300w": Options(**_FACE, num_outputs=68),
+    "landmark_cofw": Options(**_FACE, num_outputs=29),
+    "landmark_aflw": Options(**_FACE, num_outputs=19),
+    "det_coco": Options(head="detection", input_size=(800, 1344)),
+    "faster_rcnn_coco": Options(head="faster_rcnn", num_outputs=80, input_size=(800, 1344)),
+    "features": Options(head="features"),
 })  # fmt: skip
 
 # Classifiers that only the paper has (tables 20 and 21), with the widths that it gives them.
@@ -90,7 +95,7 @@ def list_models(pattern: str = "*") -> list[str]:
     return fnmatch.filter(names, pattern)
 
 
-def model_config(name: str, **changes) -> HRNetConfig:
+def model_config(name: str, **changes: Unpack[Options]) -> HRNetConfig:
     """The frozen config behind a name: `arch.tag`, or `arch` with at least `head=` given.
 
     changes: fields of HRNetConfig. Raises KeyError for an unknown name, with the closest ones;
@@ -111,14 +116,14 @@ def model_config(name: str, **changes) -> HRNetConfig:
     architecture = _architecture(arch, "bottleneck" if tag == "cls_bottleneck_in1k" else "basic")
     if architecture is None or tag not in TAGS:
         raise _unknown(name, "no such model")
-    fields = {**TAGS[tag], **changes}
-    known = HRNetConfig.__dataclass_fields__.keys() - {"name", "architecture"}
+    fields: Options = {**TAGS[tag], **changes}
+    known = Options.__annotations__.keys()
     if unknown := sorted(fields.keys() - known):
         raise TypeError(f"create_model has no option {unknown[0]!r}; the options are {', '.join(sorted(known))}")
     return HRNetConfig(name, architecture, **fields)
 
 
-def create_model(name: str, **changes) -> HighResolutionNet:
+def create_model(name: str, **changes: Unpack[Options]) -> HighResolutionNet:
     """A plain, trainable nn.Module with the official keys, randomly initialised.
 
     name: `arch.tag` (see `list_models`), or `arch` with `head=` and usually `num_outputs=`:

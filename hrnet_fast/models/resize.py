@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -10,7 +12,7 @@ class SizeError(ValueError):
     """The input's height or width does not suit the network."""
 
 
-def resize(x: Tensor, size: tuple[int, int], mode: str, align_corners: bool = False) -> Tensor:
+def resize(x: Tensor, size: Sequence[int], mode: str, align_corners: bool = False) -> Tensor:
     """x (N, C, h, w) -> (N, C, *size); "nearest" only by whole factors, as nn.Upsample in the official pose code."""
     if tuple(x.shape[-2:]) == tuple(size):
         return x

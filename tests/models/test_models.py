@@ -1,5 +1,7 @@
 """Every architecture, head and option: shapes, gradients, and refusals in one sentence."""
 
+from dataclasses import fields
+
 import numpy as np
 import pytest
 import torch
@@ -14,6 +16,7 @@ from hrnet_fast.models import (
     HighResolutionModule,
     SizeError,
 )
+from hrnet_fast.models.config import HRNetConfig, Options
 from tests.exact import assert_exact
 from tests.golden import fill
 from tests.networks import SMALL
@@ -227,6 +230,12 @@ def test_numbers_of_numpys_are_taken_as_pythons():
     )
     assert config == model_config(config.name, num_outputs=5, input_size=(np.int32(64), np.int32(48)), bn_momentum=1.0)
     assert {type(value) for value in (config.num_outputs, *config.input_size)} == {int}
+
+
+def test_options_are_the_fields_of_a_config():
+    assert {"name": "str", "architecture": "Architecture"} | {
+        name: kind.__forward_arg__ for name, kind in Options.__annotations__.items()
+    } == {field.name: field.type for field in fields(HRNetConfig)}
 
 
 def test_an_option_that_does_not_exist():
