@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import TypeAlias
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -11,8 +13,10 @@ from torch import Tensor
 # needed, what was found.
 GIVEN, DETECTOR, IMAGE, KEYPOINTS = "given", "detector", "image", "keypoints"
 
+Boxes: TypeAlias = Tensor | np.ndarray | Sequence[Tensor | np.ndarray | Sequence[float]]  # as `read_boxes` takes them
 
-def read_boxes(boxes: Any, size: tuple[int, int], *, drop: bool = False) -> tuple[Tensor, Tensor]:
+
+def read_boxes(boxes: Boxes, size: Sequence[int], *, drop: bool = False) -> tuple[Tensor, Tensor]:
     """Boxes and their scores from an array, tensor or list: (N, 4) and (N,), both float64 on the CPU.
 
     boxes: N rows of x, y, width, height in pixels, as COCO's, and optionally a score, 1 if it is left out. A box may
@@ -44,7 +48,7 @@ def read_boxes(boxes: Any, size: tuple[int, int], *, drop: bool = False) -> tupl
     return rows[:, :4], scores
 
 
-def _faults(rows: Tensor, size: tuple[int, int]) -> list[tuple[Tensor, str]]:
+def _faults(rows: Tensor, size: Sequence[int]) -> list[tuple[Tensor, str]]:
     """What a box may not be: which of the N are, (N,) bool, and how a sentence says so."""
     low, sides, (height, width) = rows[:, :2], rows[:, 2:4], size
     outside = (low >= torch.tensor((width, height), device="cpu")) | (low + sides <= 0)

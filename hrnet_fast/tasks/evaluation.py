@@ -76,7 +76,8 @@ class Evaluation:
 def _scores(metrics: Mapping[str, float], paper: Mapping[str, float]) -> list[str]:
     """Three rows (name, paper, ours), broken where a line is full; metrics of the paper that were not measured too."""
     names = [*metrics, *(name for name in paper if name not in metrics)]
-    blocks, used = [[]], WIDTH
+    blocks: list[list[tuple[str, int]]] = [[]]
+    used = WIDTH
     for name in names:
         width = max(8, len(name) + 2)
         if used + width > WIDTH:

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 
-def read_text(path: str | os.PathLike) -> str:
+def read_text(path: str | os.PathLike[str]) -> str:
     """The text of a UTF-8 file, without a byte order mark. ValueError, naming the file, for other bytes."""
     try:
         return Path(path).read_text(encoding="utf-8-sig")
@@ -18,7 +18,7 @@ def read_text(path: str | os.PathLike) -> str:
 
 
 @contextmanager
-def replacing(path: str | os.PathLike) -> Iterator[Path]:
+def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
     """Yields the path of a temporary file in the same folder, which takes `path`'s place when the block ends well.
 
     The folder is made if it is missing. After an error or an interrupt nothing of the temporary file remains, and what

@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 import numpy as np
 import torch
@@ -18,8 +18,17 @@ from .optional import pillow
 if TYPE_CHECKING:
     from PIL import Image
 
+
+class Readable(Protocol):
+    """A file that was opened in binary mode, or what reads as one."""
+
+    def read(self) -> bytes: ...
+
+
 # a path, an open file or its bytes, a PIL image, a uint8 array (H, W[, C]) or tensor (C, H, W), or these in `Stored`
-Source = Any
+Source: TypeAlias = (
+    "str | os.PathLike[str] | Readable | bytes | bytearray | memoryview | Image.Image | np.ndarray | Tensor | Stored"
+)
 
 _BYTES = (bytes, bytearray, memoryview)
 _ORIENTATION = 0x0112  # the EXIF tag (CIPA DC-008, 4.6.4)
@@ -53,7 +62,8 @@ def read_image(source: Source) -> Tensor:
     fit; TypeError for other types and dtypes.
     """
     upright = not isinstance(source, Stored)
-    source = source if upright else source.source
+    if isinstance(source, Stored):
+        source = source.source
     if isinstance(source, Tensor):
         return _from_tensor(source)
     if isinstance(source, np.ndarray):

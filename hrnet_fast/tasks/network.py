@@ -5,13 +5,15 @@ from __future__ import annotations
 import copy
 import os
 import warnings
+from collections import namedtuple
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.utils import _pytree as pytree
 
-from ..api import OptimizedModule, known_device, optimize
+from ..api import OptimizedModule, Plan, known_device, optimize
 from ..models import HRNetConfig, create_model, list_models, model_config
 from ..models.registry import MODEL_CLASSES
 from ..saved import SavedNetwork, is_saved, read_network
@@ -50,7 +52,7 @@ class Network:
 
     def __init__(
         self,
-        module: nn.Module,
+        module: OptimizedModule,
         task: str,
         name: str,
         input_size: tuple[int, int],
@@ -59,12 +61,14 @@ class Network:
         random_weights: bool = False,
         loaded: LoadReport | None = None,
     ) -> None:
-        self.module, self.task, self.name, self.input_size = module, task, name, tuple(input_size)
+        self.module, self.task, self.name = module, task, name
+        height, width = input_size
+        self.input_size = (height, width)
         self.config, self.random_weights, self.loaded = config, random_weights, loaded
-        self._shapes = _output_shapes(module, self.input_size)
-        _check_outputs(task, name, self._shapes)
+        plan = _plan(module, self.input_size)
+        _check_outputs(task, name, plan)
         # of a detector the regions' classes, which are none of the network's outputs
-        self.num_outputs: int = config.num_outputs if config and task == "detection" else self._shapes[-1][1]
+        self.num_outputs = config.num_outputs if config and task == "detection" else _output_shapes(plan)[-1][1]
 
     @property
     def device(self) -> torch.device:
@@ -94,19 +98,18 @@ class Network:
         pieces = _pieces(len(images), images.shape[2] * images.shape[3])
         if not pieces:
             return self._empty(images)
-        results = [self.module(piece) for piece in images.split(pieces)]
-        single = isinstance(results[0], Tensor)
-        outputs = [_joined(parts) for parts in ([results] if single else zip(*results))]
+        results = [pytree.tree_leaves(self.module(piece)) for piece in images.split(pieces)]
+        outputs = [_joined(parts) for parts in zip(*results) if parts[0] is not None]
         # one check for all pieces and outputs, since reading its answer waits for the GPU
         if not torch.stack([bound for output in outputs for bound in output.aminmax()]).isfinite().all():
             raise RuntimeError(
                 f"{self.name} gave NaN or infinite values: compute in float32 (dtype=torch.float32), or check its "
                 "weights"
             )
-        return outputs[0] if single else outputs
+        return outputs[0] if len(outputs) == 1 else outputs
 
     def _empty(self, images: Tensor) -> Tensor | list[Tensor]:
-        shapes = _output_shapes(self.module, tuple(images.shape[2:]))
+        shapes = _output_shapes(_plan(self.module, images.shape[2:]))
         empties = [images.new_empty((0, *shape[1:])) for shape in shapes]
         return empties[0] if len(empties) == 1 else empties
 
@@ -115,9 +118,14 @@ class Network:
         return f"Network({self.name}, {self.task}, {weights}, {self.module.executor.name} executor on {self.device})"
 
 
+def listed(outputs: Tensor | list[Tensor]) -> list[Tensor]:
+    """A network's outputs, also where it has only one."""
+    return [outputs] if isinstance(outputs, Tensor) else outputs
+
+
 def open_network(
-    model: str | nn.Module,
-    weights: str | os.PathLike | Mapping[str, Any] | None = None,
+    model: str | os.PathLike[str] | nn.Module,
+    weights: str | os.PathLike[str] | Mapping[str, Any] | None = None,
     *,
     task: str,
     dtype: torch.dtype | None = None,
@@ -145,10 +153,11 @@ def open_network(
     device = None if device is None else known_device(device)
     if isinstance(model, (str, os.PathLike)) and is_saved(model):
         model = read_network(model)
+    plain: nn.Module
     if isinstance(model, str):
         with without_init():
-            plain = create_model(model)
-        _check_head(task, plain.config)
+            plain = named = create_model(model)
+        _check_head(task, named.config)
         fill_weights(plain)
         if weights is None:
             said = f"{model} has random weights, so its results mean nothing: name a checkpoint with weights="
@@ -217,7 +226,7 @@ def _own_size(module: nn.Module) -> tuple[int, int] | None:
     return shape and shape[1:]
 
 
-def load_all(plain: nn.Module, weights: str | os.PathLike | Mapping[str, Any]) -> LoadReport:
+def load_all(plain: nn.Module, weights: str | os.PathLike[str] | Mapping[str, Any]) -> LoadReport:
     """Loads all of a network: one whose head stays random would give results that mean nothing.
 
     Errors: CheckpointError, also for a checkpoint of another task.
@@ -249,14 +258,23 @@ def _moves(module: nn.Module, device: torch.device | None) -> bool:
     return device is not None and any(t.device != device for t in module.parameters())
 
 
-def _output_shapes(module: nn.Module, size: tuple[int, int]) -> list[tuple[int, ...]]:
-    plan = module.plan_for(torch.empty(1, 3, *size, device="meta"))
+def _plan(module: OptimizedModule, size: Sequence[int]) -> Plan:
+    return module.plan_for(torch.empty(1, 3, *size, device="meta"))
+
+
+def _output_shapes(plan: Plan) -> list[tuple[int, ...]]:
     return [tuple(plan.values[output].shape) for output in plan.outputs]
 
 
-def _check_outputs(task: str, name: str, shapes: list[tuple[int, ...]]) -> None:
+def _check_outputs(task: str, name: str, plan: Plan) -> None:
     """What a module of another code base gives must be what the task reads: one map, of OCR two; logits; or maps at two
     sizes."""
+    shapes, nest = _output_shapes(plan), plan.output_tree.type
+    if len(shapes) > 1 and nest not in (list, tuple, namedtuple):
+        raise ValueError(
+            f"{name} gives its {len(shapes)} outputs in a {nest.__name__}, where none of them is the last: give a "
+            "module that returns them in a list"
+        )
     if task == "bottom_up":
         fits, wanted = _at_two_sizes(shapes), "(N, 2K, h, w) heatmaps and tags and (N, K, 2h, 2w) heatmaps"
     elif task == "detection":
@@ -289,4 +307,4 @@ def _pieces(images: int, pixels: int) -> list[int]:
 
 
 def _joined(parts: Sequence[Tensor]) -> Tensor:
-    return parts[0] if len(parts) == 1 else torch.cat(parts)
+    return parts[0] if len(parts) == 1 else torch.cat(list(parts))

@@ -11,9 +11,9 @@ from typing import Any, Generic, TypeVar
 import torch
 from torch import Tensor
 
-from .boxes import DETECTOR, GIVEN, IMAGE, read_boxes
+from .boxes import DETECTOR, GIVEN, IMAGE, Boxes, read_boxes
 from .images import Source, pictures_of, read_image
-from .network import Network
+from .network import Network, listed
 from .stages import Stages, clock
 
 Regions = Any  # N parts of a picture, in a form of the task's own that has a length and slices
@@ -29,7 +29,7 @@ class TopDown(ABC, Generic[Result]):
     network: Network
     batch_size: int
 
-    def __call__(self, image: Source, boxes: Any = None, *, stages: Stages | None = None) -> list[Result]:
+    def __call__(self, image: Source, boxes: Boxes | None = None, *, stages: Stages | None = None) -> list[Result]:
         """The results of one picture, in the order of its boxes unless the class says otherwise.
 
         image: whatever `read_image` takes.
@@ -41,7 +41,7 @@ class TopDown(ABC, Generic[Result]):
         return self.batch([image], [boxes], stages=stages)[0]
 
     def batch(
-        self, images: Iterable[Source], boxes: Iterable[Any] | None = None, *, stages: Stages | None = None
+        self, images: Iterable[Source], boxes: Iterable[Boxes | None] | None = None, *, stages: Stages | None = None
     ) -> list[list[Result]]:
         """The same for many pictures, of any sizes, whose boxes go through the network together.
 
@@ -50,7 +50,7 @@ class TopDown(ABC, Generic[Result]):
         return list(self.stream(images, boxes, stages=stages))
 
     def stream(
-        self, images: Iterable[Source], boxes: Iterable[Any] | None = None, *, stages: Stages | None = None
+        self, images: Iterable[Source], boxes: Iterable[Boxes | None] | None = None, *, stages: Stages | None = None
     ) -> Iterator[list[Result]]:
         """As `batch`, picture by picture as they are done; holds few pictures and `batch_size` crops at once."""
         kept: deque[tuple[Tensor, Tensor, str]] = deque()
@@ -120,7 +120,7 @@ class TopDown(ABC, Generic[Result]):
     def _results(self, points: Tensor, rows: Tensor, scores: Tensor, source: str) -> list[Result]:
         """The results of one picture. points: (N, K, 3); rows: (N, 4) boxes; scores: (N,) of these; source: theirs."""
 
-    def _find_boxes(self, picture: Tensor, stages: Stages | None) -> tuple[Tensor, Any, str]:
+    def _find_boxes(self, picture: Tensor, stages: Stages | None) -> tuple[Tensor, Boxes, str]:
         """A picture for which no boxes were given, where it is then needed; its boxes; and their source."""
         height, width = picture.shape[:2]
         return picture, [(0, 0, width, height)], IMAGE
@@ -135,17 +135,17 @@ class TopDown(ABC, Generic[Result]):
                 pieces = [crops.split(len(part)) for crops, part in batch]
                 images = torch.cat([piece for kind in zip(*pieces) for piece in kind])
         with stage("network"):
-            heatmaps = self.network(images)
+            (heatmaps,) = listed(self.network(images))
         with stage("decode"):
             maps, flipped = (*heatmaps.split(count), None)[:2]
             return self._decode(maps, flipped, [part for _, part in batch])
 
 
-def _paired(images: Iterable[Source], boxes: Iterable[Any] | None) -> Iterator[tuple[Source, Any]]:
+def _paired(images: Iterable[Source], boxes: Iterable[Boxes | None] | None) -> Iterator[tuple[Source, Boxes | None]]:
     if boxes is None:
         yield from zip(images, repeat(None))
         return
-    missing = object()
+    missing: Any = object()
     for image, given in zip_longest(images, boxes, fillvalue=missing):
         if given is missing:
             raise ValueError("there are fewer lists of boxes than pictures; give one for each picture, or None")

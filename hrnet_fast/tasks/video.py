@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -22,7 +22,7 @@ SUFFIXES = frozenset({".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", "
 _FPS = 25.0  # for a file that does not say how fast it plays
 
 
-def is_video(path: str | os.PathLike) -> bool:
+def is_video(path: str | os.PathLike[str]) -> bool:
     """Whether a file's name is that of a video."""
     return Path(path).suffix.lower() in SUFFIXES
 
@@ -36,7 +36,7 @@ class VideoReader:
     Errors: FileNotFoundError; ImageError for a file of which not even the first frame can be read.
     """
 
-    def __init__(self, path: str | os.PathLike) -> None:
+    def __init__(self, path: str | os.PathLike[str]) -> None:
         self._cv2 = opencv()
         self.path = Path(path)
         if not self.path.exists():
@@ -86,11 +86,11 @@ class VideoWriter:
     full, of which OpenCV itself says nothing.
     """
 
-    def __init__(self, path: str | os.PathLike, fps: float) -> None:
+    def __init__(self, path: str | os.PathLike[str], fps: float) -> None:
         self._cv2 = opencv()
         self.path, self.fps, self.frames = Path(path), fps, 0
         self._part = self.path.with_name(f".{self.path.stem}.part.mp4")
-        self._writer = None
+        self._writer: Any = None
         self._size = (0, 0)
 
     def add(self, picture: Image.Image) -> None:

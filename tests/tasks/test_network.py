@@ -112,6 +112,36 @@ def test_a_module_is_taken_as_it_is_and_not_changed():
     assert all(torch.equal(value, before[key]) for key, value in model.state_dict().items())
 
 
+class Nests(nn.Conv2d):
+    """A network that nests its outputs otherwise than ours."""
+
+    def __init__(self, nest):
+        super().__init__(3, 17, 4, 4)
+        self.nest = nest
+
+    def forward(self, x):
+        return self.nest(super().forward(x))
+
+
+NESTS = {"list": lambda y: [y], "a tuple with None": lambda y: (y, None), "dict": lambda y: {"maps": y}}
+
+
+@pytest.mark.parametrize("nest", NESTS.values(), ids=NESTS)
+@pytest.mark.parametrize("count", [0, 3])
+def test_a_single_output_is_given_alone_however_it_is_nested(nest, count):
+    model, plain = Nests(nest), nn.Conv2d(3, 17, 4, 4)
+    plain.load_state_dict(model.state_dict())
+    nested, alone = (open_network(each, task="pose", input_size=(32, 16)) for each in (model, plain))
+    x = torch.randn(count, 3, 32, 16)
+    assert torch.equal(nested(x), alone(x)) and len(nested(x)) == count
+
+
+def test_outputs_without_an_order_are_refused():
+    model = Nests(lambda y: {"maps": y, "auxiliary": y})
+    with pytest.raises(ValueError, match="Nests gives its 2 outputs in a dict, where none of them is the last"):
+        open_network(model, task="segmentation", input_size=(32, 16))
+
+
 def test_an_optimized_module_keeps_its_dtype():
     fast = hrnet_fast.optimize(hrnet_fast.create_model(CLASSES), dtype=torch.float64, example=torch.empty(1, 3, 32, 32))
     network = open_network(fast, task="classification", input_size=(32, 32))

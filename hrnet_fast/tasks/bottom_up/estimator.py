@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from ...kernels import affine_crop
 from ..boxes import KEYPOINTS
 from ..images import Source, pictures_of, read_image
-from ..network import open_network
+from ..network import listed, open_network
 from ..pixels import MEAN, STD
 from ..pose.affine import crop_matrices, to_picture
 from ..pose.results import Person
@@ -49,7 +49,7 @@ class BottomUpPoseEstimator:
     def __init__(
         self,
         model: str | nn.Module,
-        weights: str | os.PathLike | Mapping[str, Any] | None = None,
+        weights: str | os.PathLike[str] | Mapping[str, Any] | None = None,
         *,
         dtype: torch.dtype | None = None,
         device: torch.device | str | None = None,
@@ -127,7 +127,7 @@ class BottomUpPoseEstimator:
             with stage("network"):
                 outputs = self.network(images)
             with stage("maps"):
-                heatmaps, tags = view_maps(outputs, self.skeleton.swap, target)
+                heatmaps, tags = view_maps(listed(outputs), self.skeleton.swap, target)
                 total.add(heatmaps, tags, with_tags=scale == 1 or len(self.scales) == 1)
         with stage("maps"):
             return total.mean()

@@ -23,7 +23,7 @@ def evaluate(
     limit: int | None = None,
     progress: Progress | None = None,
     stages: Stages | None = None,
-    results: str | os.PathLike | None = None,
+    results: str | os.PathLike[str] | None = None,
 ) -> Evaluation:
     """AP and AR in per cent, without suppression or rescoring, as official. Pictures stream through: only keypoints are
     kept.
@@ -54,4 +54,5 @@ def evaluate(
 
 def _differences(estimator: BottomUpPoseEstimator) -> Iterator[str]:
     official = {"flip_test": True, "project": True, "adjust": True, "refine": True, "grouping": OFFICIAL}
-    return differences(estimator, {**official, "short_side": min(estimator.network.config.input_size)})
+    config = estimator.network.config  # None of a model that no paper has
+    return differences(estimator, {**official, "short_side": min(config.input_size)} if config else official)

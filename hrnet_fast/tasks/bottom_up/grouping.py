@@ -69,7 +69,7 @@ def group(scores: np.ndarray, tags: np.ndarray, rules: Grouping = OFFICIAL) -> n
             continue
         known = list(people)[: rules.max_people]
         if not known:
-            for peak in peaks:
+            for peak in peaks.tolist():
                 begin(joint, peak)
             continue
         if rules.ignore_too_much and len(known) == rules.max_people:
@@ -78,7 +78,7 @@ def group(scores: np.ndarray, tags: np.ndarray, rules: Grouping = OFFICIAL) -> n
         distances = np.linalg.norm(tags[joint, peaks, None].astype(np.float64) - means, axis=2)  # (peaks, known)
         cost = np.round(distances) * 100 - scores[joint, peaks, None] if rules.use_detection_val else distances
         nobody = np.full((len(peaks), max(len(peaks) - len(known), 0)), _NOBODY)
-        for row, (peak, person) in enumerate(zip(peaks, assign(np.hstack([cost, nobody])))):
+        for row, (peak, person) in enumerate(zip(peaks.tolist(), assign(np.hstack([cost, nobody])))):
             if person >= len(known) or distances[row, person] >= rules.tag_threshold:
                 begin(joint, peak)
             else:

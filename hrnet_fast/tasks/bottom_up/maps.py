@@ -64,4 +64,6 @@ class Sum:
             self._tags = resize_planes(tags, size)
 
     def mean(self) -> Maps:
+        if self._heatmaps is None or self._tags is None:
+            raise ValueError("there is no mean of no views, or of none whose tags count")
         return Maps(self._heatmaps / self._views, self._tags)

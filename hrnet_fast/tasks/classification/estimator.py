@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from numbers import Integral
 from typing import Any
 
@@ -12,10 +12,10 @@ from torch import Tensor, nn
 
 from ..evaluation import batches
 from ..images import Source, pictures_of, read_image
-from ..network import open_network
+from ..network import listed, open_network
 from ..pixels import normalise
 from ..stages import Stages, clock
-from .names import read_class_names
+from .names import Names, read_class_names
 from .results import Classification
 from .transforms import resize_crop
 
@@ -34,12 +34,12 @@ class Classifier:
     def __init__(
         self,
         model: str | nn.Module,
-        weights: str | os.PathLike | Mapping[str, Any] | None = None,
+        weights: str | os.PathLike[str] | Mapping[str, Any] | None = None,
         *,
         dtype: torch.dtype | None = None,
         device: torch.device | str | None = None,
         executor: str = "auto",
-        names: str | os.PathLike | Sequence[str] | Mapping | None = None,
+        names: Names | None = None,
         batch_size: int = 16,
     ) -> None:
         if batch_size < 1:
@@ -93,7 +93,7 @@ class Classifier:
         with stage("crop"):
             batch = normalise(crops)
         with stage("network"):
-            logits = network(batch)
+            (logits,) = listed(network(batch))
         with stage("decode"):
             return logits.float().softmax(dim=1)
 

@@ -45,7 +45,9 @@ class ImageNet:
 
     name = "ImageNet"
 
-    def __init__(self, root: str | os.PathLike, split: str = "val", *, labels: str | os.PathLike | None = None) -> None:
+    def __init__(
+        self, root: str | os.PathLike[str], split: str = "val", *, labels: str | os.PathLike[str] | None = None
+    ) -> None:
         self.root, self.split = Path(root), split
         folder = next((f for f in (self.root / split, self.root / "images" / split) if f.is_dir()), None)
         if folder is None:
@@ -57,7 +59,7 @@ class ImageNet:
         else:
             self.classes, self.num_classes, self._samples = self._flat(folder, labels)
 
-    def _flat(self, folder: Path, labels: str | os.PathLike | None) -> tuple[tuple[str, ...], int, list[Sample]]:
+    def _flat(self, folder: Path, labels: str | os.PathLike[str] | None) -> tuple[tuple[str, ...], int, list[Sample]]:
         found = _pictures(folder)
         paths = {path.name: path for path in found}
         if not found:

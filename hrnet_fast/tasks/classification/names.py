@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from ..files import read_text
 
@@ -23,21 +23,25 @@ class ClassName:
     wnid: str | None
 
 
-def read_class_names(source: str | os.PathLike | Iterable[str] | Mapping) -> list[ClassName]:
+# a file; a class's name, id or both each; or these by its number
+Names: TypeAlias = "str | os.PathLike[str] | Iterable[str | Sequence[str]] | Mapping[Any, str | Sequence[str]]"
+
+
+def read_class_names(source: Names) -> list[ClassName]:
     """The classes in the order of the network's outputs.
 
     source: a text file with one class a line, in words, as a WordNet id, or as both ("n01440764 tench", Caffe's
         synset_words.txt); a JSON file: a list, {"0": "tench"} or {"0": ["n01440764", "tench"]}; or such a list or dict.
     Errors: FileNotFoundError; ValueError for an empty file or a class that is neither, naming it.
     """
-    where = "the class names"
+    where, listed = "the class names", source
     if isinstance(source, (str, os.PathLike)):
-        where, source = str(source), _read(Path(source))
-    if isinstance(source, Mapping):
-        source = _in_order(source, where)
-    if isinstance(source, (str, bytes)) or not isinstance(source, Iterable):
-        raise ValueError(f"{where} must be a list of names or an object, not {type(source).__name__}")
-    if not (entries := list(source)):  # an array has no truth value, and what is read once is always true
+        where, listed = str(source), _read(Path(source))
+    if isinstance(listed, Mapping):
+        listed = _in_order(listed, where)
+    if isinstance(listed, (str, bytes)) or not isinstance(listed, Iterable):
+        raise ValueError(f"{where} must be a list of names or an object, not {type(listed).__name__}")
+    if not (entries := list(listed)):  # an array has no truth value, and what is read once is always true
         raise ValueError(f"there is no class in {where}")
     return [_class_name(entry, index, where) for index, entry in enumerate(entries)]
 
@@ -52,7 +56,7 @@ def _read(path: Path) -> Any:
         raise ValueError(f"{path} is not a readable list of class names: {error}") from None
 
 
-def _in_order(source: Mapping, where: str) -> list:
+def _in_order(source: Mapping[Any, Any], where: str) -> list[Any]:
     by_index = {str(key): value for key, value in source.items()}
     try:
         return [by_index[str(index)] for index in range(len(by_index))]

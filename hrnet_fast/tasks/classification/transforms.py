@@ -5,6 +5,8 @@ Source: tools/valid.py of HRNet-Image-Classification: Resize(size / 0.875), Cent
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from torch import Tensor
 
 from ..pixels import check_aspect, resize_bilinear
@@ -14,7 +16,7 @@ CROP_FRACTION = 0.875  # tools/valid.py: 224 of 256
 
 def resize_crop(
     image: Tensor,  # (H, W, 3) uint8 RGB
-    size: tuple[int, int],  # (h, w)
+    size: Sequence[int],  # (h, w)
 ) -> Tensor:  # (h, w, 3) uint8
     """The centre of a picture whose shorter side was brought to size / 0.875.
 

@@ -23,7 +23,7 @@ _HOW = (
 )
 
 
-def open_aflw(root: str | os.PathLike, split: str = "test") -> FaceDataset:
+def open_aflw(root: str | os.PathLike[str], split: str = "test") -> FaceDataset:
     """AFLW: 19 points; 20,000 faces to train and 4,386 to test, of which 1,314 are "frontal": all points are seen.
 
     root: holds the official lists, face_landmarks_aflw_<split>.csv, or AFLWinfo_release.mat (needs SciPy), and images/

@@ -25,7 +25,7 @@ _ROWS = 3 * POINTS  # x of each point, then y, then whether it is occluded
 _HOW = "download COFW_color.zip from https://data.caltech.edu/records/bc0bf-nc666 and unpack it into {root}"
 
 
-def open_cofw(root: str | os.PathLike, split: str = "test") -> FaceDataset:
+def open_cofw(root: str | os.PathLike[str], split: str = "test") -> FaceDataset:
     """COFW in colour: 29 points; 1,345 faces to train and 507 to test.
 
     root: holds COFW_test_color.mat and COFW_train_color.mat (Matlab 7.3, which is HDF5; needs h5py).

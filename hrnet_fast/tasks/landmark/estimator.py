@@ -38,7 +38,7 @@ class LandmarkEstimator(TopDown[Face]):
     def __init__(
         self,
         model: str | nn.Module,
-        weights: str | os.PathLike | Mapping[str, Any] | None = None,
+        weights: str | os.PathLike[str] | Mapping[str, Any] | None = None,
         *,
         dtype: torch.dtype | None = None,
         device: torch.device | str | None = None,

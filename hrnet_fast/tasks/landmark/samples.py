@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Protocol
 
 import torch
 from torch import Tensor
+
+from ..images import Source
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,12 +23,20 @@ class FaceSample:
     key: names the face, for messages.
     """
 
-    image: Any
+    image: Source
     points: Tensor
     box: tuple[float, float, float, float]
     side: float | None
     subsets: tuple[str, ...]
     key: str
+
+
+class Faces(Protocol):
+    """Faces in order; a list, or what reads them one after another."""
+
+    def __len__(self) -> int: ...
+
+    def __iter__(self) -> Iterator[FaceSample]: ...
 
 
 class FaceDataset:
@@ -35,7 +45,7 @@ class FaceDataset:
     name: of the data set. split: of it. points: landmarks of a face.
     """
 
-    def __init__(self, name: str, split: str, points: int, samples: Sequence[FaceSample], where: Path) -> None:
+    def __init__(self, name: str, split: str, points: int, samples: Faces, where: Path) -> None:
         if not samples:
             raise ValueError(f"{where} has no faces")
         self.name, self.split, self.points, self.where = name, split, points, where

@@ -27,7 +27,7 @@ _HOW = (
 _PICTURES = (".jpg", ".png", ".jpeg", ".JPG")
 
 
-def open_300w(root: str | os.PathLike, split: str = "full", *, from_one: bool = True) -> FaceDataset:
+def open_300w(root: str | os.PathLike[str], split: str = "full", *, from_one: bool = True) -> FaceDataset:
     """300W: 68 points; 3,148 faces to train, 689 for validation, 600 to test.
 
     root: holds either the original folders with a .pts file beside each picture, or the official lists,

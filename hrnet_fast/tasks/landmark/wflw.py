@@ -26,7 +26,7 @@ _HOW = (
 )
 
 
-def open_wflw(root: str | os.PathLike, split: str = "test", *, box: str = "points") -> FaceDataset:
+def open_wflw(root: str | os.PathLike[str], split: str = "test", *, box: str = "points") -> FaceDataset:
     """WFLW: 98 points; 7,500 faces to train and 2,500 to test, of which subsets have attributes.
 
     root: holds either the original files,

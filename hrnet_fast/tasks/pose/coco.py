@@ -35,7 +35,7 @@ class CocoPictures(CocoSet):
     nms: str | None = None
     oks_threshold = OKS_THRE
 
-    def __init__(self, root: str | os.PathLike, split: str | None = None) -> None:
+    def __init__(self, root: str | os.PathLike[str], split: str | None = None) -> None:
         super().__init__(root, split)
         self._boxes: dict[int, Any] = {}  # image id -> rows of x, y, width, height, score
 
@@ -83,10 +83,10 @@ class CocoKeypoints(CocoPictures):
 
     def __init__(
         self,
-        root: str | os.PathLike,
+        root: str | os.PathLike[str],
         split: str | None = None,
         *,
-        boxes: str | os.PathLike = "auto",
+        boxes: str | os.PathLike[str] = "auto",
         nms: str | None = "hard",
         oks_threshold: float = OKS_THRE,
     ) -> None:
@@ -119,7 +119,7 @@ class CocoKeypoints(CocoPictures):
             notes.append(f"{self._elsewhere} boxes of pictures that {self.split} does not list were left out")
         return notes + super().notes
 
-    def _read_boxes(self, path: str | os.PathLike) -> None:
+    def _read_boxes(self, path: str | os.PathLike[str]) -> None:
         """Detections of people, who are the annotations' category or, where there are none of it, COCO's."""
         boxes, self._skipped = read_detections(path, person=self._person)
         if not boxes and self._person != PERSON:

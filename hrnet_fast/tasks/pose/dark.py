@@ -70,8 +70,8 @@ def _gaussian(rows: int, columns: int, kernel: int, dtype: torch.dtype, device: 
     """(rows, columns): multiplying by it from the left blurs a column; the middle row belongs to the middle column."""
     # cv2.getGaussianKernel(kernel, 0) for kernels above 9, up to which OpenCV has tables
     sigma = 0.3 * ((kernel - 1) * 0.5 - 1) + 0.8
-    weights = [math.exp(-((i - kernel // 2) ** 2) / (2 * sigma * sigma)) for i in range(kernel)]
-    weights = torch.tensor(weights, dtype=torch.float64, device="cpu") / sum(weights)
+    heights = [math.exp(-((i - kernel // 2) ** 2) / (2 * sigma * sigma)) for i in range(kernel)]
+    weights = torch.tensor(heights, dtype=torch.float64, device="cpu") / sum(heights)
     tap = (
         torch.arange(columns, device="cpu")
         - torch.arange(rows, device="cpu")[:, None]

@@ -29,7 +29,7 @@ def find_detections(root: Path, dataset: str, split: str) -> Path | None:
 
 
 def read_detections(
-    path: str | os.PathLike, threshold: float = 0.0, *, person: int = PERSON
+    path: str | os.PathLike[str], threshold: float = 0.0, *, person: int = PERSON
 ) -> tuple[dict[int, list[tuple[float, float, float, float, float]]], int]:
     """Image id -> people's boxes x, y, width, height, score; and how many were left out because they are no boxes.
 

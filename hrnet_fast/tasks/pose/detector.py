@@ -33,7 +33,7 @@ class TorchvisionDetector:
 
 
 def torchvision_detector(
-    weights: str | os.PathLike | None = None,
+    weights: str | os.PathLike[str] | None = None,
     *,
     device: torch.device | str | None = None,
     threshold: float = 0.5,

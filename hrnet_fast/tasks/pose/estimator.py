@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from ...kernels import affine_crop
-from ..boxes import DETECTOR
+from ..boxes import DETECTOR, Boxes
 from ..network import open_network
 from ..pixels import MEAN, STD
 from ..stages import Stages, clock
@@ -25,7 +25,7 @@ from .rescore import rescore
 from .results import Person
 from .skeletons import Skeleton, skeleton_for
 
-Detector = Callable[[Tensor], Tensor]  # picture (H, W, 3) uint8 -> (N, 5) x, y, width, height, score
+Detector = Callable[[Tensor], Boxes]  # picture (H, W, 3) uint8 -> (N, 5) x, y, width, height, score
 
 
 class PoseEstimator(TopDown[Person]):
@@ -55,7 +55,7 @@ class PoseEstimator(TopDown[Person]):
     def __init__(
         self,
         model: str | nn.Module,
-        weights: str | os.PathLike | Mapping[str, Any] | None = None,
+        weights: str | os.PathLike[str] | Mapping[str, Any] | None = None,
         *,
         dtype: torch.dtype | None = None,
         device: torch.device | str | None = None,
@@ -81,9 +81,11 @@ class PoseEstimator(TopDown[Person]):
         if nms is not None and not self.skeleton.sigmas:
             raise ValueError(f"nms needs the sigmas of OKS, which the skeleton {self.skeleton.name!r} has not")
         check_threshold(oks_threshold)
-        self.detector = torchvision_detector(device=self.network.device) if detector == "torchvision" else detector
-        if self.detector is not None and not callable(self.detector):
+        if detector == "torchvision":
+            detector = torchvision_detector(device=self.network.device)
+        if isinstance(detector, str) or not (detector is None or callable(detector)):
             raise ValueError(f"detector {detector!r} is neither 'torchvision' nor a function from a picture to boxes")
+        self.detector: Detector | None = detector
         self.flip_test, self.decode, self.batch_size = flip_test, decode, batch_size
         self.nms, self.oks_threshold = suppression_of(nms), oks_threshold
         self.shift = decode != "udp" if shift is None else shift
@@ -104,7 +106,7 @@ class PoseEstimator(TopDown[Person]):
         points[..., :2] = to_picture(points[..., :2], Regions.joined(parts), maps.shape[2:], self.decode == "udp")
         return points.float()
 
-    def _find_boxes(self, picture: Tensor, stages: Stages | None) -> tuple[Tensor, Any, str]:
+    def _find_boxes(self, picture: Tensor, stages: Stages | None) -> tuple[Tensor, Boxes, str]:
         if self.detector is None:
             return super()._find_boxes(picture, stages)
         with clock(stages)("detect"):
@@ -118,8 +120,5 @@ class PoseEstimator(TopDown[Person]):
         if self.nms is not None:
             areas, sigmas = self.regions(rows).areas, self.skeleton.sigmas
             kept = self.nms(points, total, areas, sigmas, self.oks_threshold).tolist()
-        boxes, scores, total = rows.tolist(), scores.tolist(), total.tolist()
-        return [
-            Person(points[i, :, :2], points[i, :, 2], total[i], tuple(boxes[i]), scores[i], source, self.skeleton)
-            for i in kept
-        ]
+        found = list(zip(total.tolist(), map(tuple, rows.tolist()), scores.tolist()))
+        return [Person(points[i, :, :2], points[i, :, 2], *found[i], source, self.skeleton) for i in kept]

@@ -34,7 +34,7 @@ def evaluate(
     limit: int | None = None,
     progress: Progress | None = None,
     stages: Stages | None = None,
-    results: str | os.PathLike | None = None,
+    results: str | os.PathLike[str] | None = None,
 ) -> Evaluation:
     """AP and AR (COCO, CrowdPose) or PCKh (MPII) in per cent. Pictures stream through: only keypoints are kept.
 
@@ -89,7 +89,7 @@ def check_keypoints(network: Network, dataset: CocoPictures | Mpii) -> None:
         )
 
 
-def check_results(dataset: CocoPictures | Mpii, results: str | os.PathLike | None) -> None:
+def check_results(dataset: CocoPictures | Mpii, results: str | os.PathLike[str] | None) -> None:
     """Errors, before the first picture, for `results` that cannot be, and for none where there is nothing else."""
     if results is None:
         if not dataset.has_annotations:
@@ -105,7 +105,7 @@ def check_results(dataset: CocoPictures | Mpii, results: str | os.PathLike | Non
 
 def scored(
     task: str, network: Network, dataset: CocoPictures | Mpii, scorer: CocoScorer | MpiiScorer, images: int,
-    stages: Stages, paper: dict[str, float] | None, notes: Iterable[str], results: str | os.PathLike | None,
+    stages: Stages, paper: dict[str, float] | None, notes: Iterable[str], results: str | os.PathLike[str] | None,
 ) -> Evaluation:  # fmt: skip
     """What `evaluate` gives once the scorer has all images. notes: on how the network was used."""
     if not images:

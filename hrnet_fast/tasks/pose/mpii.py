@@ -43,7 +43,7 @@ class Mpii:
     box_source = "annotations"
     has_annotations = True
 
-    def __init__(self, root: str | os.PathLike, split: str = "valid") -> None:
+    def __init__(self, root: str | os.PathLike[str], split: str = "valid") -> None:
         self.root, self.split = Path(root), split
         path = self.root / "annot" / f"{split}.json"
         self._people = read_json(path, _WANTED.format(root=root))

@@ -53,7 +53,8 @@ def oks_nms(
 ) -> Tensor:  # (kept,) int64, by falling score
     """The people that stay when, from the best score down, each drops those whose OKS with it is above `threshold`."""
     overlaps = oks(points, points, areas, areas, sigmas, visible, official_visibility)
-    order, keep = _falling(scores), []
+    order = _falling(scores)
+    keep: list[Tensor] = []
     while len(order):
         best, order = order[0], order[1:]
         keep.append(best)
@@ -77,7 +78,8 @@ def soft_oks_nms(
     """
     overlaps = oks(points, points, areas, areas, sigmas, visible, official_visibility)
     order = _falling(scores)
-    scores, keep = scores.double()[order], []
+    scores = scores.double()[order]
+    keep: list[Tensor] = []
     while len(order) and len(keep) < max_people:
         best, order = order[0], order[1:]
         keep.append(best)
@@ -89,7 +91,7 @@ def soft_oks_nms(
 
 def suppression_of(name: str | None) -> Callable[..., Tensor] | None:
     """`oks_nms` for "hard", `soft_oks_nms` for "soft", None for None. ValueError for another name."""
-    known = {None: None, "hard": oks_nms, "soft": soft_oks_nms}
+    known: dict[str | None, Callable[..., Tensor] | None] = {None: None, "hard": oks_nms, "soft": soft_oks_nms}
     if name not in known:
         raise ValueError(f"nms {name!r} is not known; choose hard, soft or None")
     return known[name]

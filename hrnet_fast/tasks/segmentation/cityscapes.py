@@ -27,7 +27,7 @@ class Cityscapes(LabelledPictures):
 
     name, classes = "Cityscapes", CITYSCAPES
 
-    def __init__(self, root: str | os.PathLike, split: str = "val") -> None:
+    def __init__(self, root: str | os.PathLike[str], split: str = "val") -> None:
         if split not in SPLITS:
             raise ValueError(f"Cityscapes has no split {split!r}; choose one of {', '.join(SPLITS)}")
         self.split, root = split, Path(root)

@@ -57,7 +57,7 @@ def voc_colours(count: int) -> tuple[tuple[int, int, int], ...]:
         for bit in range(8):
             for channel in range(3):
                 rgb[channel] |= (label >> (3 * bit + channel) & 1) << (7 - bit)
-        colours.append(tuple(rgb))
+        colours.append((rgb[0], rgb[1], rgb[2]))
     return tuple(colours)
 
 

@@ -14,9 +14,9 @@ from torch import Tensor, nn
 
 from ...kernels.upsample_argmax import MAX_CLASSES
 from ..images import Source, pictures_of, read_image
-from ..network import MAX_PIXELS, PIECES, HRNetConfig, Network, model_config, open_network
+from ..network import MAX_PIXELS, PIECES, HRNetConfig, Network, listed, model_config, open_network
 from ..pixels import resize_planes
-from ..stages import Stages, clock
+from ..stages import Clock, Stages, clock
 from .classes import ClassSet, class_set, classes_of, numbered
 from .labelling import View, label
 from .protocol import NATIVE, protocol_for
@@ -56,32 +56,32 @@ class Segmenter:
     def __init__(
         self,
         model: str | nn.Module,
-        weights: str | os.PathLike | Mapping[str, Any] | None = None,
+        weights: str | os.PathLike[str] | Mapping[str, Any] | None = None,
         *,
         dtype: torch.dtype | None = None,
         device: torch.device | str | None = None,
         executor: str = "auto",
         classes: str | ClassSet | None = None,
-        size: str | tuple[int, int] = "official",
-        scales: Sequence[float] = (1.0,),
+        size: str | Sequence[int] | np.ndarray | Tensor = "official",
+        scales: Sequence[float] | np.ndarray | Tensor = (1.0,),
         flip_test: bool = False,
         combine: str = "exp",
         align_corners: bool | None = None,
     ) -> None:
-        size, scales = _listed(size), _listed(scales)
-        if size not in ("official", "native") and not _is_size(size):
-            raise ValueError(f'size {size!r} is not known; give "official", "native" or (height, width)')
+        wanted, factors = _numbers(size), _numbers(scales)
+        if wanted not in ("official", "native") and not _is_size(wanted):
+            raise ValueError(f'size {wanted!r} is not known; give "official", "native" or (height, width)')
         if combine not in COMBINATIONS:
             raise ValueError(f"combine {combine!r} is not known; choose one of {', '.join(COMBINATIONS)}")
-        if not _are_scales(scales):
-            raise ValueError(f"scales {scales!r} must be one or more finite numbers above 0")
-        given = None if isinstance(size, str) else tuple(size)
+        if not _are_scales(factors):
+            raise ValueError(f"scales {factors!r} must be one or more finite numbers above 0")
+        given = None if isinstance(wanted, str) else (wanted[0], wanted[1])
         self.network = open_network(
             model, weights, task="segmentation", dtype=dtype, device=device, executor=executor, input_size=given
         )
         self.classes = _classes(classes, self.network)
-        self.protocol = NATIVE if size == "native" else protocol_for(self.classes.name, given)
-        self.scales, self.flip_test, self.combine = tuple(scales), flip_test, combine
+        self.protocol = NATIVE if wanted == "native" else protocol_for(self.classes.name, given)
+        self.scales, self.flip_test, self.combine = tuple(factors), flip_test, combine
         if align_corners is None:
             config = self.network.config
             align_corners = config.align_corners if config else self._has_two_outputs()
@@ -108,7 +108,7 @@ class Segmenter:
             together.append(pixels)
         return results + (self._same_size(together, stage) if together else [])
 
-    def _same_size(self, images: list[Tensor], stage) -> list[Segmentation]:
+    def _same_size(self, images: list[Tensor], stage: Clock) -> list[Segmentation]:
         target = (images[0].shape[0], images[0].shape[1])
         with stage("prepare"):
             fitted, valid = zip(*(fit(image, self.protocol) for image in images))
@@ -125,14 +125,14 @@ class Segmenter:
             )
         return [Segmentation(one, self.classes) for one in labels]
 
-    def _view(self, base: Tensor, scale: float, stage) -> View:
+    def _view(self, base: Tensor, scale: float, stage: Clock) -> View:
         with stage("prepare"):
             size = self.protocol.view_size(base.shape[2], base.shape[3], scale)
             pixels = resize_planes(base, size)
         places = self.protocol.windows(*size, scale)
         return View(size, [(place, self._logits(window(pixels, *place), stage)) for place in places])
 
-    def _logits(self, images: Tensor, stage) -> Tensor:  # (N, C, h, w) at a quarter of the size
+    def _logits(self, images: Tensor, stage: Clock) -> Tensor:  # (N, C, h, w) at a quarter of the size
         with stage("network"):
             if not self.flip_test:
                 return self._last(images)
@@ -146,26 +146,30 @@ class Segmenter:
 
     def _has_two_outputs(self) -> bool:
         nothing = torch.empty(0, 3, *self.network.input_size, device=self.network.device)
-        return isinstance(self.network(nothing), list)
+        return len(listed(self.network(nothing))) == 2
 
     def _last(self, images: Tensor) -> Tensor:
         """TEST.OUTPUT_INDEX -1: of OCR's two outputs the second."""
-        outputs = self.network(images)
-        return outputs if isinstance(outputs, Tensor) else outputs[-1]
+        return listed(self.network(images))[-1]
 
 
-def _listed(value: Any) -> Any:
+# typeshed's numbers have no order
+_WHOLE: Any = Integral
+_REAL: Any = Real
+
+
+def _numbers(value: Any) -> Any:
     """An array or a tensor as a list of numbers; else what it is."""
     return value.tolist() if isinstance(value, (np.ndarray, Tensor)) else value
 
 
 def _is_size(value: Any) -> bool:
-    return isinstance(value, Sequence) and len(value) == 2 and all(isinstance(n, Integral) and n > 0 for n in value)
+    return isinstance(value, Sequence) and len(value) == 2 and all(isinstance(n, _WHOLE) and n > 0 for n in value)
 
 
 def _are_scales(value: Any) -> bool:
-    listed = isinstance(value, Sequence) and len(value) > 0
-    return listed and all(isinstance(scale, Real) and 0 < scale < math.inf for scale in value)
+    several = isinstance(value, Sequence) and len(value) > 0
+    return several and all(isinstance(scale, _REAL) and 0 < scale < math.inf for scale in value)
 
 
 def _most_together(image: Tensor) -> int:

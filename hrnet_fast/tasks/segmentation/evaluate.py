@@ -28,7 +28,7 @@ def evaluate(
     limit: int | None = None,
     progress: Progress | None = None,
     stages: Stages | None = None,
-    results: str | os.PathLike | None = None,
+    results: str | os.PathLike[str] | None = None,
     server: bool = False,
     per_class: bool = False,
 ) -> Evaluation:
@@ -72,7 +72,7 @@ def evaluate(
         model=estimator.network.name,
         images=images,
         metrics=tally.metrics(per_class),
-        paper=row and row.metrics,
+        paper=row.metrics if row else None,
         seconds=stages.seconds,
         notes=(*_notes(estimator, dataset, images, row), *tally.notes()),
     )
@@ -101,11 +101,13 @@ class _Tally:
         if not self.is_cityscapes:
             return
         try:
-            instances = sample.instances()
+            instances = None if sample.instances is None else sample.instances()
         except FileNotFoundError:
+            instances = None
+        if instances is None:
             self.without_instances += 1
-            return
-        self.instances.add(result.labels, instances.to(truth.device))
+        else:
+            self.instances.add(result.labels, instances.to(truth.device))
 
     def metrics(self, per_class: bool) -> dict[str, float]:
         if not self.scored:

@@ -45,13 +45,15 @@ def label(
     `target`, as testval in lib/core/function.py.
     exp: exponentiate each view's logits first (see Segmenter).
     """
-    wholes = [view.whole for view in views]
+    wholes = [whole for view in views if (whole := view.whole) is not None]
     size = _one_step(base, valid, target)
     # exp keeps the order of one view's logits if nothing is resized after it
     ordered = not exp or (len(views) == 1 and views[0].size == base == size)
-    if size and ordered and len(views) <= 8 and all(whole is not None for whole in wholes):
+    if size and ordered and len(wholes) == len(views) <= 8:
         return upsample_argmax(wholes, size, align_corners)[:, : target[0], : target[1]].contiguous()
-    maps, rows, cols = [], [], []
+    maps: list[Tensor] = []
+    rows: list[Axis] = []
+    cols: list[Axis] = []
     for view in views:
         steps = [_steps({place[axis] for place, _ in view.windows}) for axis in (0, 1)]
         for place, logits in view.windows:

@@ -28,7 +28,7 @@ class LookIntoPerson(LabelledPictures):
 
     name, classes = "LIP", LIP
 
-    def __init__(self, root: str | os.PathLike, split: str = "val") -> None:
+    def __init__(self, root: str | os.PathLike[str], split: str = "val") -> None:
         if split not in SPLITS:
             raise ValueError(f"LIP has no split {split!r}; choose one of {', '.join(SPLITS)}")
         self.split, root = split, Path(root)

@@ -40,7 +40,7 @@ class PascalContext(LabelledPictures):
 
     name, classes = "PASCAL-Context 59", PASCAL_CONTEXT59
 
-    def __init__(self, root: str | os.PathLike, split: str = "val") -> None:
+    def __init__(self, root: str | os.PathLike[str], split: str = "val") -> None:
         if split not in SPLITS:
             raise ValueError(f"PASCAL-Context has no split {split!r}; choose one of {', '.join(SPLITS)}")
         self.split, root = split, Path(root)

@@ -94,4 +94,5 @@ def protocol_for(classes: str, size: tuple[int, int] | None = None) -> Protocol:
             f"size {tuple(size)} scales pictures as an official test does, but the class set {classes!r} has none: "
             'give size="native"'
         )
-    return replace(PROTOCOLS[classes], size=tuple(size), base=max(size))
+    height, width = size
+    return replace(PROTOCOLS[classes], size=(height, width), base=max(size))

@@ -10,7 +10,7 @@ from .cityscapes_labels import label_ids
 from .results import Segmentation
 
 
-def save_labels(result: Segmentation, path: str | os.PathLike, *, server: bool = False) -> None:
+def save_labels(result: Segmentation, path: str | os.PathLike[str], *, server: bool = False) -> None:
     """Writes the labels as an 8-bit PNG with the data set's palette, whole or not at all.
 
     server: Cityscapes only: label ids (7 for road, ...) in grey, as its evaluation server takes them.

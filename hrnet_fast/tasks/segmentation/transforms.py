@@ -20,7 +20,7 @@ def fit(image: Tensor, protocol: Protocol) -> tuple[Tensor, tuple[int, int]]:
     valid = (image.shape[0], image.shape[1])
     if protocol.fit == "exact":
         valid = protocol.size
-    elif protocol.fit == "short":
+    elif protocol.fit == "short" and protocol.base is not None:
         valid = _short_side_to(valid, protocol.base)
     x = resize_in_8_bits(image, valid)[None].permute(0, 3, 1, 2).float()  # channels_last, which torch resizes fast
     if protocol.fit in ("short", "padded"):

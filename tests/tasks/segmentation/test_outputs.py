@@ -2,6 +2,7 @@
 
 import json
 import os
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -200,6 +201,13 @@ def test_without_instances_the_iiou_is_left_out(tmp_path):
     evaluation = evaluate(Answering(dataset), dataset)
     assert "iIoU" not in evaluation.metrics and evaluation.metrics["IoU cat"] == pytest.approx(100)
     assert any("no instanceIds image" in note for note in evaluation.notes)
+
+
+def test_a_data_set_without_instances_has_no_iiou(streets):
+    dataset = Cityscapes(streets)
+    dataset._samples = [replace(sample, instances=None) for sample in dataset]
+    evaluation = evaluate(Answering(dataset), dataset)
+    assert "iIoU" not in evaluation.metrics and evaluation.metrics["IoU cat"] == pytest.approx(100)
 
 
 def test_labels_of_the_test_split_are_written_for_the_server(tmp_path):
