@@ -39,7 +39,7 @@ _NOT_CHECKPOINTS = (
 )
 
 
-def read_checkpoint(source: str | os.PathLike | Mapping[str, Any]) -> dict[str, Tensor]:
+def read_checkpoint(source: str | os.PathLike[str] | Mapping[str, Any]) -> dict[str, Tensor]:
     """The weights of a checkpoint as {key: CPU tensor}, unwrapped, keys as written but for `module.` and the like.
 
     source: a .pth / .pt / .tar / .pth.tar file in either torch.save format or a .safetensors file (told apart by
@@ -56,7 +56,7 @@ def read_checkpoint(source: str | os.PathLike | Mapping[str, Any]) -> dict[str, 
     return _state_dict(_read(Path(source)), f"'{source}'")
 
 
-def read_safetensors(source: str | os.PathLike) -> tuple[dict[str, Tensor], dict[str, str]]:
+def read_safetensors(source: str | os.PathLike[str]) -> tuple[dict[str, Tensor], dict[str, str]]:
     """The tensors of a .safetensors file, keys as written, and the texts beside them.
 
     Errors: CheckpointError for a missing, truncated, corrupt or foreign file.
@@ -64,7 +64,7 @@ def read_safetensors(source: str | os.PathLike) -> tuple[dict[str, Tensor], dict
     return _read(Path(source)), read_texts(source)
 
 
-def read_texts(source: str | os.PathLike) -> dict[str, str]:
+def read_texts(source: str | os.PathLike[str]) -> dict[str, str]:
     """The texts of a .safetensors file. Errors: CheckpointError for a file that is none."""
     safetensors = _safetensors("read", Path(source))
     try:
@@ -77,7 +77,7 @@ def read_texts(source: str | os.PathLike) -> dict[str, str]:
 
 
 def write_checkpoint(
-    path: str | os.PathLike, state: Mapping[str, Tensor], texts: Mapping[str, str] | None = None
+    path: str | os.PathLike[str], state: Mapping[str, Tensor], texts: Mapping[str, str] | None = None
 ) -> None:
     """Writes {key: tensor} to a .pth / .pt / .pth.tar (torch.save) or .safetensors file, whole or not at all.
 

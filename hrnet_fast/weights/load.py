@@ -18,7 +18,9 @@ from .match import COUNTER, Match, match_weights
 from .report import LoadReport
 
 
-def load_weights(model: nn.Module, source: str | os.PathLike | Mapping[str, Any], *, strict: bool = True) -> LoadReport:
+def load_weights(
+    model: nn.Module, source: str | os.PathLike[str] | Mapping[str, Any], *, strict: bool = True
+) -> LoadReport:
     """Loads a checkpoint of any HRNet code base into a model and says what was mapped, dropped and left.
 
     model: a model with the official keys (`create_model`; official, timm and simple-HRNet models have them too).
@@ -50,7 +52,7 @@ def load_weights(model: nn.Module, source: str | os.PathLike | Mapping[str, Any]
     return LoadReport(name, file, match.layout.name, tuple(ready), match.dropped, match.missing, notes)
 
 
-def save_weights(model: nn.Module, path: str | os.PathLike, layout: str = "official") -> None:
+def save_weights(model: nn.Module, path: str | os.PathLike[str], layout: str = "official") -> None:
     """Writes a model's weights as another code base names them.
 
     model: from `create_model`; path: .pth, .pt, .pth.tar or .safetensors; written whole or not at all.
