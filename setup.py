@@ -221,7 +221,7 @@ setup(
     version=VERSION,
     packages=find_packages(include=["hrnet_fast*"]) + [f"hrnet_fast.{p}" for p in find_packages(include=["kernels*"])],
     package_dir={"hrnet_fast": "hrnet_fast", "hrnet_fast.kernels": "kernels"},
-    package_data={"hrnet_fast": ["py.typed"]},
+    package_data={"hrnet_fast": ["py.typed", "*.pyi"]},
     ext_modules=[Extension(NAME, sources=[])],
     cmdclass={"build_ext": BuildKernels},
 )

@@ -12,7 +12,7 @@ from torch.utils import _pytree as pytree
 
 from .engine.machine import machine
 from .engine.module import OptimizedModule
-from .engine.nesting import describe
+from .engine.nesting import Example, describe
 from .engine.verify import VerifyReport
 from .engine.verify import verify as _verify
 from .plan import Plan, PlanError, make_plan, unwrap
@@ -21,7 +21,7 @@ from .plan.cost import annotate
 
 def optimize(
     model: nn.Module, *, dtype: torch.dtype | None = None, executor: str = "auto", exact: bool = False,
-    example: Any = None,
+    example: Example = None,
 ) -> OptimizedModule:  # fmt: skip
     """A module with the same forward as `model`, run by the fastest executor that this machine has.
 
@@ -60,7 +60,7 @@ def optimize(
     return fast
 
 
-def explain(model: nn.Module, *inputs: Any, dtype: torch.dtype | None = None, executor: str = "auto") -> Plan:
+def explain(model: nn.Module, *inputs: Example, dtype: torch.dtype | None = None, executor: str = "auto") -> Plan:
     """The Plan with its maps' bytes, and each level's cost, roofline time, executor and reason. `print` it as a table.
 
     model: an optimized module, or any module that `optimize` takes.
@@ -78,7 +78,7 @@ def explain(model: nn.Module, *inputs: Any, dtype: torch.dtype | None = None, ex
     return replace(annotated, map_bytes=player.map_bytes(plan))
 
 
-def verify(model: nn.Module, fast: OptimizedModule, *inputs: Any, levels: bool = False) -> VerifyReport:
+def verify(model: nn.Module, fast: OptimizedModule, *inputs: Example, levels: bool = False) -> VerifyReport:
     """The errors of `fast` against `model` in float64, next to those of the plain module in the same dtype.
 
     The rule: the error of each result (the relative L2 norm of its difference from float64) is at most twice the plain
@@ -133,10 +133,11 @@ def is_shape(x: Any) -> bool:
     return _of_numbers(x) and all(type(side) is int and side >= 0 for side in x)
 
 
-def inputs_of(example: Any) -> tuple[Any, ...]:
+def inputs_of(example: Example) -> tuple[Any, ...]:
     """An example, which is an input, a shape or a tuple of these, as a call's inputs, without data."""
-    several = isinstance(example, tuple) and not _of_numbers(example)
-    return _without_data(example if several else (example,))
+    if isinstance(example, tuple) and not _of_numbers(example):
+        return _without_data(example)
+    return _without_data((example,))
 
 
 def _without_data(inputs: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -176,11 +177,13 @@ def examples_of(model: nn.Module) -> list[tuple[Any, ...]]:
     of its branches; else an image of the config's size."""
     if callable(saved := getattr(model, "saved_inputs", None)):
         return saved()
-    if hasattr(model, "branches") and hasattr(model, "fuse_layers"):
-        widths = [_channels(branch) for branch in model.branches]
-        if None not in widths:
-            return [([torch.empty(1, c, 64 >> b, 64 >> b, device="meta") for b, c in enumerate(widths)],)]
-    size = getattr(getattr(model, "config", None), "input_size", None)
+    branches: Any = getattr(model, "branches", None)
+    if branches is not None and hasattr(model, "fuse_layers"):
+        widths = [_channels(branch) for branch in branches]
+        maps = [torch.empty(1, c, 64 >> b, 64 >> b, device="meta") for b, c in enumerate(widths) if c]
+        if len(maps) == len(widths):
+            return [(maps,)]
+    size: Any = getattr(getattr(model, "config", None), "input_size", None)
     size = size if is_shape(size) and len(size) == 2 else (256, 256)
     return [(torch.empty(1, _channels(model) or 3, *size, device="meta"),)]
 

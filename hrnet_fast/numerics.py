@@ -128,6 +128,6 @@ def compare_outputs(got: object, want: object) -> ErrorReport:
         worst = max(worst, (float(difference.flatten()[flat]), position, flat), key=lambda entry: entry[0])
     max_abs, position, flat = worst
     index = tuple(int(i) for i in np.unravel_index(flat, shapes[position]))
-    values = (float(tensors[position][index].item()) for tensors in (got, want))
+    value, wanted = (float(tensors[position][index].item()) for tensors in (got, want))
     error = (difference_sq / want_sq) ** 0.5 if want_sq else (0.0 if difference_sq == 0 else float("inf"))
-    return ErrorReport(error, max_abs, position, index, *values, shapes)
+    return ErrorReport(error, max_abs, position, index, value, wanted, shapes)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import time
+from collections.abc import Callable
 
 import torch
 
@@ -23,8 +24,8 @@ def _measured_gpu(device: torch.device, dtype: torch.dtype) -> Machine:
     a = torch.randn(4096, 4096, dtype=dtype, device=device)
     source = torch.empty(1 << 28, dtype=torch.uint8, device=device)
     target = torch.empty_like(source)
-    flops = 2 * 4096**3 / _best(lambda: (a @ a, torch.cuda.synchronize(device)))
-    bandwidth = 2 * source.nbytes / _best(lambda: (target.copy_(source), torch.cuda.synchronize(device)))
+    flops = 2 * 4096**3 / _best(lambda: a @ a, device)
+    bandwidth = 2 * source.nbytes / _best(lambda: target.copy_(source), device)
     figures = f"{flops / 1e12:.0f} TFLOP/s {str(dtype).removeprefix('torch.')}, {bandwidth / 1e12:.1f} TB/s"
     return Machine(f"{torch.cuda.get_device_name(device)} ({figures})", flops, bandwidth)
 
@@ -46,11 +47,13 @@ def _measured_cpu(dtype: torch.dtype, threads: int) -> Machine:
     return Machine(f"this CPU ({threads} threads: {figures})", flops, bandwidth)
 
 
-def _best(work) -> float:
+def _best(work: Callable[[], object], gpu: torch.device | None = None) -> float:
     """Of five calls, or of fewer where they take long; of two at least, as the first may have something to set up."""
-    times = []
+    times: list[float] = []
     while len(times) < 2 or (len(times) < 5 and sum(times) < 0.1):
         start = time.perf_counter()
         work()
+        if gpu is not None:
+            torch.cuda.synchronize(gpu)
         times.append(time.perf_counter() - start)
     return min(times)

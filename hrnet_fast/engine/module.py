@@ -16,7 +16,7 @@ from ..plan.warn import warn
 from . import op
 from .executor import Executor, Progress
 from .hooks import Hooks
-from .nesting import NOT_FOR_FX, describe
+from .nesting import NOT_FOR_FX, Input, describe
 from .prepared import FLOATING, Prepared, Program
 from .profile import time_levels
 
@@ -34,7 +34,14 @@ class OptimizedModule(nn.Module):
     `torch.export` of a larger model see it as one op (`hrnet_fast/engine/op.py`).
     """
 
-    def __init__(self, original: nn.Module, dtype: torch.dtype | None, executor: str, exact: bool = False):
+    original: nn.Module
+    requested_dtype: torch.dtype | None
+    requested_executor: str
+    exact: bool
+    _prepared: Prepared
+    _hooks: Hooks
+
+    def __init__(self, original: nn.Module, dtype: torch.dtype | None, executor: str, exact: bool = False) -> None:
         if dtype is not None and dtype not in FLOATING:
             names = ", ".join(str(each) for each in FLOATING)
             raise TypeError(f"dtype is {dtype!r}; it must be one of {names}, or None for that of the weights")
@@ -84,17 +91,17 @@ class OptimizedModule(nn.Module):
         """Call it after the weights or the module were changed: folds and packs the weights and plans again."""
         self._prepare()
 
-    def plan_for(self, *inputs: Any) -> Plan:
+    def plan_for(self, *inputs: Input) -> Plan:
         """The Plan for inputs of these shapes (tensors, or lists of them; their data is not read)."""
         return self.program_for(*inputs).plan
 
-    def program_for(self, *inputs: Any) -> Program:
+    def program_for(self, *inputs: Input) -> Program:
         """The Plan for inputs of these shapes, together with the function that plays it."""
         structure, leaves = describe(inputs)
         return self._prepared.program(inputs, leaves, structure)
 
     def tune(
-        self, *inputs: Any, progress: Progress = iter, again: bool = False, seconds: float | None = None
+        self, *inputs: Input, progress: Progress = iter, again: bool = False, seconds: float | None = None
     ) -> dict[str, Any]:
         """Measure which kernels are the fastest for inputs like these, keep them in the user's cache, and use them.
 
@@ -112,7 +119,7 @@ class OptimizedModule(nn.Module):
         self._prepare()
         return found
 
-    def profile(self, *inputs: Any) -> list[tuple[int, float]]:
+    def profile(self, *inputs: Input) -> list[tuple[int, float]]:
         """The time of each level for inputs like these, as (level, microseconds).
 
         On a GPU, each level is repeated alone inside a CUDA graph; RuntimeError if the executor does not play levels.
@@ -209,7 +216,7 @@ class OptimizedModule(nn.Module):
         return {"original": self.original, **asked}
 
     def __setstate__(self, state: dict) -> None:
-        self.__init__(**state)
+        type(self).__init__(self, **state)
 
     def extra_repr(self) -> str:
         return f"optimized {type(self.original).__name__}, dtype={self.dtype}, executor={self.executor.name}"

@@ -5,10 +5,14 @@ from __future__ import annotations
 import ast
 from collections.abc import Sequence
 from functools import cache
-from typing import Any
+from typing import Any, TypeAlias
 
 from torch import Tensor, fx
 from torch.utils import _pytree as pytree
+
+# What a network takes for one argument, and what may stand for it where data are not read: its shape
+Input: TypeAlias = "Tensor | tuple[Input, ...] | list[Any] | None"
+Example: TypeAlias = "Tensor | tuple[int, ...] | tuple[Example, ...] | list[Any] | None"
 
 
 def describe(inputs: Any) -> tuple[str, list[Tensor]]:
@@ -54,7 +58,7 @@ def _literal(structure: str) -> Any:
     return ast.literal_eval(structure)
 
 
-_classes: dict[str, type] = {}  # of results, by name
+_classes: dict[str, Any] = {}  # of results, by name
 
 
 def in_tuples(nesting: Any) -> Any:

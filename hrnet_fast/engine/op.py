@@ -21,7 +21,7 @@ from __future__ import annotations
 import secrets
 import weakref
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -30,15 +30,25 @@ from torch.utils import _pytree as pytree
 from torch.utils._python_dispatch import _get_current_dispatch_mode_stack
 
 from ..plan.warn import warn
+from .hooks import Hooks
 from .nesting import from_tuples, in_tuples, nested
 from .prepared import Prepared
 from .results import empty_result
 
-_networks: weakref.WeakValueDictionary[str, nn.Module] = weakref.WeakValueDictionary()
-_heirs: weakref.WeakValueDictionary[str, nn.Module] = weakref.WeakValueDictionary()
+
+class Module(Protocol):
+    """What the op reads of an optimized module."""
+
+    original: nn.Module
+    _prepared: Prepared
+    _hooks: Hooks
 
 
-def register(module: nn.Module, saved: str | None = None) -> str:
+_networks: weakref.WeakValueDictionary[str, Module] = weakref.WeakValueDictionary()
+_heirs: weakref.WeakValueDictionary[str, Module] = weakref.WeakValueDictionary()
+
+
+def register(module: Module, saved: str | None = None) -> str:
     """A token for a module that no other module of any process has, so that a program never meets another network.
 
     saved: of the module that this one was saved from, whose place it takes in this process: at once where that one is
@@ -58,7 +68,7 @@ def call(network: str, structure: str, leaves: list[Tensor]) -> Any:
     return from_tuples(result_nesting(network, structure), results)
 
 
-def wants_original(module: nn.Module, leaves: Sequence[Tensor]) -> bool:
+def wants_original(module: Module, leaves: Sequence[Tensor]) -> bool:
     """Whether somebody differentiates by an input, or transforms the call or watches what the layers do, so that the
     original runs; a warning says so once."""
     wanted = (torch.is_grad_enabled() and any(x.requires_grad for x in leaves)) or (
@@ -101,8 +111,8 @@ def _warn() -> None:
 
 
 # Called while tracing, not traced. As torch.compiler.assume_constant_result, which would import the compiler: a second.
-result_nesting._dynamo_marked_constant = True
-_warn._dynamo_marked_constant = True
+for called in (result_nesting, _warn):
+    vars(called)["_dynamo_marked_constant"] = True
 
 
 def _find(token: str) -> Prepared:
@@ -146,7 +156,7 @@ def _run_backward(gradients: list[Tensor | None], inputs: list[Tensor], network:
         floating = inputs[0].dtype  # for labels and masks, which have no gradients, but places among the results
         return [y if y.is_floating_point() else y.to(floating) for y in results if y is not None]
 
-    results, pull = torch.func.vjp(plain, *inputs)
+    results, pull, *_ = torch.func.vjp(plain, *inputs)
     given = [torch.zeros_like(y) if g is None else g.to(y.dtype) for y, g in zip(results, gradients)]
     return [g.clone(memory_format=torch.preserve_format) for g in pull(given)]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import cache
 from typing import Any
 
@@ -29,7 +29,7 @@ def _hook() -> None:
 
 
 def _count(optimizer: Optimizer, *_: Any) -> None:
-    parameters = (p for group in optimizer.param_groups for p in group["params"])
+    parameters: Iterator[Tensor] = (p for group in optimizer.param_groups for p in group["params"])
     written = [p for p in parameters if p.grad is not None and _watched.get(id(p)) is p]
     if written:
         increment_version(written)

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from hrnet_fast import kernels
 
 from ..plan import held_tensors
+from ..plan.tracing.held import Held
 from .optimizer_steps import watch
 
 
@@ -26,7 +27,8 @@ class Versions:
     def __init__(self, module: nn.Module):
         self.tables = [table for part in module.modules() for table in _tables(part)]
         watch(module.parameters())
-        self.held, self.read = held_tensors(module), {}
+        self.held = held_tensors(module)
+        self.read: dict[str, tuple[Held, int, int]] = {}
         self.seen = list(self._now())
         native = kernels.extension().module
         self.native = None if native is None else native.Versions(self.tables)

@@ -28,7 +28,8 @@ def for_batch(graph: Any, images: int) -> Any:
     if isinstance(graph, tuple):
         return tuple(for_batch(part, images) for part in graph)
     if isinstance(graph, slice) or is_dataclass(graph):
-        return type(graph)(*(for_batch(part, images) for part in _parts(graph)))
+        kind: Any = type(graph)
+        return kind(*(for_batch(part, images) for part in _parts(graph)))
     return graph
 
 
@@ -44,7 +45,8 @@ def for_any_batch(two: Any, three: Any) -> Any:
         if isinstance(two, tuple) and len(two) == len(three):
             return tuple(map(for_any_batch, two, three))
         if isinstance(two, slice) or is_dataclass(two):
-            return type(two)(*map(for_any_batch, _parts(two), _parts(three)))
+            kind: Any = type(two)
+            return kind(*map(for_any_batch, _parts(two), _parts(three)))
     raise DependsOnBatch(f"{two!r} for two images is {three!r} for three")
 
 

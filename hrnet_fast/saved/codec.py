@@ -25,7 +25,8 @@ _CLASSES = {
 }  # fmt: skip
 _TORCH = {"dtype": torch.dtype, "layout": torch.layout, "memory_format": torch.memory_format}
 _MAPS, _DEVICE = "of the maps", "of the network"
-_NESTING = {kind.__name__: kind for kind in (dict, OrderedDict, list, tuple)}
+_CONTAINERS: tuple[type[Any], ...] = (dict, OrderedDict, list, tuple)
+_NESTING = {kind.__name__: kind for kind in _CONTAINERS}
 
 
 class NotSaved(ValueError):

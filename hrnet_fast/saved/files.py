@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from ..api import OptimizedModule, examples_of, inputs_of, known_device, optimize
 from ..engine import op
+from ..engine.nesting import Example
 from ..models import HRNetConfig
 from ..plan import held_tensors, named_tensors, names_in, unwrap
 from ..plan.tracing.failure import what
@@ -29,7 +30,7 @@ _KEY = "hrnet_fast"  # in the file's header
 _FORMAT = 1
 
 
-def save(model: nn.Module, path: str | os.PathLike, *examples: Any) -> None:
+def save(model: nn.Module, path: str | os.PathLike[str], *examples: Example) -> None:
     """Write a network to a file that `load` runs wherever hrnet_fast is installed, without the code of its model.
 
     model: an optimized module, or any module that `optimize` takes; read in evaluation mode, not changed.
@@ -75,7 +76,7 @@ def save(model: nn.Module, path: str | os.PathLike, *examples: Any) -> None:
 
 
 def load(
-    path: str | os.PathLike, *, device: torch.device | str = "cpu", dtype: torch.dtype | None = None,
+    path: str | os.PathLike[str], *, device: torch.device | str = "cpu", dtype: torch.dtype | None = None,
     executor: str = "auto", exact: bool = False,
 ) -> OptimizedModule:  # fmt: skip
     """The optimized network of a file that `save` wrote.
@@ -96,22 +97,22 @@ def load(
     return fast
 
 
-def is_saved(name: str | os.PathLike) -> bool:
+def is_saved(name: str | os.PathLike[str]) -> bool:
     """Whether a name is that of a file to load, not of a model."""
     return os.fspath(name).endswith(SUFFIX)
 
 
-def read_network(path: str | os.PathLike) -> SavedNetwork:
+def read_network(path: str | os.PathLike[str]) -> SavedNetwork:
     """The plain module of a file that `save` wrote, on the CPU. Raises CheckpointError as `load` does."""
     return _read(path)[0]
 
 
-def read_config(path: str | os.PathLike) -> HRNetConfig | None:
+def read_config(path: str | os.PathLike[str]) -> HRNetConfig | None:
     """The config of a saved network, without its tensors; None for one of another code base. Raises as `load` does."""
     return _understood(path, lambda: decode_config(_header(path, read_texts(path))["config"]))
 
 
-def _read(path: str | os.PathLike) -> tuple[SavedNetwork, str | None]:
+def _read(path: str | os.PathLike[str]) -> tuple[SavedNetwork, str | None]:
     """A network, and the token of the module that it was saved from."""
     tensors, texts = read_safetensors(path)
 
@@ -130,7 +131,7 @@ def _read(path: str | os.PathLike) -> tuple[SavedNetwork, str | None]:
     return _understood(path, made)
 
 
-def _header(path: str | os.PathLike, texts: Mapping[str, str]) -> dict[str, Any]:
+def _header(path: str | os.PathLike[str], texts: Mapping[str, str]) -> dict[str, Any]:
     if _KEY not in texts:
         raise CheckpointError(
             f"'{path}' holds weights, but not what a network computes, as hrnet_fast.save writes it: create the model "
@@ -145,7 +146,7 @@ def _header(path: str | os.PathLike, texts: Mapping[str, str]) -> dict[str, Any]
     return about
 
 
-def _understood(path: str | os.PathLike, read: Callable[[], Any]) -> Any:
+def _understood(path: str | os.PathLike[str], read: Callable[[], Any]) -> Any:
     try:
         return read()
     except CheckpointError:

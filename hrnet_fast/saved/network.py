@@ -10,7 +10,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..engine.nesting import describe, nested
-from ..plan import Call, Convolution, Param, Ref, sample_of
+from ..models import HRNetConfig
+from ..plan import Call, Convolution, Norm, Param, Ref, Resize, sample_of
 from ..plan.graph import Node
 from ..plan.tracing.constants import evaluate
 from ..plan.tracing.functions import DEFORM
@@ -35,21 +36,21 @@ class SavedNetwork(nn.Module):
 
     def __init__(
         self, tensors: Mapping[str, Tensor], calls: Sequence[SavedCall], buffers: Sequence[str] = (),
-        hidden: Sequence[str] = (), config: Any = None,
-    ):  # fmt: skip
+        hidden: Sequence[str] = (), config: HRNetConfig | None = None,
+    ) -> None:  # fmt: skip
         super().__init__()
         self._calls, self.config = tuple(calls), config
-        buffers, hidden = frozenset(buffers), frozenset(hidden)
+        all_buffers, all_hidden = frozenset(buffers), frozenset(hidden)
         parameters: dict[int, nn.Parameter] = {}  # one for each tensor, however many names that has
         for key, tensor in tensors.items():
             # not by `register_…`, which refuses names that modules have themselves, as `type` or `half`
             owner, name = self._owner(key)
-            if key not in buffers:
+            if key not in all_buffers:
                 made = parameters.setdefault(id(tensor), nn.Parameter(tensor, tensor.is_floating_point()))
                 owner._parameters[name] = made
                 continue
             owner._buffers[name] = tensor
-            if key in hidden:
+            if key in all_hidden:
                 owner._non_persistent_buffers_set.add(name)
         if any(_calls_of(node, DEFORM) for call in calls for node in call.graph.nodes):
             import torchvision  # noqa: F401  which registers that operation
@@ -99,26 +100,26 @@ class SavedNetwork(nn.Module):
 
     def _play(self, node: Node, values: Mapping[int, Tensor], nodes: Sequence[Node]) -> Tensor:
         read, detail = [values[value] for value in node.inputs], node.detail
-        if node.op == "conv":
-            return self._conv(detail, *read)
-        if node.op == "norm":
-            mean, var, weight, bias = map(self._tensor, (detail.mean, detail.var, detail.weight, detail.bias))
-            return F.batch_norm(*read, mean, var, weight, bias, eps=detail.eps)
-        if node.op == "relu":
-            return F.relu(*read)
-        if node.op == "add":
-            return torch.add(*read)
+        if isinstance(detail, Call):
+            if _calls_of(node, SHUFFLE) and _enlarges(nodes[node.inputs[0]].detail):
+                return read[0]  # torch's transposed convolution has moved its pixels already
+            return self._function(detail, values)
         if node.op == "concat":
             return torch.cat(read, dim=1)
-        if node.op == "resize":
-            return F.interpolate(*read, size=detail.size, mode=detail.mode, align_corners=detail.corners)
-        source = nodes[node.inputs[0]] if node.inputs else None
-        if _calls_of(node, SHUFFLE) and source.op == "conv" and _enlarges(source.detail):
-            return values[node.inputs[0]]  # torch's transposed convolution has moved its pixels already
-        return self._function(detail, values)
+        if node.op == "add":
+            return torch.add(*read)
+        (x,) = read
+        if isinstance(detail, Convolution):
+            return self._conv(detail, x)
+        if isinstance(detail, Norm):
+            mean, var, weight, bias = map(self._tensor_or_none, (detail.mean, detail.var, detail.weight, detail.bias))
+            return F.batch_norm(x, mean, var, weight, bias, eps=detail.eps)
+        if isinstance(detail, Resize):
+            return F.interpolate(x, size=detail.size, mode=detail.mode, align_corners=detail.corners)
+        return F.relu(x)
 
     def _conv(self, conv: Convolution, x: Tensor) -> Tensor:
-        weight, bias = self._tensor(conv.weight), self._tensor(conv.bias)
+        weight, bias = self._tensor(conv.weight), self._tensor_or_none(conv.bias)
         if conv.transposed is None:
             return F.conv2d(x, weight, bias, conv.stride, conv.padding, conv.dilation, conv.groups)
         stride, padding = conv.transposed.stride, conv.transposed.padding
@@ -132,9 +133,10 @@ class SavedNetwork(nn.Module):
         sample = sample_of(self)
         return evaluate(call, of, sample.dtype, sample.device, _MOST)
 
-    def _tensor(self, key: str | None) -> Tensor | None:
-        if key is None:
-            return None
+    def _tensor_or_none(self, key: str | None) -> Tensor | None:
+        return None if key is None else self._tensor(key)
+
+    def _tensor(self, key: str) -> Tensor:
         owner, name = self._owner(key)
         held = owner._parameters.get(name, owner._buffers.get(name))
         return getattr(owner, name) if held is None else held  # pruned, or parametrized, since it was loaded
@@ -144,9 +146,10 @@ class SavedNetwork(nn.Module):
         *path, name = key.split(".")
         owner: nn.Module = self
         for part in path:
-            if part not in owner._modules:
-                owner._modules[part] = nn.Module()
-            owner = owner._modules[part]
+            inner = owner._modules.get(part)
+            if inner is None:
+                inner = owner._modules[part] = nn.Module()
+            owner = inner
         return owner, name
 
     def __repr__(self) -> str:
@@ -158,5 +161,5 @@ def _calls_of(node: Node, function: str) -> bool:
     return isinstance(node.detail, Call) and node.detail.function == function
 
 
-def _enlarges(conv: Convolution) -> bool:
-    return conv.transposed is not None and conv.transposed.stride > 1
+def _enlarges(detail: object) -> bool:
+    return isinstance(detail, Convolution) and detail.transposed is not None and detail.transposed.stride > 1

@@ -53,7 +53,7 @@ class TuningCache:
     and does not stop anything: entries then live in memory.
     """
 
-    def __init__(self, path: str | os.PathLike | None = None) -> None:
+    def __init__(self, path: str | os.PathLike[str] | None = None) -> None:
         self.folder = cache_folder() if path is None else Path(path)
         self._entries: dict[MachineKey, Entries] = {}
         self._warned: set[str] = set()
