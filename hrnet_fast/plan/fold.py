@@ -21,13 +21,13 @@ def fold(item: Conv, tensors: Mapping[str, Tensor], dtype: torch.dtype = torch.f
     Raises ValueError, naming the key, where a tensor holds NaN or Inf, or what is folded would.
     """
     weight, bias = _fold(item, tensors)
-    suspects = [weight, bias, tensors[item.norm.var].double() if item.norm else None]  # an infinite variance folds to 0
-    suspects = [t for t in suspects if t is not None]
+    var = tensors[item.norm.var].double() if item.norm else None  # an infinite one folds to 0
+    suspects = [t for t in (weight, bias, var) if t is not None]
     # A sum is finite only if every term is; it costs a fraction of testing each.
     if not math.isfinite(sum(float(t.sum()) for t in suspects)) and not all(bool(t.isfinite().all()) for t in suspects):
         raise ValueError(_what_is_not_finite(item, tensors))
     if item.conv.transposed is not None:
-        weight = ordinary_weight(weight, item.conv)
+        weight = ordinary_weight(weight, item.conv, item.conv.transposed)
         bias = None if bias is None else bias.repeat_interleave(item.conv.transposed.stride**2)
     if item.conv.channels is not None:
         begin, end = item.conv.channels
@@ -58,6 +58,7 @@ def _what_is_not_finite(item: Conv, tensors: Mapping[str, Tensor]) -> str:
     for key in keys:
         if key is not None and not torch.isfinite(tensors[key]).all():
             return f"{key!r} holds NaN or Inf: the checkpoint is damaged, or its training diverged"
-    if (tensors[norm.var] < 0).any():
+    if norm is not None and (tensors[norm.var] < 0).any():
         return f"{norm.var!r} holds a negative variance: the checkpoint is damaged"
-    return f"{item.conv.weight!r} overflows where the norm of {norm.var!r} is folded into it: the checkpoint is damaged"
+    where = f" where the norm of {norm.var!r} is folded into it" if norm else ""
+    return f"{item.conv.weight!r} overflows{where}: the checkpoint is damaged"

@@ -12,6 +12,8 @@ import torch
 
 from .graph import Call, Convolution, Norm, Resize
 
+Relu = Literal["none", "last", "first"]
+
 
 @dataclass(frozen=True)
 class Value:
@@ -49,7 +51,7 @@ class Conv:
     norm: Norm | None = None
     source_relu: bool = False
     terms: tuple[Term, ...] = ()
-    relu: Literal["none", "last", "first"] = "none"
+    relu: Relu = "none"
 
     @property
     def reads(self) -> tuple[int, ...]:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import itertools
 from collections import Counter
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from .graph import Call, Convolution, Graph, Norm, Param, Ref, Resize
-from .ir import PREVIOUS, Concat, Conv, Function, Item, Sum, Term
+from .ir import PREVIOUS, Concat, Conv, Function, Item, Relu, Sum, Term
 from .transposed import shuffled_last
 
 # A pointwise convolution with few outputs reads each input once, so it can form its input while reading it.
@@ -27,13 +28,17 @@ class _Draft:
     kind: str  # conv, sum, resize, concat, call
     out: int
     source: int = -1
-    conv: Convolution | None = None
-    norm: Norm | None = None
     resize: Resize | None = None
     calls: tuple[Call, ...] = ()
     reads: tuple[int, ...] = ()
     terms: list[Term] = field(default_factory=list)
-    relu: str = "none"
+    relu: Relu = "none"
+
+
+@dataclass(kw_only=True)
+class _ConvDraft(_Draft):
+    conv: Convolution
+    norm: Norm | None = None
 
 
 def merge(graph: Graph) -> tuple[list[Item], dict[int, int], dict[int, tuple[int, ...]]]:
@@ -64,36 +69,35 @@ class _Merger:
     def draft(self) -> None:
         for value, node in enumerate(self.graph.nodes):
             if node.op != "input" and self.uses[value]:
-                getattr(self, f"_{node.op}")(value, node)
+                getattr(self, f"_{node.op}")(value, node.inputs, node.detail)
 
-    def _become(self, draft: _Draft, value: int, **changes) -> None:
+    def _become(self, draft: _Draft, value: int, **changes: Any) -> None:
         """The draft of an earlier value goes on as the draft of this one."""
         del self.drafts[draft.out]
         self.drafts[value] = replace(draft, out=value, **changes)
 
-    def _conv(self, value, node):
-        self.drafts[value] = _Draft("conv", value, source=node.inputs[0], conv=node.detail)
+    def _conv(self, value: int, inputs: tuple[int, ...], conv: Convolution) -> None:
+        self.drafts[value] = _ConvDraft("conv", value, source=inputs[0], conv=conv)
 
-    def _norm(self, value, node):
-        draft = self._growing(node.inputs[0], "conv")
-        if draft and draft.norm is None and draft.relu == "none":
-            self._become(draft, value, norm=node.detail)
+    def _norm(self, value: int, inputs: tuple[int, ...], norm: Norm) -> None:
+        draft = self._growing(inputs[0], "conv")
+        if isinstance(draft, _ConvDraft) and draft.norm is None and draft.relu == "none":
+            self._become(draft, value, norm=norm)
         else:
-            norm = node.detail
             params = [None if key is None else Param(key) for key in (norm.mean, norm.var, norm.weight, norm.bias)]
-            call = Call("functional.batch_norm", (Ref(node.inputs[0]), *params, False, 0.0, norm.eps))
-            self.drafts[value] = _Draft("call", value, calls=(call,), reads=node.inputs)
+            call = Call("functional.batch_norm", (Ref(inputs[0]), *params, False, 0.0, norm.eps))
+            self.drafts[value] = _Draft("call", value, calls=(call,), reads=inputs)
 
-    def _relu(self, value, node):
-        draft = self._growing(node.inputs[0], "conv", "sum")
+    def _relu(self, value: int, inputs: tuple[int, ...], _: None) -> None:
+        draft = self._growing(inputs[0], "conv", "sum")
         if draft and draft.relu == "none":
             self._become(draft, value, relu="last")
         else:
-            self.drafts[value] = _Draft("sum", value, terms=[self._term(node.inputs[0])], relu="last")
+            self.drafts[value] = _Draft("sum", value, terms=[self._term(inputs[0])], relu="last")
 
-    def _add(self, value, node):
+    def _add(self, value: int, inputs: tuple[int, ...], _: None) -> None:
         terms: list[Term] = []
-        for others, summand in zip((1, 0), node.inputs):
+        for others, summand in zip((1, 0), inputs):
             inner = self._growing(summand, "sum")
             if inner and inner.relu == "none" and len(terms) + len(inner.terms) + others <= SUMMANDS:
                 terms += inner.terms
@@ -110,19 +114,19 @@ class _Merger:
         del self.drafts[value]
         return Term(draft.source, draft.resize)
 
-    def _resize(self, value, node):
-        self.drafts[value] = _Draft("resize", value, source=node.inputs[0], resize=node.detail)
+    def _resize(self, value: int, inputs: tuple[int, ...], resize: Resize) -> None:
+        self.drafts[value] = _Draft("resize", value, source=inputs[0], resize=resize)
 
-    def _concat(self, value, node):
-        self.drafts[value] = _Draft("concat", value, terms=[self._term(part) for part in node.inputs])
+    def _concat(self, value: int, inputs: tuple[int, ...], _: None) -> None:
+        self.drafts[value] = _Draft("concat", value, terms=[self._term(part) for part in inputs])
 
-    def _call(self, value, node):
-        before = self._growing(node.inputs[0], "call") if len(node.inputs) == 1 else None
-        if before and node.detail.function in VIEWS:
-            args = tuple(Ref(PREVIOUS) if isinstance(arg, Ref) else arg for arg in node.detail.args)
-            self._become(before, value, calls=(*before.calls, replace(node.detail, args=args)))
+    def _call(self, value: int, inputs: tuple[int, ...], call: Call) -> None:
+        before = self._growing(inputs[0], "call") if len(inputs) == 1 else None
+        if before and call.function in VIEWS:
+            args = tuple(Ref(PREVIOUS) if isinstance(arg, Ref) else arg for arg in call.args)
+            self._become(before, value, calls=(*before.calls, replace(call, args=args)))
         else:
-            self.drafts[value] = _Draft("call", value, calls=(node.detail,), reads=node.inputs)
+            self.drafts[value] = _Draft("call", value, calls=(call,), reads=inputs)
 
     def split_pointwise_over_concat(self) -> None:
         """conv1x1(concat(resize(x_j))) = sum of resize(conv1x1_j(x_j)), as interpolation and conv1x1 commute.
@@ -132,9 +136,9 @@ class _Merger:
         """
         for value, draft in list(self.drafts.items()):
             concat = self.drafts.get(draft.source)
-            if draft.kind != "conv" or not draft.conv.pointwise or concat is None or concat.kind != "concat":
+            if not isinstance(draft, _ConvDraft) or not draft.conv.pointwise:
                 continue
-            if not any(part.resize and self._enlarges(part) for part in concat.terms):
+            if concat is None or concat.kind != "concat" or not any(map(self._enlarges, concat.terms)):
                 continue
             if len(concat.terms) > SUMMANDS:
                 continue
@@ -145,7 +149,7 @@ class _Merger:
                 (n, channels, h, w) = self.shapes[part.value]
                 self.shapes[out] = (n, self.shapes[value][1], h, w)
                 conv = replace(draft.conv, channels=(begin, begin + channels))
-                self.drafts[out] = _Draft("conv", out, source=part.value, conv=conv, norm=draft.norm)
+                self.drafts[out] = _ConvDraft("conv", out, source=part.value, conv=conv, norm=draft.norm)
                 self.uses[out] = 1
                 self.uses[part.value] += 1
                 terms.append(Term(out, part.resize))
@@ -155,7 +159,7 @@ class _Merger:
 
     def _enlarges(self, part: Term) -> bool:
         height, width = self.shapes[part.value][-2:]
-        return part.resize.size[0] * part.resize.size[1] > height * width
+        return part.resize is not None and part.resize.size[0] * part.resize.size[1] > height * width
 
     def _forget_reader(self, concat: _Draft) -> None:
         self.uses[concat.out] -= 1
@@ -176,7 +180,7 @@ class _Merger:
                 if carrier and not (item.out in self.split_sums and self._forms_input(readers.get(item.out))):
                     del items[carrier.out]
                     terms = tuple(term for term in item.terms if term.value != carrier.out)
-                    relu = "last" if item.relu else "first" if carrier.relu == "last" else "none"
+                    relu: Relu = "last" if item.relu else "first" if carrier.relu == "last" else "none"
                     item = replace(carrier, out=item.out, terms=terms, relu=relu)
             elif isinstance(item, Conv):
                 source = items.get(draft.source)
@@ -200,7 +204,7 @@ class _Merger:
     def _forms_input(self, draft: _Draft | None) -> bool:
         """Whether a convolution can form its input, a sum that nobody else reads, while it reads it."""
         return (
-            draft is not None
+            isinstance(draft, _ConvDraft)
             and draft.conv.pointwise
             and self.uses[draft.source] == 1
             and self.shapes[draft.out][1] <= PROLOGUE_OUTPUTS
@@ -219,7 +223,7 @@ class _Merger:
 
     @staticmethod
     def _item(draft: _Draft, items: dict[int, Item]) -> Item:
-        if draft.kind == "conv":
+        if isinstance(draft, _ConvDraft):
             name = draft.conv.weight.removesuffix(".weight")
             if draft.conv.channels is not None:
                 name += "[{}:{}]".format(*draft.conv.channels)

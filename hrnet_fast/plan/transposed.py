@@ -30,9 +30,9 @@ def ordinary(
     enlarges = all(k + o - 2 * p == s for k, s, p, o in zip(kernel, stride, padding, output_padding))
     if stride[0] != stride[1] or not enlarges or dilation != (1, 1) or groups != 1:
         return None
-    reach = tuple(max(abs(offset) for offset, _, _ in _taps(k, stride[0], p)) for k, p in zip(kernel, padding))
+    high, wide = (max(abs(offset) for offset, _, _ in _taps(k, stride[0], p)) for k, p in zip(kernel, padding))
     return Convolution(
-        weight, bias, tuple(2 * r + 1 for r in reach), (1, 1), reach, (1, 1), 1,
+        weight, bias, (2 * high + 1, 2 * wide + 1), (1, 1), (high, wide), (1, 1), 1,
         transposed=Transposed(stride[0], padding),
     )  # fmt: skip
 
@@ -43,9 +43,9 @@ def _taps(kernel: int, stride: int, padding: int) -> list[tuple[int, int, int]]:
     return [(offset, phase, tap) for (offset, rest), phase, tap in places if rest == 0]
 
 
-def ordinary_weight(weight: Tensor, conv: Convolution) -> Tensor:
+def ordinary_weight(weight: Tensor, conv: Convolution, was: Transposed) -> Tensor:
     """Weight [Cin, Cout, kh, kw] of the transposed convolution -> [Cout * s * s, Cin, KH, KW] of the ordinary one."""
-    s, (pad_h, pad_w), (reach_h, reach_w) = conv.transposed.stride, conv.transposed.padding, conv.padding
+    s, (pad_h, pad_w), (reach_h, reach_w) = was.stride, was.padding, conv.padding
     inputs, outputs, height, width = weight.shape
     made = weight.new_zeros(outputs, s, s, inputs, *conv.kernel)
     for row, a, i in _taps(height, s, pad_h):
@@ -62,19 +62,15 @@ def shuffled_last(graph: Graph) -> Graph:
         if node.op not in ("norm", "relu") or uses[node.inputs[0]] != 1:
             continue
         before = node.inputs[0]
-        if not _shuffles(nodes[before]):
+        call = nodes[before].detail
+        if not isinstance(call, Call) or call.function != SHUFFLE:
             continue
         source = nodes[before].inputs[0]
         if uses[source] != 1 or not _of_transposed(nodes, source, ("conv",) if node.op == "norm" else ("conv", "norm")):
             continue
-        call = nodes[before].detail
         nodes[value] = Node("call", (before,), node.shape, replace(call, args=(Ref(before), *call.args[1:])))
         nodes[before] = Node(node.op, (source,), nodes[source].shape, node.detail)
     return replace(graph, nodes=tuple(nodes))
-
-
-def _shuffles(node: Node) -> bool:
-    return isinstance(node.detail, Call) and node.detail.function == SHUFFLE
 
 
 def _of_transposed(nodes: list[Node], value: int, ops: tuple[str, ...]) -> bool:

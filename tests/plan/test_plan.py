@@ -12,12 +12,19 @@ from hrnet_fast import create_model, explain
 from hrnet_fast.plan import Conv, Level, PlanError, Sum, check, make_plan
 from hrnet_fast.plan.cost import Machine, annotate, multiply_adds
 from tests.networks import SMALL
-from tests.plan.small import Net
+from tests.plan.small import Net, assert_planned
 
 
 def plan_of(name, *shape, **options):
     with torch.device("meta"):
         return make_plan(create_model(name, **options), torch.empty(shape))
+
+
+@pytest.mark.parametrize("function", [F.conv2d, F.conv_transpose2d], ids=["convolution", "transposed"])
+def test_one_number_in_a_list_stands_for_both_axes(function):
+    assert_planned(
+        lambda net, x: F.relu(function(net.c(x), net.d.weight, stride=(2,), padding=[1])), torch.randn(1, 3, 8, 6)
+    )
 
 
 @pytest.fixture(scope="module")

@@ -32,14 +32,21 @@ def whole_size(x: Tensor, size: Any, factor: Any) -> tuple[int, int] | None:
     """The size of an interpolated map, unless the factors give none or one that is not whole, or both are given."""
     if x.dim() != 4 or (size is None) == (factor is None):
         return None
+    if isinstance(both := factor if size is None else size, (tuple, list)) and len(both) != 2:
+        return None
+    first, second = pair(both)
     if size is not None:
-        return tuple(map(index, pair(size)))
-    sides = tuple(side * each for side, each in zip(x.shape[2:], pair(factor)))
-    return tuple(map(int, sides)) if all(int(side) == side for side in sides) else None
+        return index(first), index(second)
+    height, width = x.shape[2] * first, x.shape[3] * second
+    return (int(height), int(width)) if (int(height), int(width)) == (height, width) else None
 
 
-def pair(value) -> tuple:
-    return tuple(value) if isinstance(value, (tuple, list)) else (value, value)
+def pair(value: Any) -> tuple[Any, Any]:
+    """What torch takes for the two axes of a map: two numbers, or one for both, alone or in a list."""
+    numbers = tuple(value) if isinstance(value, (tuple, list)) else (value,)
+    if len(numbers) not in (1, 2):
+        raise PlanError(f"{numbers} is given for the two axes of a map: one number or two are needed")
+    return numbers[0], numbers[-1]
 
 
 def is_basic(index: Any) -> bool:

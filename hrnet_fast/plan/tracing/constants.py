@@ -84,7 +84,7 @@ class Constants:
 
     def run(self, function: Callable, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
         """What a function of no traced tensors returns; how it was made, or what it wrote to, is kept."""
-        target = args[0] if args else None
+        target: Any = args[0] if args else None
         function = Tensor.detach if function in known.DETACH else function  # `.data` would not count what writes to it
         before = self.find(target)
         result = function(*args, **kwargs)
@@ -222,7 +222,7 @@ def tensor_of(
 
 
 def evaluate(
-    value: Any, of: Callable[[Param | Ref], Tensor], dtype: torch.dtype, device: torch.device, most: float = inf
+    value: Any, of: Callable[[Any], Tensor], dtype: torch.dtype, device: torch.device, most: float = inf
 ) -> Any:
     """What a constant, a call or an argument of one is. of: a parameter's tensor, and a traced value's where a call
     reads such. dtype, device: in which numbers are made that have those of the maps. most: how many a call may make;

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from torch import nn
 
@@ -14,7 +15,8 @@ def where(root: nn.Module, error: Exception) -> str:
     found, trace = root, error.__traceback__
     while trace is not None:
         module = trace.tb_frame.f_locals.get("self")
-        found = module if id(module) in names else found
+        if isinstance(module, nn.Module) and id(module) in names:
+            found = module
         trace = trace.tb_next
     name = names[id(found)]
     return f"{type(found).__name__}.forward" + (f" of {name!r}" if name else "")
@@ -27,18 +29,20 @@ def what(error: Exception) -> str:
     return line
 
 
-def copied_from_torch(error: Exception) -> dict | None:
+def copied_from_torch(error: Exception) -> dict[str, Any] | None:
     """The names of the file whose code raised an error, if that is a copy of torch's functions that hands calls over by
     a name that it lacks: it does so where `has_torch_function` is true, as while planning."""
-    trace, found = error.__traceback__, {}
+    trace = error.__traceback__
+    found: dict[str, Any] = {}
     while trace is not None:
-        trace, found = trace.tb_next, trace.tb_frame.f_globals
+        found = trace.tb_frame.f_globals
+        trace = trace.tb_next
     hands_over = "handle_torch_function" in found and found.get("has_torch_function", _never) is not _never
     return found if isinstance(error, NameError) and hands_over else None
 
 
 @contextmanager
-def without_handing_over(names: dict) -> Iterator[None]:
+def without_handing_over(names: dict[str, Any]) -> Iterator[None]:
     """Meanwhile the code of this file sees plain tensors, and computes itself."""
     own = names["has_torch_function"]
     names["has_torch_function"] = _never

@@ -4,6 +4,7 @@ as detectors' FrozenBatchNorm2d. Planned as batch norms, they are folded into co
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -16,6 +17,7 @@ _TRIALS = (
 )  # fmt: skip
 _LEAST = 5e-324  # adds nothing to a variance; older torch refuses an eps of 0
 _TENSORS = ("running_mean", "running_var", "weight", "bias")  # as F.batch_norm takes them
+_OTHERS = ("eps", "num_batches_tracked")
 
 
 def frozen_norm(module: nn.Module) -> Callable[[Tensor], Tensor] | None:
@@ -28,15 +30,16 @@ def frozen_norm(module: nn.Module) -> Callable[[Tensor], Tensor] | None:
     if "forward" in module.__dict__:  # it computes something else than its class
         return None
     own = module._parameters | module._buffers
-    if own.keys() - {"eps", "num_batches_tracked"} != set(_TENSORS) or module._modules or _is_torchs(module):
+    if own.keys() - set(_OTHERS) != set(_TENSORS) or module._modules or _is_torchs(module):
         return None
-    tensors = [own[name] for name in _TENSORS]
-    if any(not isinstance(t, Tensor) or t.dim() != 1 or t.shape != tensors[0].shape for t in tensors):
+    tensors = [t for name in _TENSORS if isinstance(t := own[name], Tensor)]
+    if len(tensors) < len(_TENSORS) or any(t.dim() != 1 or t.shape != tensors[0].shape for t in tensors):
         return None
     eps = _epsilon(module)
     if eps is None or not _computes_one(module, tensors[0].shape[0], eps):
         return None
-    return lambda x: F.batch_norm(x, *tensors, eps=eps)
+    mean, var, weight, bias = tensors
+    return lambda x: F.batch_norm(x, mean, var, weight, bias, eps=eps)
 
 
 def _is_torchs(module: nn.Module) -> bool:
@@ -60,12 +63,14 @@ def _computes_one(module: nn.Module, channels: int, eps: float) -> bool:
 
 def _agrees(module: nn.Module, channels: int, eps: float, draw: torch.Generator, place: int) -> bool:
     shape, dtype, tolerance = _TRIALS[place]
-    drawn = {"generator": draw, "dtype": torch.float64, "device": "cpu"}
+    drawn: dict[str, Any] = {"generator": draw, "dtype": torch.float64, "device": "cpu"}
     scale = 10 ** (7 * torch.rand(channels, **drawn))
     x = torch.randn(shape[0], channels, *shape[1:], **drawn) * scale.view(-1, 1, 1)
-    numbers = _numbers(channels, eps, scale, place)
-    expected = F.batch_norm(x, *(numbers[name] for name in _TENSORS), eps=eps)
-    own = {name: module._buffers[name].to("cpu") for name in ("eps", "num_batches_tracked") if name in module._buffers}
+    mean, var, weight, bias = _numbers(channels, eps, scale, place)
+    expected = F.batch_norm(x, mean, var, weight, bias, eps=eps)
+    others = (module._buffers.get(name) for name in _OTHERS)
+    own = {name: tensor.to("cpu") for name, tensor in zip(_OTHERS, others) if tensor is not None}
+    numbers = dict(zip(_TENSORS, (mean, var, weight, bias)))
     buffers = {name: tensor.to(dtype) for name, tensor in (numbers | own).items()}
     twin = object.__new__(type(module))
     twin.__dict__.update(module.__dict__, training=False, _parameters={}, _buffers=buffers)
@@ -79,14 +84,13 @@ def _agrees(module: nn.Module, channels: int, eps: float, draw: torch.Generator,
     return bool(((result - expected).abs() <= tolerance * largest).all())
 
 
-def _numbers(channels: int, eps: float, scale: Tensor, place: int) -> dict[str, Tensor]:
-    """A norm's tensors, all of which show in the results for maps of this scale.
+def _numbers(channels: int, eps: float, scale: Tensor, place: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """A norm's mean, variance, weight and bias, all of which show in the results for maps of this scale.
 
     Over the trials each channel has variances of any scale, and weight, bias and mean of both signs.
     """
-    given = {"dtype": torch.float64, "device": "cpu"}
+    given: dict[str, Any] = {"dtype": torch.float64, "device": "cpu"}
     signs = torch.tensor([1.0, -1.0] * (channels + 2), **given)
     var = 10 ** torch.linspace(-12, 4, len(_TRIALS) * channels, **given)[place :: len(_TRIALS)]
     mean, weight, bias = (signs[begin:][:channels] for begin in ((place + 1) // 2, place, place // 2))
-    numbers = 0.7 * scale * mean, var, 1.3 * weight, 0.9 * scale * (var + eps).rsqrt() * bias
-    return dict(zip(_TENSORS, numbers))
+    return 0.7 * scale * mean, var, 1.3 * weight, 0.9 * scale * (var + eps).rsqrt() * bias

@@ -69,8 +69,13 @@ def _attention(**given: Any) -> Tensor:
     return F.multi_head_attention_forward(**given, need_weights=False)[0]
 
 
-def _attention_weights(**given: Any) -> Tensor:
+def _attention_weights(**given: Any) -> Tensor | None:
     return F.multi_head_attention_forward(**given)[1]
+
+
+def _property(name: str) -> Callable:
+    """What torch calls for a property of tensors."""
+    return getattr(Tensor, name).__get__
 
 
 def _one_of(function: Callable, place: int) -> Callable:
@@ -90,7 +95,7 @@ _PAIRED = _by_name({
     "functional": "max_pool2d_with_indices adaptive_max_pool2d_with_indices",
 })  # fmt: skip
 COMPUTING |= {f"{name}[{place}]": _one_of(function, place) for name, function in _PAIRED.items() for place in range(2)}
-PURE_FUNCTIONS = COMPUTING | _by_name(_VIEW) | {"Tensor.T": Tensor.T.__get__, "Tensor.mT": Tensor.mT.__get__}
+PURE_FUNCTIONS = COMPUTING | _by_name(_VIEW) | {"Tensor.T": _property("T"), "Tensor.mT": _property("mT")}
 # Python operators reach torch as other objects than the named methods.
 NAMES = {function: name for name, function in PURE_FUNCTIONS.items()} | {
     Tensor.__mul__: "Tensor.mul", Tensor.__truediv__: "Tensor.div", Tensor.__matmul__: "Tensor.matmul",
@@ -122,8 +127,8 @@ RELU = {F.relu, torch.relu, Tensor.relu}
 RELU_IN_PLACE = {F.relu_, torch.relu_, Tensor.relu_}
 MAY_BE_IN_PLACE = {getattr(F, name) for name in _ACTIVATIONS.split()}
 CLONE = {Tensor.clone, torch.clone}
-DETACH = {Tensor.detach, torch.detach, Tensor.data.__get__}
-TO_NUMPY = {Tensor.numpy, Tensor.__array__}
+DETACH = {Tensor.detach, torch.detach, _property("data")}
+TO_NUMPY: set[Callable] = {Tensor.numpy, Tensor.__array__}
 CAST = "Tensor.to"
 CASTS = {
     Tensor.to, Tensor.type_as, Tensor.float, Tensor.double, Tensor.half, Tensor.bfloat16, Tensor.long, Tensor.int,

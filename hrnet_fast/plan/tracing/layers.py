@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from inspect import signature
-from typing import Any
+from typing import Any, overload
 
 import torch.nn.functional as F
 from torch import Tensor
@@ -57,10 +57,11 @@ class Layers(Several):
         name = self.key_of(weight, "a transposed convolution's weight")
         check_channels(name, input, weight.shape[0])
         check_length(f"{name}'s bias", bias, weight.shape[1] * groups)
-        pairs = tuple(pair(v) for v in (stride, padding, output_padding, dilation))
-        conv = ordinary(name, self.key_of(bias, f"{name}'s bias"), tuple(weight.shape[2:]), *pairs, groups)
-        if conv is None:
-            given = (input, weight, bias, *pairs[:3], groups, pairs[3])
+        stride, padding, output_padding, dilation = map(pair, (stride, padding, output_padding, dilation))
+        bias_key, kernel = self.key_of(bias, f"{name}'s bias"), tuple(weight.shape[2:])
+        conv = ordinary(name, bias_key, kernel, stride, padding, output_padding, dilation, groups)
+        if conv is None or conv.transposed is None:
+            given = (input, weight, bias, stride, padding, output_padding, groups, dilation)
             return self.call("functional.conv_transpose2d", given, {})
         s = conv.transposed.stride
         n, _, h, w = input.shape
@@ -81,7 +82,8 @@ class Layers(Several):
         keys = [self.key_of(tensor, "a batch norm's tensor") for tensor in tensors]
         for key, tensor in zip(keys, tensors):
             check_length(key, tensor, input.shape[1])
-        return self._unary("norm", input, Norm(*keys, eps))
+        scale, shift, mean, var = keys
+        return self._unary("norm", input, Norm(scale, shift, mean, var, eps))
 
     def instance_norm(
         self, input, running_mean=None, running_var=None, weight=None, bias=None, use_input_stats=True, momentum=0.1,
@@ -147,9 +149,9 @@ class Layers(Several):
 
     def attention(self, *args, **kwargs) -> tuple[Tensor, Tensor | None]:
         """Attention's result, and its weights where they are asked for."""
-        given = signature(F.multi_head_attention_forward).bind(*args, **kwargs)
-        given.apply_defaults()
-        given = given.arguments
+        bound = signature(F.multi_head_attention_forward).bind(*args, **kwargs)
+        bound.apply_defaults()
+        given = bound.arguments
         if given["training"] and given["dropout_p"]:
             raise PlanError(f"multi_head_attention_forward {_TRAINING}")
         weights = given.pop("need_weights")
@@ -170,6 +172,12 @@ class Layers(Several):
     def computed(self, *tensors: Tensor | None) -> bool:
         """Whether some of a layer's tensors are computed by the network itself, as a call may read them."""
         return any(id(tensor) in self.traced or tensor in self.constants for tensor in tensors)
+
+    @overload
+    def key_of(self, tensor: None, what: str) -> None: ...
+
+    @overload
+    def key_of(self, tensor: Tensor, what: str) -> str: ...
 
     def key_of(self, tensor: Tensor | None, what: str) -> str | None:
         if tensor is None:

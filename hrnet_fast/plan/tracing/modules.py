@@ -36,11 +36,12 @@ def unwrap(module: nn.Module) -> nn.Module:
         )
     if isinstance(module, (nn.DataParallel, nn.parallel.DistributedDataParallel)):
         return unwrap(module.module)
-    if "_orig_mod" in module._modules:
-        return unwrap(module._orig_mod)
+    if (compiled := module._modules.get("_orig_mod")) is not None:
+        return unwrap(compiled)
     original = module.__dict__.get("original")
-    shares_all = isinstance(original, nn.Module) and original._modules is module._modules  # an optimized module
-    return unwrap(original) if shares_all else module
+    if isinstance(original, nn.Module) and original._modules is module._modules:  # an optimized module
+        return unwrap(original)
+    return module
 
 
 def inference_view(module: nn.Module) -> nn.Module:
@@ -97,7 +98,7 @@ class _Twins:
             return MethodType(x.__func__, self.of(x.__self__))
         if type(x) is tuple:
             return tuple(map(self._own, x))
-        if isinstance(x, tuple) and hasattr(x, "_fields"):  # a namedtuple
+        if isinstance(x, tuple) and hasattr(x, "_make"):  # a namedtuple
             return x._make(map(self._own, x))
         if type(x) is partial:
             return partial(self._own(x.func), *map(self._own, x.args), **self._own(x.keywords))
