@@ -61,7 +61,7 @@ def environment() -> dict:
             "threads": torch.get_num_threads(),
             "features": dict(extension.module.cpu_features()) if extension.module else {},
             "isa": isa,
-            "isa_bfloat16": (extension.module.cpu_isa_bfloat16() or None) if isa else None,
+            "isa_bfloat16": (extension.module.cpu_isa_bfloat16() or None) if extension.module and isa else None,
             "isa_asked": os.environ.get("HRNET_FAST_CPU_ISA") or None,
             "isa_refused": refused,
         },

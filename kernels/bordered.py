@@ -32,7 +32,7 @@ class BorderedMap:
     """
 
     data: Tensor
-    shape: tuple[int, int, int, int]
+    shape: tuple[int, ...]
     border: int = 1
 
     @classmethod

@@ -289,6 +289,6 @@ class CudaLaunch:
 def _read(work: CudaWork) -> list[Tensor]:
     if isinstance(work, SumWork):
         return [term.map.data for term in work.terms]
-    steps = steps_of(work)
+    steps = work.steps if isinstance(work, CudaChain) else (work,)
     weights = [tensor for step in steps for tensor in (step.weight, step.bias)]
     return [*weights, *(term.map.data for term in (*steps[0].sources, *work.terms))]

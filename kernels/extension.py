@@ -30,10 +30,18 @@ class Extension:
     reason: str | None
     build: dict
 
+    @property
+    def compiled(self) -> ModuleType:
+        """`_C`. Raises RuntimeError with the reason where it is not loaded."""
+        if self.module is None:
+            raise RuntimeError(self.reason)
+        return self.module
+
     @cached_property
     def digest(self) -> str:
         """SHA-256 of the compiled file in hexadecimal; "none" where none is loaded."""
-        return "none" if self.module is None else hashlib.sha256(Path(self.module.__file__).read_bytes()).hexdigest()
+        file = self.module and self.module.__file__
+        return hashlib.sha256(Path(file).read_bytes()).hexdigest() if file else "none"
 
 
 def refusal(build: dict) -> str | None:

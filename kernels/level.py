@@ -11,6 +11,7 @@ what another item of its launch writes.
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import prod
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -58,7 +59,7 @@ class ConvWork:
     kernel: tuple[int, int]
     stride: tuple[int, int]
     padding: tuple[int, int]
-    tile: Tile
+    tile: Any  # a Tile; what a subclass has its own kind of
     source_relu: bool = False
     terms: tuple[MapTerm, ...] = ()
     relu: str = "none"
@@ -197,8 +198,10 @@ class Launch:
         self.interpreted = device.type != "cuda"
         arguments, tile, part = [], 0, 0
         for work, count, size in zip(works, counters, parts):
-            own = (self.partial[part : part + size], self.arrivals[tile : tile + count]) if count else ()
-            arguments.append(_arguments(work, own))
+            meeting: tuple[Tensor, ...] = ()
+            if count and self.partial is not None and self.arrivals is not None:
+                meeting = self.partial[part : part + size], self.arrivals[tile : tile + count]
+            arguments.append(_arguments(work, meeting))
             tile, part = tile + count, part + size
         self.programs = [work.programs for work in works]
         ends = tuple(sum(self.programs[: i + 1]) for i in range(len(works)))
@@ -273,7 +276,7 @@ def _arguments(work: Work, meeting: tuple[Tensor, ...]) -> tuple:
     out = work.out
     pointers = tuple(term.map.data for term in work.terms)
     sizes = tuple(term_size(term, out) for term in work.terms)
-    geometry = (out.pixels, *out.shape[2:])
+    geometry: tuple[int, ...] = (out.pixels, *out.shape[2:])
     if isinstance(work, SumWork):
         return (out.data,), (), pointers, (), sizes, (*geometry, work.first)
     maps = (work.sources[0].map.data, work.weight, work.bias, out.data, *meeting)
@@ -285,9 +288,10 @@ def _arguments(work: Work, meeting: tuple[Tensor, ...]) -> tuple:
 
 def term_size(term: MapTerm, out: BorderedMap) -> tuple[int, int, float, float]:
     """A term's height and width, and the scales that take an output position to it, as torch's interpolate has them."""
-    size, target = term.map.shape[2:], out.shape[2:]
+    height, width = term.map.shape[2:]
+    pairs = zip((height, width), out.shape[2:])
     if term.mode == "bilinear_corners":
-        scales = [(s - 1) / (t - 1) if t > 1 else 0.0 for s, t in zip(size, target)]
+        down, across = ((s - 1) / (t - 1) if t > 1 else 0.0 for s, t in pairs)
     else:
-        scales = [s / t for s, t in zip(size, target)]
-    return (*size, *scales)
+        down, across = (s / t for s, t in pairs)
+    return height, width, down, across

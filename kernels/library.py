@@ -50,5 +50,6 @@ def is_compiled(name: str, device: str) -> bool:
 def why_not_compiled(device: str) -> str:
     """Why the extension lacks an op on a device."""
     loaded = extension()
-    expected = DEVICES[: ("none", "cpu", "cuda").index(loaded.kind)]
-    return f"the extension lacks this op, its sources are older: {REBUILD}" if device in expected else loaded.reason
+    if loaded.reason is None or device in DEVICES[: ("none", "cpu", "cuda").index(loaded.kind)]:
+        return f"the extension lacks this op, its sources are older: {REBUILD}"
+    return loaded.reason

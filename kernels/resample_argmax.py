@@ -9,7 +9,7 @@ HRNet-Semantic-Segmentation.
 """
 
 from collections.abc import Sequence
-from functools import lru_cache
+from functools import lru_cache, reduce
 from typing import NamedTuple
 
 import torch
@@ -63,7 +63,7 @@ def resample_argmax_ref(
         return _blend(_blend(value, *axis_taps(down, align_corners), 2), *axis_taps(across, align_corners), 3)
 
     parts = tuple(zip(maps, rows, cols))
-    return argmax_of(sum(part(*one, c) for one in parts) for c in range(maps[0].shape[1]))
+    return argmax_of(reduce(torch.add, (part(*one, c) for one in parts)) for c in range(maps[0].shape[1]))
 
 
 @lru_cache(maxsize=512)
@@ -103,11 +103,11 @@ def _blend(x: Tensor, index: Tensor, weight: Tensor, dim: int) -> Tensor:
     shape = [1, 1, 1, 1]
     shape[dim] = -1
     taps = zip(index.to(x.device).T, weight.to(x.device).T)
-    return sum(x.index_select(dim, i) * w.view(shape) for i, w in taps)
+    return reduce(torch.add, (x.index_select(dim, i) * w.view(shape) for i, w in taps))
 
 
-def _implementation(maps, rows, cols, exp, align_corners) -> Tensor:
-    return resample_argmax_ref(maps, *map(_axes, (rows, cols)), exp, align_corners)
+def _implementation(maps: list[Tensor], rows: list[int], cols: list[int], exp: bool, align_corners: bool) -> Tensor:
+    return resample_argmax_ref(maps, _axes(rows), _axes(cols), exp, align_corners)
 
 
 def _axes(numbers: Sequence[int]) -> list[Axis]:
@@ -115,7 +115,7 @@ def _axes(numbers: Sequence[int]) -> list[Axis]:
     return [Axis(*numbers[first : first + each]) for first in range(0, len(numbers), each)]
 
 
-def _fake(maps, rows, cols, exp, align_corners) -> Tensor:
+def _fake(maps: list[Tensor], rows: list[int], cols: list[int], exp: bool, align_corners: bool) -> Tensor:
     size = (_axes(rows)[0].target, _axes(cols)[0].target)
     return maps[0].new_empty((maps[0].shape[0], *size), dtype=torch.uint8)
 

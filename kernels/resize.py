@@ -27,7 +27,9 @@ def resize_ref(
     return F.interpolate(x, size=tuple(size), mode="bilinear", align_corners=align_corners)
 
 
-def check_resize(op: str, kind: str, maps: list[Tensor], size: Sequence[int], mode: str, align_corners: bool) -> None:
+def check_resize(
+    op: str, kind: str, maps: Sequence[Tensor], size: Sequence[int], mode: str, align_corners: bool
+) -> None:
     """Raises, with one sentence, if `maps` cannot be resized to one size; `kind` is what the op calls a map."""
     if not isinstance(maps, list) or not all(isinstance(x, Tensor) for x in maps):
         raise TypeError(f"{op}: {kind}s must be a list of tensors")

@@ -7,6 +7,7 @@ upsampled (4 times) to the input size using bilinear upsampling for both trainin
 """
 
 from collections.abc import Iterable, Sequence
+from functools import reduce
 
 import torch
 import torch.nn.functional as F
@@ -27,22 +28,21 @@ def upsample_argmax_ref(
 ) -> Tensor:
     """upsample_argmax in plain torch: class after class, so that of the full size three maps are alive at once."""
     weights = [1.0] * len(maps) if weights is None else weights
+
+    def resized(x: Tensor, c: int) -> Tensor:
+        return F.interpolate(x[:, c : c + 1].float(), tuple(size), mode="bilinear", align_corners=align_corners)
+
     return argmax_of(
-        sum(
-            weight * F.interpolate(x[:, c : c + 1].float(), tuple(size), mode="bilinear", align_corners=align_corners)
-            for x, weight in zip(maps, weights)
-        )
-        for c in range(maps[0].shape[1])
+        reduce(torch.add, (weight * resized(x, c) for x, weight in zip(maps, weights))) for c in range(maps[0].shape[1])
     )
 
 
 def argmax_of(classes: Iterable[Tensor]) -> Tensor:  # [N, H, W] uint8
     """The argmax over maps [N, 1, H, W] that come class after class: the lowest of equal ones, and the first NaN."""
-    best = label = None
-    for c, value in enumerate(classes):
-        if best is None:
-            best, label = value, torch.zeros_like(value, dtype=torch.uint8)
-            continue
+    rest = iter(classes)
+    best = next(rest)
+    label = torch.zeros_like(best, dtype=torch.uint8)
+    for c, value in enumerate(rest, 1):
         better = ~(value <= best) & ~best.isnan()
         best = torch.where(better, value, best)
         label[better] = c

@@ -35,7 +35,7 @@ ENGINE = {
     "interpret": set(),
     "locks": set(),
     "results": set(),
-    "executor": {"interpret"},
+    "executor": {"interpret", "tuning"},
     "tuning": {"locks"},
     "cpu": {"interpret", "results", "tuning"},
     "gpu": {"interpret", "locks", "results", "tuning"},

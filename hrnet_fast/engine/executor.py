@@ -13,9 +13,10 @@ from torch import Tensor
 from ..plan import Item, Level, Plan
 from ..plan.cost import direct_cost
 from .interpret import Watch
+from .tuning.found import Tuning
 
 Run = Callable[[Sequence[Tensor]], list[Tensor]]  # from inputs to results, both in the plan's order
-Progress = Callable[[Iterable[Any]], Iterable[Any]]  # wraps what is measured, e.g. in a progress bar
+Progress = Callable[[list[Any]], Iterable[Any]]  # wraps what is measured, e.g. in a progress bar
 
 
 class NoChoice(RuntimeError):
@@ -61,7 +62,7 @@ class Executor(ABC):
     def release(self) -> None:  # noqa: B027
         """Let go of what is kept for plans to come; those that were prepared keep what they need."""
 
-    def tune(self, plan: Plan, progress: Progress = iter, again: bool = False, seconds: float = inf) -> dict[str, Any]:
+    def tune(self, plan: Plan, progress: Progress = iter, again: bool = False, seconds: float = inf) -> Tuning[Any]:
         """Measures the kernels for a plan and keeps the best in the cache, where plans to come find them.
 
         again: measure what the cache has, too. seconds: after which nothing more is begun, on a GPU. Returns what was

@@ -14,7 +14,8 @@ from ..plan.fold import fold
 from ..plan.tracing.constants import DTYPE
 
 # Maps may lie channels-last here where the network's own are contiguous, which `view` would refuse.
-_PLAYED = {**PURE_FUNCTIONS, "Tensor.view": Tensor.reshape, "Tensor.view_as": Tensor.reshape_as}
+_RESHAPED: dict[str, Callable] = {"Tensor.view": Tensor.reshape, "Tensor.view_as": Tensor.reshape_as}
+_PLAYED = PURE_FUNCTIONS | _RESHAPED
 
 Watch = Callable[[Item, Tensor], None]  # called with each item and its result
 
@@ -44,7 +45,8 @@ class Interpreter:
         key = (item.conv, item.norm)
         if key not in self._folded:
             weight, bias = fold(item, self.tensors)
-            self._folded[key] = tuple(None if t is None else t.to(self.device, self.dtype) for t in (weight, bias))
+            bias = None if bias is None else bias.to(self.device, self.dtype)
+            self._folded[key] = weight.to(self.device, self.dtype), bias
         weight, bias = self._folded[key]
         x = total(item.sources, values, item.source_relu)
         conv = item.conv
@@ -81,7 +83,7 @@ def call(
     item: Function, values: Mapping[int, Tensor], tensor: Callable[[Param | Constant], Tensor], dtype: torch.dtype
 ) -> Tensor:  # fmt: skip
     """Any other planned function, with the views that follow it. dtype: of the maps."""
-    result: Tensor | None = None
+    result: Any = None  # before the first step
     for step in item.calls:
         known = _Known(values, result, tensor, dtype)
         kwargs = {key: known.decoded(value) for key, value in step.kwargs}

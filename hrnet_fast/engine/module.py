@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Callable
 from math import inf
 from typing import Any
 
@@ -19,6 +20,7 @@ from .hooks import Hooks
 from .nesting import NOT_FOR_FX, Input, describe
 from .prepared import FLOATING, Prepared, Program
 from .profile import time_levels
+from .tuning.found import Tuning
 
 _STATE_HOOKS = ("_state_dict_hooks", "_state_dict_pre_hooks", "_load_state_dict_pre_hooks")
 
@@ -102,7 +104,7 @@ class OptimizedModule(nn.Module):
 
     def tune(
         self, *inputs: Input, progress: Progress = iter, again: bool = False, seconds: float | None = None
-    ) -> dict[str, Any]:
+    ) -> Tuning[Any]:
         """Measure which kernels are the fastest for inputs like these, keep them in the user's cache, and use them.
 
         On a GPU, these are the tiles of every level. On a CPU, they are the algorithms of every distinct 3x3
@@ -193,7 +195,7 @@ class OptimizedModule(nn.Module):
         """When a parent loads."""
         self.original._load_from_state_dict(*args)
 
-    def _apply(self, fn, recurse=True):
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> OptimizedModule:
         """`.to()`, `.float()` and the like act on the original's tensors; what was packed is made anew."""
         super()._apply(fn, recurse)
         self._prepare()

@@ -110,7 +110,7 @@ def _run_plain(
     original = model.original if isinstance(model, OptimizedModule) else model
     copied = copy.deepcopy(inference_view(original)).to(dtype)
     if layout == torch.channels_last:
-        copied = copied.to(memory_format=layout)
+        copied = copied.to(memory_format=layout)  # type: ignore[call-overload]  # which torch 2.11 does not tell
     with torch.no_grad():
         try:
             return _tensors(copied(*_cast(inputs, dtype, layout)))
@@ -126,7 +126,7 @@ class _OneDtype(TorchFunctionMode):
         super().__init__()
         self.dtype = dtype
 
-    def __torch_function__(self, function, types, args=(), kwargs=None):
+    def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         def cast(x: Any) -> Any:
             return x.to(self.dtype) if isinstance(x, Tensor) and x.is_floating_point() else x
 

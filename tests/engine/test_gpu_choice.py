@@ -237,7 +237,7 @@ class Fake(Executor):
 
 
 def clock(work):
-    return getattr(work.__defaults__[0], "time", 1.0)
+    return getattr(work.func, "time", 1.0)
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from weakref import WeakMethod
+from weakref import proxy
 
 import torch
 from torch import Tensor
@@ -47,7 +47,7 @@ class CompiledPlan:
         kept: Kept | None = None,
     ):  # fmt: skip
         self.plan, self.watch = plan, watch
-        module = kernels.extension().module
+        module = kernels.extension().compiled
         self.native, self.traits = module.CpuProgram(isa), module.cpu_isa_traits(isa)
         self.dtype = DTYPES[self.traits.element_bytes]
         self.arena = fit(plan, self.traits.tail)
@@ -77,8 +77,8 @@ class CompiledPlan:
                     self._add_conv(linear, DIRECT, weights_of(linear, DIRECT))
                 else:
                     self._add_other(item)
-        make = WeakMethod(self.new_buffers)  # a plan that nobody holds is freed with its weights at once
-        self.pool = BufferPool(lambda: make()(), kept)
+        own = proxy(self)  # a plan that nobody holds is freed with its weights at once
+        self.pool = BufferPool(lambda: own.new_buffers(), kept)
 
     def _add_map(self, value: int, buffer: int, offset: int) -> None:
         n, c, h, w = as_map(self.plan.values[value].shape)
@@ -106,8 +106,10 @@ class CompiledPlan:
                 channel += channels
         elif (source := shuffle_source(item, self.plan)) is not None:
             self.native.add_shuffle(self.maps[item.out], self.maps[source])
+        elif (source := mean_source(item, self.plan)) is not None:
+            self.native.add_mean(self.maps[item.out], self.maps[source])
         else:
-            self.native.add_mean(self.maps[item.out], self.maps[mean_source(item, self.plan)])
+            raise ValueError(f"the native kernels do not play {item.name}")
 
     def _terms(self, terms: Sequence[Term]) -> list[tuple[int, str, bool]]:
         return [
@@ -178,6 +180,8 @@ class CompiledPlan:
         return parts
 
     def _call(self, item: Item, buffers: Buffers) -> None:
+        if self.torch is None:
+            raise ValueError(f"{item.name} is for torch to play, which this plan was compiled without")
         reads = {v: without_border(buffers.views[v]) for v in item.reads}
         result = self.torch(item, reads)
         if item.out in self.beside:

@@ -52,7 +52,7 @@ class Shape:
     """
 
     inputs: int
-    out: tuple[int, int, int, int]
+    out: tuple[int, ...]
     sizes: tuple[int, ...]
     per_word: int = 1
 
@@ -115,7 +115,7 @@ def weights(kernel: Kernel, words: int, outputs: int) -> int:
     return words * outputs * (9 if plain(kernel, words, outputs) else (kernel.m + 2) ** 2)
 
 
-def tiles(m: int, out: tuple[int, int, int, int]) -> int:
+def tiles(m: int, out: tuple[int, ...]) -> int:
     """Tiles of m x m that cover the maps of a result (N, C, H, W)."""
     return out[0] * -(-out[2] // m) * -(-out[3] // m)
 
@@ -139,7 +139,7 @@ def group(m: int, shape: Shape, lanes: int) -> int:
     return ceil(count / ceil(count / most) / step) * step
 
 
-def divided(kernel: Kernel, out: tuple[int, int, int, int], lanes: int, threads: int, items: int) -> Kernel:
+def divided(kernel: Kernel, out: tuple[int, ...], lanes: int, threads: int, items: int) -> Kernel:
     """The kernel with groups so small that there is one for each of many threads, where so many items of a level share
     them; but not one that was measured. A tile's results do not depend on its group.
     """

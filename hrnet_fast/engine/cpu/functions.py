@@ -63,7 +63,7 @@ def linear_as_conv(item: Item, plan: Plan) -> Conv | None:
     if bias is not None and not isinstance(bias, Param):
         return None
     one = (1, 1)
-    conv = Convolution(weight.name, bias and bias.name, one, one, (0, 0), one, 1)
+    conv = Convolution(weight.name, bias.name if bias else None, one, one, (0, 0), one, 1)
     return Conv(item.name, item.out, (Term(item.reads[0]),), conv)
 
 

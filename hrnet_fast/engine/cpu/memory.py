@@ -69,7 +69,7 @@ class Kept:
     """The pools of an executor, of which it has one for each input shape. What they keep between calls is together at
     most twice the largest one's buffers, or KEPT_BYTES: those go first that were not used for longest."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.pools: list[weakref.ref[BufferPool]] = []  # the last one used at the end
 
     def used(self, pool: BufferPool) -> None:

@@ -14,6 +14,7 @@ import torch
 from ...plan import Conv, Level, Plan, Term, Value
 from ...plan.graph import Convolution
 from ..tuning.duel import Duel, duel
+from ..tuning.found import Tuning
 from .choices import Choices, candidates, shapes_of
 from .compiled import CompiledPlan
 from .conv_kernels import Kernel, Shape, fours, plain
@@ -41,7 +42,7 @@ class TunedKernel:
                 "before": self.before.as_entry(), "before_us": round(self.before_time, 2)}  # fmt: skip
 
 
-class KernelTuning(dict[str, TunedKernel]):
+class KernelTuning(Tuning[TunedKernel]):
     """What tuning a plan found, by shape. network: the plan with the kernels of before against those found, in
     microseconds; None where they are the same."""
 
@@ -109,7 +110,7 @@ def plan_of(shape: Shape, copies: int) -> Plan:
     n, _, height, width = shape.out
     values = (Value((n, shape.inputs, height, width)), Value(shape.out))
     conv = Conv("conv", 1, (Term(0),), Convolution("", None, (3, 3), (1, 1), (1, 1), (1, 1), 1), relu="last")
-    return Plan("copies", values, (0,), (1,), (Level((conv,)),) * copies, None, None)
+    return Plan("copies", values, (0,), (1,), (Level((conv,)),) * copies, None)
 
 
 def tune_shape(shape: Shape, before: Kernel, lanes: int, isa: str) -> TunedKernel:
@@ -129,7 +130,7 @@ def tune_shape(shape: Shape, before: Kernel, lanes: int, isa: str) -> TunedKerne
 
 def tune_plan(
     plan: Plan, choices: Choices, isa: str, compile_plan: Callable[[Plan, Callable[[Conv], Kernel]], CompiledPlan],
-    progress: Callable[[Iterable[Any]], Iterable[Any]] = iter, again: bool = False,
+    progress: Callable[[list[Any]], Iterable[Any]] = iter, again: bool = False,
 ) -> KernelTuning:  # fmt: skip
     """Measures the shapes of a plan that the cache lacks, and then the plan: what is found is cached if that gains.
 
@@ -137,14 +138,15 @@ def tune_plan(
     whatever the cache has, which a clear gain replaces. Raises RuntimeError for a plan without any such shape.
     """
     shape_of, found = shapes_of(plan, choices.exact, choices.per_word), KernelTuning()
-    items = {shape_of(item): item for item in plan.items() if isinstance(item, Conv)}
-    items.pop(None, None)
+    convs = [item for item in plan.items() if isinstance(item, Conv)]
+    items = {shape: item for item in convs if (shape := shape_of(item)) is not None}
     if not items:
         raise RuntimeError("there is nothing to tune: no convolution of this network is 3x3 of stride 1")
     missing = [shape for shape in items if again or choices.measured(shape) is None]
     if not missing:
         return found
-    before, after = choices.of(plan), {}
+    before = choices.of(plan)
+    after: dict[Shape, Kernel] = {}
     steps = iter(progress([*map(str, missing), "the whole network"]))
     for shape in missing:
         next(steps, None)
@@ -152,11 +154,12 @@ def tune_plan(
         found[shape.signature], after[shape] = tuned, tuned.choice
     next(steps, None)
     if any(tuned.choice != tuned.before for tuned in found.values()):
-        old, new = (
-            compile_plan(plan, before),
-            compile_plan(plan, lambda item: after.get(shape_of(item)) or before(item)),
-        )
-        found.network = duel(_clock(old), _clock(new))
+
+        def now(item: Conv) -> Kernel:
+            shape = shape_of(item)
+            return before(item) if shape is None else after.get(shape) or before(item)
+
+        found.network = duel(_clock(compile_plan(plan, before)), _clock(compile_plan(plan, now)))
     if found.kept:
         for signature, tuned in found.items():
             choices.cache.put(choices.key, "kernels", signature, tuned.as_entry())

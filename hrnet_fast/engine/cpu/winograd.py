@@ -6,7 +6,7 @@ Toom and Cook's. The transforms of maps are written out in csrc/cpu/items/winogr
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from fractions import Fraction
 from functools import lru_cache
 
@@ -42,7 +42,7 @@ def transform_weight(weight: Tensor, m: int) -> Tensor:
     return made.to(weight.dtype).unflatten(2, (m + 2, m + 2))
 
 
-def _product(factors) -> Fraction:
+def _product(factors: Iterable[Fraction]) -> Fraction:
     result = Fraction(1)
     for factor in factors:
         result *= factor

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cache
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -22,7 +23,7 @@ from .native import NativeExecutor
 def unsupported() -> str | None:
     """Why bfloat16 cannot be played on AMX tiles here, or None."""
     extension = kernels.extension()
-    if extension.kind == "none":
+    if extension.module is None:
         return extension.reason
     if extension.module.cpu_isa_bfloat16() != "amx":
         return (
@@ -36,7 +37,7 @@ def unsupported() -> str | None:
 def agrees(isa: str) -> bool:
     """Whether small convolutions come out right, played once per process: these kernels are new to real hardware."""
     shapes = ((24, 40, 3, 1), (40, 33, 3, 2), (33, 48, 1, 1), (48, 17, 3, 1))
-    made = {"device": "cpu", "dtype": torch.float32}
+    made: dict[str, Any] = {"device": "cpu", "dtype": torch.float32}
     convs = [nn.utils.skip_init(nn.Conv2d, i, o, k, stride=s, padding=k // 2, **made) for i, o, k, s in shapes]
     net = nn.Sequential(*convs).eval()
     with torch.no_grad():

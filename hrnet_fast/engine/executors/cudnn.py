@@ -52,13 +52,13 @@ class Convolutions(Protocol):
 class CudnnConvolutions:
     """cuDNN's own. geometry: (stride, padding, dilation, groups)."""
 
-    def plain(self, x, weight, bias, geometry):
+    def plain(self, x: Tensor, weight: Tensor, bias: Tensor, geometry: tuple) -> Tensor:
         return F.conv2d(x, weight, bias, *geometry)
 
-    def relu(self, x, weight, bias, geometry):
+    def relu(self, x: Tensor, weight: Tensor, bias: Tensor, geometry: tuple) -> Tensor:
         return torch.ops.aten.cudnn_convolution_relu(x, weight, bias, *geometry)
 
-    def add_relu(self, x, z, weight, bias, geometry):
+    def add_relu(self, x: Tensor, z: Tensor, weight: Tensor, bias: Tensor, geometry: tuple) -> Tensor:
         return torch.ops.aten.cudnn_convolution_add_relu(x, weight, z, 1.0, bias, *geometry)
 
 
@@ -126,19 +126,19 @@ class ItemTape:
 
     def _beside(self, players: Sequence[Player], values: Sequence[Mapping[int, Tensor]]) -> list[Tensor | None]:
         """What each player computes, where streams are on them, which part and meet again."""
-        working = [index for index, player in enumerate(players) if player.compute is not None]
+        working = [(index, player.compute) for index, player in enumerate(players) if player.compute is not None]
         results: list[Tensor | None] = [None] * len(players)
         streams = branch_streams() if self.device.type == "cuda" and len(working) > 1 else ()
         if not streams:
-            for index in working:
-                results[index] = players[index].compute(values[index])
+            for index, compute in working:
+                results[index] = compute(values[index])
             return results
         main, used = torch.cuda.current_stream(), streams[: len(working)]
         for stream in used:
             stream.wait_stream(main)
-        for position, index in enumerate(working):
+        for position, (index, compute) in enumerate(working):
             with torch.cuda.stream(used[position % len(used)]):
-                results[index] = players[index].compute(values[index])
+                results[index] = compute(values[index])
         for stream in used:
             main.wait_stream(stream)
         return results

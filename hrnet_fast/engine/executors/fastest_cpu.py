@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import suppress
 from math import inf
+from typing import Any
 
 import torch
 
@@ -12,6 +13,7 @@ from ...plan import Plan
 from ...timing import interleave
 from ..executor import Executor, NoChoice, Progress, Run
 from ..interpret import Watch
+from ..tuning.found import Tuning
 from .fastest import FastestExecutor, Verdict
 
 SECONDS = 0.2  # of timing, or one turn each
@@ -52,7 +54,7 @@ class FastestCpuExecutor(FastestExecutor):
         self._let_losers_go()
         return runs[winner]
 
-    def tune(self, plan: Plan, progress: Progress = iter, again: bool = False, seconds: float = inf) -> dict:
+    def tune(self, plan: Plan, progress: Progress = iter, again: bool = False, seconds: float = inf) -> Tuning[Any]:
         """Tunes the first candidate that has a choice of kernels, and times all of them anew."""
         for candidate in self.candidates.values():
             with suppress(NoChoice):

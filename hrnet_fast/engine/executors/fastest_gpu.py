@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from math import inf
 from time import monotonic
 
@@ -91,8 +92,8 @@ class FastestGpuExecutor(FastestExecutor):
 
     def _remembered(self, contest: Contest, signature: str) -> Run | None:
         """The winner of an earlier measurement among the same candidates, if it still passes the check."""
-        entry = self.cache.get(self.key, "executors", signature) if self.key else None
-        name = (entry or {}).get("executor")
+        entry = (self.cache.get(self.key, "executors", signature) if self.key else None) or {}
+        name = entry.get("executor")
         if name not in self.candidates or any(entry.get(key) != own for key, own in self._premises().items()):
             return None
         run, _ = contest.enter(self.candidates[name])
@@ -103,11 +104,14 @@ class FastestGpuExecutor(FastestExecutor):
         return run
 
     def _measure(self, contest: Contest, signature: str) -> Run:
-        best, winner, times, refused = None, "", {}, {}
+        best: Run | None = None
+        winner = ""
+        times: dict[str, float] = {}
+        refused: dict[str, str] = {}
         for name, candidate in self.candidates.items():
             run, refused[name] = contest.enter(candidate)
             if run is not None:
-                times[name] = self.clock(lambda run=run: run(contest.inputs))
+                times[name] = self.clock(partial(run, contest.inputs))
                 if best is None or times[name] < times[winner]:
                     best, winner = run, name
         refused = {name: why for name, why in refused.items() if why}

@@ -85,7 +85,7 @@ class LevelExecutor(Executor):
     def measured(self, plan: Plan, level: Level) -> Choice | None:
         """The tiles of a level that the cache holds, or None."""
         entry = self._entry(plan, level)
-        return entry and self.from_entry(entry, self.lowering.problems(plan, level), self.gpu)
+        return None if entry is None else self.from_entry(entry, self.lowering.problems(plan, level), self.gpu)
 
     def origin(self, plan: Plan, level: Level) -> str:
         """Where a level's tiles come from."""
@@ -197,4 +197,5 @@ class LevelExecutor(Executor):
         return None if self.key is None else self.cache.get(self.key, self.kind, self.lowering.signature(plan, level))
 
     def _is_tuned(self, plan: Plan, level: Level) -> bool:
-        return bool(self.measured(plan, level)) and self._entry(plan, level).get("complete", True)
+        entry = self._entry(plan, level) or {}
+        return self.measured(plan, level) is not None and entry.get("complete", True)

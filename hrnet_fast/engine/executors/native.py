@@ -48,7 +48,7 @@ ISA_NAMES = {"avx512": "AVX-512", "avx2": "AVX2", "amx": "AMX bfloat16", "amx-em
 def unsupported() -> str | None:
     """Why this executor cannot play on this machine, or None. Raises RuntimeError if HRNET_FAST_CPU_ISA is wrong."""
     extension = kernels.extension()
-    if extension.kind == "none":
+    if extension.module is None:
         return extension.reason
     extension.module.cpu_isa()
     return None
@@ -56,13 +56,13 @@ def unsupported() -> str | None:
 
 def is_portable() -> bool:
     """Whether the kernels here are those for vectors of 16 bytes, beside which oneDNN may be faster."""
-    return kernels.extension().module.cpu_isa() == "portable"
+    return kernels.extension().compiled.cpu_isa() == "portable"
 
 
 def unsupported_bfloat16() -> str | None:
     """Why this executor does not play in bfloat16 on this machine, or None."""
     extension = kernels.extension()
-    if extension.kind == "none":
+    if extension.module is None:
         return extension.reason
     if extension.module.cpu_isa_bfloat16() != BFLOAT16:
         return "this CPU has no AVX512_BF16, or multiplies no faster by it than in float32"
@@ -106,7 +106,7 @@ class NativeExecutor(Executor):
 
     def __init__(self, tensors: Mapping[str, Tensor], why: str = "float32", exact: bool = False, isa: str = ""):
         self.tensors, self.why, self.exact = tensors, why, exact
-        module = kernels.extension().module
+        module = kernels.extension().compiled
         self.isa = isa or module.cpu_isa()
         traits = module.cpu_isa_traits(self.isa)
         self.lanes, self.per_word, self.dtype = traits.lanes, traits.per_word, DTYPES[traits.element_bytes]
@@ -140,8 +140,9 @@ class NativeExecutor(Executor):
         return self.dtype.itemsize * sum(fit(parts.plan(size), self.tail).size for size in sizes)
 
     def cost(self, plan: Plan, item: Item) -> tuple[int, int]:
-        m = self._split(plan).kernel_of(item).m if isinstance(item, Conv) and not unsupported_plan(plan) else 0
-        return winograd_cost(plan, item, m) if m else direct_cost(plan, item)
+        if isinstance(item, Conv) and not unsupported_plan(plan) and (m := self._split(plan).kernel_of(item).m):
+            return winograd_cost(plan, item, m)
+        return direct_cost(plan, item)
 
     def _kernels(self, plan: Plan, level: Level) -> str:
         native = [item for item in level.items if unsupported_item(item, plan, self.functions) is None]

@@ -20,7 +20,7 @@ from ..interpret import Interpreter, Watch, total
 from ..results import own_copies
 from .reference import ReferenceExecutor
 
-Step = Callable[[list], Tensor]
+Step = Callable[[dict[int, Tensor]], Tensor]  # from the values that are alive; a step may add its own
 
 DTYPES = (torch.float32, torch.bfloat16, torch.float16)  # as which it computes; the native kernels compute as the same
 
@@ -74,10 +74,10 @@ class OneDnnExecutor(Executor):
             return ReferenceExecutor(self.tensors, self.dtype).prepare(plan, watch)
         steps = [(item, self._step(item, plan)) for item in plan.items()]
         dead = dead_after(replace(plan, levels=tuple(Level((item,)) for item in plan.items())))
-        inputs, outputs, count, dtype = plan.inputs, plan.outputs, len(plan.values), self.dtype
+        inputs, outputs, dtype = plan.inputs, plan.outputs, self.dtype
 
         def run(given: Sequence[Tensor]) -> list[Tensor]:
-            values: list[Tensor | None] = [None] * count
+            values: dict[int, Tensor] = {}
             for value, x in zip(inputs, given):
                 layout = torch.channels_last if x.dim() == 4 else torch.contiguous_format
                 values[value] = x.to(dtype).contiguous(memory_format=layout)
@@ -86,7 +86,7 @@ class OneDnnExecutor(Executor):
                 if watch is not None:
                     watch(item, values[item.out])
                 for value in unused:
-                    values[value] = None
+                    values.pop(value, None)
             return own_copies(plan, [values[v] for v in outputs], given[0])
 
         return run
@@ -110,15 +110,15 @@ class OneDnnExecutor(Executor):
             unary = torch.ops.mkldnn._convolution_pointwise.default
             return lambda values: unary(read(values), weight, bias, *geometry, relu, [], "")
         if len(plain) == len(item.terms) == 1 and item.relu != "first" and _has_one_layout(plan.values[item.out].shape):
-            relu = "relu" if item.relu == "last" else None
+            last = "relu" if item.relu == "last" else None
             binary = torch.ops.mkldnn._convolution_pointwise.binary
             other = plain[0]
-            return lambda values: binary(read(values), values[other], weight, bias, *geometry, "add", 1.0, relu, [], "")
+            return lambda values: binary(read(values), values[other], weight, bias, *geometry, "add", 1.0, last, [], "")
         early = "relu" if item.relu == "first" else "none"
         unary = torch.ops.mkldnn._convolution_pointwise.default
         finish = _sum((Term(item.out), *item.terms), item.relu == "last")
 
-        def step(values):
+        def step(values: dict[int, Tensor]) -> Tensor:
             values[item.out] = unary(read(values), weight, bias, *geometry, early, [], "")
             return finish(values)
 
@@ -130,7 +130,7 @@ class OneDnnExecutor(Executor):
         every = self._conv(replace(item, conv=replace(item.conv, stride=(1, 1)), terms=(), relu=relu), plan)
         finish = _sum((Term(item.out), *item.terms), bool(item.terms) and item.relu == "last")
 
-        def step(values):
+        def step(values: dict[int, Tensor]) -> Tensor:
             values[item.out] = every(values)[..., :1]
             return finish(values)
 
@@ -172,7 +172,7 @@ def _sum(terms: Sequence[Term], relu: bool, rank: int = 4) -> Step:
     size = next((resize.size for resize in how.values()), None)
     mode, align = next(iter(how), ("nearest", False))
 
-    def step(values):
+    def step(values: dict[int, Tensor]) -> Tensor:
         maps = [values[value] for value in order]
         return kernels.fuse_sum(maps, size or maps[0].shape[2:], mode, align, relu)
 

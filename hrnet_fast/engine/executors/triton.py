@@ -73,7 +73,8 @@ class TritonExecutor(LevelExecutor):
 
     def warm(self, steps: Sequence[Step]) -> None:
         """Compiles each distinct kernel once, by threads: Triton's compiler leaves Python's lock. Launches nothing."""
-        distinct = list({launch.specialisation: launch for step in steps for launch in step.launches}.values())
+        launches = (launch for step in steps for launch in step.launches if isinstance(launch, Launch))
+        distinct = list({launch.specialisation: launch for launch in launches}.values())
         if self.device.type != "cuda" or len(distinct) < 2:
             return
 

@@ -85,8 +85,9 @@ def find_chains(plan: Plan, playable: Callable[[Item], bool]) -> list[Chain]:
     after: dict[int, Conv] = {}  # value -> the convolution that goes on with it
     for item in convs.values():
         before = convs.get(item.sources[0].value)
-        alone = before is not None and readers[before.out] == 1 and not before.terms
-        if alone and item.sources == (Term(before.out),) and not (item.has_prologue or before.has_prologue):
+        if before is None or readers[before.out] != 1 or before.terms:
+            continue
+        if item.sources == (Term(before.out),) and not (item.has_prologue or before.has_prologue):
             after[before.out] = item
     followers, found = {item.out for item in after.values()}, []
     for item in convs.values():
@@ -102,7 +103,8 @@ def find_chains(plan: Plan, playable: Callable[[Item], bool]) -> list[Chain]:
 
 def schedule(plan: Plan, chains: Iterable[Chain]) -> Schedule:
     """The plan's levels with these chains in them."""
-    placed, moved = {}, set()
+    placed: dict[int, list[Chain]] = {}
+    moved: set[int] = set()
     written = written_in(plan)
     for chain in chains:
         placed.setdefault(place(chain, written), []).append(chain)
@@ -133,7 +135,8 @@ def choose_chains(plan: Plan, found: Sequence[Chain], cost: Callable[[Level], fl
     cost: of a level, whatever the others hold. Chains that begin at one level are chosen together: the one with the
     largest maps alone, the first two, and so on.
     """
-    written, chosen = written_in(plan), []
+    written = written_in(plan)
+    chosen: list[Chain] = []
     fronts: dict[int, list[Chain]] = {}
     for chain in found:
         fronts.setdefault(written[chain.items[0].out], []).append(chain)

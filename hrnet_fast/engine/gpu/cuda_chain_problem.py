@@ -152,7 +152,8 @@ class ChainProblem:
         before: list[tuple] = []
         last, side = self.steps[-1], (height, width)
         for next_step, step in zip(self.steps[:0:-1], self.steps[-2::-1]):
-            side = tuple((s - 1) * next_step.stride + next_step.kernel for s in side)
+            high, wide = ((s - 1) * next_step.stride + next_step.kernel for s in side)
+            side = (high, wide)
             m = next((m for m in (1, 2, 4, 8) if m * WARP_ROWS >= side[0] * side[1]), None)
             if m is None:
                 return

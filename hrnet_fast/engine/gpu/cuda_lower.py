@@ -28,7 +28,7 @@ from ...plan.fold import fold
 from .chains import Chain
 from .cuda_chain_problem import ChainProblem, ChainTile
 from .cuda_problem import CudaProblem
-from .cuda_tiles import Problem, Tile, choose
+from .cuda_tiles import Tile, choose
 from .gpu import Gpu
 from .layout import Memory
 from .lower import Lowering
@@ -81,11 +81,14 @@ class CudaLowering(Lowering):
                 return f"{item.name} is not a square 1x1 or 3x3 convolution of stride 1 or 2"
         return None
 
-    def problem(self, item: Conv | Chain, plan: Plan) -> Problem:
-        if isinstance(item, Chain):
-            steps = tuple(replace(self.problem(each, plan), early=False) for each in item.items)
-            kept = item.keeps_its_source
-            return ChainProblem(steps, kept, bool(item.terms) and item.terms[0].resize is None and not kept)
+    def problem(self, item: Conv | Chain, plan: Plan) -> CudaProblem | ChainProblem:
+        if isinstance(item, Conv):
+            return self._conv_problem(item, plan)
+        steps = tuple(replace(self._conv_problem(each, plan), early=False) for each in item.items)
+        kept = item.keeps_its_source
+        return ChainProblem(steps, kept, bool(item.terms) and item.terms[0].resize is None and not kept)
+
+    def _conv_problem(self, item: Conv, plan: Plan) -> CudaProblem:
         n, channels, height, width = plan.values[item.out].shape
         inputs = plan.values[item.sources[0].value].shape[1]
         early = bool(item.terms) and item.terms[0].resize is None
@@ -118,7 +121,7 @@ class CudaLowering(Lowering):
             return sum(map(self._length, work.steps))
         return work.sources[0].map.channels * work.kernel[0] ** 2 // work.tile.warps[2]
 
-    def _conv(self, item: Conv | Chain, memory: Memory, tile: Tile) -> CudaConv | CudaChain:
+    def _conv(self, item: Conv | Chain, memory: Memory, tile: Any) -> CudaConv | CudaChain:
         if isinstance(item, Conv):
             return super()._conv(item, memory, tile)
         nowhere = torch.empty(0, dtype=self.dtype, device=self.device)
@@ -130,7 +133,7 @@ class CudaLowering(Lowering):
     def _launches(
         self, formed: list[SumWork], works: list[CudaWork], choice: CudaChoice, overlap: bool
     ) -> list[CudaLaunch]:
-        parts = [part for group in (formed, works) for part in in_launches(group)]
+        parts = [*in_launches(formed), *in_launches(works)]
         return [CudaLaunch(part, overlap, self.op) for part in parts]
 
     def _weights(self, item: Conv, tile: CudaTile) -> tuple[Tensor, Tensor]:

@@ -84,7 +84,7 @@ class CudaProblem:
 
     def candidates(self, most: int) -> tuple[CudaTile, ...]:
         """The tiles worth a thought whose shared memory is at most `most`: no warp without pixels or channels."""
-        found = []
+        found: list[CudaTile] = []
         for warps, columns in product(SHARES, WARP_COLUMNS):
             if (warps[1] - 1) * columns >= self.channels or (columns > 16 and columns - 16 >= self.channels):
                 continue
@@ -121,7 +121,7 @@ class CudaProblem:
     def products_time(self, tile: CudaTile, gpu: Gpu, beside: float) -> float:
         """Nanoseconds that the products of a CTA take: on tensor cores, from shared memory, or step after step."""
         (m, n, k), steps = tile.warps, self.steps(tile)
-        step, rate, weights = STEP, gpu.matrix_rate, tile.columns
+        step, rate, weights = STEP, gpu.matrix_rate, float(tile.columns)
         if tile.grouped:
             step, rate, weights = GROUP_STEP, gpu.group_rate, tile.columns / 2  # read twice for four warps
         else:

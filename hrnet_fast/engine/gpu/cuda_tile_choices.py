@@ -19,6 +19,8 @@ TRIED = 4  # tiles an item of each list by the model that are timed
 
 def from_entry(entry: dict[str, Any] | None, problems: Sequence[Problem], gpu: Gpu) -> CudaChoice | None:
     """The choice that an entry holds; None where it was measured with another kernel, or does not fit the problems."""
+    if entry is None:
+        return None
     try:
         if entry["kernel"] != level_digest()[:12]:
             return None
@@ -30,8 +32,10 @@ def from_entry(entry: dict[str, Any] | None, problems: Sequence[Problem], gpu: G
 
 
 def _tile(entry: Any) -> Tile:
-    if isinstance(entry, list):
-        return ChainTile(tuple(map(_tile, entry)))
+    return ChainTile(tuple(map(_step, entry))) if isinstance(entry, list) else _step(entry)
+
+
+def _step(entry: dict[str, Any]) -> CudaTile:
     return CudaTile(**{**entry, "warps": tuple(entry["warps"])})
 
 

@@ -11,16 +11,38 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import lru_cache
+from typing import Any, Protocol
 
-from .cuda_chain_problem import ChainProblem, ChainTile
+from .cuda_chain_problem import ChainTile
 from .cuda_problem import CudaProblem, CudaTile
 from .gpu import Gpu
 
 RESERVED = 1024  # bytes of shared memory that the driver keeps of each CTA
 RESIDENT = 2  # CTAs that a multiprocessor's registers hold
 
-Problem = CudaProblem | ChainProblem
 Tile = CudaTile | ChainTile
+
+
+class Problem(Protocol):
+    """A convolution, or a chain of them, as `CudaProblem` and `ChainProblem` tell it of tiles of their own kind."""
+
+    def __hash__(self) -> int: ...
+
+    @property
+    def moved(self) -> int: ...
+
+    @property
+    def formed(self) -> bool: ...
+
+    def grid(self, tile: Any) -> int: ...
+
+    def shared_bytes(self, tile: Any) -> int: ...
+
+    def candidates(self, most: int) -> tuple[Tile, ...]: ...
+
+    def in_groups(self, tile: Any) -> Tile | None: ...
+
+    def cta_time(self, tile: Any, gpu: Gpu, running: int) -> float: ...
 
 
 def most_shared(gpu: Gpu, resident: int) -> int:
@@ -54,7 +76,8 @@ def choose(problems: tuple[Problem, ...], gpu: Gpu) -> tuple[Tile, ...]:
     """
     if not problems:
         return ()
-    best, found = float("inf"), ()
+    best = float("inf")
+    found: tuple[Tile, ...] = ()
     for tiles in _bounded(problems, gpu):
         time = level_time(problems, tiles, gpu)
         if time < best:
@@ -99,7 +122,7 @@ def possible(problem: Problem, gpu: Gpu, most: int) -> tuple[Tile, ...]:
     A source that no tile can form at once in all of the shared memory is formed by a sum of its own.
     """
     tiles = problem.candidates(most)
-    if not tiles and problem.formed and most == most_shared(gpu, 1):
+    if not tiles and isinstance(problem, CudaProblem) and problem.formed and most == most_shared(gpu, 1):
         tiles = replace(problem, formed=False).candidates(most)
     if gpu.warpgroups:
         tiles += tuple(filter(None, map(problem.in_groups, tiles)))

@@ -17,7 +17,7 @@ def allows_tf32() -> bool:
 
     The former raises RuntimeError where the latter was set.
     """
-    return torch.backends.cudnn.conv.fp32_precision == "tf32"
+    return torch.backends.cudnn.conv.fp32_precision == "tf32"  # type: ignore[attr-defined]  # torch's types lack it
 
 
 @contextmanager

@@ -45,8 +45,9 @@ def slots(plan: Plan) -> dict[int, int]:
 
 def unplaceable(plan: Plan, items: Sequence[Item] | None = None) -> str | None:
     """Why the kernels cannot address the maps of this plan, or of these items of it alone, or None."""
+    values: Sequence[int] = range(len(plan.values))
     if items is None:
-        items, values = tuple(plan.items()), range(len(plan.values))
+        items = tuple(plan.items())
     else:
         values = [value for item in items for value in (*item.reads, item.out)]
     formed = [formed_shape(item, plan) for item in items if isinstance(item, Conv) and item.has_prologue]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -46,7 +46,7 @@ class Step:
     """A level as it is played. launches: one for the items that the level kernel knows, and before it one for inputs
     that float32 convolutions form; others: what torch plays, by item."""
 
-    launches: list[Callable[[], None]]
+    launches: Sequence[Callable[[], None]]
     others: list[tuple[Item, Callable[[], None]]]
 
     def __call__(self) -> None:
@@ -117,7 +117,10 @@ class Lowering(ABC):
 
     def step(self, plan: Plan, level: Level, memory: Memory, choice: Any, overlap: bool) -> Step:
         """The longest programs first, so that the short ones fill up the end."""
-        tiles, timed, others, formed = iter(choice.tiles), [], [], []
+        tiles = iter(choice.tiles)
+        timed: list[tuple[int, Any]] = []
+        others: list[tuple[Item, Callable[[], None]]] = []
+        formed: list[SumWork] = []
         for item in level.items:
             if self.unsupported_item(item, plan) is not None:
                 others.append((item, self._by_torch(item, memory)))
@@ -141,7 +144,9 @@ class Lowering(ABC):
         """What a program's time grows with."""
 
     @abstractmethod
-    def _launches(self, formed: list[SumWork], works: list[Any], choice: Any, overlap: bool) -> list[Callable]:
+    def _launches(
+        self, formed: list[SumWork], works: list[Any], choice: Any, overlap: bool
+    ) -> Sequence[Callable[[], None]]:
         """The launches of a level: of the sums that convolutions would form while they read, then of all else."""
 
     @abstractmethod
@@ -154,7 +159,7 @@ class Lowering(ABC):
         made = BorderedMap.zeros((work.out.shape[0], channels, *work.out.shape[2:]), self.dtype, self.device)
         return SumWork(made, work.sources, SUM_TILE, 0, work.source_relu)
 
-    def _conv(self, item: Conv, memory: Memory, tile: Any) -> ConvWork:
+    def _conv(self, item: Any, memory: Memory, tile: Any) -> Any:
         out, conv = memory.maps[item.out], item.conv
         weight, bias = self._weights(item, tile)
         return self.work(

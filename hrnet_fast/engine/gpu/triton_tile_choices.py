@@ -19,6 +19,8 @@ DEPTHS = (3, 4, 5)  # steps in flight
 
 def from_entry(entry: dict[str, Any] | None, problems: Sequence[Problem], gpu: Gpu) -> TileChoice | None:
     """The choice that an entry holds; None where it does not fit the problems."""
+    if entry is None:
+        return None
     try:
         choice = TileChoice(tuple(Tile(**tile) for tile in entry["tiles"]), int(entry["stages"]))
     except (TypeError, KeyError, ValueError):

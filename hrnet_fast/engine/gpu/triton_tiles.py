@@ -103,7 +103,8 @@ def choose(problems: tuple[Problem, ...], gpu: Gpu) -> tuple[Tile, ...]:
     For a bound on every program's time, each item takes the tile that moves the fewest bytes within it; of all bounds,
     the one that ends the level first.
     """
-    best, found = float("inf"), ()
+    best = float("inf")
+    found: tuple[Tile, ...] = ()
     for running in (gpu.places // 4, gpu.places // 2, gpu.places):
         options = []
         for problem in problems:

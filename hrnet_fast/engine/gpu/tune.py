@@ -11,11 +11,16 @@ from typing import Any, Protocol
 
 import torch
 
+from ..tuning.found import Tuning
+
 ROUNDS = 2  # over all that may vary, since what is best of one thing depends on the others
 
 
 class Choice(Protocol):
-    """How a level is tiled; hashable."""
+    """How a level is tiled; hashable. tiles: of its convolutions, each of the executor's kind."""
+
+    @property
+    def tiles(self) -> tuple[Any, ...]: ...
 
     def as_entry(self) -> dict[str, Any]:
         """For the cache: readable, and back by the executor's `from_entry`."""
@@ -41,10 +46,7 @@ class TunedTiles:
         return entry if self.complete else {**entry, "complete": False}
 
 
-class TileTuning(dict[str, TunedTiles]):
-    """What tuning a plan found, by signature. left: how many levels, of those here too, are not complete."""
-
-    left: int = 0
+TileTuning = Tuning[TunedTiles]
 
 
 def tune_level(
