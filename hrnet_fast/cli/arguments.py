@@ -31,7 +31,7 @@ class Parser(argparse.ArgumentParser):
 def add_common(parser: argparse.ArgumentParser, inherited: bool = False) -> None:
     """--json, --threads and --debug; `inherited`: for a command, which keeps what was given before its name."""
 
-    def default(value):
+    def default(value: bool | None) -> bool | str | None:
         return argparse.SUPPRESS if inherited else value
 
     group = parser.add_argument_group("everywhere")

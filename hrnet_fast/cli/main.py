@@ -57,7 +57,7 @@ def _parser() -> argparse.ArgumentParser:
         sub = commands.add_parser(
             name,
             help=command.HELP,
-            description="\n\n".join("\n".join(wrap(part, WIDTH)) for part in command.__doc__.split("\n\n")),
+            description="\n\n".join("\n".join(wrap(part, WIDTH)) for part in (command.__doc__ or "").split("\n\n")),
             epilog="examples:\n" + "\n".join(map(_example, command.EXAMPLES)),
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from hrnet_fast import create_model, load_weights
 from hrnet_fast.api import known_device
+from hrnet_fast.models import HighResolutionNet
+from hrnet_fast.models.config import Options
 from hrnet_fast.saved import SavedNetwork, is_saved, read_network
 from hrnet_fast.weights import LoadReport
 from hrnet_fast.weights.random import fill_weights, without_init
@@ -19,12 +20,15 @@ from .arguments import UsageError, model_name
 _RANDOM = "random weights (He's initialisation), as no --weights FILE was given"
 
 
-def options(args: argparse.Namespace) -> dict[str, Any]:
+Model = SavedNetwork | HighResolutionNet  # of a file, or of a name
+
+
+def options(args: argparse.Namespace) -> Options:
     """Changes of the config that the command line asks for."""
-    return {"num_outputs": args.outputs} if args.outputs else {}
+    return Options(num_outputs=args.outputs) if args.outputs else {}
 
 
-def shape_model(args: argparse.Namespace) -> nn.Module:
+def shape_model(args: argparse.Namespace) -> Model:
     """The model on the meta device: shapes without data, of a named one at once."""
     if _is_file(args):
         return _saved(args).to("meta")
@@ -32,7 +36,7 @@ def shape_model(args: argparse.Namespace) -> nn.Module:
         return _uninitialised(args)
 
 
-def zero_model(args: argparse.Namespace) -> nn.Module:
+def zero_model(args: argparse.Namespace) -> Model:
     """The model on --device, a named one with all tensors zero: enough to plan and pack, not to compare numbers."""
     if _is_file(args):
         return _saved(args).to(device(args))
@@ -42,13 +46,13 @@ def zero_model(args: argparse.Namespace) -> nn.Module:
     return model.to(device(args))
 
 
-def filled_model(args: argparse.Namespace) -> nn.Module:
+def filled_model(args: argparse.Namespace) -> Model:
     """The model on --device, a named one with random weights, the same in every run."""
     model = _saved(args) if _is_file(args) else fill_weights(_uninitialised(args))
     return model.to(device(args))
 
 
-def weighted_model(args: argparse.Namespace) -> tuple[nn.Module, LoadReport | None]:
+def weighted_model(args: argparse.Namespace) -> tuple[Model, LoadReport | None]:
     """As `filled_model`, with the weights of --weights, if they are given, and the report of loading them."""
     model = filled_model(args)
     return model, load_weights(model, args.weights) if args.weights else None
@@ -64,7 +68,7 @@ def told(args: argparse.Namespace, loaded: LoadReport | None) -> str:
     return str(loaded or (f"the weights of {model_name(args)}" if _is_file(args) else _RANDOM))
 
 
-def own_shape(args: argparse.Namespace, model: nn.Module) -> tuple[int, int, int]:
+def own_shape(args: argparse.Namespace, model: Model) -> tuple[int, int, int]:
     """(C, H, W) of the images that the model is for. UsageError for one that takes something else."""
     shape = model.image_shape if isinstance(model, SavedNetwork) else (3, *model.config.input_size)
     if shape is None:
@@ -72,13 +76,13 @@ def own_shape(args: argparse.Namespace, model: nn.Module) -> tuple[int, int, int
     return shape
 
 
-def image_shape(args: argparse.Namespace, model: nn.Module) -> tuple[int, int, int, int]:
+def image_shape(args: argparse.Namespace, model: Model) -> tuple[int, int, int, int]:
     """(N, C, H, W) by --batch and --size, which is the model's own if it is not given."""
     channels, *size = own_shape(args, model)
     return (args.batch, channels, *(args.size or size))
 
 
-def images(args: argparse.Namespace, model: nn.Module) -> Tensor:
+def images(args: argparse.Namespace, model: Model) -> Tensor:
     """Random float32 images (N, C, H, W) as normalised photographs are: mean 0, deviation 1."""
     shape = image_shape(args, model)
     return torch.randn(shape, generator=torch.Generator().manual_seed(0)).to(device(args))
@@ -103,6 +107,6 @@ def _saved(args: argparse.Namespace) -> SavedNetwork:
     return read_network(model_name(args))
 
 
-def _uninitialised(args: argparse.Namespace) -> nn.Module:
+def _uninitialised(args: argparse.Namespace) -> HighResolutionNet:
     with without_init():
         return create_model(model_name(args), **options(args)).eval()

@@ -169,14 +169,14 @@ def _reason(error: Exception) -> str:
     return "there is not enough memory for it" if short else _one_line(error)
 
 
-def _one_line(error: Exception) -> str:
+def _one_line(error: Exception | str) -> str:
     return next(iter(str(error).splitlines()), type(error).__name__)
 
 
-def _with_advice(error: OSError | RuntimeError, folder: Path, how: str, source: str = "") -> Exception:
+def _with_advice(error: Exception, folder: Path, how: str, source: str = "") -> Exception:
     """The error, saying what is done and, if it was met there, at which source."""
     at = f" at {source}" if source else ""
-    if isinstance(error, RuntimeError):
+    if not isinstance(error, OSError):
         return RuntimeError(f"the run ended{at}: {_one_line(error)}; {how}")
     if error.errno in _FULL:
         return OSError(f"the disk of {folder} is full: free some space; {how}")

@@ -115,5 +115,5 @@ class BilinearHighResolutionModule(HighResolutionModule):
     align_corners: their config's ALIGN_CORNERS, kept by each module instead of a global of the file.
     """
 
-    def __init__(self, *args, align_corners: bool = False, **kwargs):
+    def __init__(self, *args: Any, align_corners: bool = False, **kwargs: Any):
         super().__init__(*args, upsample="bilinear", align_corners=align_corners, **kwargs)

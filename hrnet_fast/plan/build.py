@@ -46,7 +46,7 @@ def _renumber(item: Item, index: dict[int, int]) -> Item:
     def terms(given: tuple[Term, ...]) -> tuple[Term, ...]:
         return tuple(Term(index[t.value], t.resize) for t in given)
 
-    def arguments(value):
+    def arguments(value: Any) -> Any:
         if isinstance(value, Ref):
             return Ref(index.get(value.value, PREVIOUS))
         return tuple(arguments(v) for v in value) if isinstance(value, tuple) else value

@@ -94,8 +94,9 @@ def random_pose(rng: random.Random, kind: str | None = None, yaw: float | None =
     kind = rng.choice(ON_FOOT) if kind is None else kind
     if kind not in KINDS:
         raise ValueError(f"unknown pose {kind!r}; there are {', '.join(sorted(KINDS))}")
-    middles = {"head_yaw": (0, 25), "head_pitch": (4, 9), "head_roll": (0, 7), "bend": (0, 4), "lean": (0, 3)}
-    middles |= KINDS[kind]
+    middles: dict[str, tuple[float, float]] = {
+        "head_yaw": (0, 25), "head_pitch": (4, 9), "head_roll": (0, 7), "bend": (0, 4), "lean": (0, 3), **KINDS[kind],
+    }  # fmt: skip
     swap = rng.random() < 0.5
     angles = {}
     for side in ("left", "right"):
@@ -169,7 +170,9 @@ def _head_points(middle: np.ndarray, head: np.ndarray) -> dict[str, np.ndarray]:
     return found | axes
 
 
-def _arm(a, side: str, sign: int, thorax: np.ndarray, trunk: np.ndarray, down: np.ndarray) -> dict[str, np.ndarray]:
+def _arm(
+    a: dict[str, float], side: str, sign: int, thorax: np.ndarray, trunk: np.ndarray, down: np.ndarray
+) -> dict[str, np.ndarray]:
     upper = trunk @ _rz(sign * a[f"{side}_spread"]) @ _rx(-a[f"{side}_shoulder"]) @ _ry(sign * a[f"{side}_turn"])
     lower = upper @ _rx(-a[f"{side}_elbow"])
     shoulder = thorax + trunk @ np.array([sign * SHOULDER_HALF, -0.016, 0])
@@ -179,7 +182,7 @@ def _arm(a, side: str, sign: int, thorax: np.ndarray, trunk: np.ndarray, down: n
     return {f"{side}_shoulder": shoulder, f"{side}_elbow": elbow, f"{side}_wrist": wrist, f"{side}_hand": hand}
 
 
-def _leg(a, side: str, sign: int, down: np.ndarray) -> dict[str, np.ndarray]:
+def _leg(a: dict[str, float], side: str, sign: int, down: np.ndarray) -> dict[str, np.ndarray]:
     upper = _rz(sign * a[f"{side}_aside"]) @ _rx(-a[f"{side}_hip"])
     lower = upper @ _rx(a[f"{side}_knee"])
     hip = np.array([sign * HIP_HALF, 0, 0])

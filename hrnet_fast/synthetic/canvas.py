@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -16,6 +17,8 @@ from ..tasks.optional import opencv
 
 Point = tuple[float, float]  # (x, y) pixels; (0, 0) is the centre of the first pixel
 Colour = tuple[float, float, float]  # red, green, blue, 0 to 255
+Points = Sequence[Point] | Sequence[Sequence[float]] | np.ndarray
+Planes = Sequence[np.ndarray | float] | np.ndarray  # three planes, or one colour
 
 # The light comes from the upper left and from the viewer: x right, y down, z towards the viewer; length 1.
 LIGHT = (-0.45, -0.55, math.sqrt(1 - 0.45**2 - 0.55**2))
@@ -87,7 +90,7 @@ class Canvas:
         self,
         window: tuple[slice, slice],
         alpha: np.ndarray,  # float32 (h, w), 0 to 1
-        colour: Sequence[np.ndarray] | Colour,  # three planes, float32 (h, w), or one colour
+        colour: Planes,  # float32 (h, w)
         owner: int | None = None,
         part: int = 0,
         depth: np.ndarray | float = 0.0,
@@ -102,13 +105,13 @@ class Canvas:
             self.part[window][inside] = part
             self.depth[window][inside] = depth[inside] if isinstance(depth, np.ndarray) else depth
 
-    def polygon(self, points: Sequence[Point], colour: Colour | np.ndarray, *args, **options) -> None:
+    def polygon(self, points: Points, colour: Colour | np.ndarray, *args: Any, **options: Any) -> None:
         """A filled polygon with smooth edges; the rest as `polygons`."""
         self.polygons([points], colour, *args, **options)
 
     def polygons(
         self,
-        shapes: Sequence[Sequence[Point]],
+        shapes: Sequence[Points],
         colour: Colour | np.ndarray,  # one colour, or planes (3, H, W) of the canvas's size to paint with
         owner: int | None = None,
         part: int = 0,
@@ -160,15 +163,15 @@ class Canvas:
         away = np.sqrt(u * u + v * v)
         alpha = _share((1 - away) * (min(rx, ry) / softness) + 0.5) * opacity
         height = np.sqrt(np.maximum(1 - away * away, 0))
-        paint: Sequence[np.ndarray] | Colour = colour
+        paint: Planes = colour
         if shaded:
             paint = _lit(colour, u * cosine - v * sine, u * sine + v * cosine, height)
         self.paint(window, alpha.astype(np.float32), paint, owner, part, depth + bulge * height)
 
     def limb(
         self,
-        start: Point,
-        end: Point,
+        start: Point | np.ndarray,
+        end: Point | np.ndarray,
         radii: Sequence[float],  # pixels, at equal distances from start to end
         colour: Colour,
         owner: int,
@@ -201,7 +204,7 @@ class Canvas:
         away2 = u * u + v * v
         alpha = _share((1 - np.sqrt(away2)) * radius + 0.5).astype(np.float32)
         height = np.sqrt(np.maximum(1 - away2, 0))
-        base: Sequence[np.ndarray] | Colour = colour
+        base: Planes = colour
         if stripes is not None:
             second, period, lengthwise = stripes
             wave = np.mod((across if lengthwise else along) / period, 1.0) < 0.45
@@ -213,7 +216,7 @@ class Canvas:
         self.paint(window, alpha, paint, owner, part, depth)
 
 
-def _grid(window: tuple[slice, slice], origin: Point) -> tuple[np.ndarray, np.ndarray]:
+def _grid(window: tuple[slice, slice], origin: Point | np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """x (1, w) and y (h, 1) of a window's pixels, measured from origin."""
     rows, columns = window
     return (
@@ -236,7 +239,7 @@ def _share(values: np.ndarray) -> np.ndarray:
     return np.maximum(np.minimum(values, 1), 0)
 
 
-def _lit(colour: Sequence[np.ndarray] | Colour, nx: np.ndarray, ny: np.ndarray, nz: np.ndarray) -> list[np.ndarray]:
+def _lit(colour: Planes, nx: np.ndarray, ny: np.ndarray, nz: np.ndarray) -> list[np.ndarray]:
     """The planes of a matt surface of that colour, with the normal (nx, ny, nz), under LIGHT; float32 (h, w)."""
     facing = np.maximum(nx * LIGHT[0] + ny * LIGHT[1] + nz * LIGHT[2], 0)
     shade = (AMBIENT + (1.12 - AMBIENT) * facing).astype(np.float32)

@@ -49,7 +49,9 @@ def write_coco(
     """
     check_count(images)
     root = Path(root)
-    entries, annotations, found = [], [], []
+    entries: list[dict[str, Any]] = []
+    annotations: list[dict[str, Any]] = []
+    found: list[dict[str, Any]] = []
     for index in range(images):
         picture, people = figure_scene(scene_seed(seed, index), size, photographs=photographs)
         identity = index + 1

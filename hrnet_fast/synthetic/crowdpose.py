@@ -51,7 +51,9 @@ def write_crowdpose(
     """
     check_count(images)
     root = Path(root)
-    entries, annotations, found = [], [], []
+    entries: list[dict[str, Any]] = []
+    annotations: list[dict[str, Any]] = []
+    found: list[dict[str, Any]] = []
     for index in range(images):
         number, (count, spread) = scene_seed(seed, index), _CROWDING[index % len(_CROWDING)]
         picture, drawn = figure_scene(number, size, count, photographs, crowds=False, spread=spread)
@@ -94,12 +96,13 @@ def _marks(person: PersonTruth) -> np.ndarray:
     return person.mpii[_ORDER] if person.num_keypoints else np.zeros((len(_ORDER), 3))
 
 
-def _box(person: PersonTruth, marks: np.ndarray) -> tuple[float, ...]:
+def _box(person: PersonTruth, marks: np.ndarray) -> tuple[float, float, float, float]:
     """x, y, width, height about what is seen and what is marked: a person whom others hide keeps a whole box."""
     x, y, width, height = person.box
     seen = marks[marks[:, 2] > 0, :2]
     low, high = np.min([(x, y), *seen], 0), np.max([(x + width, y + height), *seen], 0)
-    return tuple(np.round([*low, *(high - low)], 2).tolist())
+    x, y, width, height = np.round([*low, *(high - low)], 2).tolist()
+    return x, y, width, height
 
 
 def _annotation(marks: np.ndarray, box: tuple[float, ...], image: int, identity: int) -> dict[str, Any]:

@@ -9,6 +9,7 @@ import numpy as np
 from ..tasks.optional import opencv
 from .canvas import LIGHT, Canvas, Colour
 from .face_shape import FacePose, FaceShape, brow, eye, jaw, landmarks, mask, mouth, nose, pupil, skull
+from .view import tone
 
 
 @dataclass(frozen=True)
@@ -51,10 +52,10 @@ def draw_face(canvas: Canvas, shape: FaceShape, look: FaceLook, place: FacePlace
     middle = cap.mean(axis=0)
     if look.long_hair:
         low = middle + np.array([0, 1.35 * unit])
-        canvas.limb(middle, low, [1.10 * unit, 1.16 * unit, 1.0 * unit], _tone(look.hair, 0.8), hair, cap=1.3)
+        canvas.limb(middle, low, [1.10 * unit, 1.16 * unit, 1.0 * unit], tone(look.hair, 0.8), hair, cap=1.3)
     _shoulders(canvas, look, place)
     number = canvas.add("face")
-    _lit_hull(canvas, _tone(look.hair, 1.0), place, middle + (cap - middle) * 1.07, hair)
+    _lit_hull(canvas, tone(look.hair, 1.0), place, middle + (cap - middle) * 1.07, hair)
     for side in (-1, 1):
         ear = place.project(np.array([side * 0.99 * shape.width, 0.12, -0.22]))
         radii = (0.12 * unit, 0.22 * unit)
@@ -68,10 +69,6 @@ def draw_face(canvas: Canvas, shape: FaceShape, look: FaceLook, place: FacePlace
     return number, _cover(canvas, shape, look, place)
 
 
-def _tone(colour: Colour, factor: float) -> Colour:
-    return tuple(min(255.0, factor * value) for value in colour)
-
-
 def _hull(points: np.ndarray) -> np.ndarray:
     return opencv().convexHull(points.astype(np.float32))[:, 0, :].astype(np.float64)
 
@@ -83,7 +80,7 @@ def _shoulders(canvas: Canvas, look: FaceLook, place: FacePlace) -> None:
     canvas.limb((x - 1.5 * unit, ground), (x + 1.5 * unit, ground), [0.95 * unit, 1.1 * unit, 0.95 * unit], look.cloth,
                 number)  # fmt: skip
     canvas.limb((x, y + 0.7 * unit), (x, y + 1.9 * unit), [0.52 * unit, 0.55 * unit, 0.72 * unit],
-                _tone(look.skin, 0.86), number)  # fmt: skip
+                tone(look.skin, 0.86), number)  # fmt: skip
 
 
 def _lit_hull(canvas: Canvas, colour: Colour, place: FacePlace, outline: np.ndarray, number: int) -> None:
@@ -132,7 +129,7 @@ def _eyes(canvas: Canvas, shape: FaceShape, look: FaceLook, place: FacePlace, nu
             continue
         rim = place.project(eye(shape, side, 24))[:, :2]
         socket = rim.mean(axis=0)
-        lid = (120, 60, 130) if look.make_up else _tone(look.skin, 0.80)
+        lid = (120, 60, 130) if look.make_up else tone(look.skin, 0.80)
         canvas.polygon(
             socket + (rim - socket) * (1.22, 1.65) - (0, 0.03 * unit),
             lid,
@@ -167,7 +164,7 @@ def _within(canvas: Canvas, rim: np.ndarray, discs: list[tuple[tuple[float, floa
 def _brows(canvas: Canvas, shape: FaceShape, look: FaceLook, place: FacePlace, number: int) -> None:
     for side in (-1, 1):
         if _seen(place, side * 0.5, -0.3):
-            canvas.polygon(place.project(np.concatenate(brow(shape, side, 9)))[:, :2], _tone(look.hair, 0.85), number)
+            canvas.polygon(place.project(np.concatenate(brow(shape, side, 9)))[:, :2], tone(look.hair, 0.85), number)
 
 
 def _nose(canvas: Canvas, shape: FaceShape, look: FaceLook, place: FacePlace, number: int) -> None:
@@ -176,17 +173,17 @@ def _nose(canvas: Canvas, shape: FaceShape, look: FaceLook, place: FacePlace, nu
     # The side away from the light is dark: a blade from the ridge to the right nostril.
     canvas.polygon(
         [ridge[0], ridge[3], base[4], base[4] + (0.02 * unit, -0.10 * unit)],
-        _tone(look.skin, 0.72),
+        tone(look.skin, 0.72),
         number,
         opacity=0.45,
     )
-    canvas.polygon(_hull(np.concatenate([ridge[3:], base])), _tone(look.skin, 0.84), number, opacity=0.6)
+    canvas.polygon(_hull(np.concatenate([ridge[3:], base])), tone(look.skin, 0.84), number, opacity=0.6)
     for k in (1, 3):
         x, y = base[k]
-        canvas.ellipse((x, y - 0.01 * unit), (0.045 * unit, 0.026 * unit), _tone(look.skin, 0.35), number, softness=1.5)
+        canvas.ellipse((x, y - 0.01 * unit), (0.045 * unit, 0.026 * unit), tone(look.skin, 0.35), number, softness=1.5)
     x, y = ridge[3] - (0.03 * unit, 0.04 * unit)
     size = (0.05 * unit, 0.05 * unit)
-    canvas.ellipse((x, y), size, _tone(look.skin, 1.22), number, softness=0.06 * unit, opacity=0.7)
+    canvas.ellipse((x, y), size, tone(look.skin, 1.22), number, softness=0.06 * unit, opacity=0.7)
 
 
 def _mouth(canvas: Canvas, shape: FaceShape, look: FaceLook, place: FacePlace, number: int) -> None:
@@ -194,7 +191,7 @@ def _mouth(canvas: Canvas, shape: FaceShape, look: FaceLook, place: FacePlace, n
     lips = (196, 30, 58) if look.make_up else (0.80 * look.skin[0] + 10, 0.55 * look.skin[1], 0.55 * look.skin[2])
     canvas.polygon(outer[18:].tolist() + [outer[0]] + inner[::-1].tolist(), lips, number)
     canvas.polygon(outer, lips, number)
-    canvas.polygon(outer[:19].tolist() + inner[12::-1].tolist(), _tone(lips, 0.84), number)
+    canvas.polygon(outer[:19].tolist() + inner[12::-1].tolist(), tone(lips, 0.84), number)
     canvas.polygon(inner, (74, 22, 26), number)
     if shape.gape > 0.15:
         # The upper teeth: the band below the upper inner rim.
@@ -230,7 +227,7 @@ def _cover(canvas: Canvas, shape: FaceShape, look: FaceLook, place: FacePlace) -
         bent = 0.05 * np.cos(np.linspace(-2, 2, 9))
         lines = [place.project(np.stack([across, bent + y, np.full(9, 0.8)], -1))[:, :2] for y in (0.55, 0.75, 0.95)]
         folds = [np.concatenate([line, line[::-1] + (0, 0.02 * unit)]) for line in lines]
-        canvas.polygons(folds, _tone(look.cover_colour, 0.8))
+        canvas.polygons(folds, tone(look.cover_colour, 0.8))
         return number
     palm = place.project(np.array([0.55, 1.15, 1.0]))
     wrist = palm[:2] + (0.5 * unit, 1.5 * unit)
@@ -238,7 +235,7 @@ def _cover(canvas: Canvas, shape: FaceShape, look: FaceLook, place: FacePlace) -
     for finger in range(4):
         root = palm[:2] + ((-0.26 + 0.18 * finger) * unit, -0.15 * unit)
         tip = root + ((-0.24 + 0.10 * finger) * unit, (-0.62 + 0.08 * abs(finger - 1)) * unit)
-        canvas.limb(root, tip, [0.10 * unit, 0.095 * unit, 0.075 * unit], _tone(look.skin, 1.03), number, domed=True)
+        canvas.limb(root, tip, [0.10 * unit, 0.095 * unit, 0.075 * unit], tone(look.skin, 1.03), number, domed=True)
     return number
 
 

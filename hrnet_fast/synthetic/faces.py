@@ -71,7 +71,7 @@ def write_300w(
     picture; "official": face_landmarks_300w_valid.csv, _common and _challenge, and images/.
     """
     base = Path(root) / _folder(layout, "")
-    folders = {"ibug": [], "helen/testset": [], "lfpw/testset": []}
+    folders: dict[str, list[tuple[str, FaceTruth]]] = {"ibug": [], "helen/testset": [], "lfpw/testset": []}
     names = [f"{list(folders)[index % 3]}/{index + 1:04d}.jpg" for index in range(images)]
     check_count(images)
     for index, name in enumerate(names):

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from .body import Pose, joints
 from .canvas import Canvas
 from .outfits import LIP, Outfit
+from .view import tone
 
 Colour = tuple[float, float, float]
 # Half-axes of the trunk's section from the neck's root to the hips, in statures: across, and front to back.
@@ -42,7 +44,18 @@ class _Brush:
     def at(self, depth: float, paint: Callable[[], None]) -> None:
         self.strokes.append((depth, len(self.strokes), paint))
 
-    def limb(self, start, end, radii, colour, part, *, lift=0.0, share=(0.0, 1.0), **options) -> None:
+    def limb(
+        self,
+        start: str | np.ndarray,
+        end: str | np.ndarray,
+        radii: Sequence[float],
+        colour: Colour,
+        part: int,
+        *,
+        lift: float = 0.0,
+        share: tuple[float, float] = (0.0, 1.0),
+        **options: Any,
+    ) -> None:
         """Between two joints (names or points), or a share of the way; radii in statures; lift moves it nearer."""
         a = self.places[start] if isinstance(start, str) else start
         b = self.places[end] if isinstance(end, str) else end
@@ -57,7 +70,17 @@ class _Brush:
             ),
         )
 
-    def ball(self, centre, radii, colour, part, *, lift=0.0, angle=0.0, shaded=True) -> None:
+    def ball(
+        self,
+        centre: np.ndarray,
+        radii: tuple[float, float],
+        colour: Colour,
+        part: int,
+        *,
+        lift: float = 0.0,
+        angle: float = 0.0,
+        shaded: bool = True,
+    ) -> None:
         self.at(
             centre[2] + lift * self.unit,
             lambda: self.canvas.ellipse(
@@ -141,24 +164,24 @@ def _arm(brush: _Brush, outfit: Outfit, side: str) -> None:
     shoulder, elbow, wrist, hand = (f"{side}_{name}" for name in ("shoulder", "elbow", "wrist", "hand"))
     arm, b = LIP[f"{side}-arm"], outfit.build
     upper, lower = [0.034 * b, 0.031 * b, 0.026 * b], [0.026 * b, 0.025 * b, 0.018 * b]
-    cloth = {"colour": outfit.top_colour, "part": outfit.top_label}
+    cloth = (outfit.top_colour, outfit.top_label)
     if outfit.top in ("shirt", "coat", "jumpsuit"):
         wide = 1.22 if outfit.top == "coat" else 1.10
-        brush.limb(shoulder, elbow, [radius * wide for radius in upper], **cloth, stripes=_stripes(brush, outfit))
-        brush.limb(elbow, wrist, [radius * wide for radius in lower], **cloth, stripes=_stripes(brush, outfit))
+        brush.limb(shoulder, elbow, [radius * wide for radius in upper], *cloth, stripes=_stripes(brush, outfit))
+        brush.limb(elbow, wrist, [radius * wide for radius in lower], *cloth, stripes=_stripes(brush, outfit))
     else:
         bare = outfit.top == "vest"
         brush.limb(shoulder, elbow, upper, outfit.skin, arm, share=(0.0 if bare else 0.3, 1))
         brush.limb(elbow, wrist, lower, outfit.skin, arm)
         if not bare:
             sleeve = [0.041 * b, 0.037 * b]
-            options = {"lift": 0.003, "share": (0, 0.5), "cap": 1.5, "stripes": _stripes(brush, outfit)}
-            brush.limb(shoulder, elbow, sleeve, **cloth, **options)
+            stripes = _stripes(brush, outfit)
+            brush.limb(shoulder, elbow, sleeve, *cloth, lift=0.003, share=(0, 0.5), cap=1.5, stripes=stripes)
     colour, part = (outfit.accent, LIP["glove"]) if outfit.gloves else (outfit.skin, arm)
     brush.limb(wrist, hand, [0.018, 0.024, 0.017], colour, part, lift=0.002, domed=True)
 
 
-def _stripes(brush: _Brush, outfit: Outfit):
+def _stripes(brush: _Brush, outfit: Outfit) -> tuple[Colour, float, bool] | None:
     return None if outfit.stripes is None else (outfit.stripes, max(0.045 * brush.unit, 3.0), False)
 
 
@@ -223,7 +246,7 @@ def _coat(brush: _Brush, outfit: Outfit, hips: list[float]) -> None:
         stripes=_stripes(brush, outfit),
     )
     if places["head_front"][2] > 0:
-        seam = tuple(0.6 * c for c in outfit.top_colour)
+        seam = tone(outfit.top_colour, 0.6)
         shift = np.array([0, 0, 0.09]) * brush.unit
         brush.limb(places["thorax"] + shift, low + shift, [0.004, 0.004], seam, outfit.top_label, lift=0.08, flatness=0)
 
@@ -243,7 +266,9 @@ def _head(brush: _Brush, outfit: Outfit) -> None:
         _features(brush, outfit, left, front, lean)
 
 
-def _hair(brush: _Brush, outfit: Outfit, middle, up, front, width: float, lean: float) -> None:
+def _hair(
+    brush: _Brush, outfit: Outfit, middle: np.ndarray, up: np.ndarray, front: np.ndarray, width: float, lean: float
+) -> None:
     unit = brush.unit
     top = middle + up * 0.024 * unit - front * 0.014 * unit
     behind = middle - front * 0.020 * unit + up * 0.010 * unit
@@ -267,11 +292,11 @@ def _hair(brush: _Brush, outfit: Outfit, middle, up, front, width: float, lean: 
         brush.ball(crown, (width * 1.13, 0.042), outfit.hat_colour, LIP["hat"], lift=0.06, angle=lean)
         if outfit.hat == "cap":
             brim = middle + up * 0.026 * unit + front * 0.058 * unit
-            dark = tuple(0.75 * c for c in outfit.hat_colour)
+            dark = tone(outfit.hat_colour, 0.75)
             brush.ball(brim, (0.95 * width, 0.015), dark, LIP["hat"], lift=0.03, angle=lean)
 
 
-def _features(brush: _Brush, outfit: Outfit, left, front, lean: float) -> None:
+def _features(brush: _Brush, outfit: Outfit, left: np.ndarray, front: np.ndarray, lean: float) -> None:
     places, unit = brush.places, brush.unit
     face, lift = LIP["face"], 0.036
     for name in ("left_eye", "right_eye"):
@@ -282,7 +307,7 @@ def _features(brush: _Brush, outfit: Outfit, left, front, lean: float) -> None:
         brush.ball(eye, (0.0095 * open_, 0.006), _EYE_WHITE, face, lift=lift, angle=lean, shaded=False)
         brush.ball(eye, (0.0045, 0.005), _PUPIL, face, lift=lift + 0.001, shaded=False)
     if front[2] > 0.1:
-        dark = tuple(0.80 * c for c in outfit.skin)
+        dark = tone(outfit.skin, 0.80)
         lips = (0.72 * outfit.skin[0] + 30, 0.45 * outfit.skin[1], 0.45 * outfit.skin[2])
         brush.ball(places["nose"], (0.008, 0.012), dark, face, lift=lift, angle=lean)
         brush.ball(

@@ -117,7 +117,8 @@ def _railway(canvas: Canvas, rng: random.Random, view: View) -> None:
     """A track towards the horizon, its platform, and a train that comes."""
     track, platform = canvas.add("track"), canvas.add("platform")
     canvas.polygon(view.ground([(2, 2), (5, 2), (5, 300), (2, 300)]), (120, 112, 106), track)
-    sleepers = [view.ground([(2.2, d), (4.8, d), (4.8, d + 0.4), (2.2, d + 0.4)]) for d in np.arange(3, 60, 1.2)]
+    ways = np.arange(3, 60, 1.2).tolist()
+    sleepers = [view.ground([(2.2, d), (4.8, d), (4.8, d + 0.4), (2.2, d + 0.4)]) for d in ways]
     canvas.polygons(sleepers, (92, 72, 58))
     rails = [view.ground([(x, 2), (x + 0.12, 2), (x + 0.12, 300), (x, 300)]) for x in (2.7, 4.2)]
     canvas.polygons(rails, (176, 178, 182))
@@ -158,7 +159,7 @@ def _bench(canvas: Canvas, place: Point, unit: float) -> None:
 
 def _fence(canvas: Canvas, view: View, distance: float) -> None:
     owner = canvas.add("fence")
-    posts = [(x, distance) for x in np.arange(-12, 13, 1.6)]
+    posts = [(x, distance) for x in np.arange(-12, 13, 1.6).tolist()]
     for x, d in posts:
         canvas.limb(view.at(x, 0, d), view.at(x, 1.2, d), [0.07 * view.scale(d)] * 2, (132, 108, 82), owner, cap=3)
     for up in (0.5, 1.0):

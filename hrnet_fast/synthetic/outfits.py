@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass, fields
+from typing import Any
 
 Colour = tuple[float, float, float]
 
@@ -63,7 +64,7 @@ def random_outfit(rng: random.Random, **wanted: object) -> Outfit:
     """An outfit at random; `wanted` fixes fields of Outfit."""
     top = rng.choices(("t-shirt", "shirt", "vest", "coat", "dress", "jumpsuit"), (30, 22, 10, 16, 12, 10))[0]
     bottom = rng.choices(("pants", "shorts", "skirt"), (60, 24, 16))[0]
-    drawn = {
+    drawn: dict[str, Any] = {
         "skin": rng.choice(SKIN), "hair": rng.choices(("short", "long", "bun", "bald"), (45, 30, 15, 10))[0],
         "hair_colour": rng.choice(HAIR), "top": top, "top_colour": rng.choice(CLOTH),
         "stripes": rng.choice(CLOTH) if rng.random() < 0.3 else None,

@@ -13,6 +13,7 @@ from .canvas import Canvas
 from .figure import Figure, draw_figure
 from .outfits import random_outfit
 from .photographs import background, noise
+from .view import tone
 
 # The order of COCO's person_keypoints_*.json, "categories"[0]["keypoints"].
 COCO_KEYPOINTS = (
@@ -114,7 +115,8 @@ def person_truth(canvas: Canvas, figure: Figure) -> PersonTruth | None:
         coco = np.zeros_like(coco)
     middle, half = figure.places["head"], 0.07 * figure.stature
     head = (middle[0] - 0.75 * half, middle[1] - half, middle[0] + 0.75 * half, middle[1] + half)
-    return PersonTruth(coco, mpii, tight_box(mask), area, mask, tuple(round(float(side), 2) for side in head))
+    left, top, right, bottom = (round(float(side), 2) for side in head)
+    return PersonTruth(coco, mpii, tight_box(mask), area, mask, (left, top, right, bottom))
 
 
 def tight_box(mask: np.ndarray) -> tuple[float, float, float, float]:
@@ -170,7 +172,7 @@ def _crate(canvas: Canvas, rng: random.Random, horizon: float, foot: float, came
     x, wide, high = canvas.size[1] * rng.random(), unit * rng.uniform(0.3, 0.5), unit * rng.uniform(0.25, 0.42)
     number = canvas.add("crate")
     wood = rng.choice(((170, 128, 82), (124, 96, 70), (96, 112, 128)))
-    lid = tuple(min(255, 1.22 * c) for c in wood)
+    lid = tone(wood, 1.22)
     back = 0.12 * unit
     canvas.polygon(
         [(x, foot - high), (x + wide, foot - high), (x + wide - 0.5 * back, foot - high - back),

@@ -97,7 +97,8 @@ def noise(seed: int, size: tuple[int, int], coarse: int = 6) -> np.ndarray:
 def _texture(seed: int, size: tuple[int, int]) -> np.ndarray:
     """Clouds of two colours, for a machine without any photograph."""
     cloud = np.clip(noise(seed, size), 0, 1)[..., None]
-    return (cloud * np.float32((205, 180, 140)) + (1 - cloud) * np.float32((60, 80, 110))).astype(np.uint8)
+    light, dark = np.array(((205, 180, 140), (60, 80, 110)), np.float32)
+    return (cloud * light + (1 - cloud) * dark).astype(np.uint8)
 
 
 @functools.lru_cache(maxsize=8)

@@ -74,7 +74,7 @@ def lamp_post(canvas: Canvas, rng: random.Random, foot: Point, unit: float) -> N
 
 
 # Coat, relative leg and neck length, width of the body; shares of the shoulder's height.
-_ANIMALS = {
+_ANIMALS: dict[str, tuple[Colour, float, float, float]] = {
     "cow": ((120, 80, 56), 0.45, 0.22, 0.27), "horse": ((110, 70, 44), 0.52, 0.42, 0.20),
     "sheep": ((226, 220, 206), 0.38, 0.16, 0.30), "dog": ((170, 120, 70), 0.46, 0.26, 0.17),
     "cat": ((90, 88, 92), 0.40, 0.20, 0.16),

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from .body import random_pose
-from .canvas import Canvas
+from .canvas import Canvas, Point
 from .figure import draw_figure
 from .outfits import CLOTH, random_outfit
 from .photographs import background
@@ -51,12 +51,11 @@ def _shell(canvas: Canvas, rng: random.Random, view: View, half: float, deep: fl
     wall, floor, ceiling = canvas.add("wall"), canvas.add("floor"), canvas.add("ceiling")
     paint, board = rng.choice(((214, 204, 184), (176, 196, 204), (206, 190, 196), (190, 200, 176))), rng.choice(WOOD)
     canvas.owner[:] = wall
-    canvas.planes[:] = np.float32(paint)[:, None, None]
+    canvas.planes[:] = np.array(paint, np.float32)[:, None, None]
     corners = view.ground([(-half, deep), (half, deep), (half, near), (-half, near)])
     canvas.polygon(corners, board, floor)
-    joints = [
-        view.ground([(x, deep), (x + 0.02, deep), (x + 0.02, near), (x, near)]) for x in np.arange(-half, half, 0.35)
-    ]
+    places = np.arange(-half, half, 0.35).tolist()
+    joints = [view.ground([(x, deep), (x + 0.02, deep), (x + 0.02, near), (x, near)]) for x in places]
     canvas.polygons(joints, tone(board, 0.72))
     top = [view.at(-half, tall, deep), view.at(half, tall, deep), view.at(half, tall, near), view.at(-half, tall, near)]
     canvas.polygon(top, (240, 238, 232), ceiling)
@@ -74,7 +73,7 @@ def _shell(canvas: Canvas, rng: random.Random, view: View, half: float, deep: fl
 def _walls(canvas: Canvas, rng: random.Random, view: View, half: float, deep: float, photograph: np.ndarray) -> None:
     """On the far wall a window with curtains, a door, and a picture."""
 
-    def face(x0: float, x1: float, low: float, high: float):
+    def face(x0: float, x1: float, low: float, high: float) -> list[Point]:
         return [view.at(x0, low, deep), view.at(x1, low, deep), view.at(x1, high, deep), view.at(x0, high, deep)]
 
     side = rng.choice((-1, 1))

@@ -115,19 +115,18 @@ def _ground(canvas: Canvas, rng: random.Random, view: View) -> None:
             canvas.polygon(strip, texture, owner)
     road = view.ground([(-5.2, near), (5.2, near), (5.2, far), (-5.2, far)])
     canvas.polygon(road, _tinted((96, 96, 100), grain), canvas.add("road"))
-    dashes = [
-        view.ground([(-0.08, d), (0.08, d), (0.08, d + 2.2), (-0.08, d + 2.2)]) for d in np.arange(3.0, 60.0, 5.5)
-    ]
+    places = np.arange(3.0, 60.0, 5.5).tolist()
+    dashes = [view.ground([(-0.08, d), (0.08, d), (0.08, d + 2.2), (-0.08, d + 2.2)]) for d in places]
     kerbs = [view.ground([(s * 5.1, near), (s * 5.3, near), (s * 5.3, far), (s * 5.1, far)]) for s in (-1, 1)]
     canvas.polygons(dashes, (226, 224, 216), opacity=0.9)
     canvas.polygons(kerbs, (196, 192, 186))
 
 
-def _plan(canvas: Canvas, rng: random.Random, view: View) -> list[tuple[float, Callable[[], None]]]:
+def _plan(canvas: Canvas, rng: random.Random, view: View) -> list[tuple[float, Callable[[], object]]]:
     """Everything that stands on the ground: (distance in metres, how to paint it)."""
-    plan: list[tuple[float, Callable[[], None]]] = []
+    plan: list[tuple[float, Callable[[], object]]] = []
 
-    def put(distance: float, paint: Callable[[random.Random], object]) -> None:
+    def put(distance: float, paint: Callable[..., object]) -> None:
         # Each thing draws from its own generator, so that its looks do not hang on the order of painting.
         own = random.Random(rng.randrange(2**31))
         plan.append((distance, lambda: paint(own)))

@@ -62,7 +62,10 @@ def _front(view: View, left: float, right: float, low: float, high: float, dista
     return [view.at(x, up, distance) for x, up in corners]
 
 
-def _cabin(canvas: Canvas, view: View, owner: int, colour: Colour, left, right, body, high, distance) -> None:
+def _cabin(
+    canvas: Canvas, view: View, owner: int, colour: Colour, left: float, right: float, body: float, high: float,
+    distance: float,
+) -> None:  # fmt: skip
     """Roof and windows above a car's body, narrower at the top."""
     base = [view.at(left + 0.08, body, distance + 0.3), view.at(right - 0.08, body, distance + 0.3)]
     roof = [view.at(right - 0.32, high, distance + 0.9), view.at(left + 0.32, high, distance + 0.9)]

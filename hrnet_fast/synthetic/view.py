@@ -33,7 +33,8 @@ class View:
 
 def tone(colour: Colour, factor: float) -> Colour:
     """A lighter (above 1) or darker colour."""
-    return tuple(min(255.0, factor * value) for value in colour)
+    red, green, blue = (min(255.0, factor * value) for value in colour)
+    return red, green, blue
 
 
 def block(

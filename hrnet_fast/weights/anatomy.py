@@ -124,7 +124,7 @@ def anatomy_of(shapes: Shapes) -> Anatomy | None:
         block="bottleneck" if "stage4.0.branches.0.0.conv3.weight" in shapes else "basic",
         single_output=not any(key.startswith(f"stage4.{last}.fuse_layers.1.") for key in shapes),
         head=head,
-        outputs=shapes[head.output][0] // head.rows if head.output in shapes else None,
+        outputs=shapes[head.output][0] // head.rows if head.output and head.output in shapes else None,
     )
 
 

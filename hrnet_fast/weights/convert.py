@@ -26,10 +26,12 @@ def to_layout(state: Mapping[str, Tensor], layout: str, config: HRNetConfig) -> 
         able = f"it holds {' and '.join(heads)} models" if heads else "it is read only"
         raise CheckpointError(f"layout {layout!r} has no place for a {config.head} model such as {config.name}: {able}")
     folded = _without_biases(state, row)
-    converted = {row.their_key(key): value for key, value in folded.items()}
-    if None in converted:
-        key = next(key for key in folded if row.their_key(key) is None)
-        raise CheckpointError(f"layout {layout!r} has no place for the key {key!r} of {config.name}")
+    converted: dict[str, Tensor] = {}
+    for key, value in folded.items():
+        theirs = row.their_key(key)
+        if theirs is None:
+            raise CheckpointError(f"layout {layout!r} has no place for the key {key!r} of {config.name}")
+        converted[theirs] = value
     return converted
 
 
@@ -45,7 +47,7 @@ def from_layout(state: Mapping[str, Tensor], layout: str, config: HRNetConfig) -
 
 def translate(state: Mapping[str, Tensor], row: Layout) -> tuple[dict[str, Tensor], dict[str, str]]:
     """(official key -> tensor, official key -> their key); biases that the layout lacks are zeros with no their key."""
-    origin = {official: key for key in state if (official := row.official_key(key)) is not None}
+    origin = {ours: key for key in state if (ours := row.official_key(key)) is not None}
     official = {ours: state[theirs] for ours, theirs in origin.items()}
     for conv, norm in _pairs(official, row):
         if f"{conv}.bias" not in official:
@@ -68,9 +70,9 @@ def _pairs(official: Mapping[str, Tensor], row: Layout) -> list[tuple[str, str]]
     for conv, norm in row.biasless:
         weight = f"{conv}.weight"
         for key in official:
-            names = fill_pattern(conv, weight, key), fill_pattern(norm, weight, key)
-            if None not in names and f"{names[1]}.running_mean" in official:
-                found.append(names)
+            conv_name, norm_name = fill_pattern(conv, weight, key), fill_pattern(norm, weight, key)
+            if conv_name is not None and norm_name is not None and f"{norm_name}.running_mean" in official:
+                found.append((conv_name, norm_name))
     return found
 
 

@@ -8,6 +8,7 @@ import secrets
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -152,7 +153,7 @@ def _load(path: Path, head: bytes, size: int) -> Any:
     raise CheckpointError(f"'{path}' is neither a torch.save nor a safetensors file (it begins with {head[:8]!r})")
 
 
-def _safetensors(verb: str, path: Path):
+def _safetensors(verb: str, path: Path) -> ModuleType:
     try:
         import safetensors.torch
     except ImportError as error:

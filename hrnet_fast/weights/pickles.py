@@ -49,7 +49,8 @@ class _Array(np.ndarray):
         if isinstance(data, list):  # of objects, which are no weights
             return
         array = np.frombuffer(data, dtype.dtype).reshape(shape)
-        super().__setstate__((1, array.shape, array.dtype, bool(fortran), array.tobytes()))
+        checked: Any = (1, array.shape, array.dtype, bool(fortran), array.tobytes())
+        super().__setstate__(checked)
 
 
 def _path(*parts: str) -> str:

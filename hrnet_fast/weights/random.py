@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import zlib
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
+Model = TypeVar("Model", bound=nn.Module)
 
-def fill_weights(model: nn.Module) -> nn.Module:
+
+def fill_weights(model: Model) -> Model:
     """Fills every tensor of the state dict from its key and shape alone, in place, and returns the model in eval mode.
 
     Convolutions get He's normal initialisation; norms get scales below one, so that sums of many residual blocks
@@ -24,7 +27,7 @@ def fill_weights(model: nn.Module) -> nn.Module:
 class without_init(TorchFunctionMode):
     """Leaves new parameters as they were allocated: drawing them costs a second, and `fill_weights` writes others."""
 
-    def __torch_function__(self, function, types, args=(), kwargs=None):
+    def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         name = getattr(function, "__name__", "")
         if name in ("normal_", "uniform_") or getattr(function, "__module__", "") == "torch.nn.init":
             return args[0] if args else kwargs["tensor"]

@@ -80,7 +80,7 @@ def _runners(model: nn.Module, fast: OptimizedModule, x: Tensor) -> dict[str, Ca
     import torch
 
     plain = copy.deepcopy(model).to(x.dtype)
-    last = copy.deepcopy(plain).to(memory_format=torch.channels_last)
+    last = copy.deepcopy(plain).to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # as in verify
     x_last = x.contiguous(memory_format=torch.channels_last)
     return {
         "hrnet_fast": lambda: fast(x),

@@ -8,11 +8,14 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterable, Iterator
 from math import isfinite
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..arguments import UsageError, add_device, add_input, add_model, model_name, positive
 from ..output import Result
 from ..progress import progress_bar
+
+if TYPE_CHECKING:
+    from hrnet_fast.engine.tuning.found import Tuning
 
 HELP = "measure the fastest kernels on this machine"
 EXAMPLES = (
@@ -65,8 +68,8 @@ def _advancing(steps: Iterable[Any], advance: Any) -> Iterator[Any]:
         advance(1)
 
 
-def _levels(data: dict[str, Any], found: dict[str, Any]) -> Result:
-    rows = [
+def _levels(data: dict[str, Any], found: Tuning[Any]) -> Result:
+    rows: list[dict[str, Any]] = [
         {"level": name, "model_us": _microseconds(each.model_time), "us": _microseconds(each.time)}
         for name, each in found.items()
     ]

@@ -10,7 +10,7 @@ from ..optional import pillow
 from .results import Classification
 
 if TYPE_CHECKING:
-    from PIL import Image
+    from PIL import Image, ImageDraw, ImageFont
 
 _INK, _PAPER, _BAR = (235, 235, 235), (28, 28, 32), (64, 120, 192)
 _ROWS = 5
@@ -42,7 +42,9 @@ def draw(image: Source, result: Sequence[Classification]) -> Image.Image:
     return sheet
 
 
-def _fitting(pen, text: str, font, room: float) -> str:
+def _fitting(
+    pen: ImageDraw.ImageDraw, text: str, font: ImageFont.ImageFont | ImageFont.FreeTypeFont, room: float
+) -> str:
     """The text, cut with an ellipsis if it is wider than `room` pixels."""
     if pen.textlength(text, font=font) <= room:
         return text

@@ -25,7 +25,7 @@ class ClassSet:
     palette: tuple[tuple[int, int, int], ...]
     mirrored: tuple[tuple[int, int], ...] = ()
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if len(self.names) != len(self.palette):
             raise ValueError(f"{self.name} has {len(self.names)} classes and {len(self.palette)} colours")
         if any(len(colour) != 3 or not all(0 <= level <= 255 for level in colour) for colour in self.palette):

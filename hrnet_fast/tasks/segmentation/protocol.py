@@ -30,7 +30,7 @@ class Protocol:
     step: float = 2 / 3
     whole_to: float | None = None
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if self.fit not in FITS:
             raise ValueError(f"fit {self.fit!r} is not known; choose one of {', '.join(FITS)}")
         if min(self.size) < 1 or not 0 < self.step <= 1:
