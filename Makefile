@@ -58,7 +58,7 @@ docs: $(VENV)/.with-bench
 	$(PY) -m benchmarks.report --write
 
 clean:
-	rm -rf build dist *.egg-info kernels/_C*.so kernels/_build.json .pytest_cache .ruff_cache .benchmarks
+	rm -rf build dist *.egg-info kernels/_C*.so kernels/_build.json .pytest_cache .ruff_cache .mypy_cache .benchmarks
 	rm -f $(VENV)/.built-*
 
 OLD_PYTHON := hrnet_fast needs Python 3.10 or newer; '$(PYTHON)' is not: name another with make PYTHON=...

@@ -227,7 +227,8 @@ def wheel(tmp_path_factory) -> Path:
 
 def test_the_wheel_holds_kernels_inside_the_package_only(wheel):
     names = zipfile.ZipFile(wheel).namelist()
-    assert {"hrnet_fast/kernels/fuse_sum.py", "hrnet_fast/kernels/_build.json", "hrnet_fast/py.typed"} <= set(names)
+    typed = {"hrnet_fast/py.typed", "hrnet_fast/__init__.pyi"}
+    assert {"hrnet_fast/kernels/fuse_sum.py", "hrnet_fast/kernels/_build.json", *typed} <= set(names)
     assert {name.split("/")[0] for name in names if ".dist-info/" not in name} == {"hrnet_fast"}
 
 
