@@ -15,8 +15,8 @@ args = parser.parse_args()
 
 picture, boxes = args.picture, None  # without boxes the whole picture is one face
 if picture is None:
-    picture, face = face_scene(seed=1)
-    left, top, right, bottom = face.box
+    picture, truth = face_scene(seed=1)
+    left, top, right, bottom = truth.box
     boxes = [(left, top, right - left, bottom - top)]
 
 estimator = LandmarkEstimator(args.model, args.weights)

@@ -15,8 +15,8 @@ args = parser.parse_args()
 
 picture, boxes = args.picture, None  # without boxes the whole picture is one person
 if picture is None:
-    picture, people = figure_scene(seed=1, people=3)
-    boxes = [person.box for person in people]
+    picture, truths = figure_scene(seed=1, people=3)
+    boxes = [truth.box for truth in truths]
 
 estimator = PoseEstimator(args.model, args.weights)
 if estimator.network.random_weights:

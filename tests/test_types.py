@@ -138,11 +138,12 @@ def test_the_package_has_no_wrong_types():
     assert mypy("-p", "hrnet_fast") == []
 
 
-def test_the_readme_has_no_wrong_types(tmp_path):
+def test_the_readme_and_the_examples_have_no_wrong_types(tmp_path):
     assert len(SNIPPETS) > 3
     for index, snippet in enumerate(SNIPPETS):
         (tmp_path / f"snippet_{index}.py").write_text(snippet)
-    assert mypy(*sorted(tmp_path.iterdir())) == []
+    examples = [f"examples/{task}.py" for task in ("pose", "bottom_up", "segmentation", "landmarks", "classification")]
+    assert mypy(*sorted(tmp_path.iterdir()), *examples) == []
 
 
 def test_a_user_sees_useful_types(tmp_path):
