@@ -7,6 +7,7 @@ import platform
 import textwrap
 from importlib import metadata, util
 from types import ModuleType
+from typing import Any
 
 # Distribution and module of each package that some part of the library uses when it is there.
 OPTIONAL = {
@@ -26,7 +27,7 @@ OPTIONAL = {
 WIDTH = 100
 
 
-def environment() -> dict:
+def environment() -> dict[str, Any]:
     """Everything that `hrnet-fast env` prints, as data that json.dumps takes.
 
     versions: name -> version, None where there is none (CUDA in a CPU build of torch).
@@ -79,7 +80,7 @@ def environment() -> dict:
     }
 
 
-def format_environment(report: dict) -> str:
+def format_environment(report: dict[str, Any]) -> str:
     """The report of `environment` as lines of at most 100 columns."""
     machine, extension = report["machine"], report["extension"]
     present = {name: version for name, version in report["versions"].items() if version is not None}
@@ -122,7 +123,7 @@ def _isa(module: ModuleType | None) -> tuple[str | None, str | None]:
         return None, str(error)
 
 
-def _cpu_kernels(machine: dict) -> str:
+def _cpu_kernels(machine: dict[str, Any]) -> str:
     if machine["isa_refused"]:
         return machine["isa_refused"]
     if machine["isa"] is None:

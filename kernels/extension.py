@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import torch
 
@@ -28,7 +29,7 @@ class Extension:
     module: ModuleType | None
     kind: str
     reason: str | None
-    build: dict
+    build: dict[str, Any]
 
     @property
     def compiled(self) -> ModuleType:
@@ -44,7 +45,7 @@ class Extension:
         return hashlib.sha256(Path(file).read_bytes()).hexdigest() if file else "none"
 
 
-def refusal(build: dict) -> str | None:
+def refusal(build: dict[str, Any]) -> str | None:
     """One sentence on why an extension with this build record must not be loaded here, or None."""
     if not build:
         return f"the C++ extension was not built: {REBUILD}"

@@ -215,7 +215,7 @@ class Launch:
         )  # fmt: skip
 
     @property
-    def specialisation(self) -> tuple:
+    def specialisation(self) -> tuple[Any, ...]:
         """What the compiled kernel depends on: launches with an equal one share it.
 
         Triton compiles a number 1 in as a constant and marks multiples of 16: in tuples, also where told not to.
@@ -268,7 +268,7 @@ def record(work: Work) -> tuple[int, ...]:
     return (*own, len(sources), len(terms), low + (high << 16))
 
 
-def _arguments(work: Work, meeting: tuple[Tensor, ...]) -> tuple:
+def _arguments(work: Work, meeting: tuple[Tensor, ...]) -> tuple[Any, ...]:
     """Pointers and sizes of an item: maps, sources, terms, the sources' sizes, the terms' sizes, geometry.
 
     meeting: where programs that share K leave their sums and count their arrivals; empty if none do.

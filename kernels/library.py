@@ -1,6 +1,7 @@
 """The library `torch.ops.hrnet_fast`: schemas in Python, implementations in C++, or in torch where that lacks."""
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 
@@ -11,7 +12,7 @@ DEVICES = ("cpu", "cuda")
 _torch_devices: dict[str, set[str]] = {}  # op -> the devices where it runs on its reference
 
 
-def define(schema: str, *, reference: Callable | None, fake: Callable) -> None:
+def define(schema: str, *, reference: Callable[..., Any] | None, fake: Callable[..., Any]) -> None:
     """Defines the op `schema`; `reference` becomes its implementation on every device that the extension lacks.
 
     reference: None for an op that is there only where it is compiled.
@@ -28,7 +29,7 @@ def define(schema: str, *, reference: Callable | None, fake: Callable) -> None:
     _torch_devices[name] = missing
 
 
-def implementations() -> dict[str, dict]:
+def implementations() -> dict[str, dict[str, Any]]:
     """Who computes each op: {"fuse_sum": {"cpu": "c++", "cuda": "torch", "reasons": {"cuda": "..."}}, ...}.
 
     Ops without a reference are left out. "c++" and "cuda" are compiled; "torch" is the op's `*_ref`, and `reasons` says

@@ -14,7 +14,7 @@ from ..plan.fold import fold
 from ..plan.tracing.constants import DTYPE
 
 # Maps may lie channels-last here where the network's own are contiguous, which `view` would refuse.
-_RESHAPED: dict[str, Callable] = {"Tensor.view": Tensor.reshape, "Tensor.view_as": Tensor.reshape_as}
+_RESHAPED: dict[str, Callable[..., Any]] = {"Tensor.view": Tensor.reshape, "Tensor.view_as": Tensor.reshape_as}
 _PLAYED = PURE_FUNCTIONS | _RESHAPED
 
 Watch = Callable[[Item, Tensor], None]  # called with each item and its result
@@ -28,7 +28,7 @@ class Interpreter:
 
     def __init__(self, tensors: Mapping[str, Tensor], dtype: torch.dtype, device: torch.device):
         self.tensors, self.dtype, self.device = tensors, dtype, device
-        self._folded: dict[tuple, tuple[Tensor, Tensor | None]] = {}
+        self._folded: dict[tuple[Any, ...], tuple[Tensor, Tensor | None]] = {}
         self._sources: dict[str, Tensor] = {}
 
     def play(self, item: Item, values: Mapping[int, Tensor]) -> Tensor:

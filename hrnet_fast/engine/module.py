@@ -212,12 +212,12 @@ class OptimizedModule(nn.Module):
         self.training = mode
         return self
 
-    def __getstate__(self) -> dict:
+    def __getstate__(self) -> dict[str, Any]:
         """Only what rebuilds the module: locks, plans and packed weights are made anew by the reader."""
         asked = {"dtype": self.requested_dtype, "executor": self.requested_executor, "exact": self.exact}
         return {"original": self.original, **asked}
 
-    def __setstate__(self, state: dict) -> None:
+    def __setstate__(self, state: dict[str, Any]) -> None:
         type(self).__init__(self, **state)
 
     def extra_repr(self) -> str:

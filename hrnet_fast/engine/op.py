@@ -182,7 +182,7 @@ TAGS = (torch.Tag.pt2_compliant_tag, torch.Tag.needs_exact_strides, torch.Tag.cu
 library = torch.library.Library("hrnet_fast", "FRAGMENT")
 
 
-def _define(schema: str, implementation: Callable, fake: Callable) -> None:
+def _define(schema: str, implementation: Callable[..., Any], fake: Callable[..., Any]) -> None:
     name = schema.partition("(")[0]
     library.define(schema, tags=TAGS)
     for device in ("CPU", "CUDA"):

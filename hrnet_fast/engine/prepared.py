@@ -37,7 +37,7 @@ class Program:
     run: Run
 
 
-def no_autocast(device: torch.device) -> AbstractContextManager:
+def no_autocast(device: torch.device) -> AbstractContextManager[object]:
     """The executors' dtype is their own: torch would change it for what torch plays, and a CUDA graph keep that."""
     there = torch.amp.is_autocast_available(device.type) and torch.is_autocast_enabled(device.type)
     return torch.autocast(device.type, enabled=False) if there else nullcontext()
@@ -67,7 +67,7 @@ class Prepared:
         self.device = sample.device
         self.dtype = dtype or sample.dtype
         self.executor = make_executor(executor, tensors, self.dtype, self.device, exact)
-        self.programs: OrderedDict[tuple, Program] = OrderedDict()
+        self.programs: OrderedDict[tuple[Any, ...], Program] = OrderedDict()
         self._lock = Lock()
 
     def program(self, inputs: Sequence[Any], leaves: Sequence[Tensor], structure: str) -> Program:

@@ -83,7 +83,7 @@ def decode_config(value: Any) -> HRNetConfig | None:
     return config
 
 
-def _is_default(value: Any, field: Field) -> bool:
+def _is_default(value: Any, field: Field[Any]) -> bool:
     own = getattr(value, field.name)
     return type(own) is type(field.default) and own == field.default
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from hrnet_fast.models import ARCHITECTURES, Architecture, list_models, model_config
 from hrnet_fast.models.config import HEADS as BUILT
@@ -182,7 +183,7 @@ def _head(shapes: Shapes) -> Head:
     return head
 
 
-def _body(known: Architecture) -> tuple:
+def _body(known: Architecture) -> tuple[Any, ...]:
     return (known.widths, known.layer1_blocks, known.layer1_planes, known.modules, {known.blocks}, known.block)
 
 

@@ -181,7 +181,7 @@ def _state_dict(found: Any, where: str) -> dict[str, Tensor]:
     return state
 
 
-def _holds_tensors(found: Mapping, wrapper: str, depth: int = 3) -> bool:
+def _holds_tensors(found: Mapping[str, Any], wrapper: str, depth: int = 3) -> bool:
     inner = found.get(wrapper)
     if not isinstance(inner, Mapping) or not depth:  # a pickle can hold a dict that holds itself
         return False

@@ -34,7 +34,7 @@ class _Dtype:
     def __init__(self, code: str, *_: Any) -> None:
         self.dtype = np.dtype(code)
 
-    def __setstate__(self, state: tuple) -> None:
+    def __setstate__(self, state: tuple[Any, ...]) -> None:
         self.dtype = self.dtype.newbyteorder(state[1])
 
 
@@ -44,7 +44,7 @@ class _Array(np.ndarray):
     def __new__(cls, *_: Any) -> _Array:
         return super().__new__(cls, 0)
 
-    def __setstate__(self, state: tuple) -> None:
+    def __setstate__(self, state: tuple[Any, ...]) -> None:
         _, shape, dtype, fortran, data = state
         if isinstance(data, list):  # of objects, which are no weights
             return

@@ -66,7 +66,7 @@ def run(args: argparse.Namespace) -> Result:
     return Result(evaluation.to_json(), str(evaluation), 0 if evaluation.written else CHECK_FAILED)
 
 
-def _open_dataset(args: argparse.Namespace, task: str, datasets: Mapping[str, Callable]) -> Any:
+def _open_dataset(args: argparse.Namespace, task: str, datasets: Mapping[str, Callable[..., Any]]) -> Any:
     if args.dataset not in datasets:
         raise UsageError(
             f"{args.model} is for {task}, whose data sets are {', '.join(datasets)}; {args.dataset!r} is none of them"
@@ -76,7 +76,7 @@ def _open_dataset(args: argparse.Namespace, task: str, datasets: Mapping[str, Ca
     return opener(args.root, **_supported(opener, args, f"{args.dataset} with {args.model}", *options))
 
 
-def _supported(function: Callable, args: argparse.Namespace, what: str, *options: str) -> dict[str, Any]:
+def _supported(function: Callable[..., Any], args: argparse.Namespace, what: str, *options: str) -> dict[str, Any]:
     """Those of the options that were given, as keywords of `function`. UsageError for one that it does not take."""
     given = {name: value for name in options if (value := getattr(args, name)) is not None}
     for name in given:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 from weakref import proxy
 
 import torch
@@ -127,7 +128,9 @@ class CompiledPlan:
             views[value] = view_of(tensors[0], place.start, self.plan.values[value].shape)
         return Buffers(tensors, views)
 
-    def play(self, buffers: Buffers, begin: int, end: int, loads: Sequence = (), stores: Sequence = ()) -> None:
+    def play(
+        self, buffers: Buffers, begin: int, end: int, loads: Sequence[Any] = (), stores: Sequence[Any] = ()
+    ) -> None:
         """What is native of levels [begin, end). loads, stores: as `caller_tensor` has them."""
         self.native.run([span(tensor) for tensor in buffers.tensors], begin, end, loads, stores)
 

@@ -6,7 +6,7 @@ import importlib.util
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 import torch.nn.functional as F
@@ -42,23 +42,23 @@ def unsupported(dtype: torch.dtype, device: torch.device) -> str | None:
 class Convolutions(Protocol):
     """The three convolutions that the executor is made of; x and z are channels-last, bias is [Cout]."""
 
-    def plain(self, x: Tensor, weight: Tensor, bias: Tensor, geometry: tuple) -> Tensor: ...
+    def plain(self, x: Tensor, weight: Tensor, bias: Tensor, geometry: tuple[Any, ...]) -> Tensor: ...
 
-    def relu(self, x: Tensor, weight: Tensor, bias: Tensor, geometry: tuple) -> Tensor: ...
+    def relu(self, x: Tensor, weight: Tensor, bias: Tensor, geometry: tuple[Any, ...]) -> Tensor: ...
 
-    def add_relu(self, x: Tensor, z: Tensor, weight: Tensor, bias: Tensor, geometry: tuple) -> Tensor: ...
+    def add_relu(self, x: Tensor, z: Tensor, weight: Tensor, bias: Tensor, geometry: tuple[Any, ...]) -> Tensor: ...
 
 
 class CudnnConvolutions:
     """cuDNN's own. geometry: (stride, padding, dilation, groups)."""
 
-    def plain(self, x: Tensor, weight: Tensor, bias: Tensor, geometry: tuple) -> Tensor:
+    def plain(self, x: Tensor, weight: Tensor, bias: Tensor, geometry: tuple[Any, ...]) -> Tensor:
         return F.conv2d(x, weight, bias, *geometry)
 
-    def relu(self, x: Tensor, weight: Tensor, bias: Tensor, geometry: tuple) -> Tensor:
+    def relu(self, x: Tensor, weight: Tensor, bias: Tensor, geometry: tuple[Any, ...]) -> Tensor:
         return torch.ops.aten.cudnn_convolution_relu(x, weight, bias, *geometry)
 
-    def add_relu(self, x: Tensor, z: Tensor, weight: Tensor, bias: Tensor, geometry: tuple) -> Tensor:
+    def add_relu(self, x: Tensor, z: Tensor, weight: Tensor, bias: Tensor, geometry: tuple[Any, ...]) -> Tensor:
         return torch.ops.aten.cudnn_convolution_add_relu(x, weight, z, 1.0, bias, *geometry)
 
 
@@ -163,12 +163,12 @@ class CudnnExecutor(Executor):
 
     def __init__(
         self, tensors: Mapping[str, Tensor], dtype: torch.dtype, device: torch.device, why: str = "as asked",
-        convolutions: Convolutions | None = None, sum_all: Callable = sum_all,
+        convolutions: Convolutions | None = None, sum_all: Callable[..., Any] = sum_all,
     ):  # fmt: skip
         self.tensors, self.dtype, self.device, self.why = tensors, dtype, device, why
         self.convolutions, self.sum_all = convolutions or CudnnConvolutions(), sum_all
         self.interpreter = Interpreter(tensors, dtype, device)
-        self._packed: dict[tuple, tuple[Tensor, Tensor]] = {}
+        self._packed: dict[tuple[Any, ...], tuple[Tensor, Tensor]] = {}
 
     def explain(self, plan: Plan, level: Level) -> tuple[str, str]:
         if all(isinstance(item, Function) for item in level.items):

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from math import inf, prod
 from platform import machine
+from typing import Any
 from weakref import WeakValueDictionary
 
 import torch
@@ -114,7 +115,7 @@ class NativeExecutor(Executor):
         self.cache = cache_of(cache_folder())
         self.choices = self._choices()
         self._last: _Split | None = None
-        self._packed: WeakValueDictionary[tuple, Packed] = WeakValueDictionary()
+        self._packed: WeakValueDictionary[tuple[Any, ...], Packed] = WeakValueDictionary()
         self.interpreter = Interpreter(tensors, self.dtype, self.device)
         self._kept = Kept()
         self._lock = Lock()

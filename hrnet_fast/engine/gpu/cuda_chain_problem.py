@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import product
+from typing import Any
 
 from hrnet_fast.kernels.cuda_level import MOST_STAGES, WARP_COLUMNS, WARP_ROWS, WARPS, CudaTile
 
@@ -147,9 +148,9 @@ class ChainProblem:
             height, width = ((side - 1) * each.stride + each.kernel for side in (height, width))
         return height * width
 
-    def _warps(self, height: int, width: int) -> Iterator[list[tuple]]:
+    def _warps(self, height: int, width: int) -> Iterator[list[tuple[Any, ...]]]:
         """(height, width, warps, columns) for each step; the last one's warps have several choices."""
-        before: list[tuple] = []
+        before: list[tuple[Any, ...]] = []
         last, side = self.steps[-1], (height, width)
         for next_step, step in zip(self.steps[:0:-1], self.steps[-2::-1]):
             high, wide = ((s - 1) * next_step.stride + next_step.kernel for s in side)
@@ -166,7 +167,7 @@ class ChainProblem:
             if not idle and m * WARP_ROWS >= height * width > m // 2 * WARP_ROWS:
                 yield [*before, (height, width, warps, columns)]
 
-    def _chunks(self, shape: list[tuple], budget: int) -> tuple[int, ...]:
+    def _chunks(self, shape: list[tuple[Any, ...]], budget: int) -> tuple[int, ...]:
         """Input channels of each step that are loaded together: as many as weigh at most `budget`, or two granules."""
         found = []
         for step, (_, _, warps, columns) in zip(self.steps, shape):

@@ -71,7 +71,7 @@ class Lowering(ABC):
         self.tensors, self.dtype, self.device, self.precision = tensors, dtype, device, precision
         self.overlap = overlap
         self.interpreter = Interpreter(tensors, dtype, device)
-        self._packed: dict[tuple, tuple[Tensor, Tensor]] = {}
+        self._packed: dict[tuple[Any, ...], tuple[Tensor, Tensor]] = {}
 
     def release(self) -> None:
         """Let go of the packed weights; steps that were made keep theirs."""

@@ -99,7 +99,7 @@ def play_once(tape: Tape, inputs: Sequence[Tensor]) -> list[Tensor]:
         return tape.results()
 
 
-def on_device(device: torch.device) -> AbstractContextManager:
+def on_device(device: torch.device) -> AbstractContextManager[object]:
     """Makes a GPU the current one, of which launches, streams and events are."""
     return torch.cuda.device(device) if device.type == "cuda" else nullcontext()
 

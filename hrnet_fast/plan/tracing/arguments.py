@@ -24,7 +24,7 @@ def check_length(name: str, vector: Tensor | None, channels: int) -> None:
         raise PlanError(f"{name} has the shape {tuple(vector.shape)}, but must be of {channels} channels")
 
 
-def name_of(function: Callable) -> str:
+def name_of(function: Callable[..., Any]) -> str:
     return resolve_name(function) or getattr(function, "__name__", repr(function))
 
 

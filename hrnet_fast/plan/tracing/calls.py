@@ -77,7 +77,7 @@ class Calls(Values):
     def detach(self, input, *_: Any) -> Tensor:
         return self.share(self.alias(input), input)
 
-    def cast(self, function: Callable, input, *args, **kwargs) -> Tensor:
+    def cast(self, function: Callable[..., Any], input, *args, **kwargs) -> Tensor:
         """A cast of a constant, or of a value where it lies; a map stays in the maps' dtype, or is none any more."""
         x, like = input, pytree.tree_map(self.stand_in, ((input, *args), kwargs))
         result = function(*like[0], **like[1])
@@ -124,7 +124,7 @@ class Calls(Values):
         self.write(target, ..., known.filling(target, *args, **kwargs))
         return target
 
-    def answer(self, function: Callable, *args, **kwargs) -> Any:
+    def answer(self, function: Callable[..., Any], *args, **kwargs) -> Any:
         """Questions about shape, dtype and device are answered; any other function of a value is refused."""
         if function in known.WHERE:
             args, kwargs = pytree.tree_map(self.stand_in, (args, kwargs))

@@ -82,7 +82,7 @@ class Constants:
         made = self._made.get(id(x))
         return None if made is None or made.tensor._version != made.version else constant(made.call)
 
-    def run(self, function: Callable, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+    def run(self, function: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
         """What a function of no traced tensors returns; how it was made, or what it wrote to, is kept."""
         target: Any = args[0] if args else None
         function = Tensor.detach if function in known.DETACH else function  # `.data` would not count what writes to it
@@ -95,7 +95,12 @@ class Constants:
         return result
 
     def _written(
-        self, target: Tensor, before: Made, function: Callable, args: Sequence[Any], kwargs: Mapping[str, Any]
+        self,
+        target: Tensor,
+        before: Made,
+        function: Callable[..., Any],
+        args: Sequence[Any],
+        kwargs: Mapping[str, Any],
     ) -> None:
         """Keep what a constant became that was written in place, as a whole or in part."""
         if overlaps(target):
@@ -116,7 +121,7 @@ class Constants:
             if casts:
                 self._keep("Tensor.to", (value, target.dtype), {}, target)
 
-    def _note(self, function: Callable, args: Sequence[Any], kwargs: Mapping[str, Any], result: Any) -> None:
+    def _note(self, function: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any], result: Any) -> None:
         """Keep how a result was made, if that is by known functions of parameters and numbers."""
         if function in _LIKE or function in _NEW:
             return self._keep_like(function, args, kwargs, result)
@@ -128,7 +133,7 @@ class Constants:
         if name is not None and isinstance(result, Tensor) and not result.is_inference():
             self._keep(name, args, kwargs, result)
 
-    def like(self, function: Callable, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Tensor | None:
+    def like(self, function: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> Tensor | None:
         """Numbers of a shape or dtype that a traced tensor has or is asked for; None for any other function."""
         if function not in _LIKE and function not in _NEW:
             return None
@@ -136,7 +141,9 @@ class Constants:
         self._keep_like(function, args, kwargs, result)
         return result
 
-    def _keep_like(self, function: Callable, args: Sequence[Any], kwargs: Mapping[str, Any], result: Tensor) -> None:
+    def _keep_like(
+        self, function: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any], result: Tensor
+    ) -> None:
         name = (_LIKE | _NEW)[function]
         shape = () if name == "torch.tensor" else (tuple(result.shape),)
         key = _NUMBERS.get(name)
@@ -177,7 +184,7 @@ class Constants:
         return DTYPE if leaf is self.dtype else leaf
 
 
-def _dtype_of(function: Callable, args: Sequence[Any], kwargs: Mapping[str, Any]) -> torch.dtype:
+def _dtype_of(function: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> torch.dtype:
     """That of a function's result, without its numbers."""
     args, kwargs = pytree.tree_map(lambda x: x.to("meta") if isinstance(x, Tensor) else x, (args, kwargs))
     return function(*args, **kwargs).dtype

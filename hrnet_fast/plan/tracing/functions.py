@@ -45,7 +45,7 @@ _VIEW = {
 _OWNERS = {"Tensor": Tensor, "torch": torch, "functional": F, "linalg": torch.linalg}
 
 
-def _by_name(lists: dict[str, str]) -> dict[str, Callable]:
+def _by_name(lists: dict[str, str]) -> dict[str, Callable[..., Any]]:
     return {f"{o}.{name}": getattr(_OWNERS[o], name) for o, names in lists.items() for name in names.split()}
 
 
@@ -73,12 +73,12 @@ def _attention_weights(**given: Any) -> Tensor | None:
     return F.multi_head_attention_forward(**given)[1]
 
 
-def _property(name: str) -> Callable:
+def _property(name: str) -> Callable[..., Any]:
     """What torch calls for a property of tensors."""
     return getattr(Tensor, name).__get__
 
 
-def _one_of(function: Callable, place: int) -> Callable:
+def _one_of(function: Callable[..., Any], place: int) -> Callable[..., Any]:
     """One of a function's results."""
     return lambda *args, **kwargs: function(*args, **kwargs)[place]
 
@@ -128,7 +128,7 @@ RELU_IN_PLACE = {F.relu_, torch.relu_, Tensor.relu_}
 MAY_BE_IN_PLACE = {getattr(F, name) for name in _ACTIVATIONS.split()}
 CLONE = {Tensor.clone, torch.clone}
 DETACH = {Tensor.detach, torch.detach, _property("data")}
-TO_NUMPY: set[Callable] = {Tensor.numpy, Tensor.__array__}
+TO_NUMPY: set[Callable[..., Any]] = {Tensor.numpy, Tensor.__array__}
 CAST = "Tensor.to"
 CASTS = {
     Tensor.to, Tensor.type_as, Tensor.float, Tensor.double, Tensor.half, Tensor.bfloat16, Tensor.long, Tensor.int,
@@ -147,7 +147,7 @@ DROPOUT = {F.dropout, F.dropout1d, F.dropout2d, F.dropout3d, F.alpha_dropout, F.
 INTERPOLATE = {F.interpolate, F.upsample}
 
 
-def _those_there(owner: object, names: str) -> set[Callable]:
+def _those_there(owner: object, names: str) -> set[Callable[..., Any]]:
     """Functions by name; torch's versions differ in a few, and its methods of operators belong to tensors alone."""
     named = (name for name in names.split() if owner is Tensor or not name.startswith("__"))
     return {getattr(owner, name) for name in named if hasattr(owner, name)}
@@ -163,7 +163,7 @@ _ATTRIBUTES = """shape ndim dtype itemsize nbytes layout names requires_grad gra
 _WHERE = "device is_cpu is_cuda is_meta is_mps is_xpu is_xla is_ipu is_vulkan is_mtia is_maia"
 
 
-def _getters(names: str) -> set[Callable]:
+def _getters(names: str) -> set[Callable[..., Any]]:
     return {getattr(Tensor, name).__get__ for name in names.split() if hasattr(Tensor, name)}
 
 
@@ -196,7 +196,7 @@ _IN_PLACE_OPERATORS = "add sub mul truediv floordiv mod pow and or xor lshift rs
 _WRITING_OPERATORS = {f"__i{name}__" for name in _IN_PLACE_OPERATORS.split()} | {"__setitem__", "__set__"}
 
 
-def writes(function: Callable) -> bool:
+def writes(function: Callable[..., Any]) -> bool:
     """Whether a function, by its name, writes into an argument."""
     name = getattr(function, "__name__", "")
     in_place = name.endswith("_") and not name.endswith("__")

@@ -41,7 +41,7 @@ def held_tensors(module: nn.Module) -> dict[str, Held]:
 
 
 def _walk(
-    path: str, items: Mapping[Any, Any], holder: Any, steps: tuple, found: dict[str, Held], seen: set[int]
+    path: str, items: Mapping[Any, Any], holder: Any, steps: tuple[Any, ...], found: dict[str, Held], seen: set[int]
 ) -> None:
     for key, value in items.items():
         here = (*steps, (holder, key, value))

@@ -138,7 +138,7 @@ class Layers(Several):
             )
         return self.call("torch.add", (a, b), {})
 
-    def dropout(self, function: Callable, *args, **kwargs) -> Tensor:
+    def dropout(self, function: Callable[..., Any], *args, **kwargs) -> Tensor:
         """What dropout does while a network is not trained: nothing."""
         given = signature(function).bind(*args, **kwargs)
         given.apply_defaults()

@@ -25,7 +25,7 @@ _NUMPYS = {"axis": "dim", "keepdims": "keepdim"}  # names that torch takes as we
 class Recorder(Layers, TorchFunctionMode):
     """Sees every torch function while it is entered, and hands it to the method that writes it down."""
 
-    def __torch_function__(self, function: Callable, types, args=(), kwargs=None):
+    def __torch_function__(self, function: Callable[..., Any], types, args=(), kwargs=None):
         if torch.is_inference_mode_enabled():  # the network's own, whose tensors would not count what writes to them
             with torch.inference_mode(False), torch.no_grad():
                 return self.__torch_function__(function, types, args, kwargs)
@@ -48,7 +48,7 @@ class Recorder(Layers, TorchFunctionMode):
             return numbers
         return self.answer(function, *args, **kwargs)
 
-    def _untraced(self, function: Callable, args, kwargs):
+    def _untraced(self, function: Callable[..., Any], args, kwargs):
         """What concerns no value of the plan runs as it is, but for draws and writes into the user's module."""
         if function in known.DRAWING:
             raise PlanError(f"the operation {name_of(function)} is not understood by the planner: {known.DRAWN}")
@@ -85,7 +85,7 @@ class Recorder(Layers, TorchFunctionMode):
         """A function that writes what the one of this name computes into its first argument."""
         return self.overwrite(target, self.compute(name, target, *args, **kwargs))
 
-    def activation(self, function: Callable, *args, **kwargs) -> Tensor:
+    def activation(self, function: Callable[..., Any], *args, **kwargs) -> Tensor:
         """A function with an argument `inplace`."""
         given = signature(function).bind(*args, **kwargs)
         in_place = given.arguments.pop("inplace", False)
@@ -93,7 +93,7 @@ class Recorder(Layers, TorchFunctionMode):
         return self.overwrite(args[0], result) if in_place else result
 
 
-def _each(functions, method: Callable) -> dict[Callable, tuple]:
+def _each(functions, method: Callable[..., Any]) -> dict[Callable[..., Any], tuple[Any, ...]]:
     """The method for each function; what functions are mapped to is its first argument."""
     if isinstance(functions, dict):
         return {function: (method, name) for function, name in functions.items()}
@@ -101,7 +101,7 @@ def _each(functions, method: Callable) -> dict[Callable, tuple]:
 
 
 # By torch's function: the method that gets its arguments, after some of its own. Later lines precede earlier ones.
-_METHODS: dict[Callable, tuple] = {
+_METHODS: dict[Callable[..., Any], tuple[Any, ...]] = {
     **_each(known.NAMES, Recorder.compute),
     **_each(known.IN_PLACE, Recorder.in_place),
     **_each(known.COMPARISONS, Recorder.compare),

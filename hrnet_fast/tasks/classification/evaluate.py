@@ -57,7 +57,9 @@ def evaluate(
     )
 
 
-def _notes(estimator: Classifier, dataset: ImageNet, images: int, row: tuple | None) -> Iterator[str]:
+def _notes(
+    estimator: Classifier, dataset: ImageNet, images: int, row: tuple[dict[str, float], str] | None
+) -> Iterator[str]:
     what = "pictures, which come class by class in a folder of folders"
     yield from usual_notes(estimator.network.random_weights, images, len(dataset), what)
     names, classes = getattr(dataset, "classes", ()), estimator.network.num_outputs

@@ -54,9 +54,9 @@ class CocoPictures(CocoSet):
         self._person = _person(self.annotations, self._file)
         self._people = self._people_of(self._file)
 
-    def _people_of(self, path: Path) -> dict[int, list[dict]]:
+    def _people_of(self, path: Path) -> dict[int, list[dict[str, Any]]]:
         """Image id -> its people's annotations."""
-        people: dict[int, list[dict]] = {}
+        people: dict[int, list[dict[str, Any]]] = {}
         numbers = 3 * self.keypoints
         for entry in self.annotations.get("annotations", ()):
             if entry["category_id"] != self._person:
