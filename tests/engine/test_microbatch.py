@@ -11,6 +11,7 @@ from hrnet_fast.engine.executors.amx import AmxExecutor
 from hrnet_fast.plan import make_plan, named_tensors
 from hrnet_fast.plan.lifetimes import most_alive
 from hrnet_fast.weights.random import fill_weights, without_init
+from tests.networks import tiny_net
 
 NO_NATIVE = native.unsupported()
 pytestmark = pytest.mark.skipif(NO_NATIVE is not None, reason=str(NO_NATIVE))
@@ -144,7 +145,7 @@ def test_a_view_that_knows_the_number_of_images_splits_only_where_torch_does_not
 @pytest.mark.parametrize("batch", [7, 9])
 def test_numbers(tag, batch, in_threes):
     torch.set_num_threads(2)
-    net, x = small(tag), torch.randn(batch, 3, 64, 96)
+    net, x = tiny_net(tag), torch.randn(batch, 3, 64, 96)
     fast = optimize(net, executor="native", example=x)
     report = verify(net, fast, x, levels=True)
     assert report.passed and len(report.levels) > 20, str(report)
