@@ -12,6 +12,7 @@ from .saved import load as load
 from .saved import save as save
 from .tasks.bottom_up import BottomUpPoseEstimator as BottomUpPoseEstimator
 from .tasks.classification import Classifier as Classifier
+from .tasks.detection import Detector as Detector
 from .tasks.images import read_image as read_image
 from .tasks.landmark import LandmarkEstimator as LandmarkEstimator
 from .tasks.pose import PoseEstimator as PoseEstimator

@@ -28,7 +28,7 @@ import numpy as np
 import torch
 
 import hrnet_fast
-from hrnet_fast.tasks import bottom_up, classification, landmark, pose, segmentation
+from hrnet_fast.tasks import bottom_up, classification, detection, landmark, pose, segmentation
 
 model = hrnet_fast.create_model("hrnet_w40", head="segmentation", num_outputs=19)
 reveal_type(model)  # HighResolutionNet
@@ -114,6 +114,12 @@ reveal_type(faces[0].points)  # Tensor
 reveal_type(faces[0].scheme)  # Scheme | None
 reveal_type(landmark.draw("a.jpg", faces))  # Image
 
+detect = detection.Detector("hrnet_w18.faster_rcnn_coco", names=["ship", "buoy"])
+reveal_type(detect("a.jpg"))  # list[Detection]
+reveal_type(detect("a.jpg")[0].box)  # tuple[float, float, float, float]
+reveal_type(detection.draw("a.jpg", detect("a.jpg")))  # Image
+pose.PoseEstimator(model, detector=detect.boxes_of("person"))
+
 classify = classification.Classifier("hrnet_w18.cls_in1k", names=["cat", "dog"])
 classes = classify("a.jpg", top=5)
 reveal_type(classes)  # list[Classification]
@@ -142,8 +148,8 @@ def test_the_readme_and_the_examples_have_no_wrong_types(tmp_path):
     assert len(SNIPPETS) > 3
     for index, snippet in enumerate(SNIPPETS):
         (tmp_path / f"snippet_{index}.py").write_text(snippet)
-    examples = [f"examples/{task}.py" for task in ("pose", "bottom_up", "segmentation", "landmarks", "classification")]
-    assert mypy(*sorted(tmp_path.iterdir()), *examples) == []
+    tasks = ("pose", "bottom_up", "segmentation", "landmarks", "classification", "detection")
+    assert mypy(*sorted(tmp_path.iterdir()), *(f"examples/{task}.py" for task in tasks)) == []
 
 
 def test_a_user_sees_useful_types(tmp_path):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -54,6 +56,8 @@ class FasterRCNNHRNet(DetectionHRNet):
     depends on the numbers.
     """
 
+    roi_head: Any  # a ModuleDict of the one BBoxHead, as mmdetection's keys have it
+
     def __init__(self, config: HRNetConfig):
         super().__init__(config)
         channels = HRFPN.CHANNELS
@@ -71,10 +75,12 @@ class FasterRCNNHRNet(DetectionHRNet):
         for module in (*self.rpn_head.modules(), *self.roi_head.modules()):
             if isinstance(module, (nn.Conv2d, nn.Linear)):
                 nn.init.normal_(module.weight, std=0.01)
-                nn.init.zeros_(module.bias)
+                if module.bias is not None:
+                    nn.init.zeros_(module.bias)
         nn.init.normal_(self.bbox_head.fc_reg.weight, std=0.001)
         for layer in self.bbox_head.shared_fcs:
-            nn.init.xavier_uniform_(layer.weight)
+            if isinstance(layer, nn.Linear):
+                nn.init.xavier_uniform_(layer.weight)
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
         pyramid = super().forward(x)

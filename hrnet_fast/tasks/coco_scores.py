@@ -54,7 +54,7 @@ def coco_stats(
     return stats
 
 
-def check_target(path: str | os.PathLike) -> None:
+def check_target(path: str | os.PathLike[str]) -> None:
     """OSError where `write_results` could not write: to be known before hours of work. Leaves what is there."""
     if os.path.isdir(path):
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), os.fspath(path))
@@ -67,7 +67,7 @@ class _Enough(Exception):
     """Ends `replacing` before it replaces anything."""
 
 
-def written(path: str | os.PathLike | None, scorer: Any, metrics: dict[str, float]) -> str:
+def written(path: str | os.PathLike[str] | None, scorer: Any, metrics: dict[str, float]) -> str:
     """Writes a scorer's `results()`, if they are asked for: "", or a note of why they were not, beside scores of hours.
 
     Errors: OSError where there are no scores.
@@ -83,7 +83,7 @@ def written(path: str | os.PathLike | None, scorer: Any, metrics: dict[str, floa
     return ""
 
 
-def write_results(path: str | os.PathLike, results: list[dict[str, Any]]) -> None:
+def write_results(path: str | os.PathLike[str], results: list[dict[str, Any]]) -> None:
     """Writes COCO's results format for COCO's server; whole or not at all."""
     with replacing(path) as part:
         part.write_text(json.dumps(results))

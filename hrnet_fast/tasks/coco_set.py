@@ -34,7 +34,7 @@ class CocoSet:
     _image_fields: ClassVar[dict[str, str]] = {"id": WHOLE, "file_name": TEXT, "width": NUMBER, "height": NUMBER}
     _fields: ClassVar[dict[str, str]] = {**FIELDS, "area": NUMBER}
 
-    def __init__(self, root: str | os.PathLike, split: str | None = None) -> None:
+    def __init__(self, root: str | os.PathLike[str], split: str | None = None) -> None:
         self.root, self.split = Path(root), split or self.papers_split
         self._file, folders, wanted = self._places()
         self.annotations = self._checked(read_json(self._file, wanted), self._file)

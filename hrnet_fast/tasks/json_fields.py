@@ -11,7 +11,7 @@ from .files import read_text
 
 # Kinds of fields, as sentences call them
 TEXT, WHOLE, NUMBER, LIST = "text", "a whole number", "a finite number", "a list"
-_TYPES = {TEXT: str, WHOLE: int, NUMBER: (int, float), LIST: list}
+_TYPES: dict[str, type | tuple[type, ...]] = {TEXT: str, WHOLE: int, NUMBER: (int, float), LIST: list}
 
 
 def read_json(path: Path, wanted: str) -> Any:

@@ -15,6 +15,7 @@ from torch.utils import _pytree as pytree
 
 from ..api import OptimizedModule, Plan, known_device, optimize
 from ..models import HRNetConfig, create_model, list_models, model_config
+from ..models.faster_rcnn import BBoxHead
 from ..models.registry import MODEL_CLASSES
 from ..saved import SavedNetwork, is_saved, read_network
 from ..weights import CheckpointError, LoadReport, load_weights
@@ -75,9 +76,12 @@ class Network:
         return self.module.device
 
     @property
-    def box_head(self) -> nn.Module:
-        """Of a detector: what says what a region is, `models.faster_rcnn.BBoxHead`, with the weights of now."""
-        return self.module.original.bbox_head
+    def box_head(self) -> BBoxHead:
+        """Of a detector: what says what a region is, with the weights of now."""
+        head = getattr(self.module.original, "bbox_head", None)
+        if not isinstance(head, BBoxHead):
+            raise TypeError(f"{self.name} is no detector")
+        return head
 
     @property
     def official_name(self) -> str:

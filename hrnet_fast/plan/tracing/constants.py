@@ -38,7 +38,9 @@ _LARGEST, _DEEPEST = 2000, 100
 _NOT_OF_NUMBERS = ("device", "requires_grad", "pin_memory", "memory_format")
 MAKERS = frozenset(_MAKING.values())
 # How many numbers these make, which torch takes up to a second to tell for the first time.
-_COUNTS = {"torch.linspace": lambda start, end, steps, **_: steps, "torch.eye": lambda n, m=None, **_: n * (m or n)}
+_COUNTS: dict[str, Callable[..., int]] = {
+    "torch.linspace": lambda start, end, steps, **_: steps, "torch.eye": lambda n, m=None, **_: n * (m or n),
+}  # fmt: skip
 
 
 class _Dtype:

@@ -37,7 +37,8 @@ def trace(module: nn.Module, *inputs: Any) -> Graph:
     """
     module = unwrap(module)
     twin = traceable_twin(module)
-    before, dice, made = plain_values(twin), _dice(), {}
+    before, dice = plain_values(twin), _dice()
+    made: dict[int, Made] = {}
     graph = _graph(module, twin, inputs, made)
     changed = sorted({name for name, _ in before.items() ^ plain_values(twin).items()})
     more = _DRAWS if _dice() != dice else 1 if changed else 0  # draws may be another thread's

@@ -33,7 +33,9 @@ def draw(image: Source, result: Sequence[Detection], threshold: float = 0.3) -> 
     return sheet
 
 
-def _draw_one(pen: ImageDraw.ImageDraw, font: ImageFont.ImageFont, found: Detection, width: int) -> None:
+def _draw_one(
+    pen: ImageDraw.ImageDraw, font: ImageFont.ImageFont | ImageFont.FreeTypeFont, found: Detection, width: int
+) -> None:
     x, y, w, h = found.box
     colour = tuple(round(255 * part) for part in colorsys.hsv_to_rgb(found.index * _GOLDEN % 1, 0.75, 0.95))
     pen.rectangle((x, y, max(x + w - 1, x), max(y + h - 1, y)), outline=colour, width=width)

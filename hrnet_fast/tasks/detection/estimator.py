@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from numbers import Integral, Real
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from ..classification.names import read_class_names
+from ..classification.names import Names, read_class_names
 from ..images import Source, pictures_of, read_image
-from ..network import open_network
+from ..network import listed, open_network
 from ..stages import Stages, clock
 from .boxes import STRIDES
 from .classes import names_for
@@ -21,8 +21,11 @@ from .results import Detection
 from .transforms import fit
 
 # mmdetection's configs/_base_/models/faster-rcnn_r50_fpn.py, test_cfg.rcnn; configs/_base_/datasets/coco_detection.py
-THRESHOLD, IOU_THRESHOLD, MOST = 0.05, 0.5, 100
-SHORT_SIDE, LONG_SIDE = 800, 1333
+THRESHOLD: float = 0.05
+IOU_THRESHOLD: float = 0.5
+MOST: int = 100
+SHORT_SIDE: int = 800
+LONG_SIDE: int = 1333
 
 
 class Detector:
@@ -41,13 +44,13 @@ class Detector:
 
     def __init__(
         self,
-        model: str | nn.Module,
-        weights: str | os.PathLike | Mapping[str, Any] | None = None,
+        model: str | os.PathLike[str] | nn.Module,
+        weights: str | os.PathLike[str] | Mapping[str, Any] | None = None,
         *,
         dtype: torch.dtype | None = None,
         device: torch.device | str | None = None,
         executor: str = "auto",
-        names: str | os.PathLike | Sequence[str] | Mapping | None = None,
+        names: Names | None = None,
         short_side: int = SHORT_SIDE,
         long_side: int = LONG_SIDE,
         threshold: float = THRESHOLD,
@@ -57,9 +60,9 @@ class Detector:
         for name, value in (("short_side", short_side), ("long_side", long_side), ("most", most)):
             if not isinstance(value, Integral) or value < 1:
                 raise ValueError(f"{name} is {value!r}; it must be a whole number of at least 1")
-        for name, value in (("threshold", threshold), ("iou_threshold", iou_threshold)):
-            if not isinstance(value, Real) or not 0 <= value <= 1:
-                raise ValueError(f"{name} is {value!r}; it must be a number from 0 to 1")
+        for name, share in (("threshold", threshold), ("iou_threshold", iou_threshold)):
+            if not isinstance(share, Real) or not 0 <= share <= 1:
+                raise ValueError(f"{name} is {share!r}; it must be a number from 0 to 1")
         self.network = open_network(model, weights, task="detection", dtype=dtype, device=device, executor=executor)
         self.names = _names(names, self.network.num_outputs, self.network.name)
         self.short_side, self.long_side = short_side, long_side
@@ -109,7 +112,7 @@ class Detector:
         with stage("prepare"):
             x, size = fit(picture.to(network.device), self.short_side, self.long_side)
         with stage("network"):
-            outputs = network(x)
+            outputs = listed(network(x))
         maps, others = outputs[:ROI_LEVELS], [output[0] for output in outputs[ROI_LEVELS:]]
         with stage("propose"):
             regions = propose(others[: len(STRIDES)], others[len(STRIDES) :], size)
@@ -117,17 +120,19 @@ class Detector:
             features = cut_out(maps, regions).to(network.box_head.fc_cls.weight.dtype)
         with stage("classify"):
             scale = (size[1] / picture.shape[1], size[0] / picture.shape[0])
-            options = {"threshold": self.threshold, "iou_threshold": self.iou_threshold, "most": self.most}
-            found = classify(network.box_head, features, regions, size, scale, **options)
+            found = classify(
+                network.box_head, features, regions, size, scale,
+                threshold=self.threshold, iou_threshold=self.iou_threshold, most=self.most,
+            )  # fmt: skip
             if not torch.isfinite(found.corners).all():
                 raise RuntimeError(f"{network.name} gave NaN or infinite values: check its weights")
             return Boxes(found.corners.cpu(), found.scores.cpu(), found.classes.cpu())
 
 
-def _names(given: str | os.PathLike | Sequence[str] | Mapping | None, classes: int, network: str) -> tuple[str, ...]:
+def _names(given: Names | None, classes: int, network: str) -> tuple[str, ...]:
     if given is None:
         return names_for(classes)
-    names = tuple(each.name or each.wnid for each in read_class_names(given))
+    names = tuple(each.name or each.wnid or f"class {index}" for index, each in enumerate(read_class_names(given)))
     if len(names) != classes:
         raise ValueError(f"there are {len(names)} class names, but {network} has {classes} classes")
     return names

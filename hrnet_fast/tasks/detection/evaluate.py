@@ -27,7 +27,7 @@ def evaluate(
     limit: int | None = None,
     progress: Progress | None = None,
     stages: Stages | None = None,
-    results: str | os.PathLike | None = None,
+    results: str | os.PathLike[str] | None = None,
 ) -> Evaluation:
     """AP and AR of boxes in per cent, by COCO's evaluator. Pictures stream through: only boxes are kept.
 

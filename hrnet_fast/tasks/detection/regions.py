@@ -33,14 +33,14 @@ def propose(
 ) -> Tensor:  # (R, 4), the likeliest first
     """Where there may be something: up to 1000 boxes (mmdet/models/dense_heads/rpn_head.py)."""
     boxes, scores, levels = [], [], []
-    for level, (each, moves, stride) in enumerate(zip(logits, deltas, STRIDES, strict=True)):
+    for number, (each, moves, stride) in enumerate(zip(logits, deltas, STRIDES, strict=True)):
         likely = each.permute(1, 2, 0).flatten().float().sigmoid()
         best, chosen = likely.topk(min(RPN_BEFORE, len(likely)))
         moves = moves.permute(1, 2, 0).reshape(-1, 4)[chosen].float()
         begins = anchors((each.shape[1], each.shape[2]), stride, each.device)[chosen]
         boxes.append(moved(begins, moves, size)[:, 0])
         scores.append(best)
-        levels.append(torch.full_like(chosen, level))
+        levels.append(torch.full_like(chosen, number))
     corners, likely, level = torch.cat(boxes), torch.cat(scores), torch.cat(levels)
     wide = (corners[:, 2:] > corners[:, :2]).all(1)
     corners, likely, level = corners[wide], likely[wide], level[wide]

@@ -78,6 +78,7 @@ def test_own_classes_have_their_own_names():
     assert Detector(model).names == ("class 0", "class 1", "class 2")
     named = Detector(model, names=["ship", "buoy", "gull"], short_side=64, threshold=0.0)
     assert {found.label for found in named(PICTURE)} <= {"ship", "buoy", "gull"}
+    assert Detector(model, names=["ship", "", "gull"]).names == ("ship", "class 1", "gull")
     with pytest.raises(ValueError, match="there are 2 class names, but hrnet_w18_small.faster_rcnn has 3 classes"):
         Detector(model, names=["ship", "buoy"])
 
