@@ -6,7 +6,6 @@ import signal
 import stat
 import subprocess
 import sys
-import threading
 import time
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -19,6 +18,7 @@ from hrnet_fast.engine.gpu.device_key import DeviceKey, device_key, kernels_dige
 from hrnet_fast.engine.tuning import cache as cache_module
 from hrnet_fast.engine.tuning.cache import TuningCache, cache_folder, parse
 from hrnet_fast.engine.tuning.file_lock import file_lock
+from tests.threads import at_once
 
 KEY = DeviceKey("NVIDIA H200", "9.0", 132, "2.15.0+cu132", "3.9.0", "0123456789abcdef")
 TILE = {"rows": 64, "columns": 32, "step": 64, "split": 4}
@@ -134,11 +134,7 @@ def test_threads_share_one_cache(tmp_path):
             cache.put(KEY, "tiles", f"{name} {i}", {"n": i})
             assert cache.get(KEY, "tiles", f"{name} {i}") == {"n": i}
 
-    threads = [threading.Thread(target=work, args=(name,)) for name in "abcd"]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    at_once(work, "abcd")
     assert len(written(tmp_path)["tiles"]) == 80
 
 

@@ -1,7 +1,6 @@
 """torch.compile sees one op a network inside a larger model, which computes and differentiates as outside."""
 
 import copy
-import threading
 from collections import OrderedDict
 from typing import Any, NamedTuple
 
@@ -15,6 +14,7 @@ from hrnet_fast.engine import op as engine_op
 from tests.engine.larger_models import Larger, Nested, Stage, X, assert_as_exact, assert_same, called, timm_small
 from tests.golden import fill
 from tests.networks import small_net
+from tests.threads import at_once
 
 pytestmark = pytest.mark.usefixtures("fresh_compiler")
 BACKENDS = ["eager", "aot_eager"]
@@ -159,18 +159,12 @@ def test_threads_share_what_was_compiled(larger):
     compiled = torch.compile(larger, fullgraph=True, backend="aot_eager", dynamic=True)
     with torch.no_grad():
         compiled(inputs[1]), compiled(inputs[0])  # dynamo compiles anew in each thread that meets it uncompiled
-    results = [None] * len(inputs)
 
-    def work(i):
-        with torch.no_grad():
-            results[i] = compiled(inputs[i])
+    @torch.no_grad()
+    def call(x):
+        return compiled(x)
 
-    threads = [threading.Thread(target=work, args=(i,)) for i in range(len(inputs))]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    for got, want in zip(results, expected):
+    for got, want in zip(at_once(call, inputs), expected):
         assert_same(got, want)
 
 

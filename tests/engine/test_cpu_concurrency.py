@@ -7,7 +7,6 @@ import ctypes
 import os
 import subprocess
 import sys
-import threading
 
 import pytest
 import torch
@@ -16,6 +15,7 @@ from hrnet_fast import create_model, kernels, optimize
 from hrnet_fast.engine.cpu import compiled, memory
 from hrnet_fast.engine.executors import native
 from tests.golden import fill
+from tests.threads import at_once
 
 NO_NATIVE = native.unsupported()
 pytestmark = pytest.mark.skipif(NO_NATIVE is not None, reason=str(NO_NATIVE))
@@ -94,36 +94,20 @@ def test_forks_after_use():
     assert run_alone(FORKS).split() == ["True"] * 7
 
 
-def call_together(calls):
-    """The results of calls made by one thread each, all at once."""
-    gate, results = threading.Barrier(len(calls)), [None] * len(calls)
-
-    def work(index):
-        gate.wait()
-        results[index] = calls[index]()
-
-    workers = [threading.Thread(target=work, args=(index,)) for index in range(len(calls))]
-    for worker in workers:
-        worker.start()
-    for worker in workers:
-        worker.join()
-    return results
-
-
 def test_callers_of_one_module_and_of_two(nets):
     inputs = [torch.randn(n, 3, 64, 64) for n in (1, 2, 1)]
     want = [[net(x) for x in inputs] for net in nets]
     for together in (nets[:1], nets):
         calls = [lambda net=net, x=x: net(x) for net in together for x in inputs for _ in range(2)]
         expected = [y for k in range(len(together)) for y in want[k] for _ in range(2)]
-        for got, y in zip(call_together(calls), expected):
+        for got, y in zip(at_once(lambda call: call(), calls), expected):
             assert torch.equal(got, y)
 
 
 def test_first_calls_at_once():
     fast = optimize(fill(create_model("hrnet_w18_small.pose_coco_256x192")), executor="native")
     x = torch.randn(1, 3, 64, 64)
-    first, *others = call_together([lambda: fast(x)] * 3)
+    first, *others = at_once(fast, [x] * 3)
     assert all(torch.equal(first, y) for y in others)
 
 
@@ -136,7 +120,7 @@ def test_the_number_of_threads_is_that_of_the_calling_one(nets):
         torch.set_num_threads(1)
         return nets[0](x)
 
-    for y in call_together([alone, alone, lambda: nets[0](x)]):
+    for y in at_once(lambda call: call(), [alone, alone, lambda: nets[0](x)]):
         assert torch.equal(y, want)
     for count in (1, 8, 3, 64):
         torch.set_num_threads(count)

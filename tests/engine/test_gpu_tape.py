@@ -16,6 +16,7 @@ from hrnet_fast.engine.gpu import tape as tape_module
 from hrnet_fast.engine.gpu.tape import BRANCHES, CaptureError, GraphedTape, branch_streams, capture, play_once
 from hrnet_fast.engine.gpu.timing import COPIES, within_a_graph
 from hrnet_fast.plan import inference_view, make_plan, named_tensors
+from tests.threads import at_once
 
 
 @pytest.fixture
@@ -106,16 +107,11 @@ def test_a_capture_waits_for_another_thread_s_on_the_same_device(calls, monkeypa
 
     def run(index):
         device.index = index
-        together.wait()
         for _ in range(3):
             capture(work)
 
     for pair in [(0, 0), (1, 1)]:
-        threads = [threading.Thread(target=run, args=(index,)) for index in pair]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
+        at_once(run, pair)
     assert most == {0: 1, 1: 1}
 
     def meet():
@@ -126,11 +122,7 @@ def test_a_capture_waits_for_another_thread_s_on_the_same_device(calls, monkeypa
         device.index = index
         capture(meet)
 
-    threads = [threading.Thread(target=run_beside, args=(index,)) for index in (0, 1)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    at_once(run_beside, (0, 1))
     assert not together.broken
 
 

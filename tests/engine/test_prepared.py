@@ -1,7 +1,6 @@
 """What is made of a network's weights is for these weights alone, and for few shapes; what copies and results keep."""
 
 import copy
-import threading
 
 import pytest
 import torch
@@ -11,6 +10,7 @@ from hrnet_fast import optimize
 from hrnet_fast.engine import prepared
 from hrnet_fast.engine.results import empty_result
 from tests.networks import small_net
+from tests.threads import at_once
 
 
 def conv(**options):
@@ -80,14 +80,4 @@ def test_threads_share_one_module(pose):
     inputs = [torch.randn(1, 3, 32 * (1 + i % 3), 64) for i in range(12)]
     expected = [fast(x) for x in inputs]
     fresh = optimize(pose)
-    results = [None] * len(inputs)
-
-    def work(i):
-        results[i] = fresh(inputs[i])
-
-    threads = [threading.Thread(target=work, args=(i,)) for i in range(len(inputs))]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert all(torch.equal(a, b) for a, b in zip(results, expected))
+    assert all(map(torch.equal, at_once(fresh, inputs), expected))
