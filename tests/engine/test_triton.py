@@ -18,7 +18,7 @@ from hrnet_fast.plan import inference_view, make_plan, named_tensors
 from hrnet_fast.plan.lifetimes import lifetimes
 from tests.golden import fill
 from tests.kernels.interpreter import use_interpreter
-from tests.networks import SMALL, small_net, tiny_net
+from tests.networks import SMALL, planned, small_net, tiny_net
 
 pytest.importorskip("triton", reason="Triton is not installed")
 LARGE = ["hrnet_w32.pose_coco_256x192", "hrnet_w18.cls_in1k", "hrnet_w48.seg_ocr_cityscapes", "hrnet_w18.det_coco"]
@@ -156,6 +156,21 @@ def test_launches_do_not_overlap_with_what_torch_plays():
     after = [(bool(before.others), launch) for before, step in zip(steps, steps[1:-1]) for launch in step.launches]
     assert {alone for alone, _ in after} == {False, True}
     assert all(launch.constants["PDL"] == (not alone) for alone, launch in after)
+
+
+def test_what_torch_plays_leaves_zeros_in_the_channels_that_pad_its_map():
+    """Another map's NaN may have lain there, and the next convolution reads it."""
+    net = fill(nn.Sequential(nn.Conv2d(3, 12, 3, padding=1, groups=3), nn.Conv2d(12, 8, 1)))
+    plan, tensors = planned(net, torch.empty(1, 3, 6, 5))
+    lowering = TritonLowering(tensors, torch.float16, torch.device("cpu"), "ieee", False)
+    memory = allocate(plan, torch.float16, torch.device("cpu"))
+    first, *_ = lowering.steps(plan, memory, lambda level: lowering.model_choice(plan, level, Gpu()))
+    ((item, play),) = first.others
+    pads = memory.maps[item.out].pads()
+    pads.fill_(torch.nan)
+    assert pads.numel()
+    play()
+    assert not memory.maps[item.out].pads().any()
 
 
 def test_what_is_too_large_for_an_index_is_refused():
