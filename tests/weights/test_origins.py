@@ -20,7 +20,7 @@ from hrnet_fast.weights import (
     to_layout,
 )
 from tests.exact import assert_exact
-from tests.weights.conftest import MMDetFasterRCNN
+from tests.weights.origins import MMDetFasterRCNN
 
 BIASLESS = {"mmpretrain", "mmseg"}
 # What each code base can hold; the official names are those of the models themselves.
