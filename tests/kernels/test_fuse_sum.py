@@ -4,15 +4,7 @@ import torch.nn.functional as F
 
 from hrnet_fast.kernels import extension, fuse_sum, fuse_sum_ref
 from tests.kernels import oracle
-from tests.kernels.cases import (
-    CASES,
-    assert_refused,
-    by_case,
-    by_dtype,
-    by_layout,
-    by_mode,
-    make_maps,
-)
+from tests.kernels.cases import CASES, assert_refused, by_case, by_dtype, by_layout, by_mode, make_maps
 
 
 @by_case
@@ -96,21 +88,9 @@ def test_the_result_is_never_an_input():
 
 X = torch.ones(1, 4, 2, 2)
 BAD = {
-    "not-tensors": (
-        ([X, 3], (2, 2)),
-        TypeError,
-        "fuse_sum: terms must be a list of tensors",
-    ),
-    "none": (
-        ([], (2, 2)),
-        ValueError,
-        "fuse_sum: got 0 terms; give 1 to 8",
-    ),
-    "nine": (
-        ([X] * 9, (2, 2)),
-        ValueError,
-        "fuse_sum: got 9 terms; give 1 to 8",
-    ),
+    "not-tensors": (([X, 3], (2, 2)), TypeError, "fuse_sum: terms must be a list of tensors"),
+    "none": (([], (2, 2)), ValueError, "fuse_sum: got 0 terms; give 1 to 8"),
+    "nine": (([X] * 9, (2, 2)), ValueError, "fuse_sum: got 9 terms; give 1 to 8"),
     "mode": (
         ([X], (2, 2), "bicubic"),
         ValueError,
@@ -121,16 +101,8 @@ BAD = {
         ValueError,
         "fuse_sum: align_corners=True has no meaning with mode='nearest'; leave it out or use 'bilinear'",
     ),
-    "size": (
-        ([X], (2, 0)),
-        ValueError,
-        "fuse_sum: size (2, 0) is not (height, width) with both at least 1",
-    ),
-    "rank": (
-        ([X, X[0]], (2, 2)),
-        ValueError,
-        "fuse_sum: term 1 has shape (4, 2, 2); (N, C, height, width) is needed",
-    ),
+    "size": (([X], (2, 0)), ValueError, "fuse_sum: size (2, 0) is not (height, width) with both at least 1"),
+    "rank": (([X, X[0]], (2, 2)), ValueError, "fuse_sum: term 1 has shape (4, 2, 2); (N, C, height, width) is needed"),
     "empty-map": (
         ([X, X[:, :, :0]], (2, 2)),
         ValueError,

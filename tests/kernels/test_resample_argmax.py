@@ -39,10 +39,7 @@ def grid(size, tops, lefts):
 # classes, (map, rows, cols) of each map: the official chains in small, and ugly ones
 CASES = {
     "lip": (20, [((16, 16), whole(61, 70), whole(61, 53))]),
-    "context-two-resizes": (
-        59,
-        [((17, 17), Axis(65, 0, 1, 0, 49, 60, 47, 47), Axis(65, 0, 1, 0, 65, 72, 66, 62))],
-    ),
+    "context-two-resizes": (59, [((17, 17), Axis(65, 0, 1, 0, 49, 60, 47, 47), Axis(65, 0, 1, 0, 65, 72, 66, 62))]),
     "several": (
         19,
         [
@@ -238,11 +235,7 @@ def test_opcheck():
 
 X, A = torch.ones(1, 4, 2, 2), Axis(2, 0, 1, 0, 2, 2, 2, 3)
 BAD = {
-    "none": (
-        ([], [], []),
-        ValueError,
-        "resample_argmax: 0 maps, 0 rows and 0 cols; give one of each a map",
-    ),
+    "none": (([], [], []), ValueError, "resample_argmax: 0 maps, 0 rows and 0 cols; give one of each a map"),
     "float64": (
         ([X.double()], [A], [A]),
         TypeError,

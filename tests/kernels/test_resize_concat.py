@@ -5,16 +5,7 @@ import torch
 
 from hrnet_fast.kernels import resize_concat, resize_concat_ref
 from tests.kernels import oracle
-from tests.kernels.cases import (
-    CASES,
-    assert_refused,
-    by_case,
-    by_dtype,
-    by_layout,
-    by_mode,
-    in_layout,
-    make_maps,
-)
+from tests.kernels.cases import CASES, assert_refused, by_case, by_dtype, by_layout, by_mode, in_layout, make_maps
 
 
 def of_different_widths(case, dtype, layout="channels_last"):
@@ -51,10 +42,7 @@ def test_every_layout_is_read_where_it_lies(layout, mode, align_corners):
 @by_dtype
 def test_nearest_moves_values_unchanged(case, dtype):
     maps = of_different_widths(case, dtype)
-    assert torch.equal(
-        resize_concat(maps, case.size, "nearest"),
-        resize_concat_ref(maps, case.size, "nearest"),
-    )
+    assert torch.equal(resize_concat(maps, case.size, "nearest"), resize_concat_ref(maps, case.size, "nearest"))
 
 
 def test_an_empty_batch_gives_an_empty_batch():

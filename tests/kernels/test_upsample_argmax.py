@@ -190,11 +190,7 @@ BAD = {
         ValueError,
         "upsample_argmax: 257 classes; a label has 8 bits, so at most 256",
     ),
-    "weights": (
-        ([X, X], (2, 2), False, [1.0]),
-        ValueError,
-        "upsample_argmax: 2 maps and 1 weights; give one a map",
-    ),
+    "weights": (([X, X], (2, 2), False, [1.0]), ValueError, "upsample_argmax: 2 maps and 1 weights; give one a map"),
     "gradient": (
         ([X.clone().requires_grad_()], (2, 2)),
         RuntimeError,

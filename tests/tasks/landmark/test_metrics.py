@@ -4,14 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from hrnet_fast.tasks.landmark.metrics import (
-    LandmarkScores,
-    areas,
-    failures,
-    nme,
-    normalisers,
-    whole_pixels,
-)
+from hrnet_fast.tasks.landmark.metrics import LandmarkScores, areas, failures, nme, normalisers, whole_pixels
 from hrnet_fast.tasks.landmark.schemes import SCHEMES
 from tests.exact import assert_exact
 

@@ -11,10 +11,7 @@ from scipy.io import savemat
 from hrnet_fast.tasks.pose.skeletons import COCO, CROWDPOSE
 
 SIZE = (120, 160)
-CATEGORIES = [
-    {"id": 1, "name": "person", "keypoints": list(COCO.keypoints)},
-    {"id": 3, "name": "car"},
-]
+CATEGORIES = [{"id": 1, "name": "person", "keypoints": list(COCO.keypoints)}, {"id": 3, "name": "car"}]
 MPII_NAMES = [
     "rank", "rkne", "rhip", "lhip", "lkne", "lank", "pelv", "thor", "neck", "head", "rwri", "relb", "rsho", "lsho",
     "lelb", "lwri",
