@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 import hrnet_fast.models as models
 from hrnet_fast.models import HighResolutionNet
