@@ -89,3 +89,13 @@ def test_boxes_are_given_in_the_pictures_own_pixels():
         threshold=0.05, iou_threshold=0.5, most=100,
     )  # fmt: skip
     assert boxes.corners.tolist() == [[5, 5, 15, 15]]
+
+
+def test_features_are_the_same_however_many_threads_cut_them_out(monkeypatch):
+    random = torch.Generator().manual_seed(0)
+    levels = [torch.randn(1, 3, 128 >> level, 128 >> level, generator=random) for level in range(4)]
+    low, sides = torch.rand(150, 2, generator=random) * 400, torch.rand(150, 2, generator=random) ** 2 * 500 + 1
+    regions = torch.cat((low, low + sides), 1)
+    several = cut_out(levels, regions)
+    monkeypatch.setattr("hrnet_fast.tasks.detection.regions.PIECE", 1000)
+    assert torch.equal(several, cut_out(levels, regions))
