@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from .config import HRNetConfig
 from .heads import HRFPN, DetectionHRNet
 
-ROI_LEVELS = 4  # of these, the finest ones, which regions are cut out of
+ROI_LEVELS = 4  # of the pyramid, the finest ones, which regions are cut out of
 RATIOS = 3  # anchors of a place differ by their height : width
 ROI_SIZE = 7  # height and width of a region's features
 

@@ -117,16 +117,23 @@ class Detector:
         with stage("propose"):
             regions = propose(others[: len(STRIDES)], others[len(STRIDES) :], size)
         with stage("regions"):
-            features = cut_out(maps, regions).to(network.box_head.fc_cls.weight.dtype)
+            features = cut_out(maps, regions)
         with stage("classify"):
+            logits, deltas = self._answers(features)
             scale = (size[1] / picture.shape[1], size[0] / picture.shape[0])
             found = classify(
-                network.box_head, features, regions, size, scale,
+                logits, deltas, regions, size, scale,
                 threshold=self.threshold, iou_threshold=self.iou_threshold, most=self.most,
             )  # fmt: skip
-            if not torch.isfinite(found.corners).all():
-                raise RuntimeError(f"{network.name} gave NaN or infinite values: check its weights")
             return Boxes(found.corners.cpu(), found.scores.cpu(), found.classes.cpu())
+
+    def _answers(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        """The box head's logits (R, classes + 1) and deltas (R, 4 classes), float32. RuntimeError if not finite."""
+        head = self.network.box_head
+        logits, deltas = (each.float() for each in head(features.to(head.fc_cls.weight.dtype)))
+        if not (logits.isfinite().all() and deltas.isfinite().all()):
+            raise RuntimeError(f"{self.network.name} gave NaN or infinite values: check the weights of its box head")
+        return logits, deltas
 
 
 def _names(given: Names | None, classes: int, network: str) -> tuple[str, ...]:

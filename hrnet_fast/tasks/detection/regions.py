@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from ..optional import torchvision_ops
 from .boxes import ROI_DEVIATIONS, STRIDES, anchors, moved
@@ -79,8 +79,8 @@ def _aligned(level: Tensor, regions: Tensor, scale: float) -> Tensor:  # (R, C, 
 
 
 def classify(
-    head: nn.Module,
-    features: Tensor,  # (R, C, 7, 7)
+    logits: Tensor,  # (R, classes + 1), the background last
+    deltas: Tensor,  # (R, 4 classes)
     regions: Tensor,  # (R, 4) in the network's input
     size: tuple[int, int],  # height, width of the picture there
     scale: tuple[float, float],  # the picture's width and height there, in those of the original
@@ -91,9 +91,8 @@ def classify(
 ) -> Boxes:
     """What the regions are, in pixels of the original (mmdet/models/layers/bbox_nms.py, multiclass_nms).
 
-    head: a `BBoxHead`. threshold, iou_threshold, most: test_cfg.rcnn.
+    threshold, iou_threshold, most: test_cfg.rcnn.
     """
-    logits, deltas = (each.float() for each in head(features))
     probabilities = logits.softmax(1)[:, :-1]  # without the background
     corners = moved(regions, deltas, size, ROI_DEVIATIONS) / torch.tensor((*scale, *scale), device=regions.device)
     region, classes = (probabilities > threshold).nonzero(as_tuple=True)

@@ -144,3 +144,10 @@ def test_a_drawing_shows_what_is_likely_enough():
     assert not (np.asarray(draw(grey, [unlikely])) != 128).any()
     assert (np.asarray(draw(grey, [unlikely], threshold=0.0)) != 128).any()
     draw(grey, [Detection((-5, -5, 500, 500), 1.0, 7, "truck"), Detection((159, 119, 0.01, 0.01), 1.0, 7, "x" * 99)])
+
+
+def test_a_box_head_that_gives_nan_is_named():
+    model = fill_weights(create_model(NAME))
+    model.bbox_head.fc_cls.weight.data[3, 5] = torch.nan
+    with pytest.raises(RuntimeError, match=f"{NAME} gave NaN or infinite values: check the weights of its box head"):
+        Detector(model, short_side=64)(PICTURE)

@@ -3,7 +3,6 @@ other."""
 
 import pytest
 import torch
-from torch import nn
 
 from hrnet_fast.models.faster_rcnn import BBoxHead
 from hrnet_fast.tasks.detection.regions import classify, cut_out, propose
@@ -15,23 +14,15 @@ def maps(channels: int, value: float = 0.0) -> list[torch.Tensor]:
     return [torch.full((channels, *size), value) for size in SIZES]
 
 
-class Fixed(nn.Module):
-    """A box head that says the same of the regions whatever their features are."""
-
-    def __init__(self, probabilities: list[list[float]]):
-        super().__init__()
-        self.probabilities = nn.Parameter(torch.tensor(probabilities))
-
-    def forward(self, features):
-        classes = self.probabilities.shape[1] - 1
-        return self.probabilities.log(), torch.zeros(len(features), 4 * classes)
+def answers(probabilities: list[list[float]]) -> tuple[torch.Tensor, torch.Tensor]:
+    """Logits and deltas of a box head that leaves the regions where they are."""
+    logits = torch.tensor(probabilities).log()
+    return logits, torch.zeros(len(logits), 4 * (logits.shape[1] - 1))
 
 
 def found(probabilities, regions, **options):
     options = {"threshold": 0.05, "iou_threshold": 0.5, "most": 100, **options}
-    regions = torch.tensor(regions)
-    features = torch.zeros(len(regions), 2, 7, 7)
-    return classify(Fixed(probabilities), features, regions, (100, 100), (1.0, 1.0), **options)
+    return classify(*answers(probabilities), torch.tensor(regions), (100, 100), (1.0, 1.0), **options)
 
 
 def test_boxes_that_collapse_at_the_border_are_no_proposals():
@@ -42,9 +33,8 @@ def test_boxes_that_collapse_at_the_border_are_no_proposals():
     assert regions.shape == (0, 4)
     features = cut_out([torch.zeros(1, 2, *size) for size in SIZES[:4]], regions)
     assert features.shape == (0, 2, 7, 7)
-    boxes = classify(
-        BBoxHead(2, 5, 8), features, regions, (64, 96), (1.0, 1.0), threshold=0.05, iou_threshold=0.5, most=100
-    )
+    logits, deltas = BBoxHead(2, 5, 8)(features)
+    boxes = classify(logits, deltas, regions, (64, 96), (1.0, 1.0), threshold=0.05, iou_threshold=0.5, most=100)
     assert (boxes.corners.shape, boxes.scores.shape, boxes.classes.shape) == ((0, 4), (0,), (0,))
 
 
@@ -84,10 +74,9 @@ def test_the_background_is_no_class_and_the_least_likely_go_first():
 
 
 def test_boxes_are_given_in_the_pictures_own_pixels():
-    boxes = classify(
-        Fixed([[0.9, 0.1]]), torch.zeros(1, 2, 7, 7), torch.tensor([[10.0, 20.0, 30.0, 60.0]]), (100, 100), (2.0, 4.0),
-        threshold=0.05, iou_threshold=0.5, most=100,
-    )  # fmt: skip
+    regions = torch.tensor([[10.0, 20.0, 30.0, 60.0]])
+    logits, deltas = answers([[0.9, 0.1]])
+    boxes = classify(logits, deltas, regions, (100, 100), (2.0, 4.0), threshold=0.05, iou_threshold=0.5, most=100)
     assert boxes.corners.tolist() == [[5, 5, 15, 15]]
 
 
