@@ -7,8 +7,11 @@ import numpy as np
 import torch
 
 import hrnet_fast
-from benchmarks.requests.plain import STD, PlainPose, PlainSegmentation
+from benchmarks.requests.plain import STD, PlainDetection, PlainPose, PlainSegmentation
 from hrnet_fast.kernels import affine_crop, upsample_argmax
+from hrnet_fast.tasks.detection import Detector
+from hrnet_fast.tasks.detection import transforms as detection
+from hrnet_fast.tasks.detection.regions import classify, cut_out, propose
 from hrnet_fast.tasks.images import read_image
 from hrnet_fast.tasks.pixels import resize_planes
 from hrnet_fast.tasks.pose import PoseEstimator
@@ -75,6 +78,40 @@ def check_segmentation(ours: Segmenter, plain: PlainSegmentation, data: bytes) -
     gap = full.gather(0, want[None].long()) - full.gather(0, got[None].long())
     _hold("labels differ where the logits do by", gap.max().item() / full.abs().max().item(), RELATIVE, "")
     return f"prepared pictures to {levels:.0e} grey levels, network {error}, {(got != want).sum()} other labels"
+
+
+def check_detection(ours: Detector, plain: PlainDetection, data: bytes) -> str:
+    """One sentence on how near ours is. Errors: Mismatch."""
+    image = PlainPose.read(data)
+    x, size = plain.prepare(image)
+    fitted, inner = detection.fit(read_image(data), ours.short_side, ours.long_side)
+    if inner != size:
+        raise Mismatch(f"the picture is fitted to {inner}, and by the plain pipeline to {size}")
+    levels = ((fitted - x).abs() * 255 * torch.from_numpy(STD)[:, None, None]).max().item()
+    _hold("the prepared pictures differ by", levels, GREY_LEVEL, "grey levels")
+    error = _network(ours, plain, x)
+    outputs = plain.outputs(x)
+    regions = plain.propose(outputs, size)
+    _same("the regions differ by", propose([y[0] for y in outputs[4:9]], [y[0] for y in outputs[9:]], size), regions)
+    features = plain.features(outputs, regions)
+    _same("their features differ by", cut_out(outputs[:4], regions), features)
+    answers, scale = plain.answers(features), (size[1] / image.shape[1], size[0] / image.shape[0])
+    limits = {"threshold": ours.threshold, "iou_threshold": ours.iou_threshold, "most": ours.most}
+    found = classify(*answers, regions, size, scale, **limits)
+    boxes, scores, labels = plain.classify(*answers, regions, size, torch.tensor([*scale, *scale]))
+    _same("the boxes differ by", found.corners, boxes)
+    _same("the scores differ by", found.scores, scores)
+    if not torch.equal(found.classes, labels):
+        raise Mismatch("the classes differ")
+    counts = f"{len(regions)} regions and {len(boxes)} boxes to {RELATIVE:.0e}"
+    return f"prepared pictures to {levels:.0e} grey levels, network {error}, {counts}"
+
+
+def _same(what: str, got: torch.Tensor, want: torch.Tensor) -> None:
+    """Relative to the largest number."""
+    if got.shape != want.shape:
+        raise Mismatch(f"{what} number: {len(got)} and {len(want)}")
+    _hold(what, ((got - want).abs().max() / want.abs().max()).item() if len(want) else 0.0, RELATIVE, "of the largest")
 
 
 def _network(ours, plain, images: torch.Tensor) -> str:

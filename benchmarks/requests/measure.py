@@ -13,11 +13,12 @@ from torch import nn
 
 from benchmarks.machine import OtherWork
 from benchmarks.photo import jpeg
-from benchmarks.requests.check import check_decode, check_pose, check_segmentation, our_decode
-from benchmarks.requests.plain import PlainPose, PlainSegmentation
+from benchmarks.requests.check import check_decode, check_detection, check_pose, check_segmentation, our_decode
+from benchmarks.requests.plain import PlainDetection, PlainPose, PlainSegmentation
 from benchmarks.requests.report import OURS, PLAIN, Row, people_of
 from benchmarks.sheet import made
 from hrnet_fast import create_model
+from hrnet_fast.tasks.detection import Detector
 from hrnet_fast.tasks.pose import PoseEstimator
 from hrnet_fast.tasks.pose.boxes import regions_of
 from hrnet_fast.tasks.segmentation import Segmenter
@@ -26,11 +27,12 @@ from hrnet_fast.timing import interleave, percentile
 from hrnet_fast.weights.random import fill_weights
 
 HEATMAPS = (64, 48)
+SIDES = (800, 1333)  # of a detector's input: the short and the long one, at most
 
 
 @dataclass(frozen=True)
 class Case:
-    """what: "pose", "segmentation" or "decode". model: its name. picture: (height, width) of the JPEG."""
+    """what: "pose", "segmentation", "detection" or "decode". model: its name. picture: (height, width) of the JPEG."""
 
     what: str
     model: str
@@ -49,6 +51,7 @@ CASES = (
     *(Case("pose", "hrnet_w32.pose_coco_256x192", (480, 640), people) for people in (1, 16)),
     Case("segmentation", "hrnet_w18_small.seg_cityscapes", (512, 1024)),
     Case("segmentation", "hrnet_w48.seg_cityscapes", (512, 1024)),
+    Case("detection", "hrnet_w32.faster_rcnn_coco", (480, 640)),
     *(Case("decode", "", HEATMAPS, people) for people in (1, 16, 64)),
 )
 
@@ -60,7 +63,7 @@ def measure(case: Case, seconds: float, progress: Callable[[float], None] = lamb
 
     seconds: spent on timing, at least; a round of turns is always finished.
     """
-    check, requests = {"pose": _pose, "segmentation": _segmentation, "decode": _decode}[case.what](case)
+    check, requests = _REQUESTS[case.what](case)
     found = check()
     stages: dict[str, list[dict[str, float]]] = {name: [] for name in requests}
     around: dict[str, list[float]] = {name: [] for name in requests}
@@ -124,6 +127,25 @@ def _decode(case: Case) -> tuple[Callable[[], str], dict[str, Request]]:
         PLAIN: lambda stages: plain.decode(heatmaps, given, official),
     }
     return lambda: check_decode(plain, heatmaps, flipped, people), requests
+
+
+def _detection(case: Case) -> tuple[Callable[[], str], dict[str, Request]]:
+    data = jpeg(*case.picture)
+    ours = Detector(_detector(case.model), short_side=SIDES[0], long_side=SIDES[1])
+    plain = PlainDetection(_detector(case.model), *SIDES)
+    requests = {OURS: lambda stages: ours(data, stages=stages), PLAIN: lambda stages: plain(data, stages)}
+    return lambda: check_detection(ours, plain, data), requests
+
+
+def _detector(name: str) -> nn.Module:
+    """Random logits saturate the sigmoid, and which of equal regions comes first is anybody's choice."""
+    model = _model(name)
+    with torch.no_grad():
+        model.get_parameter("rpn_head.rpn_cls.weight").mul_(0.1)
+    return model
+
+
+_REQUESTS = {"pose": _pose, "segmentation": _segmentation, "detection": _detection, "decode": _decode}
 
 
 def boxes(people: int, height: int, width: int) -> np.ndarray:

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torchvision import ops
 
 from hrnet_fast.tasks.stages import Stages
 
@@ -145,6 +146,112 @@ class PlainSegmentation:
     def labels(self, logits: Tensor, size: tuple[int, int]) -> Tensor:
         full = F.interpolate(logits, size, mode="bilinear", align_corners=self.model.config.align_corners)
         return full.argmax(1)[0].to(torch.uint8)
+
+
+class PlainDetection:
+    """As mmdetection tests its Faster R-CNN (mmdet/models/detectors/two_stage.py), with torchvision's operations.
+
+    model: the plain network, in eval mode. short_side, long_side: as far as a picture is enlarged.
+    """
+
+    STRIDES, SIZE = (4, 8, 16, 32, 64), 7
+
+    def __init__(self, model: nn.Module, short_side: int, long_side: int) -> None:
+        self.model = model.to(memory_format=torch.channels_last)
+        self.short_side, self.long_side = short_side, long_side
+
+    def __call__(self, data: bytes, stages: Stages) -> list[list[float]]:  # N of x1, y1, x2, y2, score, class
+        with stages("read"):
+            image = PlainPose.read(data)
+        with stages("prepare"):
+            x, size = self.prepare(image)
+        with stages("network"):
+            outputs = self.outputs(x)
+        with stages("propose"):
+            regions = self.propose(outputs, size)
+        with stages("regions"):
+            features = self.features(outputs, regions)
+        with stages("classify"):
+            scale = torch.tensor([size[1] / image.shape[1], size[0] / image.shape[0]] * 2)
+            boxes, scores, labels = self.classify(*self.answers(features), regions, size, scale)
+        with stages("decode"):
+            return torch.cat((boxes, scores[:, None], labels[:, None]), 1).tolist()
+
+    def prepare(self, image: np.ndarray) -> tuple[Tensor, tuple[int, int]]:
+        """(1, 3, h, w) float32, and the picture's height and width in it."""
+        height, width = image.shape[:2]
+        scale = min(self.long_side / max(height, width), self.short_side / min(height, width))
+        size = int(height * scale + 0.5), int(width * scale + 0.5)
+        pixels = cv2.resize(image, size[::-1], interpolation=cv2.INTER_LINEAR).astype(np.float32)
+        cv2.subtract(pixels, np.float64([*(255 * MEAN), 0]), pixels)
+        cv2.multiply(pixels, 1 / np.float64([*(255 * STD), 1]), pixels)
+        x = torch.from_numpy(pixels.transpose(2, 0, 1).copy())[None]
+        return F.pad(x, (0, -size[1] % 32, 0, -size[0] % 32)), size
+
+    @torch.no_grad()
+    def outputs(self, x: Tensor) -> list[Tensor]:
+        return list(self.model(x.contiguous(memory_format=torch.channels_last)))
+
+    def propose(self, outputs: list[Tensor], size: tuple[int, int]) -> Tensor:  # (R, 4)
+        boxes, scores, levels = [], [], []
+        for level, (logits, deltas) in enumerate(zip(outputs[4:9], outputs[9:], strict=True)):
+            likely = logits[0].permute(1, 2, 0).reshape(-1).sigmoid()
+            likely, order = likely.sort(descending=True)
+            chosen = order[:1000]
+            moves = deltas[0].permute(1, 2, 0).reshape(-1, 4)[chosen]
+            places = self.anchors(logits.shape[2], logits.shape[3], self.STRIDES[level])[chosen]
+            boxes.append(self.moved(places, moves, size))
+            scores.append(likely[:1000])
+            levels.append(torch.full((len(chosen),), level))
+        box, score, level = torch.cat(boxes), torch.cat(scores), torch.cat(levels)
+        wide = ((box[:, 2] > box[:, 0]) & (box[:, 3] > box[:, 1])).nonzero()[:, 0]
+        box, score, level = box[wide], score[wide], level[wide]
+        return box[ops.batched_nms(box, score, level, 0.7)[:1000]]
+
+    @staticmethod
+    def anchors(height: int, width: int, stride: int) -> Tensor:  # (height * width * 3, 4)
+        ratios = torch.tensor([0.5, 1.0, 2.0])
+        wide, tall = 8 * stride / ratios.sqrt(), 8 * stride * ratios.sqrt()
+        base = torch.stack([-wide / 2, -tall / 2, wide / 2, tall / 2], 1)
+        y, x = torch.meshgrid(torch.arange(height) * stride, torch.arange(width) * stride, indexing="ij")
+        shifts = torch.stack([x, y, x, y], 2).reshape(-1, 1, 4)
+        return (shifts + base).reshape(-1, 4)
+
+    @staticmethod
+    def moved(boxes: Tensor, deltas: Tensor, size: tuple[int, int]) -> Tensor:  # (N, 4)
+        x, y = (boxes[:, 0] + boxes[:, 2]) / 2, (boxes[:, 1] + boxes[:, 3]) / 2
+        wide, tall = boxes[:, 2] - boxes[:, 0], boxes[:, 3] - boxes[:, 1]
+        most = abs(math.log(16 / 1000))
+        x, y = x + wide * deltas[:, 0], y + tall * deltas[:, 1]
+        wide, tall = (side * delta.clamp(-most, most).exp() for side, delta in zip((wide, tall), deltas[:, 2:].T))
+        corners = [x - wide / 2, y - tall / 2, x + wide / 2, y + tall / 2]
+        return torch.stack([corner.clamp(0, size[1 - axis % 2]) for axis, corner in enumerate(corners)], 1)
+
+    def features(self, outputs: list[Tensor], regions: Tensor) -> Tensor:  # (R, C, 7, 7)
+        scale = ((regions[:, 2] - regions[:, 0]) * (regions[:, 3] - regions[:, 1])).sqrt()
+        levels = torch.floor(torch.log2(scale / 56 + 1e-6)).clamp(0, 3)
+        features = torch.zeros(len(regions), outputs[0].shape[1], self.SIZE, self.SIZE)
+        for level, stride in enumerate(self.STRIDES[:4]):
+            mine = (levels == level).nonzero()[:, 0]
+            part = [regions[mine]]
+            features[mine] = ops.roi_align(outputs[level], part, self.SIZE, 1 / stride, sampling_ratio=0, aligned=True)
+        return features
+
+    @torch.no_grad()
+    def answers(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        return self.model.bbox_head(features)
+
+    def classify(
+        self, logits: Tensor, deltas: Tensor, regions: Tensor, size: tuple[int, int], scale: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        scores = logits.softmax(1)[:, :-1]
+        moves = deltas.reshape(-1, 4) * torch.tensor([0.1, 0.1, 0.2, 0.2])
+        boxes = self.moved(regions.repeat_interleave(scores.shape[1], 0), moves, size) / scale
+        likely = (scores.reshape(-1) > 0.05).nonzero()[:, 0]
+        boxes, score = boxes[likely], scores.reshape(-1)[likely]
+        label = torch.arange(scores.shape[1]).repeat(len(scores))[likely]
+        kept = ops.batched_nms(boxes, score, label, 0.5)[:100]
+        return boxes[kept], score[kept], label[kept]
 
 
 def _affine(centre: np.ndarray, scale: np.ndarray, size: tuple[int, int], inverse: bool = False) -> np.ndarray:

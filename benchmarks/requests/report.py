@@ -13,6 +13,7 @@ WHAT = (
     "the network twice for each person (flip test). In brackets: how many times as long the plain request takes. Rest: "
     "the share of a request that is not the network. Every number is a median of its own, so stages need not add up."
 )
+STAGES = 4  # on a line of the terminal
 OURS, PLAIN = "hrnet_fast", "plain torch"
 
 
@@ -20,7 +21,7 @@ OURS, PLAIN = "hrnet_fast", "plain torch"
 class Row:
     """One runner on one kind of request.
 
-    what: "pose", "segmentation" or "decode" (heatmaps to keypoints alone). model: its name, empty for "decode".
+    what: "pose", "segmentation", "detection" or "decode" (heatmaps to keypoints alone). model: its name, or empty.
     picture: HxW of the JPEG, or of the heatmaps. people: in the picture. runner: OURS or PLAIN.
     p10_us, p50_us, p90_us: microseconds a request; stages: stage -> median microseconds; samples: requests timed.
     around: median share of a request that is not the network, 0 to 1. check: what was found right before the timing.
@@ -59,8 +60,10 @@ def terminal_table(sheet: Sheet) -> str:
     for case in cases(sheet):
         lines += ["", title(case[OURS])]
         for name, row in case.items():
-            times = "".join(f"{stage} {milliseconds(us)}  " for stage, us in row.stages.items())
-            lines.append(f"  {name:<12}{milliseconds(row.p50_us):>9} ms  {times}".rstrip())
+            head, times = f"  {name:<12}{milliseconds(row.p50_us):>9} ms  ", list(row.stages.items())
+            for first in range(0, max(len(times), 1), STAGES):
+                part = "  ".join(f"{stage} {milliseconds(us)}" for stage, us in times[first : first + STAGES])
+                lines.append(f"{head if not first else ' ' * len(head)}{part}".rstrip())
         lines += [f"  {_summary(case)}", *wrapped(f"checked: {case[OURS].check}", "  ", "  ")]
     return "\n".join([*lines, "", *wrapped(WHAT)])
 

