@@ -8,7 +8,7 @@ import hrnet_fast
 from hrnet_fast.models import create_model
 from hrnet_fast.tasks.detection import COCO, Detection, Detector, draw, to_json
 from hrnet_fast.tasks.stages import Stages
-from hrnet_fast.weights import CheckpointError, save_weights
+from hrnet_fast.weights import CheckpointError, save_weights, to_layout
 from hrnet_fast.weights.random import fill_weights
 from tests.tasks.detection.files import NAME
 
@@ -127,6 +127,17 @@ def test_a_checkpoint_without_the_detector_is_refused(tmp_path):
     save_weights(fill_weights(create_model("hrnet_w18_small.det_coco")), tmp_path / "pyramid.pth")
     with pytest.raises(CheckpointError, match="pyramid.pth has no weights for 14 tensors of .*another task"):
         Detector(NAME, str(tmp_path / "pyramid.pth"))
+
+
+@pytest.mark.parametrize("prefix", ["bbox_head", "roi_head.bbox_head.0"], ids=["an older mmdetection", "a cascade"])
+def test_a_checkpoint_of_another_detector_is_told_apart(prefix):
+    pyramid = fill_weights(create_model("hrnet_w18_small.det_coco"))
+    state = dict(to_layout(pyramid.state_dict(), "mmdet", pyramid.config))
+    state |= {f"{prefix}.fc_cls.weight": torch.zeros(81, 1024), "rpn_head.rpn_conv.bias": torch.zeros(256)}
+    with pytest.raises(
+        CheckpointError, match=f"is of another detector than {NAME}: Faster R-CNN as mmdetection 2 and 3"
+    ):
+        Detector(NAME, state)
 
 
 def test_json_holds_numbers_and_names(detector):
