@@ -138,10 +138,12 @@ def _detection(case: Case) -> tuple[Callable[[], str], dict[str, Request]]:
 
 
 def _detector(name: str) -> nn.Module:
-    """Random logits saturate the sigmoid, and which of equal regions comes first is anybody's choice."""
+    """Random logits saturate the sigmoid, and random deltas make boxes as large as the picture: smaller ones leave more
+    regions."""
     model = _model(name)
     with torch.no_grad():
-        model.get_parameter("rpn_head.rpn_cls.weight").mul_(0.1)
+        for layer in ("rpn_cls", "rpn_reg"):
+            model.get_parameter(f"rpn_head.{layer}.weight").mul_(0.1)
     return model
 
 

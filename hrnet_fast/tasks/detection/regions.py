@@ -36,9 +36,9 @@ def propose(
     """Where there may be something: up to 1000 boxes (mmdet/models/dense_heads/rpn_head.py)."""
     boxes, scores, levels = [], [], []
     for number, (each, moves, stride) in enumerate(zip(logits, deltas, STRIDES, strict=True)):
-        likely = each.permute(1, 2, 0).flatten().float().sigmoid()
+        likely = _single(each.permute(1, 2, 0).flatten()).sigmoid()
         best, chosen = likely.topk(min(RPN_BEFORE, len(likely)))
-        moves = moves.permute(1, 2, 0).reshape(-1, 4)[chosen].float()
+        moves = _single(moves.permute(1, 2, 0).reshape(-1, 4)[chosen])
         begins = anchors((each.shape[1], each.shape[2]), stride, each.device)[chosen]
         boxes.append(moved(begins, moves, size)[:, 0])
         scores.append(best)
@@ -48,6 +48,11 @@ def propose(
     corners, likely, level = corners[wide], likely[wide], level[wide]
     kept = torchvision_ops().batched_nms(corners, likely, level, RPN_IOU)
     return corners[kept[:RPN_AFTER]]
+
+
+def _single(x: Tensor) -> Tensor:
+    """In float32 at least."""
+    return x.to(torch.promote_types(x.dtype, torch.float32))
 
 
 def cut_out(maps: Sequence[Tensor], regions: Tensor) -> Tensor:  # (R, C, 7, 7) float32
