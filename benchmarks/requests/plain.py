@@ -167,9 +167,8 @@ class PlainDetection:
             x, size = self.prepare(image)
         with stages("network"):
             outputs = self.outputs(x)
-        with stages("propose"):
-            regions = self.propose(outputs, size)
         with stages("regions"):
+            regions = self.propose(outputs, size)
             features = self.features(outputs, regions)
         with stages("classify"):
             scale = torch.tensor([size[1] / image.shape[1], size[0] / image.shape[0]] * 2)

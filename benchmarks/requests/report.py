@@ -10,9 +10,9 @@ from benchmarks.text import grouped, markdown_table, milliseconds, short_name, w
 WHAT = (
     "What a request costs besides the network, stage by stage in median ms, against the same pipeline in plain torch "
     "(channels_last), OpenCV and NumPy. Each stage was checked against the plain one before it was timed. Pose runs "
-    "the network twice for each person (flip test). Detection is of random weights, whose regions are as many as the "
-    "check says; a trained network proposes up to 1000. In brackets: how many times as long the plain request takes. Rest: "
-    "the share of a request that is not the network. Every number is a median of its own, so stages need not add up."
+    "the network twice for each person (flip test). Detection's random weights leave some 300 regions to classify, a "
+    "trained network's up to 1000. In brackets: how many times as long the plain request takes. Rest: the share of a "
+    "request that is not the network. Every number is a median of its own, so stages need not add up."
 )
 STAGES = 4  # on a line of the terminal
 OURS, PLAIN = "hrnet_fast", "plain torch"

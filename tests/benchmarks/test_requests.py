@@ -56,7 +56,6 @@ def test_every_stage_of_both_is_timed(sheet):
             "read",
             "prepare",
             "network",
-            "propose",
             "regions",
             "classify",
             "decode",

@@ -114,9 +114,8 @@ class Detector:
         with stage("network"):
             outputs = listed(network(x))
         maps, others = outputs[:ROI_LEVELS], [output[0] for output in outputs[ROI_LEVELS:]]
-        with stage("propose"):
-            regions = propose(others[: len(STRIDES)], others[len(STRIDES) :], size)
         with stage("regions"):
+            regions = propose(others[: len(STRIDES)], others[len(STRIDES) :], size)
             features = cut_out(maps, regions)
         with stage("classify"):
             logits, deltas = self._answers(features)
