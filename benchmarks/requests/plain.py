@@ -173,7 +173,6 @@ class PlainDetection:
         with stages("classify"):
             scale = torch.tensor([size[1] / image.shape[1], size[0] / image.shape[0]] * 2)
             boxes, scores, labels = self.classify(*self.answers(features), regions, size, scale)
-        with stages("decode"):
             return torch.cat((boxes, scores[:, None], labels[:, None]), 1).tolist()
 
     def prepare(self, image: np.ndarray) -> tuple[Tensor, tuple[int, int]]:

@@ -52,14 +52,7 @@ def test_every_stage_of_both_is_timed(sheet):
     for name in (OURS, PLAIN):
         assert list(pose[name].stages) == ["read", "crop", "network", "decode"]
         assert list(segmentation[name].stages) == ["read", "prepare", "network", "labels"]
-        assert list(detection[name].stages) == [
-            "read",
-            "prepare",
-            "network",
-            "regions",
-            "classify",
-            "decode",
-        ]
+        assert list(detection[name].stages) == ["read", "prepare", "network", "regions", "classify"]
         assert decode[name].stages == {}
         for row in (pose[name], segmentation[name], detection[name]):
             assert row.samples >= 3 and 0 < row.stages["network"] < row.p90_us and 0 < row.around < 1

@@ -77,7 +77,7 @@ class Detector:
         with clock(stages)("read"):
             picture = read_image(image)
         found = self.find(picture, stages=stages)
-        with clock(stages)("decode"):
+        with clock(stages)("classify"):
             low, high = found.corners.double().split(2, dim=1)
             rows = torch.cat((low, high - low), 1).tolist()
             chosen = zip(rows, found.scores.tolist(), found.classes.tolist())

@@ -35,7 +35,7 @@ def test_objects_come_the_likeliest_first_and_lie_in_the_picture(detector):
 def test_stages_are_those_of_a_two_stage_detector(detector):
     stages = Stages()
     detector(PICTURE, stages=stages)
-    assert list(stages.seconds) == ["read", "prepare", "network", "regions", "classify", "decode"]
+    assert list(stages.seconds) == ["read", "prepare", "network", "regions", "classify"]
 
 
 def test_options_are_kept(detector):
