@@ -67,22 +67,6 @@ class _Enough(Exception):
     """Ends `replacing` before it replaces anything."""
 
 
-def written(path: str | os.PathLike[str] | None, scorer: Any, metrics: dict[str, float]) -> str:
-    """Writes a scorer's `results()`, if they are asked for: "", or a note of why they were not, beside scores of hours.
-
-    Errors: OSError where there are no scores.
-    """
-    if path is None:
-        return ""
-    try:
-        write_results(path, scorer.results())
-    except OSError as error:  # a full disk
-        if not metrics:
-            raise
-        return f"the results were not written: {error}"
-    return ""
-
-
 def write_results(path: str | os.PathLike[str], results: list[dict[str, Any]]) -> None:
     """Writes COCO's results format for COCO's server; whole or not at all."""
     with replacing(path) as part:

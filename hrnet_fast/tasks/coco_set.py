@@ -28,6 +28,7 @@ class CocoSet:
     """
 
     name, samples = "COCO", "pictures"
+    unannotated, has_server = "nothing is annotated", True
     prefix: str
     papers_split = "val2017"
     # of each image and annotation: name -> kind, as `field` takes it

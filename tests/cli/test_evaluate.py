@@ -113,7 +113,7 @@ def test_scores_outlive_a_full_disk_which_the_exit_code_tells(run, tmp_path, mon
     def full(path, rows):
         raise OSError(28, "No space left on device", str(path))
 
-    monkeypatch.setattr("hrnet_fast.tasks.coco_scores.write_results", full)
+    monkeypatch.setattr("hrnet_fast.tasks.scored.write_results", full)
     given = ("--dataset", "coco", "--root", "coco", "--results", "people.json")
     result = run("evaluate", "--model", "hrnet_w18_small.pose_coco_256x192", *given)
     assert result.code == 1 and "AP50" in result.out and "the results were not written: " in result.out

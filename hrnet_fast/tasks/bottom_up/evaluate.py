@@ -9,7 +9,8 @@ from itertools import islice
 from ..evaluation import Evaluation, Progress, differences
 from ..images import Stored, read_image
 from ..pose.coco import CocoPictures
-from ..pose.evaluate import check_keypoints, check_results, scored
+from ..pose.evaluate import check_keypoints
+from ..scored import check_results, scored
 from ..stages import Stages
 from .estimator import BottomUpPoseEstimator
 from .grouping import OFFICIAL

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from itertools import islice
 
-from ..coco_scores import check_target, written
-from ..evaluation import Evaluation, Progress, differences, usual_notes
+from ..evaluation import Evaluation, Progress, differences
 from ..images import Stored, read_image
+from ..scored import check_results, scored
 from ..stages import Stages
 from .coco import BoxScorer, CocoObjects
 from .estimator import IOU_THRESHOLD, LONG_SIDE, MOST, SHORT_SIDE, THRESHOLD, Detector
@@ -33,18 +32,12 @@ def evaluate(
 
     limit: use only the first so many pictures, for the metric too. progress: called with how many more are done.
         results: also writes the boxes to this file, in the format that COCO's server takes.
-    Errors: ValueError for a data set without one of the network's classes and for a split without annotations if
-        `results` is not given; OSError for `results` that cannot be written; those of `read_image`.
+    Errors: ValueError for an empty data set, for one without any of the network's classes, and for a split without
+        annotations if `results` is not given; OSError for `results` that cannot be written; those of `read_image`.
     """
     network = estimator.network
     ids = dataset.ids_of(estimator.names)
-    if results is not None:
-        check_target(results)
-    elif not dataset.has_annotations:
-        raise ValueError(
-            f"{dataset.name} {dataset.split} has no annotations to score with: give `results`, a file for COCO's server"
-        )
-    known = [identity for identity in ids if identity is not None]
+    check_results(dataset, results)
     scorer = BoxScorer(dataset.annotations if dataset.has_annotations else None, list(dataset.categories.values()))
     stages = stages if stages is not None else Stages(network.device)
     images = 0
@@ -57,29 +50,8 @@ def evaluate(
         images += 1
         if progress is not None:
             progress(1)
-    with stages("score"):
-        metrics = scorer.result()
     row = paper_row(network.official_name, dataset.split)
-    notes = [*usual_notes(network.random_weights, images, len(dataset)), *(_differences(estimator) if row else ())]
-    notes += dataset.notes
-    if missing := len(dataset.categories) - len(set(known)):
+    notes = list(differences(estimator, _OFFICIAL)) if row else []
+    if missing := len(dataset.categories.keys() - {*estimator.names}):
         notes.append(f"{missing} of the {len(dataset.categories)} annotated categories are none of the network's")
-    if dataset.has_annotations and not metrics:
-        notes.append("nothing is annotated in these pictures, so there are no scores")
-    if failed := written(results, scorer, metrics):
-        notes.append(failed)
-    return Evaluation(
-        task="detection",
-        dataset=f"{dataset.name} {dataset.split}",
-        model=network.name,
-        images=images,
-        metrics=metrics,
-        paper=row,
-        seconds=stages.seconds,
-        notes=tuple(notes),
-        written=not failed,
-    )
-
-
-def _differences(estimator: Detector) -> Iterator[str]:
-    return differences(estimator, _OFFICIAL)
+    return scored("detection", network, dataset, scorer, images, stages, row, notes, results)

@@ -30,6 +30,7 @@ class CocoPictures(CocoSet):
     """
 
     prefix = "person_keypoints"
+    unannotated = "nobody is annotated"
     skeleton, keypoints = COCO, 17
     _metric = staticmethod(average_precision)
     nms: str | None = None

@@ -4,22 +4,21 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from itertools import islice
 
 import torch
 from torch import Tensor
 
-from ..coco_scores import check_target, written
-from ..evaluation import Evaluation, Progress, differences, usual_notes
+from ..evaluation import Evaluation, Progress, differences
 from ..images import Stored, read_image
 from ..network import Network
+from ..scored import check_results, scored
 from ..stages import Stages
 from .boxes import Regions
 from .coco import CocoKeypoints, CocoPictures
-from .coco_scorer import CocoScorer
 from .estimator import PoseEstimator
-from .mpii import Mpii, MpiiScorer
+from .mpii import Mpii
 from .nms import OKS_THRE
 from .paper import paper_row
 from .samples import PoseSample
@@ -87,45 +86,3 @@ def check_keypoints(network: Network, dataset: CocoPictures | Mpii) -> None:
             f"{dataset.name} has {dataset.keypoints} keypoints and {network.name} {network.num_outputs}: "
             "they cannot be compared"
         )
-
-
-def check_results(dataset: CocoPictures | Mpii, results: str | os.PathLike[str] | None) -> None:
-    """Errors, before the first picture, for `results` that cannot be, and for none where there is nothing else."""
-    if results is None:
-        if not dataset.has_annotations:
-            raise ValueError(
-                f"{dataset.name} {dataset.split} has no annotations to score with: give `results`, a file for COCO's "
-                "server"
-            )
-    elif isinstance(dataset, Mpii):
-        raise ValueError(f"results are a file for COCO's server; {dataset.name} has none")
-    else:
-        check_target(results)
-
-
-def scored(
-    task: str, network: Network, dataset: CocoPictures | Mpii, scorer: CocoScorer | MpiiScorer, images: int,
-    stages: Stages, paper: dict[str, float] | None, notes: Iterable[str], results: str | os.PathLike[str] | None,
-) -> Evaluation:  # fmt: skip
-    """What `evaluate` gives once the scorer has all images. notes: on how the network was used."""
-    if not images:
-        raise ValueError(f"{dataset.name} {dataset.split} is empty: there is nothing to evaluate")
-    with stages("score"):
-        metrics = scorer.result()
-    more = list(dataset.notes)
-    if dataset.has_annotations and not metrics:
-        more.append("nobody is annotated in these pictures, so there are no scores")
-    failed = written(results, scorer, metrics)
-    usual = usual_notes(network.random_weights, images, len(dataset), dataset.samples)
-    return Evaluation(
-        task=task,
-        dataset=f"{dataset.name} {dataset.split}",
-        model=network.name,
-        images=images,
-        metrics=metrics,
-        paper=paper,
-        seconds=stages.seconds,
-        notes=(*usual, *notes, *more, *filter(None, [failed])),
-        sample="person" if dataset.samples == "people" else "image",
-        written=not failed,
-    )

@@ -39,6 +39,7 @@ class Mpii:
     """
 
     name, samples = "MPII", "people"
+    unannotated, has_server = "nobody is annotated", False
     keypoints = KEYPOINTS
     box_source = "annotations"
     has_annotations = True

@@ -73,7 +73,7 @@ def test_a_disk_that_fills_leaves_the_scores(tmp_path, monkeypatch):
     def full(path, rows):
         raise OSError(28, "No space left on device", str(path))
 
-    monkeypatch.setattr("hrnet_fast.tasks.coco_scores.write_results", full)
+    monkeypatch.setattr("hrnet_fast.tasks.scored.write_results", full)
     evaluation = evaluate(Oracle(NAME), CocoObjects(write_coco(tmp_path / "coco")), results=tmp_path / "r.json")
     assert evaluation.metrics["AP"] == pytest.approx(100)
     assert evaluation.notes[-1].startswith("the results were not written: ")

@@ -94,7 +94,7 @@ def test_results_that_cannot_be_written_are_known_before_the_first_picture(tmp_p
     def full(path, rows):
         raise OSError(28, "No space left on device", str(path))
 
-    monkeypatch.setattr("hrnet_fast.tasks.coco_scores.write_results", full)
+    monkeypatch.setattr("hrnet_fast.tasks.scored.write_results", full)
     evaluation = evaluate(Oracle(NAME), dataset, results=path)
     assert evaluation.metrics["AP"] == pytest.approx(100) and path.read_text() == "old"
     assert evaluation.notes[-1].startswith("the results were not written: ") and str(path) in evaluation.notes[-1]
