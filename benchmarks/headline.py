@@ -18,7 +18,7 @@ from benchmarks.runners import OURS
 from benchmarks.text import grouped, markdown_table, milliseconds, network_name
 
 ENGINES = {"OpenVINO": "OpenVINO", "ONNX Runtime": "ONNX Runtime", "torch.compile freezing": "torch.compile, freezing",
-           "torch.compile": "torch.compile"}  # fmt: skip
+           "torch.compile": "torch.compile", "MNN": "MNN", "ncnn": "ncnn"}  # fmt: skip
 TORCH = {"plain channels_last": "torch, channels_last", "plain": "torch"}
 DTYPES = ("float32", "bfloat16")
 _PACKAGES = ("torch", "onnxruntime", "openvino")

@@ -5,17 +5,19 @@ from __future__ import annotations
 import fnmatch
 from collections.abc import Sequence
 
+from .alibaba_mnn import Mnn
 from .base import Call, Runner
 from .compiled import Compile
 from .eager import GraphedEager, Plain, PlainChannelsLast
 from .onnx_runtime import OnnxRuntime
 from .open_vino import OpenVino
 from .ours import EXACT, OURS, ExactHrnetFast, HrnetFast
+from .tencent_ncnn import Ncnn
 
 RIVALS: tuple[Runner, ...] = (
     ExactHrnetFast(), Plain(), PlainChannelsLast(), Compile(freezing=True), Compile(), OnnxRuntime(), OpenVino(),
-    GraphedEager(), Compile("reduce-overhead"), Compile("reduce-overhead", freezing=True), Compile("max-autotune"),
-    Compile("max-autotune", freezing=True),
+    Mnn(), Ncnn(), GraphedEager(), Compile("reduce-overhead"), Compile("reduce-overhead", freezing=True),
+    Compile("max-autotune"), Compile("max-autotune", freezing=True),
 )  # fmt: skip
 
 __all__ = ["EXACT", "OURS", "RIVALS", "Call", "HrnetFast", "Runner", "choose_rivals"]

@@ -8,7 +8,8 @@ import pytest
 import torch
 from torch import nn
 
-from benchmarks.runners import HrnetFast, Plain
+from benchmarks.compare import GROSS
+from benchmarks.runners import RIVALS, HrnetFast, Plain
 from benchmarks.runners.compiled import Compile
 from benchmarks.runners.open_vino import OpenVino
 from benchmarks.runners.ours import ExactHrnetFast
@@ -38,6 +39,32 @@ def test_openvino_says_in_which_precision_it_convolved(dtype, precision):
     assert words[0] == "2" and words[-2:] == ["in", precision]
     assert threads == f"threads: {torch.get_num_threads()}"
     assert runner.ran() is None, "asked once: nothing of the model is kept"
+
+
+@pytest.mark.parametrize("name", ["MNN", "ncnn"])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
+def test_mobile_engines_compute_the_network(name, dtype):
+    runner = next(rival for rival in RIVALS if rival.name == name)
+    if refused := runner.refusal(dtype, CPU):
+        pytest.skip(refused)
+    model, x = net(), torch.randn(2, 3, 24, 40).to(dtype)
+    with torch.inference_mode():
+        want = copy.deepcopy(model).double()(x.double())
+        plain = copy.deepcopy(model).to(dtype)(x)
+        call = runner.build(copy.deepcopy(model), x, dtype)
+        call()
+        assert relative_l2(call(), want) < GROSS * relative_l2(plain, want)  # the report holds them to twice
+    assert runner.ran().startswith("version ")
+
+
+def test_mobile_engines_refuse_what_they_cannot_be_held_to(monkeypatch):
+    for name in ("MNN", "ncnn"):
+        runner = next(rival for rival in RIVALS if rival.name == name)
+        assert runner.refusal(torch.float16, CPU) == "has no float16 on an x86"
+        assert runner.refusal(torch.float32, torch.device("cuda")) == "runs on cpu only"
+        with monkeypatch.context() as patch:
+            patch.setattr("benchmarks.isa.ASKED", "avx2")
+            assert "cannot be held to avx2" in runner.refusal(torch.float32, CPU)
 
 
 def test_ours_says_who_played_and_in_what():

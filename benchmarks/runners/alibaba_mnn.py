@@ -1,0 +1,54 @@
+"""MNN's CPU backend, through torch.onnx.export."""
+
+from __future__ import annotations
+
+import tempfile
+from importlib.metadata import version
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from benchmarks import isa
+
+from .base import Call, Runner
+
+_WINOGRAD_LEVEL = 3  # of MNN's HintMode: WINOGRAD_MEMORY_LEVEL, which its Python module has no name for
+
+
+class Mnn(Runner):
+    name = "MNN"
+    settings = (
+        "torch.onnx.export, its Winograd's convolutions with the smallest tiles (WINOGRAD_MEMORY_LEVEL=1; by default "
+        "they err some 80 times as much as torch)"
+    )
+    devices = ("cpu",)
+    needs = ("MNN", "onnx", "onnxscript")
+
+    def refusal(self, dtype: torch.dtype, device: torch.device) -> str | None:
+        if isa.ASKED:
+            return f"cannot be held to {isa.ASKED}: its kernels choose by the CPU alone"
+        if dtype != torch.float32:
+            return f"has no {str(dtype).removeprefix('torch.')} on an x86"
+        return super().refusal(dtype, device)
+
+    def build(self, model: nn.Module, x: Tensor, dtype: torch.dtype) -> Call:
+        import _tools  # MNN's converter; its command line also sends a log to its makers
+        from MNN import expr
+        from MNN import nn as mnn
+
+        cores = {"backend": "CPU", "precision": "high", "power": "high", "numThread": torch.get_num_threads()}
+        runtime = mnn.create_runtime_manager((cores,))
+        runtime.set_hint(_WINOGRAD_LEVEL, 1)
+        with tempfile.TemporaryDirectory() as folder:
+            source, target = Path(folder, "model.onnx"), Path(folder, "model.mnn")
+            torch.onnx.export(model, (x,), source, dynamo=True, external_data=False, verbose=False, input_names=["x"])
+            _tools.mnnconvert(["", "-f", "ONNX", "--modelFile", str(source), "--MNNModel", str(target)])
+            net = mnn.load_module_from_file(str(target), ["x"], [], runtime_manager=runtime)
+        self._tell = lambda: f"version {version('MNN')}"
+        image = expr.const(x.numpy(), list(x.shape), expr.NCHW)
+
+        def infer() -> object:
+            return [expr.convert(output, expr.NCHW).read() for output in net.onForward([image])]
+
+        return infer
