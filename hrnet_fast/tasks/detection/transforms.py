@@ -11,6 +11,7 @@ from torch import Tensor
 from ..pixels import check_aspect, normalise, resize_in_8_bits
 
 MULTIPLE = 32  # of which the input's sides are (pad_size_divisor)
+LEAST = 64  # what a side must have for the coarsest map of the pyramid to have a pixel
 
 
 def fit(image: Tensor, short_side: int, long_side: int) -> tuple[Tensor, tuple[int, int]]:
@@ -23,5 +24,5 @@ def fit(image: Tensor, short_side: int, long_side: int) -> tuple[Tensor, tuple[i
     check_aspect(height, width, "for a detector")
     scale = min(long_side / max(height, width), short_side / min(height, width))
     size = (max(1, int(height * scale + 0.5)), max(1, int(width * scale + 0.5)))  # mmcv/image/geometric.py: imrescale
-    x = normalise([resize_in_8_bits(image, size)])
-    return F.pad(x, (0, -size[1] % MULTIPLE, 0, -size[0] % MULTIPLE)), size
+    below, right = (max(LEAST - side, -side % MULTIPLE) for side in size)
+    return F.pad(normalise([resize_in_8_bits(image, size)]), (0, right, 0, below)), size

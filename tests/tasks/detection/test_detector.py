@@ -32,6 +32,13 @@ def test_objects_come_the_likeliest_first_and_lie_in_the_picture(detector):
         assert each.label == COCO[each.index]
 
 
+@pytest.mark.parametrize("shape", [(1, 1), (2, 120), (120, 2)])
+def test_small_and_narrow_pictures_have_objects_too(detector, shape):
+    for each in detector(PICTURE[:1, :1].repeat(shape[0], 0).repeat(shape[1], 1)):
+        x, y, width, height = each.box
+        assert min(x, y) >= 0 and x + width < shape[1] + 0.01 and y + height < shape[0] + 0.01
+
+
 def test_stages_are_those_of_a_two_stage_detector(detector):
     stages = Stages()
     detector(PICTURE, stages=stages)

@@ -35,6 +35,13 @@ def test_it_is_scaled_in_8_bits_normalised_and_padded_with_the_mean():
     assert not x[:, :, height:].any() and not x[:, :, :, width:].any() and x.shape[2] > height
 
 
+@pytest.mark.parametrize("shape", [(10, 1000), (1000, 10)])
+def test_a_narrow_picture_is_padded_until_the_coarsest_map_has_a_pixel(shape):
+    x, inner = fit(picture(*shape), 800, 1333)
+    assert sorted(inner) == [13, 1333] and sorted(x.shape[2:]) == [64, 1344]
+    assert tuple(fit(picture(*shape), 1, 1)[0].shape) == (1, 3, 64, 64)
+
+
 def test_a_strip_is_refused():
     with pytest.raises(ImageError, match="a picture of 1000 x 2 pixels is too narrow for a detector: crop it first"):
         fit(picture(2, 1000), 800, 1333)
