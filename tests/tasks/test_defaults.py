@@ -6,6 +6,7 @@ import torch
 from hrnet_fast import BottomUpPoseEstimator, LandmarkEstimator, PoseEstimator, Segmenter
 from hrnet_fast.kernels.resample_argmax import Axis, axis_taps
 from hrnet_fast.tasks.bottom_up import Grouping
+from hrnet_fast.tasks.detection.regions import classify, propose
 from hrnet_fast.tasks.pixels import normalise
 from hrnet_fast.tasks.segmentation import transforms
 from tests.networks import small_net
@@ -76,10 +77,26 @@ def test_a_default_device(name, expected, meta):
 
 
 WINDOW = Axis(9, 3, 3, 5, 14, 14, 14, 31), True
+
+
+def regions():
+    levels = [torch.linspace(-1, 1, 15 * n, dtype=torch.float32).reshape(15, 1, n) for n in (24, 12, 6, 3, 2)]
+    return propose([level[:3] for level in levels], [level[3:] for level in levels], (4, 96))
+
+
+def objects():
+    where = torch.tensor([[3.0, 5.0, 30.0, 70.0], [0.1, 0.2, 90.0, 80.0]], dtype=torch.float32)
+    logits, deltas = torch.linspace(-1, 1, 2 * 11, dtype=torch.float32).reshape(2, 11).split((3, 8), dim=1)
+    found = classify(logits, deltas, where, (90, 120), (0.7, 0.6), threshold=0.05, iou_threshold=0.5, most=100)
+    return found.corners, found.scores
+
+
 ARITHMETIC = {  # without what is kept from call to call
     "crops": lambda: [normalise([PICTURE.permute(1, 2, 0)])],
     "views": lambda: [transforms.normalise_in_place(PICTURE[None].float())],
     "windows": lambda: [transforms.window(PICTURE[None].float(), 60, 60, 90, 90)],
+    "regions": lambda: [regions()],
+    "objects": objects,
     "labels": lambda: axis_taps.__wrapped__(*WINDOW),
 }
 

@@ -18,7 +18,7 @@ MOST_GROWTH = abs(math.log(16 / 1000))  # mmdet/models/task_modules/coders/delta
 
 def anchors(size: tuple[int, int], stride: int, device: torch.device) -> Tensor:  # (h * w * 3, 4) float32
     """Of a level of `size` (h, w), row by row (mmdet/models/task_modules/prior_generators/anchor_generator.py)."""
-    tall = torch.tensor(RATIOS, device=device).sqrt()
+    tall = torch.tensor(RATIOS, device=device, dtype=torch.float32).sqrt()
     sides = torch.stack((1 / tall, tall), 1) * (SCALE * stride)  # width, height
     y, x = (torch.arange(n, device=device, dtype=torch.float32) * stride for n in size)
     centers = torch.stack(torch.meshgrid(x, y, indexing="xy"), 2).reshape(-1, 1, 2)
@@ -32,7 +32,7 @@ def moved(
     deviations: Sequence[float] = (1, 1, 1, 1),  # the deltas' units
 ) -> Tensor:  # (N, K, 4), clipped to the picture
     """delta2bbox of mmdet/models/task_modules/coders/delta_xywh_bbox_coder.py."""
-    deltas = deltas.unflatten(1, (-1, 4)) * torch.tensor(deviations, device=boxes.device)
+    deltas = deltas.unflatten(1, (-1, 4)) * torch.tensor(deviations, device=boxes.device, dtype=boxes.dtype)
     low, high = boxes[:, None, :2], boxes[:, None, 2:]
     sides = high - low
     centers = (low + high) / 2 + sides * deltas[..., :2]

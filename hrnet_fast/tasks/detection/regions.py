@@ -99,7 +99,8 @@ def classify(
     threshold, iou_threshold, most: test_cfg.rcnn.
     """
     probabilities = logits.softmax(1)[:, :-1]  # without the background
-    corners = moved(regions, deltas, size, ROI_DEVIATIONS) / torch.tensor((*scale, *scale), device=regions.device)
+    scales = torch.tensor((*scale, *scale), device=regions.device, dtype=regions.dtype)
+    corners = moved(regions, deltas, size, ROI_DEVIATIONS) / scales
     region, classes = (probabilities > threshold).nonzero(as_tuple=True)
     corners, scores = corners[region, classes], probabilities[region, classes]
     kept = torchvision_ops().batched_nms(corners, scores, classes, iou_threshold)[:most]
