@@ -35,7 +35,9 @@ def coco_stats(
     stats = []
     with contextlib.redirect_stdout(io.StringIO()):  # it prints each of its steps
         truth = coco.COCO()
-        truth.dataset = annotations
+        # its evaluator takes an object with the id 0 for none, and one whose id another has for that
+        entries = [{**entry, "id": number} for number, entry in enumerate(annotations["annotations"], 1)]
+        truth.dataset = {**annotations, "annotations": entries}
         truth.createIndex()
         if results:
             found = truth.loadRes([dict(row) for row in results])

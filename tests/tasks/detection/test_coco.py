@@ -30,6 +30,14 @@ def test_the_truth_scores_a_hundred(tmp_path):
     assert metrics == pytest.approx(dict.fromkeys(METRICS, 100.0))
 
 
+@pytest.mark.parametrize("ids", [(0, 1, 2), (5, 5, 5), (-1, 0, 1)], ids=str)
+def test_objects_are_told_apart_whatever_their_ids(tmp_path, ids):
+    data = coco_data()
+    for entry, identity in zip(data["annotations"], ids, strict=True):
+        entry["id"] = identity
+    assert scored(write_coco(tmp_path, data)) == pytest.approx(dict.fromkeys(METRICS, 100.0))
+
+
 def test_a_shift_scores_by_its_overlap(tmp_path):
     data = coco_data()
     data["annotations"] = data["annotations"][:1]  # 100 wide: shifted by 17, it overlaps by 83 / 117 = 0.709
