@@ -13,6 +13,7 @@ from hrnet_fast.cli.commands.synth import MARK
 from hrnet_fast.cli.tasks import estimator_options
 from hrnet_fast.synthetic import WRITERS
 from hrnet_fast.tasks.registry import HEADS, package_of
+from tests.tasks.detection.files import write_coco
 
 SMALL = "hrnet_w18_small"
 # data set, and what else is read of it -> (model, options of evaluate, a metric that it has)
@@ -157,6 +158,16 @@ def test_objects_are_named_and_drawn(run, photo):
     assert (about["short_side"], about["threshold"], about["names"]) == (64, 0.3, "names.txt")
     with Image.open(Path("out", row["picture"])) as drawn:
         assert drawn.size == (80, 60)
+
+
+def test_a_detector_of_other_classes_is_evaluated_by_their_names(run, tmp_path):
+    write_coco(tmp_path / "coco")
+    (tmp_path / "names.txt").write_text("car\ngull\nperson\n")
+    argv = ("--root", tmp_path / "coco", "--outputs", "3", "--limit", "1", "--short-side", "64", "--json")
+    argv = ("evaluate", "--model", f"{SMALL}.faster_rcnn_coco", "--dataset", "coco", *map(str, argv))
+    notes = run(*argv, "--names", str(tmp_path / "names.txt")).json()["notes"]
+    assert "1 of the 3 annotated categories are none of the network's" in notes
+    assert "has none of the network's classes class 0, class 1, class 2" in run(*argv).err
 
 
 def test_label_maps_are_written_beside_the_drawing(run, photo):

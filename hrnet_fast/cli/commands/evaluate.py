@@ -53,7 +53,9 @@ def run(args: argparse.Namespace) -> Result:
         raise UsageError("--server says how --results FOLDER is written: give that too")
     task = task_name(args)
     package = package_of(task)
-    options = ("results", "server", "per_class", "detector", "names")
+    options = ["results", "server", "per_class", "detector"]
+    if task != "detection":  # whose classes are a data set's categories by their names
+        options.append("names")
     wanted = _supported(package.evaluate, args, f"evaluate with {args.model}", *options)
     dataset = _open_dataset(args, task, package.DATASETS)
     if is_random(args):
