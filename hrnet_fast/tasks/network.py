@@ -237,7 +237,7 @@ def load_all(plain: nn.Module, weights: str | os.PathLike[str] | Mapping[str, An
     """
     report = load_weights(plain, weights)
     missing = [key for key in report.missing if not key.endswith("num_batches_tracked")]
-    if missing and any("bbox_head." in key for key in report.dropped):
+    if missing and hasattr(plain, "bbox_head") and any("bbox_head." in key for key in report.dropped):
         raise CheckpointError(
             f"{report.source} is of another detector than {report.model}: Faster R-CNN as mmdetection 2 and 3 write it "
             "is read whole; an older one, as the official repository's, counts boxes and classes otherwise"

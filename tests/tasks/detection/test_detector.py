@@ -147,6 +147,12 @@ def test_a_checkpoint_of_another_detector_is_told_apart(prefix):
         Detector(NAME, state)
 
 
+def test_a_detectors_checkpoint_is_of_another_task_than_pose():
+    detector = fill_weights(create_model(NAME))
+    with pytest.raises(CheckpointError, match="it is a checkpoint of another task, so its results would mean nothing"):
+        hrnet_fast.PoseEstimator("hrnet_w18_small.pose_coco_256x192", detector.state_dict())
+
+
 def test_json_holds_numbers_and_names(detector):
     (first, *_) = to_json(detector(PICTURE))["objects"]
     assert set(first) == {"box", "score", "index", "label"} and len(first["box"]) == 4
