@@ -90,8 +90,8 @@ class CocoSet:
                 raise ValueError(f"{where} is of image {entry['image_id']}, which the file does not list")
             if not is_numbers(entry["bbox"], 4) or not all(map(math.isfinite, entry["bbox"])):
                 raise ValueError(f"{where} has the box {entry['bbox']}; four finite numbers are needed")
-            entry.setdefault("iscrowd", 0)
-            field(entry, "iscrowd", where, NUMBER)
+            if entry.setdefault("iscrowd", 0) not in (0, 1):
+                raise ValueError(f"{where} has the iscrowd {entry['iscrowd']!r:.60}; 0 or 1 is needed")
         return data
 
 

@@ -96,6 +96,7 @@ def test_a_test_split_has_no_scores(tmp_path):
         (lambda data: data["categories"][0].pop("name"), "category 1 has no 'name'"),
         (lambda data: data["annotations"][0].update(category_id=2), "annotation 1 has the category 2, which the file"),
         (lambda data: data["annotations"][2].pop("area"), "annotation 3 has no 'area'"),
+        (lambda data: data["annotations"][1].update(iscrowd=-1), "annotation 2 has the iscrowd -1; 0 or 1 is needed"),
         (lambda data: data["annotations"][0].update(bbox=[1, 2, 3]), r"has the box \[1, 2, 3\]; four finite numbers"),
     ],
 )

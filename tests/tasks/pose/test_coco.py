@@ -267,7 +267,7 @@ BAD = {
     "word-for-a-width": (put("width", "wide", "images"), "image 0 has the width 'wide'; a finite number is needed"),
     "null-annotations": (lambda data: data.update(annotations=None), "has the annotations None; a list is needed"),
     "no-annotations": (lambda data: data.pop("annotations"), "val2017.json has no 'annotations'"),
-    "null-for-a-crowd": (put("iscrowd", None), "annotation 1 has the iscrowd None; a finite number is needed"),
+    "null-for-a-crowd": (put("iscrowd", None), "annotation 1 has the iscrowd None; 0 or 1 is needed"),
     "no-people": (put("name", "dog", "categories"), "has no category 'person', only 'dog', 'car'"),
     "twice": (lambda data: data["images"].append(data["images"][1]), "val2017.json lists image 9 twice"),
     "no-images": (lambda data: data["images"].clear(), "lists no images: there is nothing to evaluate"),
