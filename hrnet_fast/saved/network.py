@@ -11,9 +11,10 @@ from torch import Tensor, nn
 
 from ..engine.nesting import describe, nested
 from ..models import HRNetConfig
-from ..plan import Call, Convolution, Norm, Param, Ref, Resize, sample_of
+from ..plan import Call, Convolution, Norm, Param, PlanError, Ref, Resize, sample_of
 from ..plan.graph import Node
 from ..plan.tracing.constants import evaluate
+from ..plan.tracing.failure import what
 from ..plan.tracing.functions import DEFORM
 from ..plan.transposed import SHUFFLE
 from .batches import for_batch
@@ -66,7 +67,12 @@ class SavedNetwork(nn.Module):
         values: dict[int, Tensor] = {}
         given = iter(leaves)
         for place, node in enumerate(graph.nodes):
-            values[place] = next(given) if node.op == "input" else self._play(node, values, graph.nodes)
+            try:
+                values[place] = next(given) if node.op == "input" else self._play(node, values, graph.nodes)
+            except PlanError:
+                raise
+            except ValueError as error:  # by torch or Python, of a forged file: planning takes it for a network's own
+                raise PlanError(f"operation {place} cannot be computed: {what(error)}") from error
             for value in node.inputs:
                 if last[value] == place:
                     values.pop(value, None)

@@ -122,6 +122,16 @@ def test_a_forged_operation_is_refused(changed, change):
     assert "\n" not in str(refused.value)
 
 
+@pytest.mark.parametrize("inputs", [[], [0, 1]])
+def test_an_operation_of_too_few_or_too_many_maps_is_refused(changed, inputs):
+    def change(about):
+        relu = next(node["Node"] for node in nodes(about) if node["Node"]["op"] == "relu")
+        relu.update(inputs=inputs)
+
+    with pytest.raises(PlanError, match=r"^operation \d+ cannot be computed: .* \(in SavedNetwork.forward\)$"):
+        load(changed(change))
+
+
 @pytest.mark.parametrize(("function", "args"), [("full", [[1 << 40], 1.0]), ("linspace", [0, 1, 1 << 40])])
 def test_an_operation_that_takes_all_memory_is_refused(changed, function, args):
     call = {"Call": {"function": f"torch.{function}", "args": args}}
