@@ -80,6 +80,25 @@ def test_their_changes_are_noticed(change, image):
         fast(image)
 
 
+class BySize(nn.Module):
+    """Reads one attribute for small images, and the other for large ones."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv, self.small, self.large = nn.Conv2d(3, 8, 3, padding=1), torch.rand(1), torch.rand(1)
+
+    def forward(self, x):
+        return self.conv(x) * (self.small if x.shape[-1] < 16 else self.large)
+
+
+def test_those_of_each_plan_are_followed(image):
+    fast = hrnet_fast.optimize(BySize().eval(), example=image)
+    fast(torch.randn(1, 3, 16, 16))
+    fast.original.small.add_(1)
+    with pytest.raises(RuntimeError, match="changed after optimize"):
+        fast(image)
+
+
 def test_an_optimizers_fused_steps_are_noticed(image):
     model = Net().eval()
     fast = hrnet_fast.optimize(model, example=image)
@@ -96,6 +115,8 @@ class Lazy(defaultdict):
 
     def keys(self):
         pytest.fail("was asked for all")
+
+    items = keys
 
     def __getitem__(self, key):
         self[key] = torch.rand(8, 1, 1)
