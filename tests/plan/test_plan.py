@@ -1,5 +1,6 @@
 """The plan as data: launch budgets, the checker, what is refused, and the table."""
 
+import re
 from dataclasses import replace
 
 import pytest
@@ -25,6 +26,20 @@ def test_one_number_in_a_list_stands_for_both_axes(function):
     assert_planned(
         lambda net, x: F.relu(function(net.c(x), net.d.weight, stride=(2,), padding=[1])), torch.randn(1, 3, 8, 6)
     )
+
+
+@pytest.mark.parametrize(("numbers", "words"), [((1, 2, 1), "(1, 2, 1)"), ((), "()")], ids=["three", "none"])
+@pytest.mark.parametrize("function", [F.conv2d, F.conv_transpose2d], ids=["convolution", "transposed"])
+def test_other_than_one_or_two_numbers_for_the_axes_are_refused(function, numbers, words):
+    net = Net(lambda net, x: function(net.c(x), net.d.weight, stride=numbers))
+    with pytest.raises(PlanError, match=re.escape(f"{words} is given for the two axes of a map")):
+        make_plan(net, torch.empty(1, 3, 8, 6))
+
+
+def test_a_size_for_one_axis_is_refused_as_by_torch():
+    net = Net(lambda net, x: F.interpolate(net.c(x), size=[16]))
+    with pytest.raises(ValueError, match="must have the same number of spatial dimensions"):
+        make_plan(net, torch.empty(1, 3, 8, 6))
 
 
 @pytest.fixture(scope="module")
@@ -96,6 +111,19 @@ def test_fuse_sums_are_gathered_not_written(pose):
     assert not any(item.name == "resize" for item in pose.items())
     carried = next(item for item in pose.items() if item.name == "stage4.1.fuse_layers.2.0.1.0")
     assert [term.resize is not None for term in carried.terms] == [False, False, True]
+
+
+def test_maps_that_nothing_enlarges_are_concatenated_before_a_pointwise_convolution():
+    """Apart they would be no fewer multiplications, and more launches."""
+
+    def run(net, x):
+        y = net.c(x)
+        return F.conv2d(torch.cat([y, F.interpolate(y.sigmoid(), size=(9, 7))], 1), net.wide)
+
+    net = Net(run)
+    net.wide = nn.Parameter(torch.empty(4, 16, 1, 1))
+    plan = make_plan(net.eval(), torch.empty(1, 3, 9, 7))
+    assert [item.conv.channels for item in plan.items() if isinstance(item, Conv)] == [None, None]
 
 
 def test_head_of_v2_works_at_each_map_s_own_size():
