@@ -18,6 +18,7 @@ from hrnet_fast.engine.cpu.tune import Pool, TunedKernel, Walk, tune_shape, weig
 from hrnet_fast.engine.executors import native
 from hrnet_fast.engine.tuning.cache import cache_of, parse
 from hrnet_fast.numerics import relative_l2, within_tolerance
+from hrnet_fast.plan import Conv
 from tests.golden import fill
 
 NO_NATIVE = native.unsupported()
@@ -166,6 +167,22 @@ def test_what_was_found_plays_here_and_in_the_next_process(folder, x, monkeypatc
     cache_of.cache_clear()  # as the next process begins
     again = pose()
     assert f"tuned {kernel}" in reasons(again, x) and torch.equal(again(x), fast(x))
+
+
+@needs_native
+def test_the_network_is_timed_with_the_kernels_of_before_and_with_those_found(folder, x, monkeypatch):
+    found = Kernel(2, 12)
+    forced(monkeypatch, found)
+    fast, kernels = pose(), []
+
+    def compiled(plan, kernel_of):
+        kernels.append([kernel_of(item) for item in plan.items() if isinstance(item, Conv)])
+
+    monkeypatch.setattr(fast.executor, "_compile", compiled)
+    fast.executor.tune(fast.plan_for(x))
+    before, now = kernels
+    assert found not in before and found in now
+    assert all(kernel == found for kernel, default in zip(now, before) if default.m)
 
 
 @needs_native
