@@ -79,6 +79,7 @@ def test_key_with_a_line_break(make, refused):
         ("seg_lip", "last_layer.3"),
         ("landmark_aflw", "head.3"),
         ("cls_in1k", "classifier"),
+        ("faster_rcnn_coco", "roi_head.bbox_head.fc_"),
     ],
 )
 def test_another_number_of_outputs(tag, key, make, same_bits, refused):
@@ -326,6 +327,16 @@ def test_the_pyramid_of_mmdetections_fcos_has_stride_2(make, refused, same_bits)
     other = make("hrnet_w18_small.features", seed=2)
     assert "bbox_head.conv_centerness.weight" in load_weights(other, state).dropped
     assert not load_weights(make("hrnet_w18_small.det_coco"), state, strict=False).missing
+
+
+@pytest.mark.parametrize("tags", [("det_coco", "faster_rcnn_coco"), ("faster_rcnn_coco", "det_coco")], ids="-".join)
+def test_a_pyramid_and_a_detector_take_each_others_pyramid(tags, make, same_bits):
+    source, model = (make(f"hrnet_w18_small.{tag}", seed) for seed, tag in enumerate(tags))
+    report = load_weights(model, source.state_dict())
+    same_bits(model.neck.state_dict(), source.neck.state_dict())
+    others = {*source.state_dict()} ^ {*model.state_dict()}
+    assert others == {*report.dropped, *report.missing}
+    assert {key.split(".")[0] for key in others} == {"rpn_head", "roi_head"}
 
 
 def test_an_increasing_classifier_leaves_another_kinds_classifier_alone(make):
