@@ -17,6 +17,7 @@ from benchmarks.runners import Runner
 from benchmarks.sources import our_code
 from benchmarks.text import in_short
 
+real_ask = compare_module.ask
 CASE = Case("a model", 8, 8, 1, "float32")
 
 
@@ -69,6 +70,14 @@ def run(ours, *rivals, case=CASE, left_out=None):
         case, ours, rivals, device=torch.device("cpu"), seconds=0.01, left_out=left_out or {},
         progress=Progress(io.StringIO()),
     )  # fmt: skip
+
+
+@pytest.mark.parametrize("errors", [(1e-7, 3e-7), (3e-7, 1e-7)])
+def test_plain_torchs_error_is_the_larger_one_of_its_two_memory_formats(errors, monkeypatch):
+    found = iter(errors)
+    monkeypatch.setattr(compare_module, "relative_l2", lambda outputs, want: next(found))
+    asked = real_ask(Case("hrnet_w18_small.features", 32, 32, 1, "float32"), torch.device("cpu"))
+    assert asked.error_torch == 3e-7
 
 
 def test_right_runners_are_timed():

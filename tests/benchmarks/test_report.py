@@ -193,6 +193,7 @@ def test_headline_is_one_image_by_the_most_threads(make_row, make_run):
         make_row("OpenVINO", p50_ms=20),
         make_row("ONNX Runtime", p50_ms=15),
         make_row("plain", p50_ms=30, error=2e-7),
+        make_row("plain channels_last", p50_ms=40, error=1e-7),
         make_row("hrnet_fast exact", p50_ms=12),
     ]
     many = [dataclasses.replace(row, batch=16) for row in rows]
@@ -205,6 +206,7 @@ def test_headline_is_one_image_by_the_most_threads(make_row, make_run):
         ["hrnet_w32.pose_coco, 256x192", "**10.5** (1.50x, 3.00x)"],
     ]  # fmt: skip
     assert "0.50 to 0.50 times those of torch in its less accurate format" in told
+    assert "1.00 to 1.00 times those of torch in its more accurate format" in told
     assert identified.startswith(
         "- Intel Xeon: 2 threads; rivals: OpenVINO, ONNX Runtime; torch 2.15.0+cpu; measured at"
     )
@@ -239,9 +241,10 @@ def test_method_says_what_winograd_gains_and_what_building_takes(make_row, make_
         make_row("hrnet_fast"), make_row("hrnet_fast exact", p50_ms=20), make_row("plain", p50_ms=40),
         make_row("OpenVINO", p50_ms=15, build_s=20.0), make_row("ONNX Runtime", p50_ms=30, build_s=10.0),
     ]  # fmt: skip
-    slower = [dataclasses.replace(row, batch=16, p50_us=2 * row.p50_us) for row in rows[:-1]]
+    slower = [dataclasses.replace(row, batch=16, p50_us=2 * row.p50_us, build_s=99.0) for row in rows[:-1]]
+    alone = [dataclasses.replace(row, dtype="bfloat16", build_s=99.0) for row in rows[:2]]
     title, runners, winograd, building = method(
-        [make_run(*rows, *slower, settings={"plain": "as it is", "never run": "no"})]
+        [make_run(*rows, *slower, *alone, settings={"plain": "as it is", "never run": "no"})]
     )
     assert title == "## What was compared" and runners == "- **plain**: as it is."
     assert "is 0.75 to 0.75 times as fast as the fastest rival" in winograd and "of 2 cases" in winograd
