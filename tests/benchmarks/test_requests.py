@@ -18,6 +18,7 @@ from benchmarks.requests.report import OURS, PLAIN, Row, cases, markdown, termin
 from benchmarks.sheet import Sheet, read_sheet
 from benchmarks.sources import ROOT
 from hrnet_fast.tasks.images import read_image
+from hrnet_fast.timing import Timing
 
 CASES = (
     Case("pose", "hrnet_w18_small.pose_coco_256x192", (60, 80), 2),
@@ -111,6 +112,50 @@ def test_a_network_that_is_off_is_found(monkeypatch):
     monkeypatch.setattr(check.hrnet_fast, "verify", off)
     with pytest.raises(Mismatch, match="the network's error is"):
         measure.measure(CASES[1], 0.0)
+
+
+FAULTS = {
+    "the regions differ by number": ("propose", lambda regions: regions[1:]),
+    "the regions differ by": ("propose", lambda regions: regions + 0.1),
+    "their features differ by": ("cut_out", lambda features: features * 1.001),
+    "the boxes differ by": ("classify", lambda found: dataclasses.replace(found, corners=found.corners + 0.1)),
+    "the scores differ by": ("classify", lambda found: dataclasses.replace(found, scores=found.scores * 1.001)),
+    "the classes differ": ("classify", lambda found: dataclasses.replace(found, classes=found.classes + 1)),
+}
+
+
+@pytest.fixture(scope="module")
+def check_of_detection():
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(measure, "SIDES", (64, 128))
+        return measure._REQUESTS["detection"](CASES[2])[0]
+
+
+@pytest.mark.parametrize("told", FAULTS)
+def test_a_stage_of_detection_that_is_off_is_found(told, check_of_detection, monkeypatch):
+    stage, fault = FAULTS[told]
+    right = getattr(check, stage)
+    monkeypatch.setattr(check, stage, lambda *given, **how: fault(right(*given, **how)))
+    monkeypatch.setattr(check, "_network", lambda *given: "right")
+    with pytest.raises(Mismatch, match=told):
+        check_of_detection()
+
+
+def test_what_warms_a_request_up_is_none_of_its_stages(monkeypatch):
+    def interleave(calls, *, warm, **options):
+        for name in calls:
+            warm[name](), calls[name]()
+        return dict.fromkeys(calls, Timing([1.0]))
+
+    taken = iter([100.0, 1.0])
+
+    def request(stages):
+        stages._seconds["network"] = next(taken)
+
+    monkeypatch.setattr(measure, "interleave", interleave)
+    monkeypatch.setitem(measure._REQUESTS, "decode", lambda case: (lambda: "right", {OURS: request}))
+    (row,) = measure.measure(CASES[3], 0.0)
+    assert row.stages == {"network": 1e6}
 
 
 def test_requests_are_the_same_everywhere():
