@@ -11,6 +11,7 @@ from torch import nn
 from benchmarks.compare import GROSS
 from benchmarks.runners import RIVALS, HrnetFast, Plain
 from benchmarks.runners.compiled import Compile
+from benchmarks.runners.onnx_runtime import OnnxRuntime
 from benchmarks.runners.open_vino import OpenVino
 from benchmarks.runners.ours import ExactHrnetFast
 from hrnet_fast.numerics import relative_l2, within_tolerance
@@ -65,6 +66,28 @@ def test_mobile_engines_refuse_what_they_cannot_be_held_to(monkeypatch):
         with monkeypatch.context() as patch:
             patch.setattr("benchmarks.isa.ASKED", "avx2")
             assert "cannot be held to avx2" in runner.refusal(torch.float32, CPU)
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_onnx_runtime_has_as_many_threads_as_the_others(threads, monkeypatch):
+    onnxruntime = pytest.importorskip("onnxruntime")
+    runner, seen = OnnxRuntime(), []
+    if refused := runner.refusal(torch.float32, CPU):
+        pytest.skip(refused)
+
+    def session(path, options, **how):
+        seen.append(options.intra_op_num_threads)
+        return made(path, options, **how)
+
+    made = onnxruntime.InferenceSession
+    monkeypatch.setattr(onnxruntime, "InferenceSession", session)
+    torch.set_num_threads(threads)
+    model, x = net(), torch.randn(1, 3, 24, 40)
+    with torch.inference_mode():
+        want, plain = copy.deepcopy(model).double()(x.double()), model(x)
+        call = runner.build(model, x, torch.float32)
+    assert within_tolerance(relative_l2(torch.from_numpy(call()[0]), want), relative_l2(plain, want))
+    assert seen == [threads]
 
 
 def test_ours_says_who_played_and_in_what():
