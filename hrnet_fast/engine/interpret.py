@@ -13,9 +13,17 @@ from ..plan import PREVIOUS, PURE_FUNCTIONS, Concat, Constant, Conv, Function, I
 from ..plan.fold import fold
 from ..plan.tracing.constants import DTYPE
 
-# Maps may lie channels-last here where the network's own are contiguous, which `view` would refuse.
-_RESHAPED: dict[str, Callable[..., Any]] = {"Tensor.view": Tensor.reshape, "Tensor.view_as": Tensor.reshape_as}
-_PLAYED = PURE_FUNCTIONS | _RESHAPED
+
+def _interpolated(x: Tensor, *args: Any, antialias: bool = False, **how: Any) -> Tensor:
+    return F.interpolate(x.contiguous() if antialias else x, *args, antialias=antialias, **how)
+
+
+# Maps may lie channels-last here where the network's own are contiguous, which `view` would refuse, and of which torch
+# interpolates columns, one pixel wide, wrongly with antialiasing (torch 2.15).
+_OF_ANY_LAYOUT: dict[str, Callable[..., Any]] = {
+    "Tensor.view": Tensor.reshape, "Tensor.view_as": Tensor.reshape_as, "functional.interpolate": _interpolated,
+}  # fmt: skip
+_PLAYED = PURE_FUNCTIONS | _OF_ANY_LAYOUT
 
 Watch = Callable[[Item, Tensor], None]  # called with each item and its result
 
