@@ -49,6 +49,7 @@ def calls(monkeypatch):
         "synchronize": lambda: made.append("wait for all"), "device": nullcontext,
     }.items():  # fmt: skip
         monkeypatch.setattr(torch.cuda, name, stand_in)
+    monkeypatch.setattr(torch._C, "_cuda_clearCublasWorkspaces", lambda: None, raising=False)
     return made
 
 
@@ -87,6 +88,30 @@ def test_a_capture_that_fails_leaves_the_caller_his_stream(calls, monkeypatch):
     with pytest.raises(RuntimeError, match="previous error"):
         capture(lambda: None)
     assert current == ["the caller's"]
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_a_graph_shares_no_workspace_of_cublas(calls, monkeypatch, fails):
+    """Neither what was left before, also by the run outside of the capture, nor what it leaves to the next one."""
+    monkeypatch.setattr(torch._C, "_cuda_clearCublasWorkspaces", lambda: calls.append("clear"))
+
+    @contextmanager
+    def graph(made, **options):
+        calls.append("begin")
+        try:
+            yield
+        finally:
+            calls.append("end")
+
+    def work():
+        calls.append("work")
+        if fails and "begin" in calls:
+            raise torch.cuda.OutOfMemoryError("too little")
+
+    monkeypatch.setattr(torch.cuda, "graph", graph)
+    with pytest.raises(CaptureError) if fails else nullcontext():
+        capture(work)
+    assert calls == ["wait for all", "work", "clear", "begin", "work", "end", "clear"]
 
 
 def test_a_capture_waits_for_another_thread_s_on_the_same_device(calls, monkeypatch):

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext, suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from typing import Protocol
 
 import torch
@@ -128,11 +128,22 @@ def capture(work: Callable[[], None]) -> torch.cuda.CUDAGraph:
                 work()
             torch.cuda.current_stream().wait_stream(side)
             captured = torch.cuda.graph(graph, stream=side, capture_error_mode="thread_local")
-            with torch.cuda.stream(side), captured:  # torch's graph alone leaves `side` the current one if it fails
+            with _own_workspaces(), torch.cuda.stream(side), captured:  # a graph that fails leaves `side` current
                 work()
         except torch.cuda.OutOfMemoryError as error:
             raise CaptureError(f"the GPU's memory does not suffice for this input shape ({error})") from error
         return graph
+
+
+@contextmanager
+def _own_workspaces() -> Iterator[None]:
+    """A capture's cuBLAS takes its workspace from the graph's memory. Torch keeps one for each thread and stream: all
+    graphs of a thread, which may be replayed at once, would write to it, also when torch.compile has let go of it."""
+    torch._C._cuda_clearCublasWorkspaces()
+    try:
+        yield
+    finally:
+        torch._C._cuda_clearCublasWorkspaces()
 
 
 def _own_streams(device: int) -> tuple[torch.cuda.Stream, ...]:
