@@ -28,18 +28,23 @@ DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 NO_INTERPRETER = why_not() if DEVICE == "cpu" else None
 pytestmark = pytest.mark.skipif(NO_INTERPRETER is not None, reason=str(NO_INTERPRETER))
 DTYPES = [torch.float32, torch.float16, torch.bfloat16]
+TILE_SHARES = 6  # of all tiles, whose kernels take minutes to compile: no test may take a GPU report's minute
 by_dtype = pytest.mark.parametrize("dtype", DTYPES, ids=lambda dtype: str(dtype).removeprefix("torch."))
 
 
-def make_conv(dtype, inputs, outputs, kernel, stride, size, batch, tile, terms="", relu="last", sources="", bias=True):
-    """A convolution of random maps, and its result in float64."""
+def make_conv(
+    dtype, inputs, outputs, kernel, stride, size, batch, tile, terms="", relu="last", sources="", bias=True,
+    precision="ieee",
+):  # fmt: skip
+    """A convolution of random maps, its weights packed for `precision`, and its result in float64."""
     out_size = tuple((side + 2 * (kernel // 2) - kernel) // stride + 1 for side in size)
     source = term_maps(sources or "=", batch, inputs, size, dtype, DEVICE)
     weight = torch.randn(outputs, inputs, kernel, kernel, dtype=torch.float64) / (inputs * kernel * kernel) ** 0.5
     weight = weight.to(DEVICE, dtype).double()
     offset = torch.randn(outputs).to(DEVICE) if bias else None
     work = ConvWork(
-        empty_map((batch, outputs, *out_size), dtype, DEVICE), source, *pack_weight(weight, offset, tile, dtype),
+        empty_map((batch, outputs, *out_size), dtype, DEVICE), source,
+        *pack_weight(weight, offset, tile, dtype, precision),
         (kernel, kernel), (stride, stride), (kernel // 2, kernel // 2), tile, bool(sources),
         term_maps(terms, batch, outputs, out_size, dtype, DEVICE), relu,
     )  # fmt: skip
@@ -183,13 +188,16 @@ def test_nan_and_infinity_spread_as_far_as_in_torch(bad, precision):
 
 
 @pytest.mark.skipif(DEVICE == "cpu", reason="there is no GPU: every tile is compiled in test_level_compiled.py")
-@by_dtype
-@pytest.mark.parametrize("precision", ["ieee", "tf32"])
-def test_every_tile_on_a_gpu(precision, dtype):
+@pytest.mark.parametrize("share", range(TILE_SHARES))
+@pytest.mark.parametrize(
+    ("dtype", "precision"), [*((dtype, "ieee") for dtype in DTYPES), (torch.float32, "tf32")], ids=str
+)
+def test_every_tile_on_a_gpu(dtype, precision, share):
     exact = dtype == torch.float32 and precision == "ieee"
-    for tile in candidates(Problem(1 << 16, 512, 4608, dtype.itemsize, exact), describe_gpu(torch.device(DEVICE))):
+    tiles = candidates(Problem(1 << 16, 512, 4608, dtype.itemsize, exact), describe_gpu(torch.device(DEVICE)))
+    for tile in tiles[share::TILE_SHARES]:
         for channels in (48, 64):
-            work, want = make_conv(dtype, channels, 130, 3, 1, (19, 17), 3, tile, "=n")
+            work, want = make_conv(dtype, channels, 130, 3, 1, (19, 17), 3, tile, "=n", precision=precision)
             for stages in (3, 5):
                 torch.backends.cudnn.allow_tf32 = precision == "tf32"  # what torch's own error is taken from
                 try:
