@@ -30,7 +30,7 @@ FIRST = {"tests/gpu/test_cuda_level.py": 150, "tests/gpu/test_cuda_engine.py": 1
 ELSEWHERE = ("tests/kernels/test_level.py", "tests/engine/test_op_gpu.py")
 SUITES = ("tests/kernels", "tests/engine", "tests/test_api.py")  # most of it needs no GPU
 DRY_TESTS = ("tests/test_env.py",)
-EACH_S, EACH_OF_SUITES_S = 60.0, 300.0  # for one test, after which it counts as hanging
+EACH_S, EACH_OF_SUITES_S = 120.0, 300.0  # for one test, after which it counts as hanging
 # tool, executor, and how the small network is played (benchmarks/gpu/small_net.py)
 SANITIZED = (
     ("memcheck", "cuda", "tape"), ("racecheck", "cuda", "graph"), ("memcheck", "cuda-chains", "tape"),

@@ -180,7 +180,8 @@ def test_tf32_rounds_what_it_reads_to_nearest(sources):
 def test_nan_and_infinity_spread_as_far_as_in_torch(bad, precision):
     work, _ = make_conv(torch.float32, 8, 8, 3, 1, (6, 6), 1, Tile(16, 16))
     work.sources[0].map.nchw()[0, 3, 2, 2] = bad
-    level_ref([work])
+    with torch.backends.cudnn.flags(enabled=False):  # its Winograd's and FFT's convolutions spread them further
+        level_ref([work])
     want = work.out.nchw().clone()
     Launch([work], precision=precision)()
     assert torch.equal(work.out.nchw().isnan(), want.isnan())
