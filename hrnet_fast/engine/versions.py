@@ -26,18 +26,23 @@ class Versions:
 
     def __init__(self, module: nn.Module):
         self.tables = [table for part in module.modules() for table in _tables(part)]
-        watch(module.parameters())
         self.held = held_tensors(module)
         self.read: dict[str, tuple[Held, int, int]] = {}
         self.seen = list(self._now())
         native = kernels.extension().module
         self.native = None if native is None else native.Versions(self.tables)
+        watch(self)
 
     def follow(self, names: Iterable[str]) -> None:
         """Plain attributes, among other names, that a plan reads from now on. Other threads may be asking meanwhile."""
         more = {name: self.held[name] for name in self.held.keys() & names}
-        watch(one.tensor for one in more.values())
         self.read = {name: (one, one.tensor.data_ptr(), _version(one.tensor)) for name, one in more.items()} | self.read
+
+    def tensors(self) -> Iterator[Tensor]:
+        """Those that are followed now."""
+        for table in self.tables:
+            yield from (value for value in tuple(table.values()) if isinstance(value, Tensor))
+        yield from (one.tensor for one, *_ in self.read.values())
 
     def changed(self) -> bool:
         """Whether any tensor was written, or anything replaced, since."""

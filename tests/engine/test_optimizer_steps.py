@@ -61,9 +61,23 @@ def test_what_was_not_written_is_not_told_of():
 
 def test_modules_are_not_kept():
     gc.collect()
-    before = len(optimizer_steps._watched)
+    before = len(optimizer_steps._watchers)
     fast = optimize(small_net(), executor="reference")
-    assert len(optimizer_steps._watched) == before + len(list(fast.parameters()))
+    assert len(optimizer_steps._watchers) == before + 1
     del fast
     gc.collect()
-    assert len(optimizer_steps._watched) == before
+    assert len(optimizer_steps._watchers) == before
+
+
+def test_parameters_can_be_swapped():
+    pose = small_net().eval()
+    fast, x = optimize(pose, executor="reference"), torch.randn(1, 3, 64, 64)
+    torch.__future__.set_swap_module_params_on_conversion(True)
+    try:
+        pose.double()
+    finally:
+        torch.__future__.set_swap_module_params_on_conversion(False)
+    with pytest.raises(RuntimeError, match="call its refresh"):
+        fast(x)
+    fast.refresh()
+    assert verify(pose, fast, x).passed
