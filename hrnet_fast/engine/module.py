@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from math import inf
-from typing import Any
+from typing import Any, NoReturn
 
 import torch
 from torch import Tensor, nn
@@ -211,6 +211,11 @@ class OptimizedModule(nn.Module):
         self.original.train(mode)
         self.training = mode
         return self
+
+    def __prepare_scriptable__(self) -> NoReturn:
+        raise TypeError(
+            "torch.jit.script cannot compile an optimized network: script its `original`, or take torch.jit.trace"
+        )
 
     def __getstate__(self) -> dict[str, Any]:
         """Only what rebuilds the module: locks, plans and packed weights are made anew by the reader."""

@@ -30,6 +30,13 @@ def test_a_trace_takes_any_batch(fast, wrap):
     assert torch.equal(traced(x), model(x))
 
 
+@pytest.mark.filterwarnings("ignore:.torch.jit")
+@pytest.mark.parametrize("wrap", [lambda net: net, nn.Sequential], ids=["alone", "inside"])
+def test_script_is_refused(fast, wrap):
+    with pytest.raises(TypeError, match="torch.jit.script cannot compile an optimized network: script its `original`"):
+        torch.jit.script(wrap(fast))
+
+
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("dynamo", [True, False])
 def test_onnx_is_refused(fast, dynamo):
