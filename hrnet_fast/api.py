@@ -89,13 +89,15 @@ def verify(model: nn.Module, fast: OptimizedModule, *inputs: Example, levels: bo
     inputs: what the model takes, e.g. images (N, 3, H, W); each run gets copies in its own dtype. A shape stands for
         random numbers.
     levels: also report every item of the plan whose result reaches memory; `passed` does not depend on these.
-    Raises TypeError if `model` is no module or `fast` is not optimized, ValueError if the two modules' results differ
-    in number or shape, and what either module raises for these inputs.
+    Raises TypeError if `model` is no module, `fast` is not optimized or there are no inputs, ValueError if the two
+    modules' results differ in number or shape, and what either module raises for these inputs.
     """
     if not isinstance(model, nn.Module):
         raise TypeError(f"verify compares a module with optimize(module); the first one is a {type(model).__name__}")
     if not isinstance(fast, OptimizedModule):
         raise TypeError(f"verify compares a module with optimize(module); the second one is a {type(fast).__name__}")
+    if not inputs:
+        raise TypeError("verify runs both modules: give it their inputs too, or shapes such as (1, 3, 256, 192)")
 
     def drawn(x: Any) -> Any:
         return torch.randn(x, device=fast.device) if is_shape(x) else x

@@ -81,3 +81,5 @@ def test_verify_wants_an_optimized_module(pose):
         verify(SMALL, optimize(pose), torch.randn(1, 3, 64, 64))
     with pytest.raises(TypeError, match="inputs must be tensors, or lists of them, not ndarray"):
         verify(pose, optimize(pose), torch.randn(1, 3, 64, 64).numpy())
+    with pytest.raises(TypeError, match=r"give it their inputs too, or shapes such as \(1, 3, 256, 192\)"):
+        verify(pose, optimize(pose))
