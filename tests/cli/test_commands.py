@@ -69,6 +69,12 @@ def test_list_says_head_outputs_and_size(run):
     assert run("list", "hrnet_w32.det_coco").out.split() == ["hrnet_w32.det_coco", "detection", "-", "800x1344"]
 
 
+def test_list_is_aligned(run):
+    heads = {config.name: config.head for config in map(hrnet_fast.model_config, hrnet_fast.list_models())}
+    columns = {line.index(f" {heads[line.split()[0]]} ") for line in run("list").out.splitlines()}
+    assert len(columns) == 1
+
+
 @pytest.mark.parametrize("pattern", ["w18_small.pose", "*w18_small.pose*"], ids=["part", "wildcard"])
 def test_list_takes_a_part_or_a_wildcard(run, pattern):
     names = [row["name"] for row in run("--json", "list", pattern).json()["models"]]

@@ -32,8 +32,9 @@ def run(args: argparse.Namespace) -> Result:
         }
         for config in configs
     ]
+    widest = max(len(config.name) for config in configs)
     text = "\n".join(
-        f"{row['name']:<41} {row['head']:<18} {row['outputs'] or '-':>5} {row['height']:>5}x{row['width']}"
+        f"{row['name']:<{widest}} {row['head']:<18} {row['outputs'] or '-':>5} {row['height']:>5}x{row['width']}"
         for row in rows
     )
     return Result({"models": rows}, text)
