@@ -1,11 +1,9 @@
 """Draws docs/pictures: what the tasks' `draw` makes of the generator's annotations (the truth, not predictions).
 
 pose.jpg, which has predictions too, is from training.py.
-
-python examples/pictures.py [FOLDER]
 """
 
-import sys
+import argparse
 from pathlib import Path
 
 import numpy as np
@@ -106,4 +104,6 @@ def main(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1] if len(sys.argv) > 1 else "docs/pictures"))
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", nargs="?", type=Path, default="docs/pictures", help="default: %(default)s")
+    main(parser.parse_args().folder)

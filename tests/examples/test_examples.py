@@ -36,3 +36,12 @@ def test_it_runs(tmp_path, monkeypatch, capsys, name, own):
 @pytest.mark.parametrize("name", MODELS)
 def test_it_is_short(name):
     assert len((EXAMPLES / f"{name}.py").read_text().splitlines()) <= LONGEST
+
+
+@pytest.mark.parametrize("name", [*MODELS, "pictures", "training"])
+def test_help_does_nothing_else(tmp_path, monkeypatch, capsys, name):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", [f"{name}.py", "--help"])
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_path(str(EXAMPLES / f"{name}.py"), run_name="__main__")
+    assert ended.value.code == 0 and "usage:" in capsys.readouterr().out and not [*tmp_path.iterdir()]
