@@ -65,19 +65,31 @@ class VerifyReport:
         return all(output.passed for output in self.outputs)
 
     def __str__(self) -> str:
-        rows = [f"{'value':<40} {'error':>8} {'torch':>8} {'ratio':>5}  worst element"]
-        for found in (*self.levels, *self.outputs):
-            ratio = found.error / found.error_torch if found.error_torch else float(found.error > 0)
-            where = f"{found.worst_value:.4g} for {found.worst_expected:.4g} at {list(found.worst_index)}"
-            if found.labels:
-                differ = f"{round(found.error * found.labels)} of {found.labels} differ"
-                where = f"{differ}, {where}" if found.error else differ
-            errors = f"{found.error:>8.1e} {found.error_torch:>8.1e} {ratio:>5.2f}"
-            rows.append(f"{found.name[-40:]:<40} {errors}  {where}"[:100])
+        shown = (*self.levels, *self.outputs)
+        found = [_told(one) for one in shown]
+        room = 100 - max(map(len, found))  # for names: these are cut before numbers are
+        width = min(max(len(one.name) for one in shown), max(room, 27) - 1)
+        rows = [f"{'value':<{width}} {_NUMBERS}"]
+        for one, told in zip(shown, found):
+            name = one.name if len(one.name) <= width else "…" + one.name[1 - width :]
+            rows.append(f"{name:<{width}} {told}")
         verdict = "passed" if self.passed else "FAILED"
         rule = f"error against float64 at most {TOLERANCE_FACTOR:g}x torch's own in {self.dtype}"
         rows.append(f"{verdict}: {rule} (executor {self.executor})")
         return "\n".join(rows)
+
+
+_NUMBERS = f"{'error':>8} {'torch':>8} {'ratio':>5}  worst element"
+
+
+def _told(found: OutputError) -> str:
+    """The columns of `_NUMBERS`."""
+    ratio = found.error / found.error_torch if found.error_torch else float(found.error > 0)
+    where = f"{found.worst_value:.4g} for {found.worst_expected:.4g} at {list(found.worst_index)}"
+    if found.labels:
+        differ = f"{round(found.error * found.labels)} of {found.labels} differ"
+        where = f"{differ}, {where}" if found.error else differ
+    return f"{found.error:>8.1e} {found.error_torch:>8.1e} {ratio:>5.2f}  {where}"
 
 
 def verify(model: nn.Module, fast: OptimizedModule, *inputs: Any, levels: bool = False) -> VerifyReport:
