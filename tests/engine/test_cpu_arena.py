@@ -42,7 +42,7 @@ def test_places_of_whole_networks(name, tail):
     arena = fit(plan, tail)
     check_arena(plan, arena, tail)
     assert all(place.start % 64 == 0 for place in arena.places.values())
-    life = lifetimes(plan.levels, (), plan.outputs)
+    life = lifetimes(plan)
     alive = [
         sum(bordered(plan.values[v].shape, tail) for v, (first, last) in life.items() if first <= level <= last)
         for level in range(len(plan.levels))
@@ -119,7 +119,7 @@ class Faults:
 
     @staticmethod
     def over_a_map_that_a_later_level_reads(plan, arena):
-        life = lifetimes(plan.levels, (), plan.outputs)
+        life = lifetimes(plan)
         item, waiting = next(
             (level.items[0], value)
             for index, level in enumerate(plan.levels)
@@ -180,7 +180,7 @@ def test_the_checker_sees_every_border_that_is_not_zero():
 
 def test_the_checker_refuses_what_lives_together_in_one_place_and_nothing_else():
     plan, draw = plan_of("hrnet_w18_small.seg_lip"), Random(0)
-    arena, life = replace(fit(plan, TAIL), kept=frozenset()), lifetimes(plan.levels, (), plan.outputs)
+    arena, life = replace(fit(plan, TAIL), kept=frozenset()), lifetimes(plan)
     taken, seen = in_place(plan), Counter()
     for _ in range(300):
         value, other = draw.sample(sorted(arena.places), 2)

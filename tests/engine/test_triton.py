@@ -95,7 +95,7 @@ def test_refused_on_a_cpu_without_the_interpreter(monkeypatch):
 @pytest.mark.parametrize("name", LARGE)
 def test_no_value_lies_where_another_one_lives(name):
     plan = plan_of(name)
-    place, life = slots(plan), lifetimes(plan.levels, plan.inputs, plan.outputs)
+    place, life = slots(plan), lifetimes(plan)
     tenants = {}
     for value, slot in place.items():
         tenants.setdefault(slot, []).append(value)

@@ -56,7 +56,7 @@ def place(plan: Plan, tail: int) -> dict[int, range]:
     A place is free where no value already there lives at the same level. Writing and reading count as living, so an
     item never writes what another item of its level reads.
     """
-    life = lifetimes(plan.levels, (), plan.outputs)
+    life = lifetimes(plan)
     life = {value: levels for value, levels in life.items() if plan.values[value].dtype is None}
     first: dict[int, int] = {}  # result -> the value that had its memory first
     for result, before in in_place(plan).items():

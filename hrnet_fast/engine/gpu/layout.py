@@ -25,7 +25,7 @@ def slots(plan: Plan) -> dict[int, int]:
 
     Inputs have slots of their own, which no item ever writes.
     """
-    life = lifetimes(plan.levels, plan.inputs, plan.outputs)
+    life = lifetimes(plan)
     taken = {value: index for index, value in enumerate(plan.inputs)}
     free_from: dict[Value, list[tuple[int, int]]] = {}  # alike -> (last level that uses it, slot)
     count = len(taken)
