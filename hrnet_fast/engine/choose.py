@@ -77,16 +77,20 @@ def _fastest_on_gpu(tensors: Mapping[str, Tensor], dtype: torch.dtype, device: t
 def _on_cpu(
     name: str, tensors: Mapping[str, Tensor], dtype: torch.dtype, device: torch.device, exact: bool
 ) -> Executor:
-    elsewhere = None if device.type == "cpu" else f"the CPU executors do not run on {device.type}"
-    no_onednn = elsewhere or onednn.unsupported(dtype)
-    # torch for macOS has no oneDNN, and the native kernels need none
-    no_native = no_onednn if elsewhere or dtype not in onednn.DTYPES else native.unsupported()
-    if name == "auto" and no_native and not elsewhere and dtype in onednn.DTYPES:
-        _tell(no_native)
+    neither = None if dtype in onednn.DTYPES else onednn.unsupported(dtype)
+    if device.type != "cpu":
+        neither = f"the CPU executors do not run on {device.type}"
+    if neither is not None:
+        if name != "auto":
+            _require(name, neither)
+        return ReferenceExecutor(tensors, dtype, device, neither)
+    no_onednn, no_native = onednn.unsupported(dtype), native.unsupported()
     if name != "auto":
         _require(name, no_native if name == "native" else no_onednn)
+    elif no_native:
+        _tell(no_native)
     if no_onednn and no_native:
-        return ReferenceExecutor(tensors, dtype, device, "; ".join(dict.fromkeys((no_onednn, no_native))))
+        return ReferenceExecutor(tensors, dtype, device, f"{no_onednn}; {no_native}")
     if dtype == torch.bfloat16 and name != "onednn":
         if amx.unsupported() is None:
             return AmxExecutor(tensors) if name == "native" else _faster_on_tiles(tensors)
