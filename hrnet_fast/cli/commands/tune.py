@@ -6,7 +6,7 @@ unless it is asked for, as after a measurement on a busy machine. The defaults a
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from math import isfinite
 from typing import TYPE_CHECKING, Any
 
@@ -59,13 +59,9 @@ def run(args: argparse.Namespace) -> Result:
 
 def _with_bar(steps: list[Any]) -> Iterator[Any]:
     with progress_bar("tuning", len(steps), "step") as advance:
-        yield from _advancing(steps, advance)
-
-
-def _advancing(steps: Iterable[Any], advance: Any) -> Iterator[Any]:
-    for step in steps:
-        yield step
-        advance(1)
+        for step in steps:
+            yield step
+            advance(1)
 
 
 def _levels(data: dict[str, Any], found: Tuning[Any]) -> Result:
