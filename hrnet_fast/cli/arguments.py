@@ -67,6 +67,11 @@ def add_dtype(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_weights(parser: argparse.ArgumentParser, required: bool = False) -> None:
+    told = "a checkpoint of any HRNet code base" + ("" if required else " (default: random)")
+    parser.add_argument("--weights", type=file_name, metavar="FILE", required=required, help=told)
+
+
 def add_executor(parser: argparse.ArgumentParser) -> None:
     names = "auto, native, onednn, triton, cuda, cuda-chains, cudnn or reference (default: auto)"
     parser.add_argument("--executor", default="auto", metavar="NAME", help=names)

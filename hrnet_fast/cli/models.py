@@ -7,7 +7,7 @@ import argparse
 import torch
 from torch import Tensor
 
-from hrnet_fast import create_model, load_weights
+from hrnet_fast import create_model
 from hrnet_fast.api import known_device
 from hrnet_fast.models import HighResolutionNet
 from hrnet_fast.models.config import Options
@@ -50,12 +50,6 @@ def filled_model(args: argparse.Namespace) -> Model:
     """The model on --device, a named one with random weights, the same in every run."""
     model = _saved(args) if _is_file(args) else fill_weights(_uninitialised(args))
     return model.to(device(args))
-
-
-def weighted_model(args: argparse.Namespace) -> tuple[Model, LoadReport | None]:
-    """As `filled_model`, with the weights of --weights, if they are given, and the report of loading them."""
-    model = filled_model(args)
-    return model, load_weights(model, args.weights) if args.weights else None
 
 
 def weights_from(args: argparse.Namespace) -> str:

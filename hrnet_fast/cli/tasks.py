@@ -12,7 +12,7 @@ from typing import Any
 
 from hrnet_fast.tasks.registry import HEADS, package_of, task_of
 
-from .arguments import UsageError, add_dtype, add_executor, file_name, positive, size
+from .arguments import UsageError, add_dtype, add_executor, add_weights, positive, size
 from .boxes import Boxes
 
 RANDOM = "the weights are random, as no --weights FILE was given: the results mean nothing"
@@ -38,9 +38,7 @@ _CALL = {"boxes": {"pose": "boxes", "landmark": "boxes"}, "top": {"classificatio
 
 def add_estimator(parser: argparse.ArgumentParser) -> None:
     """--weights, --device, --dtype, --executor, and what the tasks' estimators take."""
-    parser.add_argument(
-        "--weights", type=file_name, metavar="FILE", help="a checkpoint of any HRNet code base (default: random)"
-    )
+    add_weights(parser)
     parser.add_argument("--device", metavar="NAME", help="cpu, cuda or cuda:1 (default: cpu)")
     add_dtype(parser)
     add_executor(parser)
@@ -129,11 +127,9 @@ def is_random(args: argparse.Namespace) -> bool:
 
 def open_estimator(args: argparse.Namespace, task: str) -> Any:
     """The task's estimator, as the arguments ask for."""
-    import torch
-
     from hrnet_fast.tasks.network import RandomWeightsWarning
 
-    from .models import filled_model
+    from .models import filled_model, torch_dtype
 
     package = package_of(task)
     options = estimator_options(args, task)
@@ -144,7 +140,7 @@ def open_estimator(args: argparse.Namespace, task: str) -> Any:
         estimator = package.Estimator(
             filled_model(args) if args.outputs else args.model,
             args.weights,
-            dtype=getattr(torch, args.dtype),
+            dtype=torch_dtype(args),
             device=args.device,
             executor=args.executor,
             **options,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from dataclasses import asdict
 
-from ..arguments import add_model_option, file_name, size
+from ..arguments import add_model_option, add_weights, file_name, size
 from ..output import Result
 
 HELP = "write a network to a file that needs no model code"
@@ -18,9 +18,7 @@ EXAMPLES = (
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("target", type=file_name, metavar="OUT", help="a .safetensors file")
     add_model_option(parser)
-    parser.add_argument(
-        "--weights", type=file_name, metavar="FILE", required=True, help="a checkpoint of any HRNet code base"
-    )
+    add_weights(parser, required=True)
     parser.add_argument(
         "--size", type=size, action="append", metavar="HxW",
         help="height and width in pixels, once for each size that it is to take (default: the model's)",

@@ -6,7 +6,7 @@ from __future__ import annotations
 import argparse
 from dataclasses import asdict
 
-from ..arguments import add_device, add_executor, add_input, add_model, file_name, model_name
+from ..arguments import add_device, add_executor, add_input, add_model, add_weights, model_name
 from ..output import CHECK_FAILED, Result, note
 
 HELP = "check the numbers against float64"
@@ -18,9 +18,7 @@ EXAMPLES = (
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_model(parser)
-    parser.add_argument(
-        "--weights", type=file_name, metavar="FILE", help="a checkpoint of any HRNet code base (default: random)"
-    )
+    add_weights(parser)
     add_input(parser)
     add_executor(parser)
     add_device(parser)
@@ -28,11 +26,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> Result:
-    from hrnet_fast import optimize, verify
+    from hrnet_fast import load_weights, optimize, verify
 
-    from ..models import images, told, torch_dtype, weighted_model, weights_from
+    from ..models import filled_model, images, told, torch_dtype, weights_from
 
-    model, loaded = weighted_model(args)
+    model = filled_model(args)
+    loaded = load_weights(model, args.weights) if args.weights else None
     x = images(args, model)
     fast = optimize(model, dtype=torch_dtype(args), executor=args.executor, example=x)
     note(f"computing {model_name(args)} in float64 and {args.dtype} ...")
