@@ -198,8 +198,8 @@ class _Merger:
             for value in self.split_sums
             for index, term in enumerate(self.drafts[value].terms)
         }
-        last = (len(self.shapes),)
-        return sorted(self.drafts.values(), key=lambda draft: parts.get(draft.out, (draft.out, *last)))
+        last = len(self.shapes)
+        return sorted(self.drafts.values(), key=lambda draft: parts.get(draft.out, (draft.out, last)))
 
     def _forms_input(self, draft: _Draft | None) -> bool:
         """Whether a convolution can form its input, a sum that nobody else reads, while it reads it."""
