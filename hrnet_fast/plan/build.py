@@ -9,7 +9,7 @@ from typing import Any
 from torch import nn
 
 from .check import check
-from .graph import Call, Graph, Ref
+from .graph import Call, Ref
 from .ir import PREVIOUS, Concat, Conv, Item, Level, Plan, Sum, Term, Value
 from .merge import merge
 from .tracing import trace
@@ -21,11 +21,7 @@ def make_plan(module: nn.Module, *inputs: Any) -> Plan:
 
     Raises PlanError, in one sentence, for a module that cannot be planned.
     """
-    return plan_graph(trace(module, *inputs), type(unwrap(module)).__name__)
-
-
-def plan_graph(graph: Graph, name: str) -> Plan:
-    """The checked Plan of a traced graph."""
+    graph = trace(module, *inputs)
     items, level_of, shapes = merge(graph)
     kept = [*graph.inputs, *(item.out for item in items)]
     index = {value: new for new, value in enumerate(kept)}
@@ -33,11 +29,10 @@ def plan_graph(graph: Graph, name: str) -> Plan:
     for item in items:
         by_level[level_of[item.out]].append(_renumber(item, index))
     levels = tuple(Level(tuple(by_level[depth])) for depth in sorted(by_level))
-    inputs = tuple(index[v] for v in graph.inputs)
-    outputs = tuple(index[v] for v in graph.outputs)
+    ins, outs = (tuple(index[v] for v in ends) for ends in (graph.inputs, graph.outputs))
     dtypes = {value: node.dtype for value, node in enumerate(graph.nodes)}
     values = tuple(Value(shapes[v], dtypes.get(v)) for v in kept)
-    plan = Plan(name, values, inputs, outputs, levels, graph.output_tree)
+    plan = Plan(type(unwrap(module)).__name__, values, ins, outs, levels, graph.output_tree)
     check(plan)
     return plan
 
