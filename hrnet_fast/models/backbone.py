@@ -6,18 +6,12 @@ from collections.abc import Sequence
 
 from torch import Tensor, fx, nn
 
-from .blocks import BLOCKS, Bottleneck, conv3x3, module_list, residual_layer
+from .blocks import BLOCKS, Bottleneck, conv3x3, conv3x3_bn_relu, module_list, residual_layer
 from .config import HRNetConfig
 from .module import HighResolutionModule
 from .resize import check_input
 
 fx.wrap("check_input")  # torch.fx records the call, whose branches are by size
-
-
-def conv3x3_bn_relu(in_channels: int, out_channels: int, stride: int) -> nn.Sequential:
-    return nn.Sequential(
-        conv3x3(in_channels, out_channels, stride), nn.BatchNorm2d(out_channels), nn.ReLU(inplace=True)
-    )
 
 
 def transition(before: list[int], after: list[int]) -> nn.ModuleList:

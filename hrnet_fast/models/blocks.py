@@ -26,6 +26,12 @@ def conv1x1(in_channels: int, out_channels: int, stride: int = 1) -> nn.Conv2d:
     return nn.Conv2d(in_channels, out_channels, 1, stride, bias=False)
 
 
+def conv3x3_bn_relu(in_channels: int, out_channels: int, stride: int) -> nn.Sequential:
+    return nn.Sequential(
+        conv3x3(in_channels, out_channels, stride), nn.BatchNorm2d(out_channels), nn.ReLU(inplace=True)
+    )
+
+
 class BasicBlock(nn.Module):
     """relu(bn(conv3x3(relu(bn(conv3x3(x))))) + x): x (N, C, H, W) -> (N, planes, H / stride, W / stride)."""
 

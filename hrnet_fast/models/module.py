@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import Tensor, fx, nn
 
-from .blocks import Block, conv1x1, conv3x3, module_list, residual_layer
+from .blocks import Block, conv1x1, conv3x3, conv3x3_bn_relu, module_list, residual_layer
 from .resize import resize
 
 fx.wrap("resize")  # to torch.fx, as in backbone.py
@@ -77,10 +77,7 @@ class HighResolutionModule(nn.Module):
         c_source, c_target = self.num_inchannels[source], self.num_inchannels[target]
         if source > target or self.downsample == "bilinear":
             return nn.Sequential(conv1x1(c_source, c_target), nn.BatchNorm2d(c_target))
-        steps = [
-            nn.Sequential(conv3x3(c_source, c_source, 2), nn.BatchNorm2d(c_source), nn.ReLU(inplace=True))
-            for _ in range(target - source - 1)
-        ]
+        steps = [conv3x3_bn_relu(c_source, c_source, 2) for _ in range(target - source - 1)]
         return nn.Sequential(*steps, nn.Sequential(conv3x3(c_source, c_target, 2), nn.BatchNorm2d(c_target)))
 
     def _term(self, x: list[Tensor], source: int, target: int) -> Tensor:
