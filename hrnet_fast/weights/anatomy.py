@@ -11,8 +11,6 @@ from hrnet_fast.models import ARCHITECTURES, Architecture, list_models, model_co
 from hrnet_fast.models.config import HEADS as BUILT
 from hrnet_fast.models.config import standard
 
-from .layouts import BACKBONE
-
 Shapes = Mapping[str, tuple[int, ...]]
 
 
@@ -155,10 +153,6 @@ def foreign_words(keys: Iterable[str]) -> str:
     names = list(dict.fromkeys(key.split(".")[0] for key in keys))
     shown = ", ".join(repr(name)[1:-1] for name in names[:5]) + (", ..." if len(names) > 5 else "")
     return f"another network (keys begin with {shown}; the first is {keys[0]!r})"
-
-
-def is_backbone(key: str) -> bool:
-    return BACKBONE.match(key) is not None
 
 
 def _stage(shapes: Shapes, stage: int) -> tuple[int, int, tuple[int, ...]]:

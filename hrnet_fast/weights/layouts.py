@@ -14,7 +14,7 @@ from functools import cache
 
 from hrnet_fast.models.config import HEADS
 
-BACKBONE = re.compile(r"(?:conv[12]|bn[12]|layer1|transition[123]|stage[234])\.")
+_BACKBONE = re.compile(r"(?:conv[12]|bn[12]|layer1|transition[123]|stage[234])\.")
 
 Rules = tuple[tuple[str, str], ...]
 
@@ -42,13 +42,13 @@ class Layout:
     def official_key(self, key: str) -> str | None:
         """Their key -> the official key, or None if it names nothing in the network."""
         bare = key[len(self.prefix) :]
-        if key.startswith(self.prefix) and BACKBONE.match(bare):
+        if key.startswith(self.prefix) and is_backbone(bare):
             return bare
         return _apply(self.rules, key, 0)
 
     def their_key(self, official: str) -> str | None:
         """The official key -> their key, or None if they have no place for it."""
-        return self.prefix + official if BACKBONE.match(official) else _apply(self.rules, official, 1)
+        return self.prefix + official if is_backbone(official) else _apply(self.rules, official, 1)
 
     def matches(self, keys: Mapping[str, object]) -> bool:
         return all(_has(keys, mark) for mark in self.marks) and not any(_has(keys, key) for key in self.absent)
@@ -271,6 +271,11 @@ STRANGERS = (
     ("bbox_head.{rest}", "detector on top of the pyramid, not part of HRNet"),
     ("mask_head.{rest}", "detector on top of the pyramid, not part of HRNet"),
 )
+
+
+def is_backbone(key: str) -> bool:
+    """Whether an official key is of the body that all heads share."""
+    return _BACKBONE.match(key) is not None
 
 
 def stranger_reason(key: str) -> str:

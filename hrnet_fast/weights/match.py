@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 
 from torch import Tensor
 
-from .anatomy import Anatomy, anatomy_of, constructor, foreign_words, is_backbone
+from .anatomy import Anatomy, anatomy_of, constructor, foreign_words
 from .convert import translate
 from .errors import CheckpointError
-from .layouts import Layout, detect_layout, stranger_reason
+from .layouts import Layout, detect_layout, is_backbone, stranger_reason
 
 COUNTER = "num_batches_tracked"
 _ANY_HRNET = "stage2.0.branches.0.0.conv1.weight"
