@@ -15,10 +15,6 @@ class PerImage:
     each: int
 
 
-class DependsOnBatch(ValueError):
-    """Graphs for different batches differ in more than numbers that grow with the batch."""
-
-
 def for_batch(graph: Any, images: int) -> Any:
     """A graph, or a part of one, for so many images."""
     if isinstance(graph, PerImage):
@@ -34,7 +30,7 @@ def for_batch(graph: Any, images: int) -> Any:
 
 
 def for_any_batch(two: Any, three: Any) -> Any:
-    """The graph, or part of one, of which two and three images have these. Raises DependsOnBatch if there is none."""
+    """The graph, or part of one, of which two and three images have these. Raises ValueError if there is none."""
     if type(two) is type(three):
         if two == three:
             return two
@@ -47,7 +43,7 @@ def for_any_batch(two: Any, three: Any) -> Any:
         if isinstance(two, slice) or is_dataclass(two):
             kind: Any = type(two)
             return kind(*map(for_any_batch, _parts(two), _parts(three)))
-    raise DependsOnBatch(f"{two!r} for two images is {three!r} for three")
+    raise ValueError(f"{two!r} for two images is {three!r} for three")
 
 
 def _parts(value: Any) -> list[Any]:

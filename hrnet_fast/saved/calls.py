@@ -12,7 +12,7 @@ from torch.utils import _pytree as pytree
 from ..engine.nesting import describe, nested
 from ..plan import trace
 from ..plan.graph import Call, Convolution, Graph, Node, Norm, Resize
-from .batches import DependsOnBatch, PerImage, for_any_batch, for_batch
+from .batches import PerImage, for_any_batch, for_batch
 from .codec import NotSaved, decode, decode_nesting, encode, encode_nesting
 
 _MANY = 67  # images: more than networks compute at once that compute large batches in parts
@@ -40,15 +40,19 @@ class SavedCall:
 
     @property
     def any_batch(self) -> bool:
-        return any(isinstance(side, PerImage) for shape in self.shapes(None) for side in shape)
+        return any(isinstance(side, PerImage) for shape in self._written for side in shape)
 
-    def shapes(self, images: int | None) -> list[tuple[Any, ...]]:
-        """Of the inputs, for so many images; None for those that are written in the graph."""
-        written = [self.graph.nodes[value].shape for value in self.graph.inputs]
-        return written if images is None else [for_batch(shape, images) for shape in written]
+    @property
+    def _written(self) -> list[tuple[Any, ...]]:
+        """Shapes of the inputs, as they are in the graph."""
+        return [self.graph.nodes[value].shape for value in self.graph.inputs]
+
+    def shapes(self, images: int) -> list[tuple[Any, ...]]:
+        """Of the inputs, for so many images."""
+        return [for_batch(shape, images) for shape in self._written]
 
     def __str__(self) -> str:
-        sides = (["N" if isinstance(side, PerImage) else str(side) for side in shape] for shape in self.shapes(None))
+        sides = (["N" if isinstance(side, PerImage) else str(side) for side in shape] for shape in self._written)
         return " and ".join(f"({', '.join(shape)})" for shape in sides)
 
 
@@ -72,7 +76,7 @@ def trace_call(plain: nn.Module, *inputs: Any) -> SavedCall:
         general = for_any_batch(traced(2), traced(3))
         if for_batch(general, images) == graph and all(for_batch(general, n) == traced(n) for n in (1, _MANY)):
             graph = general
-    except (DependsOnBatch, ValueError):  # or it takes no other batch
+    except ValueError:  # it takes no other batch, or does something else for it
         pass
     return SavedCall(structure, images, graph, nesting, read)
 
