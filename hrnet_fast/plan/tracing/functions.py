@@ -164,7 +164,7 @@ _WHERE = "device is_cpu is_cuda is_meta is_mps is_xpu is_xla is_ipu is_vulkan is
 
 
 def _getters(names: str) -> set[Callable[..., Any]]:
-    return {getattr(Tensor, name).__get__ for name in names.split() if hasattr(Tensor, name)}
+    return {_property(name) for name in names.split() if hasattr(Tensor, name)}
 
 
 QUESTIONS = _those_there(Tensor, _QUESTIONS) | _those_there(torch, _TORCH_QUESTIONS) | _getters(_ATTRIBUTES)
