@@ -105,9 +105,9 @@ class OneDnnExecutor(Executor):
         geometry = (list(conv.padding), list(conv.stride), list(conv.dilation), conv.groups)
         read = _sum(item.sources, item.source_relu) if item.has_prologue else _get(item.sources[0].value)
         plain = [term.value for term in item.terms if term.resize is None]
+        unary = torch.ops.mkldnn._convolution_pointwise.default
         if not item.terms:
             relu = "none" if item.relu == "none" else "relu"
-            unary = torch.ops.mkldnn._convolution_pointwise.default
             return lambda values: unary(read(values), weight, bias, *geometry, relu, [], "")
         if len(plain) == len(item.terms) == 1 and item.relu != "first" and _has_one_layout(plan.values[item.out].shape):
             last = "relu" if item.relu == "last" else None
@@ -115,7 +115,6 @@ class OneDnnExecutor(Executor):
             other = plain[0]
             return lambda values: binary(read(values), values[other], weight, bias, *geometry, "add", 1.0, last, [], "")
         early = "relu" if item.relu == "first" else "none"
-        unary = torch.ops.mkldnn._convolution_pointwise.default
         finish = _sum((Term(item.out), *item.terms), item.relu == "last")
 
         def step(values: dict[int, Tensor]) -> Tensor:
