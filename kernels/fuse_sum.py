@@ -64,8 +64,7 @@ def fuse_sum(
     The sum is kept in float32 (float64 for float64) and rounded once. There is no gradient.
     Raises ValueError, TypeError or RuntimeError (a term that requires a gradient) with one sentence.
     """
-    terms = list(terms) if isinstance(terms, tuple) else terms
-    check_resize("fuse_sum", "term", terms, size, mode, align_corners)
+    terms = check_resize("fuse_sum", "term", terms, size, mode, align_corners)
     for k, term in enumerate(terms):
         if term.shape[1] != terms[0].shape[1]:
             raise ValueError(

@@ -15,8 +15,7 @@ import torch
 from torch import Tensor
 
 from .library import define
-
-DTYPES = (torch.float32, torch.float64, torch.bfloat16, torch.float16)
+from .resize import DTYPES
 
 
 def flip_average(

@@ -1,4 +1,4 @@
-"""What fuse_sum and resize_concat share: the resize itself in plain torch, and the checks of their arguments."""
+"""What the ops that resize maps share: the resize itself in plain torch, and the checks of their arguments."""
 
 from collections.abc import Sequence
 
@@ -29,8 +29,10 @@ def resize_ref(
 
 def check_resize(
     op: str, kind: str, maps: Sequence[Tensor], size: Sequence[int], mode: str, align_corners: bool
-) -> None:
-    """Raises, with one sentence, if `maps` cannot be resized to one size; `kind` is what the op calls a map."""
+) -> list[Tensor]:
+    """The maps as a list. Raises, with one sentence, if they cannot be resized to one size; `kind` is what the op calls
+    a map."""
+    maps = list(maps) if isinstance(maps, tuple) else maps
     if not isinstance(maps, list) or not all(isinstance(x, Tensor) for x in maps):
         raise TypeError(f"{op}: {kind}s must be a list of tensors")
     if not 1 <= len(maps) <= MAX_TERMS:
@@ -44,6 +46,7 @@ def check_resize(
     grad = torch.is_grad_enabled()
     for k, x in enumerate(maps):
         check_map(op, kind, k, x, maps[0], grad)
+    return maps
 
 
 def check_map(op: str, kind: str, k: int, x: Tensor, first: Tensor, grad: bool) -> None:

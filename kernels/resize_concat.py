@@ -54,6 +54,5 @@ def resize_concat(
     There is no gradient.
     Raises ValueError, TypeError or RuntimeError (a map that requires a gradient) with one sentence.
     """
-    maps = list(maps) if isinstance(maps, tuple) else maps
-    check_resize("resize_concat", "map", maps, size, mode, align_corners)
+    maps = check_resize("resize_concat", "map", maps, size, mode, align_corners)
     return torch.ops.hrnet_fast.resize_concat.default(maps, size, mode, align_corners)

@@ -85,8 +85,7 @@ def upsample_argmax(
     There is no gradient.
     Raises ValueError, TypeError or RuntimeError (a map that requires a gradient) with one sentence.
     """
-    maps = list(maps) if isinstance(maps, tuple) else maps
-    check_resize("upsample_argmax", "map", maps, size, "bilinear", align_corners)
+    maps = check_resize("upsample_argmax", "map", maps, size, "bilinear", align_corners)
     classes = maps[0].shape[1]
     if classes > MAX_CLASSES:
         raise ValueError(f"upsample_argmax: {classes} classes; a label has 8 bits, so at most {MAX_CLASSES}")
