@@ -10,9 +10,8 @@ from typing import Any, TypeAlias
 from torch import Tensor, fx
 from torch.utils import _pytree as pytree
 
-# What a network takes for one argument, and what may stand for it where data are not read: its shape
+# What a network takes for one argument
 Input: TypeAlias = "Tensor | tuple[Input, ...] | list[Any] | None"
-Example: TypeAlias = "Tensor | tuple[int, ...] | tuple[Example, ...] | list[Any] | None"
 
 
 def describe(inputs: Any) -> tuple[str, list[Tensor]]:

@@ -12,9 +12,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..api import OptimizedModule, examples_of, inputs_of, known_device, optimize
+from ..api import OptimizedModule, known_device, optimize
 from ..engine import op
-from ..engine.nesting import Example
+from ..engine.examples import Example, examples_of, inputs_of
 from ..models import HRNetConfig
 from ..plan import held_tensors, named_tensors, names_in, unwrap
 from ..plan.tracing.failure import what
