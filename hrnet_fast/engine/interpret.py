@@ -14,8 +14,8 @@ from ..plan.fold import fold
 from ..plan.tracing.constants import DTYPE
 
 
-def _interpolated(x: Tensor, *args: Any, antialias: bool = False, **how: Any) -> Tensor:
-    return F.interpolate(x.contiguous() if antialias else x, *args, antialias=antialias, **how)
+def _interpolated(x: Tensor, *args: Any, **how: Any) -> Tensor:
+    return F.interpolate(x.contiguous() if how.get("antialias") else x, *args, **how)
 
 
 # Maps may lie channels-last here where the network's own are contiguous, which `view` would refuse, and of which torch

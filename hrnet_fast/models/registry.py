@@ -83,6 +83,7 @@ _DEFAULT_TAG = MappingProxyType({
     "classification": "cls_in1k", "classification_ci": "cls_ci_in1k", "classification_cii": "cls_cii_in1k",
     "detection": "det_coco", "faster_rcnn": "faster_rcnn_coco", "features": "features",
 })  # fmt: skip
+_OUTPUTS = ("num_classes", "num_joints", "num_keypoints", "out_channels")  # what other code bases call num_outputs
 
 
 def list_models(pattern: str = "*") -> list[str]:
@@ -119,7 +120,8 @@ def model_config(name: str, **changes: Unpack[Options]) -> HRNetConfig:
     fields: Options = {**TAGS[tag], **changes}
     known = Options.__annotations__.keys()
     if unknown := sorted(fields.keys() - known):
-        raise TypeError(f"create_model has no option {unknown[0]!r}; the options are {', '.join(sorted(known))}")
+        hint = "use num_outputs" if unknown[0] in _OUTPUTS else f"the options are {', '.join(sorted(known))}"
+        raise TypeError(f"create_model has no option {unknown[0]!r}; {hint}")
     return HRNetConfig(name, architecture, **fields)
 
 

@@ -241,6 +241,8 @@ def test_options_are_the_fields_of_a_config():
 def test_an_option_that_does_not_exist():
     with pytest.raises(TypeError, match="create_model has no option 'widht'; the options are align_corners, "):
         create_model(f"{SMALL}.pose_coco_256x192", widht=3)
+    with pytest.raises(TypeError, match="create_model has no option 'num_classes'; use num_outputs$"):
+        create_model(f"{SMALL}.cls_in1k", num_classes=10)
 
 
 @pytest.mark.parametrize("name", ["hrnet_w32.pose_coco_256x129", "hrnet_w32", "resnet50", "hrnet_w0.features", ""])
