@@ -12,10 +12,11 @@ from torch import Tensor
 from ...plan import Conv, Function, Item, Plan
 from ...plan.lifetimes import most_alive
 from ..results import results_of
-from .choices import shapes_of
+from .choices import Choices, shapes_of
 from .compiled import CompiledPlan
 from .conv_kernels import Kernel, weights
 from .functions import function_kernel
+from .prologues import with_prologues_as_sums
 
 THREADS = 2  # at most, with which the time of an image was measured
 WORD = 4  # bytes
@@ -70,6 +71,24 @@ def split(batch: int, images: int) -> list[int]:
 def with_batch(plan: Plan, batch: int) -> Plan:
     """A plan of the same items for another number of images."""
     return replace(plan, values=tuple(replace(value, shape=(batch, *value.shape[1:])) for value in plan.values))
+
+
+class BatchInParts:
+    """A plan, its batch in parts, and the kernels for them, which do not depend on how many threads play."""
+
+    def __init__(self, plan: Plan, images: int, choices: Choices):
+        self.whole, self.images = plan, images
+        self._batch = plan.values[plan.inputs[0]].shape[0]
+        self._summed = with_prologues_as_sums(plan)
+        self.kernel_of = choices.of(self.plan(self.sizes()[0]))
+
+    def plan(self, images: int) -> Plan:
+        """What plays a part of so many images. In a batch that stays whole, a value may begin with another side."""
+        return self._summed if images == self._batch else with_batch(self._summed, images)
+
+    def sizes(self, threads: int = THREADS) -> list[int]:
+        """Images of each part. More threads have more caches, and want more work at once."""
+        return split(self._batch, self.images * max(1, threads // THREADS))
 
 
 class MicroBatches:

@@ -26,10 +26,10 @@ from ..cpu.conv_kernels import Kernel, divided, winograd_cost
 from ..cpu.cpu_key import cpu_key
 from ..cpu.functions import function_kernel, unsupported_item
 from ..cpu.memory import Kept
-from ..cpu.microbatch import THREADS, MicroBatches, images_at_once, split, with_batch
+from ..cpu.microbatch import THREADS, BatchInParts, MicroBatches, images_at_once
 from ..cpu.pack import Packed, pack
 from ..cpu.pages import Allocator
-from ..cpu.prologues import only_own_items, with_prologues_as_sums
+from ..cpu.prologues import only_own_items
 from ..cpu.tune import KernelTuning, tune_plan
 from ..executor import Executor, Progress, Run
 from ..interpret import Interpreter, Watch
@@ -114,7 +114,7 @@ class NativeExecutor(Executor):
         self.functions, self.tail = not traits.direct_alone, traits.tail
         self.cache = cache_of(cache_folder())
         self.choices = self._choices()
-        self._last: _Split | None = None
+        self._last: BatchInParts | None = None
         self._packed: WeakValueDictionary[tuple[Any, ...], Packed] = WeakValueDictionary()
         self.interpreter = Interpreter(tensors, self.dtype, self.device)
         self._kept = Kept()
@@ -127,7 +127,7 @@ class NativeExecutor(Executor):
         played = self._kernels(plan, level)
         if not played:
             return "torch", refused
-        sizes = self._split(plan).sizes(torch.get_num_threads())
+        sizes = self._parts(plan).sizes(torch.get_num_threads())
         at_once = f", images in {len(sizes)} parts of up to {sizes[0]}" if len(sizes) > 1 else ""
         beside = f"; by torch: {refused}" if refused else ""
         return self.name, f"{ISA_NAMES[self.isa]}: {played}, in {self.why}{at_once}{beside}"
@@ -136,19 +136,19 @@ class NativeExecutor(Executor):
         """Bytes of the arenas that a plan's maps lie in, one for each size of parts; None where oneDNN plays it."""
         if unsupported_plan(plan):
             return None
-        parts = self._split(plan)
+        parts = self._parts(plan)
         sizes = set(parts.sizes(torch.get_num_threads()))
         return self.dtype.itemsize * sum(fit(parts.plan(size), self.tail).size for size in sizes)
 
     def cost(self, plan: Plan, item: Item) -> tuple[int, int]:
-        if isinstance(item, Conv) and not unsupported_plan(plan) and (m := self._split(plan).kernel_of(item).m):
+        if isinstance(item, Conv) and not unsupported_plan(plan) and (m := self._parts(plan).kernel_of(item).m):
             return winograd_cost(plan, item, m)
         return direct_cost(plan, item)
 
     def _kernels(self, plan: Plan, level: Level) -> str:
         native = [item for item in level.items if unsupported_item(item, plan, self.functions) is None]
         convs = [item for item in native if isinstance(item, Conv)]
-        counts = Counter(map(str, map(self._split(plan).kernel_of, convs)))
+        counts = Counter(map(str, map(self._parts(plan).kernel_of, convs)))
         counts["sum"] = sum(isinstance(item, (Sum, Concat)) for item in native)
         counts.update(filter(None, (function_kernel(item, plan) for item in native)))
         return ", ".join(f"{count} {name}" for name, count in counts.items() if count)
@@ -157,18 +157,18 @@ class NativeExecutor(Executor):
         key = cpu_key(self.isa, torch.get_num_threads())
         return Choices(self.lanes, self.exact, self.cache, key, self.per_word)
 
-    def _split(self, plan: Plan) -> _Split:
+    def _parts(self, plan: Plan) -> BatchInParts:
         last = self._last
         if last is None or last.whole is not plan:  # `explain` asks for every item of a plan
             images = images_at_once(plan, self.exact, self.functions, self.per_word, third_level_cache())
-            last = self._last = _Split(plan, images, self.choices)
+            last = self._last = BatchInParts(plan, images, self.choices)
         return last
 
     def prepare(self, plan: Plan, watch: Watch | None = None) -> Run:
         if why := unsupported_plan(plan):
             return self._stand_in(why).prepare(plan, watch)
         with self._lock:
-            parts, watch = self._split(plan), only_own_items(plan, watch)
+            parts, watch = self._parts(plan), only_own_items(plan, watch)
             sizes = parts.sizes(torch.get_num_threads())
             compiled = {}
             for n in dict.fromkeys(sizes):
@@ -184,7 +184,7 @@ class NativeExecutor(Executor):
             raise RuntimeError(f"there is nothing to tune, as {self._stand_in(why).name!r} plays this network: {why}")
         if self.exact:
             raise RuntimeError("there is nothing to tune where direct convolutions alone play: exact=True, or AMX")
-        parts = self._split(plan)
+        parts = self._parts(plan)
         with torch.inference_mode():
             return tune_plan(parts.plan(parts.sizes()[0]), self._choices(), self.isa, self._compile, progress, again)
 
@@ -218,21 +218,3 @@ class NativeExecutor(Executor):
 
     def _pack(self, weight: Tensor, bias: Tensor | None, kernel: Kernel, memory: Allocator, joined: bool) -> Packed:
         return pack(weight, bias, self.lanes, kernel, memory, self.per_word, joined)
-
-
-class _Split:
-    """A plan, its batch in parts, and the kernels for them, which do not depend on how many threads play."""
-
-    def __init__(self, plan: Plan, images: int, choices: Choices):
-        self.whole, self.images = plan, images
-        self._batch = plan.values[plan.inputs[0]].shape[0]
-        self._summed = with_prologues_as_sums(plan)
-        self.kernel_of = choices.of(self.plan(self.sizes()[0]))
-
-    def plan(self, images: int) -> Plan:
-        """What plays a part of so many images. In a batch that stays whole, a value may begin with another side."""
-        return self._summed if images == self._batch else with_batch(self._summed, images)
-
-    def sizes(self, threads: int = THREADS) -> list[int]:
-        """Images of each part. More threads have more caches, and want more work at once."""
-        return split(self._batch, self.images * max(1, threads // THREADS))
