@@ -37,14 +37,14 @@ HRNET_FAST_DEVICE ConvTile conv_tile(const LevelLaunch& launch, int step, int la
   const int tile_y = rest % launch.tiles_y[last], above = rest / launch.tiles_y[last];
   tile.n = above % item.batch;
   tile.channel = above / item.batch * layout.columns;  // 0 in a chain, whose CTAs have all channels
-  tile.top = tile_y * item.tile_height + 1, tile.left = tile_x * item.tile_width + 1;
+  tile.y = tile_y * item.tile_height, tile.x = tile_x * item.tile_width;
 #pragma unroll 1
-  for (int s = last; s >= step; --s) {
-    const LevelItem& each = launch.level.item[s];
-    tile.y = tile.top - 1, tile.x = tile.left - 1;
-    tile.top = tile.y * each.stride - each.padding + 1;
-    tile.left = tile.x * each.stride - each.padding + 1;
+  for (int s = last; s > step; --s) {  // the step before computes what step s reads
+    const LevelItem& reader = launch.level.item[s];
+    tile.y = tile.y * reader.stride - reader.padding, tile.x = tile.x * reader.stride - reader.padding;
   }
+  const LevelItem& own = launch.level.item[step];
+  tile.top = tile.y * own.stride - own.padding + 1, tile.left = tile.x * own.stride - own.padding + 1;
   return tile;
 }
 
