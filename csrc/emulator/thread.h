@@ -1,6 +1,8 @@
 // The functions of cuda/device/portable.cuh on the emulator.
 #pragma once
 
+#include <cmath>
+
 #include "emulator/machine.h"
 #include "emulator/warp_math.h"
 
@@ -112,6 +114,11 @@ HRNET_FAST_DEVICE uint32_t operand(bf16_t, uint32_t word) { return word; }
 // To the nearest TF32, ties away from zero; infinity and NaN stay.
 HRNET_FAST_DEVICE uint32_t operand(float, uint32_t word) {
   return (word & 0x7f800000) == 0x7f800000 ? word : (word + 0x1000) & ~0x1fffu;
+}
+
+// The last place is right, or off by one in either direction.
+HRNET_FAST_DEVICE float reciprocal(float x) {
+  return nextafterf(1.0f / x, float(emulator::machine->random() % 3));  // towards 0, 1 or 2
 }
 
 HRNET_FAST_DEVICE void start_next_launch() {}  // the machine starts it as early as it may

@@ -1,7 +1,7 @@
 // Small kernels with one mistake each, and what the emulator says of them; a line each that passed.
 #include <cstdio>
 
-#include "cuda/device/portable.cuh"
+#include "cuda/device/divider.cuh"
 
 namespace {
 
@@ -62,6 +62,19 @@ void multiply_by_identity() {
   }
 }
 
+// Where quotients change, next to the largest dividends, by reciprocals whose last place is right or off by one.
+void divide() {
+  for (int by = 1; by < 1 << 21; ++by) {
+    for (const float towards : {0.0f, 1.0f / float(by), 2.0f}) {
+      const Divider divider = {by, nextafterf(1.0f / float(by), towards)};
+      const int most = ((1 << 21) - 1) / by;
+      if (most * by / divider != most || (most * by - 1) / divider != most - 1) {
+        emulator::fail("a number next to ", most * by, " by ", by);
+      }
+    }
+  }
+}
+
 // A product of zeros by warpgroups, from a matrix at shared byte 0, with one mistake.
 enum class Mistake { none, not_shown, not_opened, not_waited_for, alone, differs, other_rows, other_sums };
 
@@ -85,6 +98,7 @@ void multiply_in_groups(Mistake mistake) {
 
 int main() {
   expect("matrices and products have the lanes of the hardware", "", multiply_by_identity);
+  expect("quotients", "", [] { once(divide); });
   expect("a kernel without a mistake", "", [] {
     if (thread_index() < 16) copy_async(uint32_t(thread_index()) * 16, memory + thread_index() * 4);
     commit_copies();

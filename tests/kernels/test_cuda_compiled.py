@@ -66,6 +66,7 @@ def test_the_level_kernel(arch, tmp_path):
         assert not {name for name in code if name.startswith(("LDL", "STL"))}
         assert ("ACQBULK" in code and "PREEXIT" in code) == (arch == "90a")
     dump = cuobjdump("-elf", tmp_path / "level_launch.cubin")
+    assert "slowpath" not in dump  # a division that is a call
     (told,) = re.findall(r"^\.nv\.info\.\S*markEv$(.*?)^\.", dump, re.MULTILINE | re.DOTALL)
     threads = re.findall(r"EIATTR_MAX_THREADS\s+Format:\s+\w+\s+Value:\s+(\w+)", told)
     assert threads == (["0x80"] if arch == "90a" else [])  # by which the host knows code with warpgroups

@@ -113,6 +113,13 @@ HRNET_FAST_DEVICE uint32_t operand(float, uint32_t word) {
   return rounded;
 }
 
+// Within one unit in the last place. An exact quotient is a call where a compiler cannot rule out small numbers.
+HRNET_FAST_DEVICE float reciprocal(float x) {
+  float inverse;
+  asm("rcp.approx.ftz.f32 %0, %1;" : "=f"(inverse) : "f"(x));
+  return inverse;
+}
+
 // The next launch of the stream may start, if it was launched so; what it reads of this one it must wait for.
 HRNET_FAST_DEVICE void start_next_launch() {
 #if __CUDA_ARCH__ >= 900
