@@ -29,16 +29,17 @@ struct Product {
   float* sum;
   const uint32_t* a;
   uint32_t b, along, across;
-  int blocks;
+  int blocks, group;
   void (*multiply_with)(struct Thread* first, size_t index);
   uint32_t rows[4];
   std::vector<float> before;
 
-  // Keeps what nothing may touch until the product is waited for.
+  // Keeps what nothing may touch until the product is waited for: of sums, nothing but the products before it.
   void start() {
     std::copy_n(a, 4, rows);
-    before.assign(sum, sum + blocks * 4);
+    keep_sums();
   }
+  void keep_sums() { before.assign(sum, sum + blocks * 4); }
   void check() const {
     if (memcmp(a, rows, sizeof rows)) fail("wgmma: a product's rows change before it is waited for");
     if (memcmp(sum, before.data(), before.size() * 4)) fail("wgmma: sums change before their product is waited for");
@@ -58,7 +59,8 @@ struct Thread {
   bool done = false;
   std::vector<Copy> open;                 // asked for since the last commit
   std::deque<std::vector<Copy>> pending;  // groups, oldest first
-  std::vector<Product> products;          // started and not yet waited for
+  std::deque<Product> products;           // started and not yet waited for, oldest first
+  int groups = 0;                         // of products, closed so far
   bool is_open = false;                   // whether more may be started
 };
 

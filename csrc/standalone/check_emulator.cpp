@@ -91,7 +91,33 @@ void multiply_in_groups(Mistake mistake) {
   close_products();
   if (mistake == Mistake::other_rows) rows[3] = 1;
   if (mistake == Mistake::other_sums) sum[1][0] = 1;
-  if (mistake != Mistake::not_waited_for) wait_products();
+  if (mistake != Mistake::not_waited_for) wait_products<0>();
+}
+
+// Two products of ones with the same sums, both under way at a time: the first one's rows are free before the second's.
+void multiply_two_at_a_time(Mistake mistake) {
+  for (int i = thread_index(); i < 256; i += kThreads) store_shared<uint32_t>(uint32_t(i) * 4, 0x3c003c00);
+  show_copies();
+  barrier();
+  float sum[2][4] = {};
+  uint32_t first[4] = {0x3c003c00, 0x3c003c00, 0x3c003c00, 0x3c003c00}, second[4];
+  std::copy_n(first, 4, second);
+  for (const auto* rows : {&first, &second}) {
+    open_products();
+    start_products(f16_t(), sum, *rows, 0, 128, 256);
+    close_products();
+  }
+  wait_products<1>();
+  first[0] = 0;
+  if (mistake == Mistake::other_rows) second[0] = 0;
+  if (mistake == Mistake::other_sums) sum[1][0] = 0;
+  if (mistake == Mistake::not_waited_for) return wait_products<1>();
+  wait_products<0>();
+  for (const auto& block : sum) {
+    for (const float value : block) {
+      if (value != 32) emulator::fail("a sum is ", value);
+    }
+  }
 }
 
 }  // namespace
@@ -166,6 +192,11 @@ int main() {
   expect("a warp that leaves its group", "not started all products", [] { multiply_in_groups(Mistake::alone); });
   expect("rows that change too early", "a product's rows change", [] { multiply_in_groups(Mistake::other_rows); });
   expect("sums that change too early", "sums change before", [] { multiply_in_groups(Mistake::other_sums); });
+  expect("two products", "", [] { multiply_two_at_a_time(Mistake::none); });
+  expect("rows of the second of two", "a product's rows change", [] { multiply_two_at_a_time(Mistake::other_rows); });
+  expect("sums of the second of two", "sums change before", [] { multiply_two_at_a_time(Mistake::other_sums); });
+  expect("the second of two, that nothing waits for", "ends before its products",
+         [] { multiply_two_at_a_time(Mistake::not_waited_for); });
   expect("a warp with another matrix", "start different products", [] { multiply_in_groups(Mistake::differs); });
   return wrong;
 }

@@ -180,14 +180,14 @@ def verify(cases: Sequence[Case]) -> None:
         assert outside(case.out) == 0
 
 
-def chain(dtype: torch.dtype, how: How = How()) -> list[list[Case]]:
+def chain(dtype: torch.dtype, how: How = How(), channels: int = 24) -> list[list[Case]]:
     """Launches that read what those before them write: a block, an exchange and its sum."""
-    shape = dict(how=how, batch=2)
-    first = make_conv(dtype, 24, 24, **shape)
-    second = make_conv(dtype, 24, 24, source=first.out, residual=random_map(first.out.shape, dtype), **shape)
-    third = make_conv(dtype, 24, 24, source=second.out, residual=first.out, **shape)
-    down = make_conv(dtype, 24, 24, stride=2, source=third.out, **shape)
-    up = make_conv(dtype, 24, 24, 1, source=third.out, terms="b", **shape)
+    shape = dict(inputs=channels, outputs=channels, how=how, batch=2)
+    first = make_conv(dtype, **shape)
+    second = make_conv(dtype, source=first.out, residual=random_map(first.out.shape, dtype), **shape)
+    third = make_conv(dtype, source=second.out, residual=first.out, **shape)
+    down = make_conv(dtype, stride=2, source=third.out, **shape)
+    up = make_conv(dtype, kernel=1, source=third.out, terms="b", **shape)
     maps = [MapTerm(up.out), MapTerm(down.out, "nearest")]
     return [[first], [second], [third], [down, up], [make_sum(maps, empty_map(up.out.shape, dtype), dtype)]]
 

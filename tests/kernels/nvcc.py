@@ -70,12 +70,17 @@ def cuobjdump(*arguments: str | Path) -> str:
     return subprocess.run(command, capture_output=True, text=True, check=True, errors="replace").stdout
 
 
-def instructions(file: Path, *options: str) -> dict[str, Counter]:
-    """How often each instruction stands in the machine code of each kernel. options: cuobjdump's."""
+def machine_code(file: Path, *options: str) -> dict[str, str]:
+    """Of each kernel, as text. options: cuobjdump's."""
     text = cuobjdump("-sass", *options, file)
     kernels = re.split(r"^\s+Function : (\w+)$", text, flags=re.MULTILINE)[1:]
+    return dict(zip(kernels[::2], kernels[1::2]))
+
+
+def instructions(file: Path, *options: str) -> dict[str, Counter]:
+    """How often each instruction stands in the machine code of each kernel. options: cuobjdump's."""
     name = re.compile(r"^\s+/\*[0-9a-f]{4,}\*/\s+(?:@!?\w+\s+)?([A-Z][\w.]*)", re.MULTILINE)
-    return {kernel: Counter(name.findall(code)) for kernel, code in zip(kernels[::2], kernels[1::2])}
+    return {kernel: Counter(name.findall(code)) for kernel, code in machine_code(file, *options).items()}
 
 
 def usage(source: Path, arch: int | str, folder: Path) -> list[Usage]:

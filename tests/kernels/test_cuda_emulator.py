@@ -9,4 +9,4 @@ def test_every_mistake_is_named(tmp_path):
     program = compile_with([], CSRC / "standalone/check_emulator.cpp", tmp_path / "check_emulator")
     done = subprocess.run([program], capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert len(done.stdout.splitlines()) == 27
+    assert len(done.stdout.splitlines()) == 31

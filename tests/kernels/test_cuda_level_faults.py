@@ -22,12 +22,13 @@ FAULTS_OF = {
     "convolutions": FAULTS,
     "chains": FAULTS,
     "rounds": FAULTS | {"no barrier": 2, "the next stage": 2},
-    "warpgroups": FAULTS | {"copies are not shown": 1, "no wait for products": 2},
+    "warpgroups": FAULTS
+    | {"copies are not shown": 1, "no wait for products": 3, "one group of products too few waited for": 3},
 }
 LEVELS = {  # of convolutions three chunks go through two stages
     "convolutions": lambda: chain(HALF, How(chunk=8, stages=2)),
     "chains": lambda: chains(HALF),
-    "warpgroups": lambda: chain(HALF, How((8, 8), (4, 1, 2), 24, chunk=8, stages=2, grouped=True)),
+    "warpgroups": lambda: chain(HALF, How((8, 8), (4, 2, 1), 24, chunk=16, stages=2, grouped=True), 40),
     "rounds": lambda: chain(HALF, How((4, 2), (1, 1, 8), 24, rounds=4)),
 }
 

@@ -56,22 +56,21 @@ HRNET_FAST_DEVICE void ask(const ConvWork& work, int index) {
   commit_copies();
 }
 
-// The products of a pass of a step by warps of 8 * kBlocks output channels; what they sum up to ends in shared memory,
-// as partial sums or as the next step's source. index: of the pass's first piece, or the round.
-template <class T, int kBlocks>
-HRNET_FAST_DEVICE void multiply_pass(const ConvWork& work, int step, int pass, int index) {
+// The products of all chunks of a pass of a step. kGrouped: by warpgroups; index: of the pass's first piece, or the
+// round.
+template <class T, int kBlocks, bool kGrouped>
+HRNET_FAST_DEVICE void multiply_chunks(const ConvWork& work, int step, int index, float (&sum)[2][kBlocks][4]) {
   const LevelLaunch& launch = work.launch;
   const LevelItem &item = launch.level.item[step], &first = launch.level.item[work.first];
   const ConvLayout& layout = launch.layout[step];
   const LanePlace place = lane_place(item, layout);
   const bool in_rounds = first.rounds > 1;
   const bool busy = warp_place(item).m * kWarpRows < layout.pixels;
-  float sum[2][kBlocks][4] = {};
 #pragma unroll 1
   for (int chunk = 0; chunk < layout.chunks; ++chunk, ++index) {
     wait_copies(in_rounds ? 1 : first.stages - 1 - (index > 0));
 #ifdef HRNET_FAST_WARPGROUPS
-    if (item.grouped) show_copies();
+    if (kGrouped) show_copies();
 #endif
     barrier();
     if (index > 0 && !in_rounds) ask<T>(work, index);
@@ -79,19 +78,37 @@ HRNET_FAST_DEVICE void multiply_pass(const ConvWork& work, int step, int pass, i
     const uint32_t tile = tile_at(layout, ring_slot(step == work.first ? index : chunk, layout.tile_slots));
     const uint32_t weights = weights_at(layout, ring_slot(index, first.stages));
 #ifdef HRNET_FAST_WARPGROUPS
-    if (item.grouped) {  // warps without pixels come along: their group's warps start all products together
-      multiply_chunk_grouped<T, kBlocks>(item, layout, place, tile, weights, granules, sum);
+    if constexpr (kGrouped) {  // warps without pixels come along: their group's warps start all products together
+      multiply_chunk_grouped<T, kBlocks>(item, layout, place, busy, tile, weights, granules, sum);
       continue;
     }
 #endif
     if (busy) multiply_chunk<T, kBlocks>(layout, place, item.warps_k, tile, weights, granules, sum);
+  }
+}
+
+// The products of a pass of a step by warps of 8 * kBlocks output channels; what they sum up to ends in shared memory,
+// as partial sums or as the next step's source. index: as for multiply_chunks.
+template <class T, int kBlocks>
+HRNET_FAST_DEVICE void multiply_pass(const ConvWork& work, int step, int pass, int index) {
+  const LevelLaunch& launch = work.launch;
+  const LevelItem& item = launch.level.item[step];
+  const ConvLayout& layout = launch.layout[step];
+  float sum[2][kBlocks][4] = {};
+#ifdef HRNET_FAST_WARPGROUPS
+  if (item.grouped) {  // in a loop of their own: in one that has other products, none overlap with anything (C7515)
+    multiply_chunks<T, kBlocks, true>(work, step, index, sum);
+  } else
+#endif
+  {
+    multiply_chunks<T, kBlocks, false>(work, step, index, sum);
   }
   if (step < work.last) {
     const ConvTile tile = conv_tile(launch, step, work.last, load_shared<ConvPlace>(0).run.first);
     leave_tile<T, kBlocks>(item, layout, tile, pass, launch.layout[step + 1], launch.level.item[step + 1].stride, sum);
     return;
   }
-  if (!in_rounds) barrier();  // the sums may take the place of what was multiplied
+  if (launch.level.item[work.first].rounds == 1) barrier();  // the sums may take the place of what was multiplied
   store_sums<kBlocks>(item, layout, sum);
 }
 

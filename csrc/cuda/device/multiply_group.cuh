@@ -30,39 +30,64 @@ HRNET_FAST_DEVICE void start_step(const uint32_t (&a)[2][4], uint32_t matrix, ui
   close_products();
 }
 
-// tile, weights: where the chunk lies. The pixels of the next step are loaded while the tensor cores multiply, into the
-// other of two sets of registers.
+// Whether two steps' products are under way at a time. Not in TF32, whose rows are rounded after they are loaded: ptxas
+// lets products overlap with nothing then (C7513).
+template <class T>
+constexpr bool kTwoSteps = sizeof(T) == 2;
+
+// Behind the start of a step: the pixels of the next one, in the registers of the step before. wanted: not, where a
+// warp has no pixels.
+template <class T>
+HRNET_FAST_DEVICE void load_next(const LanePlace& place, bool wanted, uint32_t at, uint32_t (&a)[2][4]) {
+  if constexpr (kTwoSteps<T>) {
+    wait_products<1>();
+#pragma unroll
+    for (int i = 0; i < 2; ++i) load_matrices_if(wanted, a[i], place.pixels[i] + at);
+  } else {
+    load_rows<T, true>(place, at, a);
+    wait_products<0>();
+  }
+}
+
+// busy: whether the warp has pixels; tile, weights: where the chunk lies. While the tensor cores multiply a step, the
+// pixels of the next one are loaded into the other of two sets of registers, and its products are started behind them.
 template <class T, int kBlocks>
 HRNET_FAST_DEVICE void multiply_chunk_grouped(const LevelItem& item, const ConvLayout& layout, const LanePlace& place,
-                                              uint32_t tile, uint32_t weights, int granules,
+                                              bool busy, uint32_t tile, uint32_t weights, int granules,
                                               float (&sum)[2][kBlocks][4]) {
   constexpr uint32_t kBlock = 128;  // bytes of a granule's weights of eight channels
   const uint32_t across = uint32_t(layout.granules * layout.taps) * kBlock;
   const uint32_t own = weights + uint32_t(warp_place(item).n * kBlocks) * across;
-  const int half = thread_index() % 32 / 16;
+  const int half = thread_index() % 32 / 16, turns = 2 * item.warps_k;
   const auto at = [&](int k) {  // beyond the last granule the last one, which nothing multiplies
     return tile + uint32_t(load_shared<int>(layout.offsets + uint32_t(least(k + half, granules - 1)) * 4));
   };
-  const auto step = [&](int k, const uint32_t (&a)[2][4], uint32_t (&next)[2][4]) {
+  const auto start = [&](int k, const uint32_t (&a)[2][4]) {
     start_step<T>(a, own + uint32_t(k) * kBlock, kBlock, across, sum);
-    load_rows<T, true>(place, at(k + 2 * item.warps_k), next);
-    wait_products();
-    return k + 2 * item.warps_k;
   };
   uint32_t even[2][4], odd[2][4];
   int k = 2 * place.turn;
-  load_rows<T, true>(place, at(k), even);
+  if (k + 1 < granules) {
+    load_rows<T, true>(place, at(k), even);
+    start(k, even);
+    k += turns;
+    load_rows<T, true>(place, at(k), odd);
+    if (!kTwoSteps<T>) wait_products<0>();
 #pragma unroll 1
-  while (k + 1 < granules) {
-    k = step(k, even, odd);
-    if (k + 1 >= granules) break;
-    k = step(k, odd, even);
+    for (; k + 1 + turns < granules; k += 2 * turns) {
+      start(k, odd);
+      load_next<T>(place, busy, at(k + turns), even);
+      start(k + turns, even);
+      load_next<T>(place, busy, at(k + 2 * turns), odd);
+    }
+    if (k + 1 < granules) start(k, odd);
+    wait_products<0>();
   }
   if (granules % 2 && granules / 2 % item.warps_k == place.turn) {  // the granule before meets the zeros
     const int before = least(granules - 1, 1);
     load_rows<T, false>(place, at(granules - 1), even);
     start_step<T>(even, own + uint32_t(granules - 1 - before) * kBlock, uint32_t(before) * kBlock, across, sum);
-    wait_products();
+    wait_products<0>();
   }
 }
 

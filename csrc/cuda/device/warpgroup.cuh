@@ -10,10 +10,15 @@ namespace hrnet_fast {
 // What this thread's copies have left in shared memory is there for the tensor cores.
 HRNET_FAST_DEVICE void show_copies() { asm volatile("fence.proxy.async.shared::cta;" ::: "memory"); }
 
-// Between open_products and wait_products nothing touches the sums and the rows.
+// Between open_products and wait_products nothing but other products touches the sums, and nothing the rows.
 HRNET_FAST_DEVICE void open_products() { asm volatile("wgmma.fence.sync.aligned;" ::: "memory"); }
 HRNET_FAST_DEVICE void close_products() { asm volatile("wgmma.commit_group.sync.aligned;" ::: "memory"); }
-HRNET_FAST_DEVICE void wait_products() { asm volatile("wgmma.wait_group.sync.aligned 0;" ::: "memory"); }
+
+// Until at most kPending of the newest groups of products are under way.
+template <int kPending>
+HRNET_FAST_DEVICE void wait_products() {
+  asm volatile("wgmma.wait_group.sync.aligned %0;" ::"n"(kPending) : "memory");
+}
 
 // The rows are in registers of their own before what follows. Else the compiler forms them in those that products under
 // way still read, and then lets no products overlap with anything ("serialized", says ptxas).
@@ -23,6 +28,18 @@ HRNET_FAST_DEVICE void settle_rows(uint32_t (&a)[2][4]) {
                  "+r"(a[1][2]), "+r"(a[1][3])
                :
                : "memory");
+}
+
+// load_matrices, if `wanted`, which is the same for all lanes; else the words stay. For rows that products under way
+// read at a loop's edge: were they written whole in the loop, ptxas would hold registers for them from the kernel's
+// beginning on, others in each body, until none are left (C7512).
+HRNET_FAST_DEVICE void load_matrices_if(bool wanted, uint32_t (&words)[4], uint32_t offset) {
+  asm volatile(
+      "{\n.reg .pred wanted;\nsetp.ne.u32 wanted, %5, 0;\n"
+      "@wanted ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0, %1, %2, %3}, [%4];\n}"
+      : "+r"(words[0]), "+r"(words[1]), "+r"(words[2]), "+r"(words[3])
+      : "r"(shared_address(offset)), "r"(uint32_t(wanted))
+      : "memory");
 }
 
 // A matrix of 8x8 16-bit (8x4 32-bit) blocks, 128 bytes each: `along` bytes from a block to the next along K, `across`
