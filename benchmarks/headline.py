@@ -19,6 +19,7 @@ from benchmarks.text import grouped, markdown_table, milliseconds, network_name
 
 ENGINES = {"OpenVINO": "OpenVINO", "ONNX Runtime": "ONNX Runtime", "torch.compile freezing": "torch.compile, freezing",
            "torch.compile": "torch.compile", "MNN": "MNN", "ncnn": "ncnn"}  # fmt: skip
+BY_WINOGRAD = ("MNN", "ncnn")  # of them, those that use Winograd's algorithm
 TORCH = {"plain channels_last": "torch, channels_last", "plain": "torch"}
 DTYPES = ("float32", "bfloat16")
 _PACKAGES = ("torch", "onnxruntime", "openvino")
@@ -134,13 +135,14 @@ def draw_headline(runs: Sequence[Run], path: Path) -> Path | None:
     if not found:
         return None
     run, cases = max(found, key=lambda one: _completeness(one[1]))
-    names = [name for name in _NAMES if any(name in case for case in cases.values())]
     networks = list(dict.fromkeys(key[:2] for key in cases))
     dtypes = [dtype for dtype in DTYPES if any(key[3] == dtype for key in cases)]
-    height = len(dtypes) * (0.42 + 0.24 * len(names)) + 0.35
-    figure = page(1.4 + 2.2 * len(networks), height, (0.05, 0.05), below=0.26, dpi=160)
-    panels = figure.subplots(len(dtypes), len(networks), squeeze=False)
-    for line, dtype in zip(panels, dtypes, strict=True):
+    timed = [{name for key, case in cases.items() if key[3] == dtype for name in case} for dtype in dtypes]
+    names_of = [[name for name in _NAMES if name in found] for found in timed]
+    heights = [0.42 + 0.24 * len(names) for names in names_of]
+    figure = page(1.4 + 2.2 * len(networks), sum(heights) + 0.35, (0.05, 0.05), below=0.26, dpi=160)
+    panels = figure.subplots(len(dtypes), len(networks), squeeze=False, height_ratios=heights)
+    for line, dtype, names in zip(panels, dtypes, names_of, strict=True):
         for panel, network in zip(line, networks, strict=True):
             _panel(panel, cases.get((*network, 1, dtype)), names, labelled=network == networks[0])
     footer = f"{processor(run)}, {threads(run)}: median ms of one image, and how many times as long as ours"

@@ -124,6 +124,16 @@ def test_block_tells_the_error_without_winograd_and_what_a_rival_ran(make_row, m
     assert "OpenVINO ran: 255 brgconv_avx512_bf16 in bf16" in terminal_table(run)
 
 
+def test_rivals_that_use_winograd_are_compared_with_ours_that_does(make_row, make_run):
+    times = {"hrnet_fast": 10, "hrnet_fast exact": 20, "OpenVINO": 30, "MNN": 25, "ncnn": 15}
+    text = "\n".join(method([make_run(*(make_row(name, p50_ms=ms) for name, ms in times.items()))]))
+    assert "(`hrnet_fast exact`) is 1.50 to 1.50 times as fast as the fastest rival that does without it, too" in text
+    assert "hrnet_fast in float32 is 1.50 to 1.50 times as fast as the faster of MNN and ncnn" in text
+    times = {"hrnet_fast": 10, "ncnn": 5}
+    rows = [make_row(name, p50_ms=ms, dtype="bfloat16") for name, ms in times.items()]
+    assert "Winograd" not in "\n".join(method([make_run(*rows)]))
+
+
 def test_block_has_a_line_for_every_runner_of_any_network(make_row, make_run):
     own, plain, exact = (make_row(name) for name in ("hrnet_fast", "plain", "hrnet_fast exact"))
     other = {"model": "hrnet_w18.cls_in1k", "size": "224x224"}
