@@ -29,7 +29,7 @@ class Mnn(Runner):
         if isa.ASKED:
             return f"cannot be held to {isa.ASKED}: its kernels choose by the CPU alone"
         if dtype != torch.float32:
-            return f"has no {str(dtype).removeprefix('torch.')} on an x86"
+            return "compared in float32 alone"
         return super().refusal(dtype, device)
 
     def build(self, model: nn.Module, x: Tensor, dtype: torch.dtype) -> Call:
@@ -45,7 +45,7 @@ class Mnn(Runner):
             torch.onnx.export(model, (x,), source, dynamo=True, external_data=False, verbose=False, input_names=["x"])
             _tools.mnnconvert(["", "-f", "ONNX", "--modelFile", str(source), "--MNNModel", str(target)])
             net = mnn.load_module_from_file(str(target), ["x"], [], runtime_manager=runtime)
-        self._tell = lambda: f"version {version('MNN')}"
+        self._tell = lambda: f"its kernels of version {version('MNN')}"
         image = expr.const(x.numpy(), list(x.shape), expr.NCHW)
 
         def infer() -> object:

@@ -27,7 +27,7 @@ class Ncnn(Runner):
         if isa.ASKED:
             return f"cannot be held to {isa.ASKED}: its kernels choose by the CPU alone"
         if dtype == torch.float16:
-            return "has no float16 on an x86"
+            return "compared in float32 and bfloat16 alone"
         return super().refusal(dtype, device)
 
     def build(self, model: nn.Module, x: Tensor, dtype: torch.dtype) -> Call:
@@ -45,7 +45,7 @@ class Ncnn(Runner):
             subprocess.run([pnnx.EXEC_PATH, "model.pt", shape, "fp16=0"], cwd=folder, capture_output=True, check=True)
             net.load_param(str(Path(folder, "model.ncnn.param")))
             net.load_model(str(Path(folder, "model.ncnn.bin")))
-        self._tell = lambda: f"version {version('ncnn')}"
+        self._tell = lambda: f"its kernels of version {version('ncnn')}"
         images = [ncnn.Mat(image.numpy()).clone() for image in x]  # without a clone the memory is x's
         names = net.output_names()
 

@@ -55,13 +55,13 @@ def test_mobile_engines_compute_the_network(name, dtype):
         call = runner.build(copy.deepcopy(model), x, dtype)
         call()
         assert relative_l2(call(), want) < GROSS * relative_l2(plain, want)  # the report holds them to twice
-    assert runner.ran().startswith("version ")
+    assert runner.ran().startswith("its kernels of version ")
 
 
 def test_mobile_engines_refuse_what_they_cannot_be_held_to(monkeypatch):
     for name in ("MNN", "ncnn"):
         runner = next(rival for rival in RIVALS if rival.name == name)
-        assert runner.refusal(torch.float16, CPU) == "has no float16 on an x86"
+        assert runner.refusal(torch.float16, CPU).startswith("compared in float32 ")
         assert runner.refusal(torch.float32, torch.device("cuda")) == "runs on cpu only"
         with monkeypatch.context() as patch:
             patch.setattr("benchmarks.isa.ASKED", "avx2")
