@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import tempfile
 from importlib.metadata import version
 from pathlib import Path
@@ -13,6 +15,7 @@ from benchmarks import isa
 
 from .base import Call, Runner
 
+_CONVERT = "import sys, _tools; _tools.mnnconvert(sys.argv)"  # MNN's own command also sends a log to its makers
 _WINOGRAD_LEVEL = 3  # of MNN's HintMode: WINOGRAD_MEMORY_LEVEL, which its Python module has no name for
 
 
@@ -33,7 +36,6 @@ class Mnn(Runner):
         return super().refusal(dtype, device)
 
     def build(self, model: nn.Module, x: Tensor, dtype: torch.dtype) -> Call:
-        import _tools  # MNN's converter; its command line also sends a log to its makers
         from MNN import expr
         from MNN import nn as mnn
 
@@ -43,7 +45,8 @@ class Mnn(Runner):
         with tempfile.TemporaryDirectory() as folder:
             source, target = Path(folder, "model.onnx"), Path(folder, "model.mnn")
             torch.onnx.export(model, (x,), source, dynamo=True, external_data=False, verbose=False, input_names=["x"])
-            _tools.mnnconvert(["", "-f", "ONNX", "--modelFile", str(source), "--MNNModel", str(target)])
+            arguments = ["-f", "ONNX", "--modelFile", str(source), "--MNNModel", str(target)]
+            subprocess.run([sys.executable, "-c", _CONVERT, *arguments], capture_output=True, check=True)
             net = mnn.load_module_from_file(str(target), ["x"], [], runtime_manager=runtime)
         self._tell = lambda: f"its kernels of version {version('MNN')}"
         image = expr.const(x.numpy(), list(x.shape), expr.NCHW)
