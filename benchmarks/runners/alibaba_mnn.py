@@ -11,8 +11,6 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from benchmarks import isa
-
 from .base import Call, Runner
 
 _CONVERT = "import sys, _tools; _tools.mnnconvert(sys.argv)"  # MNN's own command also sends a log to its makers
@@ -26,11 +24,10 @@ class Mnn(Runner):
         "they err some 80 times as much as torch)"
     )
     devices = ("cpu",)
+    chooses_by_cpu = True
     needs = ("MNN", "onnx", "onnxscript")
 
     def refusal(self, dtype: torch.dtype, device: torch.device) -> str | None:
-        if isa.ASKED:
-            return f"cannot be held to {isa.ASKED}: its kernels choose by the CPU alone"
         if dtype != torch.float32:
             return "compared in float32 alone"
         return super().refusal(dtype, device)

@@ -9,6 +9,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
+from benchmarks import isa
+
 Call = Callable[[], object]
 
 
@@ -16,7 +18,7 @@ class Runner(ABC):
     """One way to run a model. All runners use `torch.get_num_threads()` threads.
 
     name: as the table shows it; settings: what a reader needs to know of how it is run; slow_build: over half a minute;
-    is_ours: held to the tolerance in every dtype.
+    chooses_by_cpu: its kernels cannot be held to HRNET_FAST_CPU_ISA; is_ours: held to the tolerance in every dtype.
     """
 
     name: str
@@ -24,6 +26,7 @@ class Runner(ABC):
     devices: tuple[str, ...] = ("cpu", "cuda")
     needs: tuple[str, ...] = ()
     slow_build = False
+    chooses_by_cpu = False
     is_ours = False
     _tell: Callable[[], str] | None = None
 
@@ -31,6 +34,8 @@ class Runner(ABC):
         """Why this runner cannot run here, in one sentence; None if it can."""
         if device.type not in self.devices:
             return f"runs on {' and '.join(self.devices)} only"
+        if self.chooses_by_cpu and isa.ASKED:
+            return f"cannot be held to {isa.ASKED}: its kernels choose by the CPU alone"
         missing = [module for module in self.needs if importlib.util.find_spec(module) is None]
         if missing:
             return f"not installed (pip install {' '.join(missing)})"

@@ -8,8 +8,6 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from benchmarks import isa
-
 from .base import Call, Runner
 
 
@@ -17,11 +15,10 @@ class OnnxRuntime(Runner):
     name = "ONNX Runtime"
     settings = "torch.onnx.export, all graph optimisations, CPU provider"
     devices = ("cpu",)
+    chooses_by_cpu = True
     needs = ("onnxruntime", "onnx", "onnxscript")
 
     def refusal(self, dtype: torch.dtype, device: torch.device) -> str | None:
-        if isa.ASKED:
-            return f"cannot be held to {isa.ASKED}: its kernels choose by the CPU alone"
         if dtype != torch.float32 and device.type == "cpu":
             return f"its CPU provider has no {str(dtype).removeprefix('torch.')} convolution"
         return super().refusal(dtype, device)

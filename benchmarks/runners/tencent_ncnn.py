@@ -11,8 +11,6 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from benchmarks import isa
-
 from .base import Call, Runner
 
 
@@ -20,12 +18,11 @@ class Ncnn(Runner):
     name = "ncnn"
     settings = "pnnx, Winograd's convolutions as it chooses, bfloat16 as it stores it, one image after another"
     devices = ("cpu",)
+    chooses_by_cpu = True
     needs = ("ncnn", "pnnx")
     slow_build = True
 
     def refusal(self, dtype: torch.dtype, device: torch.device) -> str | None:
-        if isa.ASKED:
-            return f"cannot be held to {isa.ASKED}: its kernels choose by the CPU alone"
         if dtype == torch.float16:
             return "compared in float32 and bfloat16 alone"
         return super().refusal(dtype, device)
